@@ -1,0 +1,1 @@
+"""The library: documents, text, tokens. Imports neither ray nor the other packages."""

@@ -1,0 +1,134 @@
+"""C4's cleaning of one page (Raffel et al. 2020, section 2.2), exactly `clean_page` of
+tensorflow-datasets 3.1.0 (`text/c4_utils.py`), but for how sentences are counted."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.cleaning.c4_page import (
+    CURLY_BRACKET,
+    KEPT,
+    LOREM_IPSUM,
+    NEEDLES,
+    PAGE_TOO_LONG,
+    RULES,
+    TOO_FEW_SENTENCES,
+    Rule,
+    Settings,
+    clean_pages,
+)
+from corpus.documents import Outcome, replace_column
+from corpus.text import arrow, search
+
+
+@dataclass(frozen=True)
+class C4:
+    """C4's page cleaning. The rules, each seeing what the one before left:
+
+    A page of more than `max_page_characters` code points is dropped (`page_too_long`).
+    Every line of the others (`str.splitlines`), stripped,
+    is dropped if a word has more than `max_word_length` code points (`line_word_too_long`);
+    loses "[12]", "[]", "[edit]" and "[citation needed]" (`citations`), and is not stripped again;
+    is dropped unless it ends in one of . ? ! " and not in "..." (`line_no_end_mark`);
+    is dropped if it has fewer than `min_words_per_line` words (`line_too_few_words`);
+    drops the page if it contains "lorem ipsum" (`lorem_ipsum`);
+    is dropped if it contains "javascript" (`line_javascript`);
+    drops the page if it contains "{" (`curly_bracket`);
+    is dropped if it contains one of `c4_page.POLICIES` (`line_policy`).
+    A page whose lines hold fewer than `min_sentences` sentences, counted line by line, is
+    dropped (`too_few_sentences`). What is left is joined by newlines and stripped.
+
+    `disable` turns rules off. `sentences` is how sentences are counted: "rules"
+    (`corpus.text.sentences`), or "punkt", NLTK's English model, as in C4; that needs nltk
+    and its data, and is slow. Counters: lines dropped by each line rule and `line_kept`,
+    over all pages (a page dropped at a line counts those before it), and the `citations`
+    cut out of kept lines.
+    """
+
+    min_words_per_line: int = 5
+    min_sentences: int = 3
+    max_word_length: int = 1000
+    max_page_characters: int = 190_000
+    disable: tuple[Rule, ...] = ()
+    sentences: Literal["rules", "punkt"] = "rules"
+
+    name: ClassVar[str] = "c4"
+    rules: ClassVar[tuple[str, ...]] = (
+        "page_too_long",
+        "lorem_ipsum",
+        "curly_bracket",
+        "too_few_sentences",
+    )
+
+    def __post_init__(self) -> None:
+        for rule in self.disable:
+            if rule not in RULES:
+                raise ValueError(f"c4 has no rule {rule!r}; its rules are {', '.join(RULES)}")
+        if self.sentences not in ("rules", "punkt"):
+            raise ValueError(f"c4.sentences is 'rules' or 'punkt', not {self.sentences!r}")
+
+    def apply(self, batch: pa.RecordBatch) -> Outcome:
+        """Cleans the texts and drops pages. Raises RuntimeError for "punkt" without NLTK."""
+        count_sentences = punkt_counter() if self.sentences == "punkt" else None
+        least = 0 if "too_few_sentences" in self.disable else self.min_sentences
+        settings = Settings(
+            sum(1 << i for i, rule in enumerate(RULES) if rule not in self.disable),
+            self.max_page_characters,
+            self.max_word_length,
+            self.min_words_per_line,
+            least if count_sentences is None else 0,
+        )
+        data, offsets = arrow.buffers(batch["text"])
+        out, out_offsets, verdicts, values, counters = clean_pages(
+            data, offsets, settings, search.prepare(NEEDLES)
+        )
+        texts = arrow.string_array(out, out_offsets, batch.schema.field("text").type)
+        if count_sentences is not None:
+            for page in np.flatnonzero(verdicts == KEPT):
+                values[page] = sum(map(count_sentences, texts[page].as_py().split("\n")))
+                if values[page] < least:
+                    verdicts[page] = TOO_FEW_SENTENCES
+
+        rows = np.flatnonzero(verdicts != KEPT)
+        return Outcome(
+            kept=replace_column(batch, "text", texts).filter(pa.array(verdicts == KEPT)),
+            rows=rows,
+            rules=[RULES[verdict] for verdict in verdicts[rows]],
+            values=[self._value(verdicts[row], values[row]) for row in rows],
+            thresholds=[self._threshold(verdict) for verdict in verdicts[rows]],
+            counters={name: int(n) for name, n in zip((*RULES, "line_kept"), counters) if n},
+        )
+
+    @staticmethod
+    def _value(verdict: int, value: int) -> str:
+        by_line = verdict in (LOREM_IPSUM, CURLY_BRACKET)
+        return f"line {value}" if by_line else str(value)
+
+    def _threshold(self, verdict: int) -> str:
+        return {
+            PAGE_TOO_LONG: str(self.max_page_characters),
+            LOREM_IPSUM: "lorem ipsum",
+            CURLY_BRACKET: "{",
+            TOO_FEW_SENTENCES: str(self.min_sentences),
+        }[int(verdict)]
+
+
+@functools.cache
+def punkt_counter() -> Callable[[str], int]:
+    """Counts sentences with NLTK's Punkt model for English. Raises RuntimeError without it."""
+    try:
+        from nltk.tokenize.punkt import PunktTokenizer
+
+        tokenizer = PunktTokenizer("english")
+    except (ImportError, LookupError) as error:
+        raise RuntimeError(
+            "c4.sentences=punkt needs nltk and its punkt_tab data: pip install nltk && "
+            "python -m nltk.downloader punkt_tab"
+        ) from error
+    return lambda line: len(tokenizer.tokenize(line))

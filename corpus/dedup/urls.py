@@ -1,0 +1,61 @@
+"""Documents fetched from the same address: the newest is kept, as C4 does.
+
+Map: `url_hashes` of the documents that have a URL. Exchange: by `exact.partition_of`. Reduce:
+`duplicate_urls`. Named reference: tensorflow-datasets 3.1.0 and later, `c4_utils.normalize_url` and
+`select_newest_page`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from corpus.dedup.exact import hashes, rivals
+
+_SCHEME = re.compile(r"https?:\/\/(www\.)?")
+_TRACKING = re.compile(r"\?(utm_|ref|feed).*")
+
+
+def normalize_url(url: str) -> str:
+    """C4's key of a page: `http(s)://` and a following `www.` removed wherever they stand, then
+    what follows `?utm_`, `?ref` or `?feed`, with it, up to the end of the line, then trailing `/`.
+    """
+    return _TRACKING.sub("", _SCHEME.sub("", url)).rstrip("/")
+
+
+def url_hashes(urls: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """(keys uint64[m, 2], rows int64[m]): XXH3-128 of the normalised URL of each of the m documents
+    that have one, and their rows. A null or empty URL is none; such documents have no duplicates.
+    """
+    values = urls.to_pylist()
+    rows = np.array([i for i, url in enumerate(values) if url], np.int64)
+    return hashes(normalize_url(values[i]).encode() for i in rows), rows
+
+
+def duplicate_urls(keys: np.ndarray, dates: pa.Array, addresses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which documents share their URL with a better one: (dropped, kept), int64 addresses.
+
+    The best is the one with the greatest date, compared as strings (ISO 8601 of one form and zone
+    sorts as time does; a null is least), the first in corpus order among equals.
+
+    keys uint64[n, 2], dates of n strings, addresses int64[n], in any order; all documents of a key
+    must be given. `dropped` ascends; kept[i] is the best document with the key of dropped[i].
+    """
+    losers, winners = rivals(keys, -_ranks(dates), addresses)
+    dropped, kept = addresses[losers], addresses[winners]
+    order = np.argsort(dropped)
+    return dropped[order], kept[order]
+
+
+def _ranks(strings: pa.Array) -> np.ndarray:
+    """Place (int64) of each string among the different ones in the order of code points; a null is "".
+
+    Bytes of UTF-8, which Arrow compares, sort as code points do."""
+    encoded = pc.dictionary_encode(pc.fill_null(strings, ""))
+    order = pc.sort_indices(encoded.dictionary).to_numpy()
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    return ranks[encoded.indices.to_numpy()]

@@ -1,0 +1,112 @@
+"""The document table, the decisions about it, and views.
+
+A *document* is a row, a batch is an Arrow record batch whose text is at most
+`MAX_BATCH_TEXT` bytes (one longer document is a batch of its own). A *shard* is an
+Arrow IPC file of such batches. Shards of one pass are numbered in corpus order, so the
+*address* of a document, `shard << 32 | row`, sorts as the corpus does.
+
+Global steps never rewrite documents. They write *decisions*, one file per shard, and a
+*view* is the shards plus the layers of decisions made so far, applied while reading:
+every layer's byte offsets refer to the text as its step saw it, that is, after the
+layers before it; every layer's rows are rows of the shard.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+MAX_BATCH_TEXT = 64 << 20
+"""Bytes of text in a batch at most (design: batches hold at most 64 MiB of text)."""
+
+ROW_BITS = 32
+PREFIX_CHARACTERS = 500
+"""Length of the prefix of a dropped document's text kept in `dropped/`, in code points."""
+
+DOCUMENT_FIELDS = {
+    "id": pa.string(),
+    "text": pa.string(),
+    "url": pa.string(),
+    "date": pa.string(),
+    "source": pa.string(),
+    "language": pa.string(),
+}
+"""Columns whose names mean something. `id` and `text` are required and hold no nulls;
+any other column is carried along unchanged."""
+
+DECISION_SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),  # row of the shard
+        ("action", pa.string()),  # "drop" or "cut"
+        ("start", pa.int64()),  # bytes of the text as the step saw it; null for drop
+        ("end", pa.int64()),
+        ("step", pa.string()),
+        ("reason", pa.string()),  # the rule
+        ("by", pa.string()),  # id or name of the cause
+        ("score", pa.float64()),
+    ]
+)
+
+DROPPED_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("step", pa.string()),
+        ("rule", pa.string()),
+        ("value", pa.string()),
+        ("threshold", pa.string()),
+        ("text", pa.string()),  # a prefix of the text as the step saw it
+    ]
+)
+
+QUARANTINE_SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),  # the file
+        ("position", pa.int64()),  # byte offset in it (after decompression for .gz/.zst)
+        ("error", pa.string()),
+        ("raw", pa.binary()),  # the first bytes of the record, bounded
+    ]
+)
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a stage did to a batch: `kept` (a batch), and for each dropped row its index
+    in the batch the stage was given, the rule, the value that decided and the threshold
+    (both as text), all of the same length; `counters` are further counts, such as lines
+    removed by each rule."""
+
+    kept: pa.RecordBatch
+    rows: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.int64))
+    rules: list[str] = dataclasses.field(default_factory=list)
+    values: list[str] = dataclasses.field(default_factory=list)
+    thresholds: list[str] = dataclasses.field(default_factory=list)
+    counters: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+def address(shard: int, rows: np.ndarray) -> np.ndarray:
+    """Addresses (int64) of `rows` of shard number `shard`."""
+    return (np.int64(shard) << ROW_BITS) | rows.astype(np.int64)
+
+
+def shard_and_row(addresses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inverse of `address`: (shard numbers, rows), both int64."""
+    addresses = np.asarray(addresses, np.int64)
+    return addresses >> ROW_BITS, addresses & ((1 << ROW_BITS) - 1)
+
+
+def text_bytes(text: pa.Array) -> int:
+    """Bytes of UTF-8 in a string array, slices and nulls respected."""
+    return pc.sum(pc.binary_length(text)).as_py() or 0
+
+
+def replace_column(batch: pa.RecordBatch, name: str, column: pa.Array) -> pa.RecordBatch:
+    """`batch` with the column `name` replaced, or appended where it is missing."""
+    index = batch.schema.get_field_index(name)
+    if index < 0:
+        return batch.append_column(name, column)
+    return batch.set_column(index, name, column)

@@ -1,0 +1,124 @@
+"""Documents of WARC and WET files: HTML and plain-text responses, and conversions to text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from resiliparse.parse.encoding import detect_mime
+
+from corpus.documents import PREFIX_CHARACTERS
+from corpus.io import charset, html, http, rows, streams, warc
+from corpus.io.rows import Document, Dropped, Quarantined, Skipped
+
+RULES = ("http_status", "not_html", "html_max_bytes")
+
+HTML_TYPES = ("text/html", "application/xhtml+xml")
+BATCH_PAGES = 256
+BATCH_BYTES = 4 << 20
+"""Pages, and bytes of HTML, sent to the extractor at a time."""
+
+# the tags by which browsers know a page without Content-Type (WHATWG MIME Sniffing, section 7.1)
+_HTML = re.compile(
+    rb"\s*<(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|!--)[\s>]|\s*<!--",
+    re.IGNORECASE,
+)
+
+
+class _Page(tuple):
+    """An HTML page that waits for the extractor: (document without text, HTML, charset, record)."""
+
+
+def read(unit, options, extractor: str) -> Iterator[rows.Event]:
+    """Events of every record, in the order of the file."""
+    waiting: list = []
+    size = 0
+    chunks = streams.chunks(unit.path, resume=b"WARC/")
+    with html.Extractor(options.html_timeout, options.main_content, extractor) as child:
+        for record in warc.records(chunks, streams.compression(unit.path) is not None):
+            event = _event(record, unit.path, options)
+            waiting.append(event)
+            if isinstance(event, _Page):
+                size += len(event[1])
+            if size > BATCH_BYTES or len(waiting) >= BATCH_PAGES:
+                yield from _extracted(waiting, child, unit.path)
+                waiting, size = [], 0
+        yield from _extracted(waiting, child, unit.path)
+
+
+def _extracted(waiting: list, child: html.Extractor, path: str) -> Iterator[rows.Event]:
+    """The events in `waiting`, with documents in place of pages."""
+    found = [event for event in waiting if isinstance(event, _Page)]
+    texts = iter(child.extract([(data, declared) for _, data, declared, _ in found]))
+    for event in waiting:
+        if isinstance(event, _Page):
+            document, data, _, record = event
+            text = next(texts)
+            if isinstance(text, html.Failed):
+                yield Quarantined(path, record.position, f"HTML: {text}", data[: streams.PREFIX])
+            else:
+                yield document._replace(text=text)
+        else:
+            yield event
+
+
+def _event(record: warc.Record | warc.Fault, path: str, options) -> rows.Event | _Page:
+    if isinstance(record, warc.Fault):
+        return Quarantined(path, record.position, record.error, record.raw)
+    kind = record.headers.get("warc-type", "").lower()
+    try:
+        if kind == "response":
+            return _response(record, path, options)
+        if kind == "conversion":
+            return _conversion(record, path)
+    except ValueError as error:
+        return Quarantined(path, record.position, rows.reason(error), record.body[: streams.PREFIX])
+    return Skipped(kind or "no WARC-Type")
+
+
+def _document(record: warc.Record, path: str, text: bytes = b"") -> Document:
+    identity = record.headers.get("warc-record-id", "").strip("<>").removeprefix("urn:uuid:")
+    url = record.headers.get("warc-target-uri", "").strip("<>")
+    date = warc.date(record.headers.get("warc-date", ""))
+    return Document(identity or f"{path}#{record.place}", text, url or None, date, path)
+
+
+def _dropped(document: Document, rule: str, value: object, threshold: object, text: str = "") -> Dropped:
+    return Dropped(document.id, document.url, rule, str(value), str(threshold), text[:PREFIX_CHARACTERS])
+
+
+def _conversion(record: warc.Record, path: str) -> rows.Event:
+    media_type = record.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in ("text/plain", ""):
+        return _dropped(_document(record, path), "not_html", media_type, "text/plain")
+    record.body.decode()
+    return _document(record, path, record.body.rstrip(b"\r\n"))
+
+
+def _response(record: warc.Record, path: str, options) -> rows.Event | _Page:
+    document = _document(record, path)
+    outer = record.headers.get("content-type", "application/http").partition(";")[0].strip().lower()
+    if outer != "application/http":  # DNS look-ups, FTP
+        return _dropped(document, "not_html", outer, "text/html")
+    response = http.parse(record.body)
+    if not 200 <= response.status < 300:
+        return _dropped(document, "http_status", response.status, "200-299")
+    if response.media_type not in (*HTML_TYPES, "text/plain", ""):
+        return _dropped(document, "not_html", response.media_type, "text/html")
+    body = http.content(response, options.html_max_bytes)
+    media_type = response.media_type or _sniff(body)
+    if media_type not in (*HTML_TYPES, "text/plain"):
+        return _dropped(document, "not_html", media_type, "text/html")
+    if len(body) > options.html_max_bytes:
+        return _dropped(document, "html_max_bytes", len(body), options.html_max_bytes)
+    if media_type == "text/plain":
+        return document._replace(text=charset.decode(body, response.charset, markup=False).encode())
+    return _Page((document, body, response.charset, record))
+
+
+def _sniff(body: bytes) -> str:
+    """Media type of a body that came without one."""
+    if _HTML.match(body[:512]):
+        return "text/html"
+    media_type = detect_mime(body)
+    return "application/xhtml+xml" if media_type == "application/xml" and b"<html" in body[:1024] else media_type

@@ -1,0 +1,220 @@
+"""Files on any pyarrow filesystem, named by local path or URI.
+
+A name is a local path (`data/x.jsonl`), or a URI that `pyarrow.fs.FileSystem.from_uri`
+knows (`s3://bucket/x?region=...`, `gs://`, `hdfs://`, `file:///`). In a URI `%20` is a space, as
+usual; `?key=value` at its end is options of the filesystem, and any other `?` is part of the
+name or a glob. Nothing here needs rename or locks on
+an object store: there a file appears whole when its writer is closed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import urllib.parse
+import uuid
+from collections.abc import Iterable
+
+import pyarrow.fs as pafs
+
+LOCAL = pafs.LocalFileSystem()
+_URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
+_OPTIONS = re.compile(r"\?\w+=.*$", re.DOTALL)
+_MAGIC = re.compile(r"[*?\[]")
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Source:
+    """An input file: its name as found, its size in bytes, its modification time in ns
+    (-1 where the filesystem has none)."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+def _address(name: str) -> tuple[str, str]:
+    """A name without, and only, its filesystem options (which only a URI has)."""
+    options = _OPTIONS.search(name) if _URI.match(name) else None
+    return (name[: options.start()], options[0]) if options else (name, "")
+
+
+def filesystem(name: str) -> tuple[pafs.FileSystem, str]:
+    """(filesystem, path on it) of a local path or URI. Raises ValueError for an unknown scheme,
+    OSError if a store cannot be reached."""
+    if not _URI.match(name):
+        return LOCAL, name
+    address, options = _address(name)
+    try:
+        # pyarrow's parser takes no brackets, spaces and the like as they are
+        return pafs.FileSystem.from_uri(urllib.parse.quote(address, safe=":/%@") + options)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise ValueError(f"cannot open {name}: {error}") from error
+
+
+def is_local(name: str) -> bool:
+    """True for a plain local path, False for a URI."""
+    return not _URI.match(name)
+
+
+def join(folder: str, *parts: str) -> str:
+    """`folder/part/...`, for paths and URIs alike."""
+    folder, options = _address(folder)
+    return ("/".join([folder.rstrip("/"), *parts]) if folder else "/".join(parts)) + options
+
+
+def _source(info: pafs.FileInfo, name: str, path: str) -> Source:
+    """The file as a Source, named as `name`, whose path on its filesystem is `path`, is named."""
+    mtime = info.mtime_ns if info.mtime_ns is not None else -1
+    found = info.path
+    if not is_local(name):
+        address, options = _address(name)
+        root = urllib.parse.unquote(address).rstrip("/").removesuffix(path.rstrip("/"))
+        found = address[: len(root)] + found.replace("%", "%25") + options
+    return Source(found, info.size or 0, mtime)
+
+
+def list_files(folder: str) -> list[Source]:
+    """Every file below `folder`, sorted by name; an absent folder has none. Names that start
+    with `.` or `_`, and what lies below such folders, are left out, as Spark and Arrow do."""
+    fs, path = filesystem(folder)
+    found = fs.get_file_info(pafs.FileSelector(path or ".", recursive=True, allow_not_found=True))
+    base = len(path.rstrip("/")) + 1 if path not in ("", ".") else 0
+    files = [
+        _source(info, folder, path)
+        for info in found
+        if info.type == pafs.FileType.File
+        and not any(p.startswith((".", "_")) for p in info.path[base:].removeprefix("./").split("/"))
+    ]
+    return sorted(files)
+
+
+def expand(pattern: str) -> list[Source]:
+    """Files that a path, folder, glob (`*`, `?`, `[..]`, `**`) or URI names, sorted by name.
+    Raises FileNotFoundError when it names none."""
+    fs, path = filesystem(pattern)
+    info = fs.get_file_info(path)
+    if info.type == pafs.FileType.File:
+        return [_source(info, pattern, path)]
+    if info.type == pafs.FileType.Directory:
+        files = list_files(pattern)
+    elif _MAGIC.search(path):
+        address, options = _address(pattern)
+        folder = address[: _MAGIC.search(address).start()].rpartition("/")[0]
+        if address.startswith("/") and not folder:
+            folder = "/"
+        matches = _glob(address).fullmatch
+        files = [s for s in list_files((folder or ".") + options) if matches(_address(s.path)[0].removeprefix("./"))]
+    else:
+        raise FileNotFoundError(f"no such file or folder: {pattern}")
+    if not files:
+        raise FileNotFoundError(f"no file matches {pattern}")
+    return files
+
+
+_GLOB_PIECES = re.compile(r"\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
+_GLOB_EXPRESSIONS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+def _glob(pattern: str) -> re.Pattern:
+    """Compiled glob: `*` and `?` stay within a folder, `**/` spans any number of them."""
+
+    def expression(piece: str) -> str:
+        if len(piece) > 1 and piece[0] == "[":
+            return "[" + piece[1:].replace("\\", r"\\").replace("!", "^", piece[1] == "!")
+        return _GLOB_EXPRESSIONS.get(piece) or re.escape(piece)
+
+    pieces = _GLOB_PIECES.findall(pattern.removeprefix("./"))
+    return re.compile("".join(map(expression, pieces)), re.DOTALL)
+
+
+def exists(name: str) -> bool:
+    """True if `name` is a file."""
+    fs, path = filesystem(name)
+    return fs.get_file_info(path).type == pafs.FileType.File
+
+
+def size(name: str) -> int:
+    """Bytes in the file, or -1 if there is none."""
+    fs, path = filesystem(name)
+    info = fs.get_file_info(path)
+    return info.size if info.type == pafs.FileType.File else -1
+
+
+def open_input(name: str):
+    """A seekable `pyarrow.NativeFile` to read from."""
+    fs, path = filesystem(name)
+    return fs.open_input_file(path)
+
+
+def make_folder(name: str) -> None:
+    """Create a folder and those above it; one that exists is no error."""
+    fs, path = filesystem(name)
+    fs.create_dir(path, recursive=True)
+
+
+def open_output(name: str):
+    """A `pyarrow.NativeFile` to write to; folders are made as needed. The file is not atomic
+    on a local disk: write to a name nobody reads, or use `write_atomic`."""
+    fs, path = filesystem(name)
+    parent = path.rpartition("/")[0]
+    if parent:
+        fs.create_dir(parent, recursive=True)
+    return fs.open_output_stream(path)
+
+
+def read_bytes(name: str) -> bytes:
+    """The whole file."""
+    with open_input(name) as file:
+        return file.read()
+
+
+def write_atomic(name: str, data: bytes) -> None:
+    """Write a whole file so that readers see the old one or the new one: a rename on a local
+    disk, one PUT elsewhere."""
+    fs, path = filesystem(name)
+    if not isinstance(fs, pafs.LocalFileSystem):
+        with open_output(name) as file:
+            file.write(data)
+        return
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    temporary = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
+    with open(temporary, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def publish(source: str, target: str) -> None:
+    """Make `target` the same file as `source`: a hard link (a copy where the disk has none) put
+    in place by rename, or a copy on the store."""
+    fs, path = filesystem(target)
+    if not isinstance(fs, pafs.LocalFileSystem):
+        fs.copy_file(filesystem(source)[1], path)
+        return
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    temporary = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
+    try:
+        os.link(filesystem(source)[1], temporary)
+    except OSError:
+        LOCAL.copy_file(filesystem(source)[1], temporary)
+    os.replace(temporary, path)
+    if os.path.exists(temporary):  # rename does nothing between two links to the same file
+        os.remove(temporary)
+
+
+def remove(names: Iterable[str]) -> None:
+    """Delete files; those that are gone already are no error."""
+    for name in names:
+        fs, path = filesystem(name)
+        if fs.get_file_info(path).type == pafs.FileType.File:
+            fs.delete_file(path)
+
+
+def remove_folder(name: str) -> None:
+    """Delete a folder with all it holds; absent is no error."""
+    fs, path = filesystem(name)
+    if fs.get_file_info(path).type == pafs.FileType.Directory:
+        fs.delete_dir(path)

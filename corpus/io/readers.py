@@ -1,0 +1,134 @@
+"""Reading: from files in many formats to batches of documents. Start here.
+
+`split` divides the input into units of work, `read` reads one. Nothing is lost in silence: every
+record is in some `Reading` as a document, as dropped by one of `RULES`, as quarantined, or is
+counted as skipped because it is no document.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Literal
+
+from corpus.io import jsonl, pages, paths, rows, streams, tables
+from corpus.io.html import EXTRACTOR
+from corpus.io.rows import Document, Quarantined, Reading
+
+RULES = (*pages.RULES, "empty_text")
+"""Rules of the step `read`, in order of application."""
+
+UNIT_BYTES = 256 << 20
+"""Size of a unit of work, in bytes of the file: a few batches."""
+
+FORMATS = {
+    ".warc": "warc",  # .warc.wet too
+    ".wet": "warc",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".txt": "text",
+}
+"""Suffixes and what they mean. All but .parquet may be followed by .gz or .zst."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadOptions:
+    """How to read.
+
+    `text_field` and `id_field` name the fields of JSON objects and Parquet columns.
+    `html_timeout` is in seconds a page; `html_max_bytes` is the most of a page's body, after its
+    codings; `main_content` leaves menus and footers of HTML out, as far as resiliparse can tell.
+    `document_max_bytes` is the longest line of JSON, cell of a table or text file.
+    """
+
+    format: Literal["auto", "warc", "jsonl", "parquet", "text"] = "auto"
+    text_field: str = "text"
+    id_field: str = "id"
+    html_timeout: float = 60.0
+    html_max_bytes: int = 32 << 20
+    main_content: bool = False
+    document_max_bytes: int = 1 << 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """Part of the input that one task reads: a file, a byte range of a plain .jsonl file, or a
+    range of row groups of a Parquet file. None means from the start, to the end."""
+
+    path: str
+    format: str
+    start: int | None = None
+    end: int | None = None
+
+
+def file_format(path: str) -> str:
+    """"warc", "jsonl", "parquet" or "text". Raises ValueError for an unknown suffix."""
+    name = path.lower()
+    for suffix in streams.COMPRESSIONS:
+        name = name.removesuffix(suffix)
+    for suffix, kind in FORMATS.items():
+        if name.endswith(suffix) and (kind != "parquet" or not streams.compression(path)):
+            return kind
+    known = ", ".join(FORMATS)
+    raise ValueError(f"unknown kind of file: {path} (known: {known}; .gz and .zst of all but .parquet)")
+
+
+def split(sources: list[paths.Source], options: ReadOptions, unit_bytes: int = UNIT_BYTES) -> list[Unit]:
+    """Units of work, in the order of `sources`: whole files, but for plain .jsonl and Parquet
+    files above `unit_bytes`. Depends on the files and the options alone."""
+    units = []
+    for source in sources:
+        kind = file_format(source.path) if options.format == "auto" else options.format
+        ranges: list[tuple[int | None, int | None]] = [(None, None)]
+        if source.size > unit_bytes:
+            if kind == "jsonl" and not streams.compression(source.path):
+                starts = range(0, source.size, unit_bytes)
+                ranges = [(start, min(start + unit_bytes, source.size)) for start in starts]
+            elif kind == "parquet":
+                ranges = tables.row_group_ranges(source.path, unit_bytes) or ranges
+        units += [Unit(source.path, kind, start, end) for start, end in ranges]
+    return units
+
+
+def read(unit: Unit, options: ReadOptions, extractor: str = EXTRACTOR) -> Iterator[Reading]:
+    """Everything in a unit, in order, in batches of at most `documents.MAX_BATCH_TEXT` bytes of
+    text and `rows.BATCH_ROWS` rows. `extractor` names the function that extracts text from HTML.
+
+    Raises OSError (FileNotFoundError, ...) if the storage does; faults of the data are
+    quarantined.
+    """
+    return rows.batches(_events(unit, options, extractor))
+
+
+def _events(unit: Unit, options: ReadOptions, extractor: str) -> Iterator[rows.Event]:
+    if paths.size(unit.path) == 0:
+        return iter([Quarantined(unit.path, 0, "file is empty", b"")])
+    if unit.format == "warc":
+        return pages.read(unit, options, extractor)
+    return {"jsonl": jsonl.read, "parquet": tables.read, "text": _read_text}[unit.format](unit, options)
+
+
+def _read_text(unit: Unit, options: ReadOptions) -> Iterator[rows.Event]:
+    """A text file is one document."""
+    pieces, size = [], 0
+    error = None
+    for data, _, error in streams.chunks(unit.path):
+        if not error or not pieces:  # the bytes of an error are for inspection
+            pieces.append(data)
+            size += len(data)
+        if not error and size > options.document_max_bytes:
+            error = f"a text above the limit of {options.document_max_bytes} bytes"
+        if error:
+            break
+    text = b"".join(pieces).removeprefix(b"\xef\xbb\xbf")
+    if not error:
+        try:
+            text.decode()
+        except UnicodeDecodeError as problem:
+            error = rows.reason(problem)
+    if error:
+        yield Quarantined(unit.path, 0, error, text[: streams.PREFIX])
+    else:
+        yield Document(f"{unit.path}#0", text, source=unit.path)

@@ -1,0 +1,96 @@
+"""Documents of Parquet files, whole or ranges of row groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpus.documents import MAX_BATCH_TEXT
+from corpus.io import paths, rows, streams
+from corpus.io.rows import Quarantined
+
+
+def row_group_ranges(path: str, unit_bytes: int) -> list[tuple[int, int]]:
+    """Ranges [start, end) of row groups whose compressed size reaches `unit_bytes`, the last one
+    excepted; none if the file's footer cannot be read."""
+    with paths.open_input(path) as file:
+        try:
+            metadata = pq.ParquetFile(file).metadata
+        except (pa.ArrowException, OSError):
+            return []
+    ranges, start, size = [], 0, 0
+    for group in range(metadata.num_row_groups):
+        size += _extent(metadata.row_group(group))[1]
+        if size >= unit_bytes or group == metadata.num_row_groups - 1:
+            ranges.append((start, group + 1))
+            start, size = group + 1, 0
+    return ranges
+
+
+def read(unit, options) -> Iterator[rows.Event]:
+    """Documents of the unit's row groups. One that cannot be read is quarantined from where it
+    breaks to its end."""
+    with paths.open_input(unit.path) as file:
+        try:
+            table = pq.ParquetFile(file, page_checksum_verification=True)
+        except (pa.ArrowException, OSError) as error:
+            # raises if it is the storage that fails, and not the data
+            raw = file.read_at(min(streams.PREFIX, file.size()), 0)
+            yield Quarantined(unit.path, 0, f"not a Parquet file: {_first_line(error)}", raw)
+            return
+        if options.text_field not in table.schema_arrow.names:
+            names = ", ".join(table.schema_arrow.names)
+            yield Quarantined(unit.path, 0, f"no column {options.text_field!r}; columns: {names}", b"")
+            return
+        groups = range(table.num_row_groups)[unit.start : unit.end]
+        first = sum(table.metadata.row_group(group).num_rows for group in range(groups.start))
+        for group in groups:
+            yield from _row_group(table, file, group, first, unit.path, options)
+            first += table.metadata.row_group(group).num_rows
+
+
+def _row_group(table, file, group: int, first: int, path: str, options) -> Iterator[rows.Event]:
+    metadata = table.metadata.row_group(group)
+    position, size = _extent(metadata)
+    average = max(1, metadata.total_byte_size // max(1, metadata.num_rows))
+    batch_rows = max(1, min(rows.BATCH_ROWS, MAX_BATCH_TEXT // average))
+    batches = table.iter_batches(batch_rows, row_groups=[group], use_threads=False)
+    while True:
+        try:
+            batch = next(batches, None)
+        except (pa.ArrowException, OSError) as error:
+            raw = file.read_at(size, position)[: streams.PREFIX]  # raises if the storage fails
+            yield Quarantined(path, position, f"row group {group} is corrupt: {_first_line(error)}", raw)
+            return
+        if batch is None:
+            return
+        for offset, row in enumerate(_rows(batch)):
+            try:
+                if isinstance(row, UnicodeDecodeError):
+                    raise row
+                yield rows.document(row, options, path, str(first + offset))
+            except ValueError as error:
+                yield Quarantined(path, position, f"row {first + offset}: {rows.reason(error)}", b"")
+        first += batch.num_rows
+
+
+def _rows(batch: pa.RecordBatch) -> list[dict | UnicodeDecodeError]:
+    try:
+        return batch.to_pylist()
+    except UnicodeDecodeError as error:
+        if batch.num_rows == 1:
+            return [error]
+        return [row for index in range(batch.num_rows) for row in _rows(batch.slice(index, 1))]
+
+
+def _extent(group: pq.RowGroupMetaData) -> tuple[int, int]:
+    """(offset of a row group in the file, its compressed size), in bytes."""
+    columns = [group.column(index) for index in range(group.num_columns)]
+    starts = [c.dictionary_page_offset or c.data_page_offset for c in columns]
+    return min(starts, default=0), sum(c.total_compressed_size for c in columns)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,219 @@
+"""Records of a WARC file, with faults confined to the record they are in.
+
+The splitter trusts a record's Content-Length only if a new record, or the end, follows where
+it says. Otherwise the record is a `Fault` and reading goes on at the next line that begins a
+record. (FastWARC 2.0.1 stops at such a record or swallows the ones after it.) At most one
+record, bounded by `RECORD_LIMIT`, is in memory.
+
+Format: WARC/1.0 and 1.1 (ISO 28500:2009, 2017), WARC/0.18 as in ClueWeb09.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import re
+from collections.abc import Iterator
+
+from corpus.io.streams import PREFIX, Chunk
+
+RECORD_LIMIT = 128 << 20
+"""Bytes of a record at most. Crawlers cut pages far below (Common Crawl at 1 MiB, 5 MiB since
+2025), so that a longer one is a wrong length or an unpacked video."""
+HEADER_LIMIT = 64 << 10
+
+_VERSION = re.compile(rb"WARC/\d+\.\d+[ \t]*\r?\n")
+_RECORD = re.compile(rb"\n(?=WARC/\d+\.\d+[ \t]*\r?\n[A-Za-z-]+:)")
+_NEXT = re.compile(rb"(?:(?:\r\n){2,}|\n{2,})WARC/")
+_FOLD = re.compile(r"\r?\n[ \t]+")
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_LOOKAHEAD = 256
+"""Bytes after a record that are looked at for the start of the next: some newlines, "WARC/"."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """`headers` have lower-case names, the first of equal names counts. `position` is the byte
+    offset in the file (of the gzip member, if compressed); `place` is that offset as text, with
+    the offset inside the member where several records share one."""
+
+    headers: dict[str, str]
+    body: bytes
+    position: int
+    place: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """A record that cannot be read: where, why, and its first bytes."""
+
+    position: int
+    error: str
+    raw: bytes
+
+
+class _Window:
+    """The bytes from the current record on, as far as they have been read."""
+
+    def __init__(self, chunks: Iterator[Chunk], compressed: bool):
+        self.data = bytearray()
+        self.broken: Chunk | None = None  # the fault that stopped reading, until `recover`
+        self.reported = False  # whether a record has been given up for it
+        self._chunks, self._compressed = chunks, compressed
+        self._passed = 0  # decompressed bytes before `data`
+        self._members = collections.deque([(0, 0)])  # (decompressed, compressed) starts
+
+    def need(self, size: int) -> bool:
+        """Read until `data` holds `size` bytes. False if it cannot."""
+        while len(self.data) < size and not self.broken:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return False
+            if chunk.error:
+                self.broken = chunk
+            else:
+                if chunk.member != self._members[-1][1]:
+                    self._members.append((self._passed + len(self.data), chunk.member))
+                self.data += chunk.data
+        return len(self.data) >= size
+
+    def drop(self, size: int) -> None:
+        del self.data[:size]
+        self._passed += size
+        while len(self._members) > 1 and self._members[1][0] <= self._passed:
+            self._members.popleft()
+
+    def recover(self) -> None:
+        """Go on after the fault."""
+        self.broken, self.reported = None, False
+
+    @property
+    def member(self) -> int:
+        return self._members[0][1]
+
+    @property
+    def position(self) -> int:
+        return self.member if self._compressed else self._passed
+
+    @property
+    def place(self) -> str:
+        within = self._passed - self._members[0][0]
+        return f"{self.member}+{within}" if self._compressed and within else str(self.position)
+
+
+def headers(block: bytes, encoding: str) -> dict[str, str]:
+    """`Name: value` lines (after a first line) as a dict with lower-case names; a line that
+    begins with white space continues the one before; the first of equal names counts."""
+    found: dict[str, str] = {}
+    text = block.decode(encoding, "replace")
+    if "\n " in text or "\n\t" in text:
+        text = _FOLD.sub(" ", text)
+    for line in text.split("\n")[1:]:
+        name, colon, value = line.partition(":")
+        if colon:
+            found.setdefault(name.strip().lower(), value.strip())
+    return found
+
+
+def split_header(data: bytes | bytearray) -> tuple[bytes, int]:
+    """(header block, offset of what follows its blank line); the block is everything if there
+    is no blank line."""
+    blank = _BLANK_LINE.search(data)
+    return (bytes(data[: blank.start()]), blank.end()) if blank else (bytes(data), len(data))
+
+
+def records(chunks: Iterator[Chunk], compressed: bool) -> Iterator[Record | Fault]:
+    """Every record of a WARC file, good or faulty, in order."""
+    window = _Window(chunks, compressed)
+    while True:
+        while window.need(1) and window.data[0] in b"\r\n":
+            window.drop(len(window.data) - len(window.data.lstrip(b"\r\n")))
+        if window.data:
+            record, size = _record(window)
+            yield record
+            if isinstance(record, Record):
+                window.drop(size)
+            else:
+                _find_record(window, size)
+        elif window.broken:
+            if not window.reported:
+                yield Fault(window.broken.member, window.broken.error, window.broken.data)
+            window.recover()
+        else:
+            return
+
+
+def _record(window: _Window) -> tuple[Record | Fault, int]:
+    """(the record that the window begins with, its size), or (its fault, the offset from which
+    to look for the next record)."""
+
+    def fault(error: str, resume: int) -> tuple[Fault, int]:
+        if window.broken and window.broken.member == window.member:
+            error, window.reported = window.broken.error, True
+        return Fault(window.position, error, bytes(window.data[:PREFIX])), resume
+
+    window.need(_LOOKAHEAD)
+    if not _VERSION.match(window.data):
+        return fault("no WARC record begins here", 0)
+    while not (blank := _BLANK_LINE.search(window.data)):
+        size = len(window.data)
+        if size > HEADER_LIMIT or not window.need(size + 1):
+            return fault("the record header has no end", 1)
+    start = blank.end()
+    found = headers(bytes(window.data[: blank.start()]), "utf-8")
+    length = found.get("content-length", "")
+    if not (length.isascii() and length.isdigit()):
+        return fault(f"Content-Length is {length[:80]!r}", start)
+    end = start + int(length[:20])
+    if end > RECORD_LIMIT:
+        return fault(f"Content-Length is {length[:80]}, above the limit of {RECORD_LIMIT} bytes", start)
+    if not window.need(end):
+        return fault(f"Content-Length is {length}, but only {len(window.data) - start} bytes follow", start)
+    if not _followed(window, end):
+        return fault(f"Content-Length is {length}, but no record begins there", start)
+    return Record(found, bytes(memoryview(window.data)[start:end]), window.position, window.place), end
+
+
+def _followed(window: _Window, end: int) -> bool:
+    """Whether a record or the end comes after byte `end`, and the record is sound: two line
+    ends stand between records, and a checksum comes after the last byte it covers."""
+    window.need(end + _LOOKAHEAD)
+    after = bytes(window.data[end : end + _LOOKAHEAD])
+    if after.strip(b"\r\n"):
+        return _NEXT.match(after) is not None
+    return not (window.broken and window.broken.member == window.member)
+
+
+def _find_record(window: _Window, offset: int) -> None:
+    """Drop everything before the next record that begins after byte `offset` - 1."""
+    window.drop(max(offset - 1, 0))
+    while not (found := _RECORD.search(window.data)):
+        # keep what could be the start of a record's first two lines
+        window.drop(max(len(window.data) - _LOOKAHEAD, 0))
+        if not window.need(len(window.data) + 1):
+            window.drop(len(window.data))
+            return
+    window.drop(found.end())
+
+
+_DATE = re.compile(
+    r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ]?(\d\d):?(\d\d):?(\d\d)(?:\.\d+)?)?\s*(?:Z|UTC|GMT|([+-])(\d\d):?(\d\d))?$"
+)
+
+
+def date(value: str) -> str | None:
+    """A WARC-Date as `YYYY-MM-DDThh:mm:ssZ` in UTC, so that dates sort as text; None where it
+    cannot be read. Fractions of a second are cut off; 14 digits, as in ARC files, are read."""
+    match = _DATE.match(value.strip())
+    if not match:
+        return None
+    *parts, sign, hours, minutes = match.groups()
+    try:
+        moment = datetime.datetime(*(int(part or 0) for part in parts))
+        if sign:
+            offset = datetime.timedelta(hours=int(hours), minutes=int(minutes))
+            moment += -offset if sign == "+" else offset
+    except (ValueError, OverflowError):
+        return None
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

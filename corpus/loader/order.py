@@ -1,0 +1,59 @@
+"""The order of samples: sample n of a run is window `i' = P(seed, e, i)` of epoch e, where
+e = n // windows, i = n % windows, and P(seed, e, .) is a permutation computed, not stored.
+
+P is a keyed Feistel network (Luby and Rackoff 1988) over the smallest domain of 2^bits numbers
+that holds the windows, so 2^bits < 2 * windows, with cycle walking (Black and Rogaway 2002):
+numbers that fall outside are sent through again, fewer than two passes on average. This file is
+a specification: its results are pinned by test vectors and must never change.
+"""
+
+import numba
+import numpy as np
+
+from corpus.tokens.hashing import GOLDEN, combine, mix64
+
+ROUNDS = 8
+"""Even, since rounds alternate halves. Three already look random on averages; four give a strong
+pseudo-random permutation (Luby and Rackoff); small domains need a few more (Patarin 2004)."""
+
+
+@numba.njit(cache=True, nogil=True)
+def epoch_key(seed, epoch):
+    """uint64 key of an epoch: hashed twice, so that (seed, epoch + 1) and (seed + 1, epoch) differ."""
+    return combine(mix64(np.uint64(seed)), np.uint64(epoch))
+
+
+@numba.njit(cache=True, nogil=True)
+def permute(index, size, key):
+    """Where the permutation of 0..size-1 with the uint64 `key` sends `index` (int64)."""
+    bits = np.uint64(0)
+    while (size - 1) >> bits:
+        bits += np.uint64(1)
+    right_bits = (bits + np.uint64(1)) >> np.uint64(1)
+    left_mask = (np.uint64(1) << (bits - right_bits)) - np.uint64(1)
+    right_mask = (np.uint64(1) << right_bits) - np.uint64(1)
+    value = np.uint64(index)
+    while True:
+        left = value >> right_bits
+        right = value & right_mask
+        round_key = key
+        for _ in range(ROUNDS // 2):
+            left ^= mix64(round_key + right) & left_mask
+            round_key += GOLDEN
+            right ^= mix64(round_key + left) & right_mask
+            round_key += GOLDEN
+        value = (left << right_bits) | right
+        if value < np.uint64(size):
+            return np.int64(value)
+
+
+@numba.njit(cache=True, nogil=True)
+def windows(first, count, size, seed, shuffle):
+    """Window numbers (int64[count]) of the samples first..first+count-1 of a run over `size`
+    windows; epochs follow each other without a break. In stream order unless `shuffle`."""
+    numbers = np.empty(count, np.int64)
+    for k in range(count):
+        epoch = (first + k) // size
+        index = (first + k) % size
+        numbers[k] = permute(index, size, epoch_key(seed, epoch)) if shuffle else index
+    return numbers

@@ -1,0 +1,314 @@
+"""Byte-pair merging of one pre-token, and of a column of texts through a cache.
+
+Merging is Sennrich et al. 2016 (algorithm 1) as Hugging Face `tokenizers` does it: of all
+adjacent pairs that have a rule, the one with the lowest rank merges first, the leftmost of
+several. Two functions give that answer: a scan for short pre-tokens, O(n^2) with a small
+constant, and a heap for long ones, O(n log n), about 24 bytes of memory a byte. The heap works
+piece by piece: where no token of the vocabulary holds two neighbouring bytes side by side, no
+merge can cross, so that each side can be merged alone.
+
+The table of rules is uint64[2^k, 2]: `left << 32 | right` plus one (0: empty slot), and
+`rank << 32 | id of the merged token`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from corpus.tokens.pretoken_table import SHORT, find, key, mixed
+from corpus.tokens.pretokenize import gpt2_end
+
+_SCAN_LIMIT = 48
+"""Longest pre-token, in bytes, that is merged by scanning."""
+_CACHE_LIMIT = 255
+"""Longest pre-token, in bytes, that is cached."""
+_NO_RULE = np.uint64(0xFFFFFFFFFFFFFFFF)
+_INLINE_IDS = 3
+ENCODE_SLACK = 2
+"""Ids that `encode` may write past the last one."""
+
+
+class Rules(NamedTuple):
+    """A vocabulary as the kernels use it."""
+
+    byte_ids: np.ndarray  # int32[256], id of each byte
+    pairs: np.ndarray  # uint64[2^k, 2], the table of merge rules
+    neighbours: np.ndarray  # bool[65536], first << 8 | second: side by side in some token
+
+
+class Cache(NamedTuple):
+    """Pre-tokens seen before and their ids: a `pretoken_table`. Word 2 of a slot is
+    `first id or place in ids << 32 | number of ids`; up to three ids stand in the slot where
+    the key leaves word 3 free, more stand in `ids`. When anything is full, all is emptied."""
+
+    slots: np.ndarray  # uint64[4 * 2^k]
+    keys: np.ndarray  # uint8[...], bytes of pre-tokens longer than 15
+    ids: np.ndarray  # int32[...]
+    used: np.ndarray  # int64[3]: slots, keys, ids
+
+
+def make_rules(byte_ids: list[int], merges: list[tuple[int, int, int]], tokens) -> Rules:
+    """`merges`: (left id, right id, merged id) in order of rank, where a pair that is listed
+    twice counts with its later rank; `tokens`: the bytes of every ordinary token."""
+    size = 1 << max(4, (2 * len(merges)).bit_length())
+    pairs = np.zeros((size, 2), np.uint64)
+    if merges:
+        _fill_pairs(pairs, np.array(merges, np.int64))
+    neighbours = np.zeros(1 << 16, np.bool_)
+    for token in tokens:
+        values = np.frombuffer(token, np.uint8).astype(np.int64)
+        neighbours[values[:-1] << 8 | values[1:]] = True
+    return Rules(np.array(byte_ids, np.int32), pairs, neighbours)
+
+
+def make_cache(slots: int = 1 << 20) -> Cache:
+    """A cache for up to `slots` / 2 pre-tokens (a power of two): 32 bytes a slot, 16 more."""
+    return Cache(
+        np.zeros(4 * slots, np.uint64),
+        np.empty(8 * slots + _CACHE_LIMIT, np.uint8),
+        np.empty(2 * slots + _CACHE_LIMIT, np.int32),
+        np.zeros(3, np.int64),
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_pairs(pairs, merges):
+    mask = np.uint64(pairs.shape[0] - 1)
+    for rank in range(merges.shape[0]):
+        pair = (np.uint64(merges[rank, 0]) << np.uint64(32) | np.uint64(merges[rank, 1])) + np.uint64(1)
+        slot = mixed(pair, np.uint64(0)) & mask
+        while pairs[slot, 0] != 0 and pairs[slot, 0] != pair:
+            slot = slot + np.uint64(1) & mask
+        pairs[slot, 0] = pair
+        pairs[slot, 1] = np.uint64(rank) << np.uint64(32) | np.uint64(merges[rank, 2])
+
+
+@numba.njit(cache=True, nogil=True, forceinline=True)
+def _rule(pairs, left, right):
+    """`rank << 32 | merged id` of a pair, or _NO_RULE."""
+    pair = (np.uint64(left) << np.uint64(32) | np.uint64(right)) + np.uint64(1)
+    mask = np.uint64(pairs.shape[0] - 1)
+    slot = mixed(pair, np.uint64(0)) & mask
+    while pairs[slot, 0] != pair:
+        if pairs[slot, 0] == 0:
+            return _NO_RULE
+        slot = slot + np.uint64(1) & mask
+    return pairs[slot, 1]
+
+
+@numba.njit(cache=True, nogil=True)
+def _merge_by_scan(data, start, end, rules, out, place):
+    """Writes the ids of `data[start:end]` to `out` from `place`; returns the place after."""
+    n = end - start
+    ranks = np.empty(n, np.uint64)  # rule of the pair that starts at each symbol
+    for i in range(n):
+        out[place + i] = rules.byte_ids[data[start + i]]
+    for i in range(n - 1):
+        ranks[i] = _rule(rules.pairs, out[place + i], out[place + i + 1])
+    while n > 1:
+        best = 0
+        for i in range(1, n - 1):
+            if ranks[i] < ranks[best]:
+                best = i
+        if ranks[best] == _NO_RULE:
+            break
+        out[place + best] = np.int32(ranks[best] & np.uint64(0xFFFFFFFF))
+        n -= 1
+        for i in range(best + 1, n):
+            out[place + i] = out[place + i + 1]
+            ranks[i - 1] = ranks[i]
+        if best > 0:
+            ranks[best - 1] = _rule(rules.pairs, out[place + best - 1], out[place + best])
+        if best < n - 1:
+            ranks[best] = _rule(rules.pairs, out[place + best], out[place + best + 1])
+    return place + n
+
+
+@numba.njit(cache=True, nogil=True)
+def _push(heap, size, entry):
+    i = size
+    while i > 0 and heap[(i - 1) >> 1] > entry:
+        heap[i] = heap[(i - 1) >> 1]
+        i = (i - 1) >> 1
+    heap[i] = entry
+    return size + 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _pop(heap, size):
+    """Removes the least entry, heap[0]; returns the new size."""
+    size -= 1
+    entry = heap[size]
+    i = 0
+    while 2 * i + 1 < size:
+        child = 2 * i + 1
+        if child + 1 < size and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= entry:
+            break
+        heap[i] = heap[child]
+        i = child
+    heap[i] = entry
+    return size
+
+
+@numba.njit(cache=True, nogil=True)
+def _merge_by_heap(data, start, end, rules, out, place):
+    """As `_merge_by_scan`. Heap entries are `rank << 32 | position`; one is stale when the
+    symbols at its position no longer form a pair of that rank."""
+    n = end - start
+    symbols = np.empty(n, np.int32)  # -1: merged into the symbol before
+    following = np.empty(n, np.int32)
+    preceding = np.empty(n, np.int32)
+    heap = np.empty(n, np.uint64)
+    size = 0
+    high = np.uint64(0xFFFFFFFF) << np.uint64(32)
+    for i in range(n):
+        symbols[i] = rules.byte_ids[data[start + i]]
+        following[i] = i + 1
+        preceding[i] = i - 1
+    for i in range(n - 1):
+        rule = _rule(rules.pairs, symbols[i], symbols[i + 1])
+        if rule != _NO_RULE:
+            size = _push(heap, size, rule & high | np.uint64(i))
+    while size > 0:
+        entry = heap[0]
+        size = _pop(heap, size)
+        i = np.int64(entry & np.uint64(0xFFFFFFFF))
+        j = following[i]
+        if symbols[i] < 0 or j >= n:
+            continue
+        rule = _rule(rules.pairs, symbols[i], symbols[j])
+        if rule == _NO_RULE or rule & high != entry & high:
+            continue
+        symbols[i] = np.int32(rule & np.uint64(0xFFFFFFFF))
+        symbols[j] = -1
+        following[i] = following[j]
+        if following[i] < n:
+            preceding[following[i]] = i
+            rule = _rule(rules.pairs, symbols[i], symbols[following[i]])
+            if rule != _NO_RULE:
+                heap, size = _push_growing(heap, size, rule & high | np.uint64(i))
+        if preceding[i] >= 0:
+            rule = _rule(rules.pairs, symbols[preceding[i]], symbols[i])
+            if rule != _NO_RULE:
+                heap, size = _push_growing(heap, size, rule & high | np.uint64(preceding[i]))
+    for i in range(n):
+        if symbols[i] >= 0:
+            out[place] = symbols[i]
+            place += 1
+    return place
+
+
+@numba.njit(cache=True, nogil=True)
+def _push_growing(heap, size, entry):
+    if size == heap.size:
+        larger = np.empty(2 * size, np.uint64)
+        larger[:size] = heap
+        heap = larger
+    return heap, _push(heap, size, entry)
+
+
+@numba.njit(cache=True, nogil=True)
+def merge(data, start, end, rules, out, place):
+    """Ids of the pre-token `data[start:end]`, written to `out` from `place`, where there must
+    be room for one id a byte. Returns the place after the last."""
+    if end - start <= _SCAN_LIMIT:
+        return _merge_by_scan(data, start, end, rules, out, place)
+    first = start
+    for i in range(start + 1, end + 1):
+        if i == end or not rules.neighbours[np.int64(data[i - 1]) << 8 | data[i]]:
+            if i - first <= _SCAN_LIMIT:
+                place = _merge_by_scan(data, first, i, rules, out, place)
+            else:
+                place = _merge_by_heap(data, first, i, rules, out, place)
+            first = i
+    return place
+
+
+@numba.njit(cache=True, nogil=True)
+def _remember(cache, slot, low, high, data, start, length, ids):
+    """Writes a pre-token into the empty `slot`. Empties the cache first when it is full, and
+    then leaves it empty: the slot would be another."""
+    slots, keys, arena, used = cache
+    full = 8 * used[0] >= slots.size or used[1] + length > keys.size
+    if full or used[2] + ids.size > arena.size:
+        slots[:] = 0
+        used[:] = 0
+        return
+    used[0] += 1
+    slots[slot] = low
+    slots[slot + np.uint64(1)] = high
+    if length > SHORT:
+        slots[slot + np.uint64(3)] = used[1]
+        keys[used[1] : used[1] + length] = data[start : start + length]
+        used[1] += length
+    if length > SHORT or ids.size > _INLINE_IDS:
+        value = used[2]
+        arena[used[2] : used[2] + ids.size] = ids
+        used[2] += ids.size
+    else:
+        value = np.int64(ids[0])
+        second = np.uint64(ids[1]) if ids.size > 1 else np.uint64(0)
+        third = np.uint64(ids[2]) if ids.size > 2 else np.uint64(0)
+        slots[slot + np.uint64(3)] = third << np.uint64(32) | second
+    slots[slot + np.uint64(2)] = np.uint64(value) << np.uint64(32) | np.uint64(ids.size)
+
+
+@numba.njit(cache=True, nogil=True, forceinline=True)
+def _recall(slots, slot, length, ids, out, place):
+    """Copies the ids of the pre-token of `length` bytes at `slot` to `out`; returns the place
+    after. Writes up to three ids whatever their number, since a branch would cost more."""
+    value = slots[slot + np.uint64(2)]
+    count = value & np.uint64(0xFFFFFFFF)
+    if count <= _INLINE_IDS and length <= SHORT:
+        more = slots[slot + np.uint64(3)]
+        out[place] = np.int32(value >> np.uint64(32))
+        out[place + np.uint64(1)] = np.int32(more & np.uint64(0xFFFFFFFF))
+        out[place + np.uint64(2)] = np.int32(more >> np.uint64(32))
+    else:
+        first = value >> np.uint64(32)
+        for i in range(count):
+            out[place + np.uint64(i)] = ids[first + np.uint64(i)]
+    return place + count
+
+
+@numba.njit(cache=True, nogil=True)
+def _merge_and_remember(data, start, end, rules, cache, slot, low, high, out, place):
+    after = merge(data, start, end, rules, out, place)
+    _remember(cache, slot, low, high, data, start, end - start, out[place:after])
+    return after
+
+
+@numba.njit(cache=True, nogil=True)
+def encode(data, offsets, classes, rules, cache, out, ends):
+    """Encodes the texts `data[offsets[d] : offsets[d + 1]]`.
+
+    `out` (int32) has room for one id a byte and ENCODE_SLACK more; `ends` (int64, one more
+    than texts) receives where each text's ids end. Returns the number of ids."""
+    slots, keys, ids, _ = cache
+    place = np.uint64(0)
+    ends[0] = 0
+    for d in range(offsets.size - 1):
+        i = offsets[d]
+        end = offsets[d + 1]
+        while i < end:
+            j = gpt2_end(data, i, end, classes)
+            if j - i > _CACHE_LIMIT:
+                place = np.uint64(merge(data, i, j, rules, out, np.int64(place)))
+            else:
+                low, high = key(data, i, j - i)
+                slot = find(slots, keys, data, i, j - i, low, high)
+                if slots[slot + np.uint64(1)] != 0:
+                    place = _recall(slots, slot, j - i, ids, out, place)
+                else:
+                    at = np.int64(place)
+                    place = np.uint64(
+                        _merge_and_remember(data, i, j, rules, cache, slot, low, high, out, at)
+                    )
+            i = j
+        ends[d + 1] = place
+    return place

@@ -1,0 +1,187 @@
+"""`tokens/manifest.json`: what the token shards of a folder are, and how to prove it.
+
+    {"format": "winnow-tokens/1", "dtype": "uint16" | "int32", "vocab_size",
+     "tokenizer": {"fingerprint", "family", "path"}, "end_id", "pad_id" (or null),
+     "documents", "tokens", "seed",
+     "shards": [{"name": "00000", "documents", "tokens", "bin_bytes", "idx_bytes", "idx_xxh64",
+                 "block_bytes": 16777216, "blocks": [xxh3_64 of each block of .bin, as hex]}]}
+
+Shard `name` is the pair of files `NAME.bin`, `NAME.idx` beside the manifest. The order of
+`shards` is the order of the token stream.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from corpus.io import paths
+from corpus.tokens.megatron import HEADER_BYTES, IndexedDataset, read_header, token_dtype
+
+FORMAT = "winnow-tokens/1"
+NAME = "manifest.json"
+BLOCK_BYTES = 16 << 20
+"""Bytes of .bin under one checksum."""
+
+_SHARD_COUNTS = ("documents", "tokens", "bin_bytes", "idx_bytes")
+_DOCUMENTS_AT_ONCE = 1 << 20
+
+
+def shard_prefix(folder: str, name: str) -> str:
+    """Path of a shard without its suffix."""
+    return paths.join(folder, name)
+
+
+def _blocks(name: str, block_bytes: int):
+    """The bytes of a file, `block_bytes` at a time."""
+    with paths.open_input(name) as file:
+        while block := file.read(block_bytes):
+            yield block
+
+
+def _file_hash(name: str) -> str:
+    import xxhash
+
+    state = xxhash.xxh64()
+    for block in _blocks(name, BLOCK_BYTES):
+        state.update(block)
+    return state.hexdigest()
+
+
+def describe_shard(prefix: str, block_bytes: int = BLOCK_BYTES) -> dict:
+    """The manifest's entry of the shard `PREFIX.bin`, `PREFIX.idx`: reads both once."""
+    import xxhash
+
+    with paths.open_input(prefix + ".idx") as file:
+        dtype, _, documents = read_header(prefix + ".idx", file.read(HEADER_BYTES))
+    blocks, bin_bytes = [], 0
+    for block in _blocks(prefix + ".bin", block_bytes):
+        blocks.append(xxhash.xxh3_64_hexdigest(block))
+        bin_bytes += len(block)
+    return {
+        "name": prefix.rpartition("/")[2],
+        "documents": documents,
+        "tokens": bin_bytes // dtype.itemsize,
+        "bin_bytes": bin_bytes,
+        "idx_bytes": paths.size(prefix + ".idx"),
+        "idx_xxh64": _file_hash(prefix + ".idx"),
+        "block_bytes": block_bytes,
+        "blocks": blocks,
+    }
+
+
+def write(
+    folder: str,
+    shards: list[dict],
+    *,
+    vocab_size: int,
+    tokenizer: dict,
+    end_id: int,
+    pad_id: int | None = None,
+    seed: int = 0,
+) -> dict:
+    """Write `FOLDER/manifest.json`, atomically, and return it. `shards` are `describe_shard`'s
+    entries in stream order; `tokenizer` has "fingerprint", "family" and "path"; `seed` is the
+    one the documents were shuffled with. Raises ValueError for ids outside the vocabulary."""
+    for key, token in (("end_id", end_id), ("pad_id", pad_id)):
+        if token is not None and not 0 <= token < vocab_size:
+            raise ValueError(f"{key} {token} is outside the vocabulary of {vocab_size}")
+    manifest = {
+        "format": FORMAT,
+        "dtype": token_dtype(vocab_size).name,
+        "vocab_size": vocab_size,
+        "tokenizer": tokenizer,
+        "end_id": end_id,
+        "pad_id": pad_id,
+        "documents": sum(shard["documents"] for shard in shards),
+        "tokens": sum(shard["tokens"] for shard in shards),
+        "seed": seed,
+        "shards": shards,
+    }
+    paths.write_atomic(paths.join(folder, NAME), (json.dumps(manifest, indent=1) + "\n").encode())
+    return manifest
+
+
+def load(folder: str) -> dict:
+    """The manifest of `folder`. Raises FileNotFoundError, or ValueError if it is not one."""
+    name = paths.join(folder, NAME)
+    try:
+        manifest = json.loads(paths.read_bytes(name))
+    except ValueError as error:
+        raise ValueError(f"{name} is not JSON: {error}") from error
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"{name} has format {found!r}; this version reads {FORMAT!r}")
+    for key in ("dtype", "vocab_size", "end_id", "documents", "tokens", "shards"):
+        if key not in manifest:
+            raise ValueError(f"{name} lacks {key!r}")
+    for key in ("documents", "tokens"):
+        total = sum(shard[key] for shard in manifest["shards"])
+        if manifest[key] != total:
+            raise ValueError(f"{name} claims {manifest[key]} {key}; its shards have {total}")
+    return manifest
+
+
+def verify(folder: str) -> list[str]:
+    """Every problem found in the token shards of `folder`, as sentences; none if all is well.
+
+    Compares counts, sizes and checksums with the manifest, .idx with .bin, every id with the
+    vocabulary, and the last token of every document that is not empty with the end token.
+    Reads every byte; a shard at a time, .bin a block at a time.
+    """
+    try:
+        manifest = load(folder)
+    except (OSError, ValueError) as error:
+        return [str(error)]
+    problems = []
+    for shard in manifest["shards"]:
+        try:
+            problems += _verify_shard(folder, manifest, shard)
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+    return problems
+
+
+def _verify_shard(folder: str, manifest: dict, shard: dict) -> list[str]:
+    prefix = shard_prefix(folder, shard["name"])
+    found = describe_shard(prefix, shard["block_bytes"])
+    problems = [
+        f"{prefix}: {key} is {found[key]}, the manifest says {shard[key]}"
+        for key in _SHARD_COUNTS
+        if found[key] != shard[key]
+    ]
+    if shard.get("idx_xxh64", found["idx_xxh64"]) != found["idx_xxh64"]:
+        problems.append(f"{prefix}.idx: checksum differs from the manifest's")
+    for number, (ours, theirs) in enumerate(zip(found["blocks"], shard["blocks"])):
+        if ours != theirs:
+            problems.append(f"{prefix}.bin: checksum of block {number} differs from the manifest's")
+    dataset = IndexedDataset(prefix)
+    if dataset.dtype.name != manifest["dtype"]:
+        problems.append(f"{prefix}: tokens are {dataset.dtype.name}, not {manifest['dtype']}")
+    return problems + _verify_tokens(dataset, manifest["vocab_size"], manifest["end_id"])
+
+
+def _verify_tokens(dataset: IndexedDataset, vocab_size: int, end_id: int) -> list[str]:
+    problems = []
+    step = BLOCK_BYTES // dataset.dtype.itemsize
+    for first in range(0, len(dataset.tokens), step):
+        block = dataset.tokens[first : first + step]
+        wrong = np.flatnonzero((block < 0) | (block >= vocab_size))
+        if len(wrong):
+            problems.append(
+                f"{dataset.prefix}.bin: token {first + wrong[0]} is {block[wrong[0]]}, "
+                f"outside the vocabulary of {vocab_size}"
+            )
+            break
+    offsets = dataset.document_offsets
+    for first in range(0, dataset.documents, _DOCUMENTS_AT_ONCE):
+        bounds = offsets[first : first + _DOCUMENTS_AT_ONCE + 1]
+        filled = np.flatnonzero(np.diff(bounds) > 0)
+        wrong = filled[dataset.tokens[bounds[1:][filled] - 1] != end_id]
+        if len(wrong):
+            problems.append(
+                f"{dataset.prefix}: document {first + wrong[0]} does not end with token {end_id}"
+            )
+            break
+    return problems

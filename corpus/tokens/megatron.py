@@ -1,0 +1,258 @@
+"""Megatron's indexed dataset, the file format of token shards.
+
+`PREFIX.bin` holds the token ids of all sequences back to back, little-endian, with neither
+header nor padding. `PREFIX.idx` is, little-endian and without alignment padding:
+
+    offset    bytes     content
+    0         9         MMIDIDX, 0, 0
+    9         8         version, uint64: 1
+    17        1         dtype code, uint8: see DTYPES
+    18        8         S, uint64: sequences
+    26        8         D + 1, uint64: documents plus one
+    34        4 S       int32 tokens of each sequence
+    34 +  4S  8 S       int64 byte offset of each sequence in .bin
+    34 + 12S  8 (D+1)   int64 first sequence of each document, then S
+
+after NVIDIA/Megatron-LM `megatron/core/datasets/indexed_dataset.py`. We write one sequence per
+document, its end-of-document token inside; an empty document is legal.
+"""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from collections.abc import Callable
+
+import numpy as np
+
+from corpus.io import paths
+
+MAGIC = b"MMIDIDX\x00\x00"
+VERSION = 1
+HEADER_BYTES = 34
+_HEADER = struct.Struct("<9sQBQQ")
+
+DTYPES = {
+    1: np.dtype("u1"),
+    2: np.dtype("i1"),
+    3: np.dtype("<i2"),
+    4: np.dtype("<i4"),
+    5: np.dtype("<i8"),
+    8: np.dtype("<u2"),
+}
+"""Integer dtypes by code (6 and 7 are floats, which hold no tokens)."""
+_CODES = {dtype: code for code, dtype in DTYPES.items()}
+
+UINT16_BELOW = 65500
+"""Vocabularies smaller than this are stored as uint16, others as int32 (`DType.optimal_dtype`)."""
+
+_CHUNK = 1 << 20  # numbers converted at a time
+
+
+def token_dtype(vocab_size: int) -> np.dtype:
+    """dtype of stored token ids: uint16 below 65,500 entries, else int32."""
+    return np.dtype("<u2" if vocab_size < UINT16_BELOW else "<i4")
+
+
+class ShardWriter:
+    """Writes `PREFIX.bin` as documents come, and `PREFIX.idx` on `close`.
+
+    Memory is bounded: the lengths wait in a temporary file. As a context manager it leaves no
+    .idx behind when the block raises, so that a partial shard cannot be read.
+    """
+
+    def __init__(
+        self, prefix: str, vocab_size: int, open_output: Callable = paths.open_output
+    ) -> None:
+        """`prefix` is a path or URI without suffix; `open_output(name)` returns a binary file."""
+        self.prefix = prefix
+        self.vocab_size = vocab_size
+        self.dtype = token_dtype(vocab_size)
+        self.documents = 0
+        self.tokens = 0
+        self._open_output = open_output
+        self._payload = open_output(prefix + ".bin")
+        self._lengths = tempfile.TemporaryFile()
+
+    def add(self, tokens: np.ndarray, offsets: np.ndarray) -> None:
+        """Append documents: document i is `tokens[offsets[i]:offsets[i + 1]]`.
+
+        `tokens` is a one-dimensional array of any integer dtype, `offsets` int64[documents + 1].
+        Raises ValueError for ids outside the vocabulary, offsets that decrease or leave `tokens`,
+        and documents longer than 2^31 - 1 tokens (lengths are int32).
+        """
+        offsets = np.asarray(offsets, np.int64)
+        lengths = np.diff(offsets)
+        if len(lengths) == 0:
+            return
+        if lengths.min() < 0 or offsets[0] < 0 or offsets[-1] > len(tokens):
+            raise ValueError(f"{self.prefix}: offsets must not decrease nor leave the tokens")
+        if lengths.max() > np.iinfo(np.int32).max:
+            raise ValueError(f"{self.prefix}: a document has more than 2^31 - 1 tokens")
+        tokens = np.asarray(tokens)[offsets[0] : offsets[-1]]
+        if len(tokens) and not 0 <= tokens.min() <= tokens.max() < self.vocab_size:
+            raise ValueError(
+                f"{self.prefix}: token ids {tokens.min()}..{tokens.max()} outside "
+                f"the vocabulary of {self.vocab_size}"
+            )
+        self._payload.write(np.ascontiguousarray(tokens, self.dtype).data)
+        self._lengths.write(lengths.astype("<i4").data)
+        self.documents += len(lengths)
+        self.tokens += len(tokens)
+
+    def close(self) -> None:
+        """Finish .bin and write .idx."""
+        self._payload.close()
+        with self._open_output(self.prefix + ".idx") as index:
+            code = _CODES[self.dtype]
+            index.write(_HEADER.pack(MAGIC, VERSION, code, self.documents, self.documents + 1))
+            for lengths in self._spilled():
+                index.write(lengths.data)
+            position = 0
+            for lengths in self._spilled():
+                ends = position + np.cumsum(lengths, dtype="<i8") * self.dtype.itemsize
+                index.write((ends - lengths.astype("<i8") * self.dtype.itemsize).data)
+                position = ends[-1]
+            for first in range(0, self.documents + 1, _CHUNK):
+                last = min(first + _CHUNK, self.documents + 1)
+                index.write(np.arange(first, last, dtype="<i8").data)
+        self._lengths.close()
+
+    def _spilled(self):
+        self._lengths.seek(0)
+        while chunk := self._lengths.read(4 * _CHUNK):
+            yield np.frombuffer(chunk, "<i4")
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._payload.close()
+            self._lengths.close()
+
+
+def read_header(name: str, header: bytes) -> tuple[np.dtype, int, int]:
+    """(dtype, sequences, documents) from the first 34 bytes of the .idx file called `name`.
+    Raises ValueError where they are not such a header."""
+    if len(header) < HEADER_BYTES or header[:9] != MAGIC:
+        raise ValueError(f"{name} is not a Megatron index: it does not begin with MMIDIDX")
+    _, version, code, sequences, indices = _HEADER.unpack(header[:HEADER_BYTES])
+    if version != VERSION:
+        raise ValueError(f"{name} has version {version}; only {VERSION} is known")
+    if code not in DTYPES:
+        raise ValueError(f"{name} has dtype code {code}, which is not an integer type")
+    if indices < 1:
+        raise ValueError(f"{name} lists no documents, not even the final entry")
+    return DTYPES[code], sequences, indices - 1
+
+
+class IndexedDataset:
+    """A shard, memory-mapped (read whole where `prefix` is a URI).
+
+    dtype        of the tokens
+    tokens       every token of the shard, one array (read-only view)
+    sequences, documents   their numbers; the same in shards that ShardWriter wrote
+    index        uint16 view of .idx behind its header, for kernels: the arrays there start at
+                 even but otherwise unaligned bytes
+
+    Opening costs the same for any number of documents; `validate=True` (the default) then checks
+    all of .idx. Raises ValueError for files that do not belong together or are damaged,
+    FileNotFoundError for missing ones.
+    """
+
+    def __init__(self, prefix: str, validate: bool = True) -> None:
+        self.prefix = prefix
+        raw = _map(prefix + ".idx")
+        header = bytes(raw[:HEADER_BYTES])
+        self.dtype, self.sequences, self.documents = read_header(prefix + ".idx", header)
+        at, count = HEADER_BYTES, self.sequences
+        expected = at + 12 * count + 8 * (self.documents + 1)
+        if len(raw) not in (expected, expected + count):  # with one mode byte a sequence: multimodal
+            raise ValueError(
+                f"{prefix}.idx has {len(raw)} bytes; its header implies {expected}: "
+                "it was cut off or overwritten"
+            )
+        self.index = raw[at : len(raw) & ~1].view("<u2")
+        self._lengths = raw[at : at + 4 * count].view("<i4")
+        self._pointers = raw[at + 4 * count : at + 12 * count].view("<i8")
+        self._documents = raw[at + 12 * count : expected].view("<i8")
+        payload = _map(prefix + ".bin")
+        self._check_ends(len(payload))
+        self.tokens = payload.view(self.dtype)
+        if validate:
+            self.validate()
+
+    def _check_ends(self, payload_bytes: int) -> None:
+        """The checks that cost nothing: they catch a .bin that was cut off or swapped."""
+        end = 0
+        if self.sequences:
+            end = int(self._pointers[-1]) + int(self._lengths[-1]) * self.dtype.itemsize
+        if end != payload_bytes:
+            raise ValueError(
+                f"{self.prefix}.bin has {payload_bytes} bytes; {self.prefix}.idx expects {end}"
+            )
+        if self._documents[0] != 0 or self._documents[-1] != self.sequences:
+            raise ValueError(f"{self.prefix}.idx: its documents do not cover all sequences")
+
+    def validate(self) -> None:
+        """Check every entry of .idx in bounded memory: lengths not negative, sequences back to
+        back, documents in order. Raises ValueError at the first that fails."""
+        position = 0
+        for first in range(0, self.sequences, _CHUNK):
+            lengths = self._lengths[first : first + _CHUNK]
+            if lengths.min() < 0:
+                raise ValueError(f"{self.prefix}.idx: a sequence has a negative length")
+            ends = position + np.cumsum(lengths, dtype=np.int64) * self.dtype.itemsize
+            starts = np.concatenate([[position], ends[:-1]])
+            wrong = np.flatnonzero(self._pointers[first : first + _CHUNK] != starts)
+            if len(wrong):
+                raise ValueError(
+                    f"{self.prefix}.idx: sequence {first + wrong[0]} does not begin "
+                    "where the one before it ends"
+                )
+            position = int(ends[-1])
+        for first in range(0, self.documents, _CHUNK):
+            if np.diff(self._documents[first : first + _CHUNK + 1]).min(initial=0) < 0:
+                raise ValueError(f"{self.prefix}.idx: its documents are out of order")
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """int32[sequences], a view."""
+        return self._lengths
+
+    @property
+    def document_offsets(self) -> np.ndarray:
+        """int64[documents + 1], a copy: document d is `tokens[offsets[d]:offsets[d + 1]]`."""
+        starts = np.append(self._pointers // self.dtype.itemsize, len(self.tokens))
+        return starts[self._documents].astype(np.int64)
+
+    @property
+    def document_lengths(self) -> np.ndarray:
+        """int32[documents] tokens of each document, a copy. Raises ValueError beyond int32."""
+        lengths = np.diff(self.document_offsets)
+        if lengths.max(initial=0) > np.iinfo(np.int32).max:
+            raise ValueError(f"{self.prefix}: a document has more than 2^31 - 1 tokens")
+        return lengths.astype(np.int32)
+
+    def __len__(self) -> int:
+        return self.sequences
+
+    def __getitem__(self, sequence: int) -> np.ndarray:
+        """Tokens of one sequence, a read-only view. Raises IndexError."""
+        if not -self.sequences <= sequence < self.sequences:
+            raise IndexError(f"{self.prefix} has {self.sequences} sequences, not {sequence}")
+        start = int(self._pointers[sequence]) // self.dtype.itemsize
+        return self.tokens[start : start + int(self._lengths[sequence])]
+
+
+def _map(name: str) -> np.ndarray:
+    """The bytes of a file: mapped if local (an empty file cannot be), else read."""
+    if not paths.is_local(name):
+        return np.frombuffer(paths.read_bytes(name), np.uint8)
+    try:
+        return np.asarray(np.memmap(name, np.uint8, "r"))
+    except ValueError:  # numpy and mmap refuse empty files
+        return np.empty(0, np.uint8)

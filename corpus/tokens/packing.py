@@ -1,0 +1,263 @@
+"""Best-fit packing: which documents share a sequence, so that none is cut that fits into one.
+
+A document longer than the sequence length L is cut into pieces of L tokens and a rest; pieces
+go, longest first, into the fullest sequence with room for them ("Fewer Truncations Improve
+Language Modeling", Ding et al. 2024, arXiv 2404.10830, section 3). A plan is arrays beside the
+shard; tokens are stored once for every L:
+
+    packing/<name>/<shard>.arrow    the plan of a shard
+    packing/<name>/figures.json     what `summarize` adds up over the shards
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numba
+import numpy as np
+import pyarrow as pa
+
+from corpus.io import paths
+from corpus.tokens.hashing import combine
+
+FORMAT = "winnow-packing/1"
+SUMMARY = "figures.json"
+_COUNTS = ("bins", "pieces", "documents", "tokens", "padding", "documents_cut", "cuts")
+_MAX = np.iinfo(np.int32).max
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Where the tokens of one shard go. Bin b, one sequence, holds the pieces
+    `offsets[b]:offsets[b + 1]` (int64[bins + 1]); piece p is the `length[p]` tokens of document
+    `document[p]` that begin with its `start[p]`-th (int32[pieces] each). Pieces of a bin stand
+    in document order; bins in an order hashed from `seed` and their first piece."""
+
+    offsets: np.ndarray
+    document: np.ndarray
+    start: np.ndarray
+    length: np.ndarray
+    figures: dict
+
+
+def best_fit(lengths: np.ndarray, sequence_length: int, seed: int = 0) -> Plan:
+    """Plan for documents of `lengths` (integers >= 0 below 2^31; empty documents have no piece) in
+    sequences of `sequence_length` tokens. Ties go to the earlier document and to the bin that
+    reached its fill last. Time O(n log L) for n pieces; memory about 60 bytes a piece and 32 a
+    token of L. Raises ValueError for lengths that are negative or too many for int32."""
+    if not 1 <= sequence_length <= _MAX:
+        raise ValueError(f"sequence_length must be 1 to 2^31 - 1, not {sequence_length}")
+    if not 0 <= seed < 1 << 64:
+        raise ValueError(f"seed must be 0 to 2^64 - 1, not {seed}")
+    lengths = np.asarray(lengths, np.int64)
+    if len(lengths) > _MAX or lengths.min(initial=0) < 0 or lengths.max(initial=0) > _MAX:
+        raise ValueError("documents and their lengths must be between 0 and 2^31 - 1")
+    document, start, length = _cut(lengths, sequence_length)
+    longest_first = _stable_order(sequence_length - length, sequence_length)
+    bin_of, bins = _place(length, longest_first, sequence_length)
+    rank = _hashed_order(bin_of, bins, document, start, np.uint64(seed))
+    rank_of = rank[bin_of]
+    order = _stable_order(rank_of, bins)  # stable: document order within a bin
+    offsets = np.zeros(bins + 1, np.int64)
+    np.cumsum(np.bincount(rank_of, minlength=bins), out=offsets[1:])
+    pieces_of = -(-lengths // sequence_length)
+    figures = {
+        "sequence_length": sequence_length,
+        "seed": seed,
+        "bins": bins,
+        "pieces": len(length),
+        "documents": len(lengths),
+        "tokens": int(lengths.sum()),
+        "padding": bins * sequence_length - int(lengths.sum()),
+        "documents_cut": int((pieces_of > 1).sum()),
+        "cuts": int(np.maximum(pieces_of - 1, 0).sum()),
+    }
+    return Plan(offsets, document[order], start[order], length[order], _with_share(figures))
+
+
+def _with_share(figures: dict) -> dict:
+    """`figures` and the share of positions that are padding."""
+    positions = figures["bins"] * figures["sequence_length"]
+    return {**figures, "padding_share": figures["padding"] / positions if positions else 0.0}
+
+
+@numba.njit(cache=True, nogil=True)
+def _cut(lengths, sequence_length):
+    """(document, start, length) int32[pieces], in document order."""
+    pieces = 0
+    for length in lengths:
+        pieces += (length + sequence_length - 1) // sequence_length
+    documents = np.empty(pieces, np.int32)
+    starts = np.empty(pieces, np.int32)
+    sizes = np.empty(pieces, np.int32)
+    piece = 0
+    for document in range(len(lengths)):
+        for start in range(0, lengths[document], sequence_length):
+            documents[piece] = document
+            starts[piece] = start
+            sizes[piece] = min(sequence_length, lengths[document] - start)
+            piece += 1
+    return documents, starts, sizes
+
+
+@numba.njit(cache=True, nogil=True)
+def _stable_order(keys, size):
+    """Counting sort: int64 positions that sort `keys` (0..size), equal keys in their order."""
+    ends = np.zeros(size + 2, np.int64)
+    for key in keys:
+        ends[key + 1] += 1
+    ends = np.cumsum(ends)
+    order = np.empty(len(keys), np.int64)
+    for position in range(len(keys)):
+        key = keys[position]
+        order[ends[key]] = position
+        ends[key] += 1
+    return order
+
+
+@numba.njit(cache=True, nogil=True)
+def _place(length, longest_first, sequence_length):
+    """(bin of each piece int64, number of bins), by best fit in the order `longest_first`.
+
+    Bins with `room` tokens free form a stack: `top[room]`, then `below[bin]`. `tree` is a binary
+    tree over 0..L whose leaf `leaves + room` says whether that stack holds any, so that the
+    least room that suffices is found in O(log L)."""
+    leaves = 1
+    while leaves <= sequence_length:
+        leaves *= 2
+    tree = np.zeros(2 * leaves, np.bool_)
+    top = np.full(sequence_length + 1, -1, np.int64)
+    below = np.empty(len(length), np.int64)
+    bin_of = np.empty(len(length), np.int64)
+    bins = 0
+    for piece in longest_first:
+        size = length[piece]
+        room = _least_room(tree, leaves, size)
+        if room < 0:
+            chosen, room = bins, sequence_length
+            bins += 1
+        else:
+            chosen = top[room]
+            top[room] = below[chosen]
+            if top[room] < 0:
+                _mark(tree, leaves + room, False)
+        bin_of[piece] = chosen
+        room -= size
+        if room > 0:
+            below[chosen] = top[room]
+            top[room] = chosen
+            _mark(tree, leaves + room, True)
+    return bin_of, bins
+
+
+@numba.njit(cache=True, nogil=True)
+def _mark(tree, node, value):
+    """Set a leaf and the nodes above it, which say whether any leaf below is set."""
+    while node > 0 and tree[node] != value:
+        tree[node] = value
+        if not value and tree[node ^ 1]:
+            return
+        node //= 2
+
+
+@numba.njit(cache=True, nogil=True)
+def _least_room(tree, leaves, size):
+    """The least room >= `size` of an open bin, or -1."""
+    node = leaves + size
+    while not tree[node]:
+        while node & 1:  # the right child: nothing more below its parent
+            node //= 2
+        if node == 0:
+            return -1
+        node += 1
+    while node < leaves:
+        node = 2 * node if tree[2 * node] else 2 * node + 1
+    return node - leaves
+
+
+@numba.njit(cache=True, nogil=True)
+def _bin_keys(bin_of, bins, document, start, seed):
+    """uint64[bins]: hash of (seed, document, start) of each bin's first piece."""
+    keys = np.empty(bins, np.uint64)
+    seen = np.zeros(bins, np.bool_)
+    for piece in range(len(bin_of)):
+        if not seen[bin_of[piece]]:
+            seen[bin_of[piece]] = True
+            key = combine(combine(seed, np.uint64(document[piece])), np.uint64(start[piece]))
+            keys[bin_of[piece]] = key
+    return keys
+
+
+def _hashed_order(bin_of, bins, document, start, seed):
+    """int64[bins]: place of each bin in the order of its key."""
+    rank = np.empty(bins, np.int64)
+    keys = _bin_keys(bin_of, bins, document, start, seed)
+    rank[np.argsort(keys, kind="stable")] = np.arange(bins)
+    return rank
+
+
+def plan_path(folder: str, name: str, shard: str) -> str:
+    """Path of the plan `name` of one shard of the token folder."""
+    return paths.join(folder, "packing", name, f"{shard}.arrow")
+
+
+def save(plan: Plan, path: str) -> None:
+    """Write a plan as an Arrow IPC file of one batch, a row a bin. Same plan, same bytes."""
+    pieces = pa.StructArray.from_arrays(
+        [pa.array(plan.document), pa.array(plan.start), pa.array(plan.length)],
+        ["document", "start", "length"],
+    )
+    column = pa.LargeListArray.from_arrays(pa.array(plan.offsets), pieces)
+    metadata = {"format": FORMAT, "figures": json.dumps(plan.figures)}
+    schema = pa.schema([("pieces", column.type)], metadata=metadata)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, schema) as writer:
+        writer.write_batch(pa.record_batch([column], schema=schema))
+    paths.write_atomic(path, sink.getvalue())
+
+
+def load(path: str) -> Plan:
+    """A saved plan; its arrays are read-only views of the memory-mapped file (read whole where
+    `path` is a URI). Raises ValueError if the file is no plan."""
+    source = pa.memory_map(path) if paths.is_local(path) else paths.open_input(path)
+    try:
+        reader = pa.ipc.open_file(source)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path} is not a packing plan: {error}") from error
+    metadata = reader.schema.metadata or {}
+    if metadata.get(b"format") != FORMAT.encode():
+        raise ValueError(f"{path} is not a packing plan of format {FORMAT!r}")
+    column = reader.get_batch(0).column(0)
+    pieces = column.values
+    return Plan(
+        column.offsets.to_numpy(),
+        *(pieces.field(name).to_numpy() for name in ("document", "start", "length")),
+        json.loads(metadata[b"figures"]),
+    )
+
+
+def summarize(folder: str, name: str, figures: dict[str, dict]) -> dict:
+    """Write `FOLDER/packing/NAME/figures.json` from the `Plan.figures` of every shard (keys are
+    shard names) and return it: their sums, and under "shards" the number of bins of each shard.
+    Raises ValueError if the plans differ in sequence length or seed."""
+    settings = {(each["sequence_length"], each["seed"]) for each in figures.values()}
+    if len(settings) != 1:
+        raise ValueError(f"plans of {name!r} must share sequence length and seed, not {settings}")
+    sequence_length, seed = settings.pop()
+    summary = {"format": FORMAT, "name": name, "sequence_length": sequence_length, "seed": seed}
+    summary |= {count: sum(each[count] for each in figures.values()) for count in _COUNTS}
+    summary = _with_share(summary)
+    summary["shards"] = {shard: each["bins"] for shard, each in figures.items()}
+    path = paths.join(folder, "packing", name, SUMMARY)
+    paths.write_atomic(path, (json.dumps(summary, indent=1) + "\n").encode())
+    return summary
+
+
+def load_summary(folder: str, name: str) -> dict:
+    """What `summarize` wrote. Raises FileNotFoundError or ValueError."""
+    path = paths.join(folder, "packing", name, SUMMARY)
+    summary = json.loads(paths.read_bytes(path))
+    if summary.get("format") != FORMAT:
+        raise ValueError(f"{path} is not of format {FORMAT!r}")
+    return summary

@@ -1,0 +1,321 @@
+"""The `winnow` command. A verb is a recipe of one step (or two): there is no second code path.
+
+Heavy modules are imported inside the commands, so that `winnow --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import os
+import sys
+from typing import Annotated, Any, Optional
+
+import typer
+
+app = typer.Typer(
+    name="winnow",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Raw web text in, packed and sharded token streams out.",
+    epilog="First run: winnow quickstart. Recipes: winnow run RECIPE --input 'crawl/*.warc.gz' --output OUT",
+)
+dedup_app = typer.Typer(no_args_is_help=True, help="Remove duplicates: exact, near, substring, lines, urls.")
+app.add_typer(dedup_app, name="dedup")
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
+
+Workers = Annotated[Optional[int], typer.Option("--workers", help="Processes on this machine; 0 runs everything in this one. Default: one a core.", min=0)]  # fmt: skip
+Address = Annotated[Optional[str], typer.Option("--address", help="Address of a Ray cluster, for example auto or ray://head:10001.")]  # fmt: skip
+Limit = Annotated[Optional[int], typer.Option("--limit", help="Take about N documents, spread over the input files.", min=1)]  # fmt: skip
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and what is done already; write nothing.")]
+Overrides = Annotated[Optional[list[str]], typer.Option("--set", help="Set an option: near_dedup.threshold=0.7, seed=1. Repeatable.")]  # fmt: skip
+
+
+def main() -> None:
+    """Entry point of the console command."""
+    _add_verbs(sys.argv[1:])
+    app(prog_name="winnow")
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, for example pipelines/recipes/pretrain.yaml.")],
+    input: Annotated[Optional[list[str]], typer.Option("--input", help="Path, folder, glob or URI. Repeatable.")] = None,
+    output: Annotated[Optional[str], typer.Option("--output", help="Run directory.")] = None,
+    set: Overrides = None,
+    workers: Workers = None,
+    address: Address = None,
+    limit: Limit = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Run a recipe. What is done already is not done again.
+
+    Example: winnow run pipelines/recipes/c4.yaml --input 'crawl/*.warc.wet.gz' --output out --workers 2
+    """
+    from pipelines import recipe as recipes
+
+    try:
+        loaded = recipes.load(recipe, set or [], input or [], output)
+    except recipes.RecipeError as error:
+        _fail(EXIT_USAGE, str(error))
+    if not loaded.output:
+        _fail(EXIT_USAGE, "no output: give --output DIR, or `output:` in the recipe")
+    execute(loaded, loaded.output, workers, address, limit, dry_run)
+
+
+def execute(recipe, output: str, workers=None, address=None, limit=None, dry_run=False) -> dict[str, Any] | None:
+    """Run a recipe, print the funnel, write the report. Exits 2 for what can be refused before work,
+    1 for a run that failed or cannot be proven. Returns the report (None for a dry run)."""
+    from pipelines import report, run as runs
+    from pipelines.engine import TaskFailed
+    from pipelines.progress import MapProgress
+    from pipelines.recipe import RecipeError
+
+    workers = (os.cpu_count() or 1) if workers is None else workers
+    progress = MapProgress()
+    try:
+        result = runs.run(recipe, output, workers, address, limit, dry_run, progress)
+    except RecipeError as error:
+        _fail(EXIT_USAGE, str(error))
+    except TaskFailed as error:
+        print(getattr(error, "trace", ""), file=sys.stderr)
+        _fail(EXIT_FAILED, str(error))
+    if dry_run:
+        _print_plan(recipe, result)
+        return None
+    built = report.build(recipe, output, result)
+    if result.worked or not _has_report(output):
+        report.write(built, output)
+    else:
+        tasks = sum(summary.tasks for summary in result.summaries)
+        print(f"nothing to do: all {tasks} tasks of {len(result.summaries)} maps were done before")
+    print(report.funnel(built))
+    print(f"report: {os.path.join(output, 'report.html')}")
+    for problem in built["problems"]:
+        print(f"winnow: the counts do not add up: {problem}", file=sys.stderr)
+    if built["problems"]:
+        raise typer.Exit(EXIT_FAILED)
+    if built["quarantined_share"] > recipe.max_quarantined:
+        share = f"{built['quarantined_share']:.1%} of the input was quarantined, more than max_quarantined = {recipe.max_quarantined:.1%}"
+        _fail(EXIT_FAILED, f"{share}; see {os.path.join(output, 'quarantine')}")
+    return built
+
+
+def _has_report(output: str) -> bool:
+    from corpus.io import paths
+
+    return paths.exists(paths.join(output, "report.json")) and paths.exists(paths.join(output, "report.html"))
+
+
+def _print_plan(recipe, result) -> None:
+    print("steps: read, " + ", ".join(step.name for step in recipe.steps))
+    for summary in result.summaries:
+        why = "".join(f"; {number} {reason}" for reason, number in sorted(summary.reasons.items()))
+        print(f"  {summary.step}: {summary.tasks} tasks, {summary.done} done already{why}")
+    if result.waiting:
+        print(f"  what comes after {result.waiting} has a task for each shard that it writes")
+    else:
+        print("nothing to do: every task is done")
+
+
+def _fail(code: int, sentence: str) -> None:
+    print(f"winnow: {sentence}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+# ------------------------------------------------------------------ verbs that are recipes
+
+VERBS = {
+    ("dedup", "exact"): (("exact_dedup",), "Keep the first of documents with equal text."),
+    ("dedup", "near"): (("near_dedup",), "Keep one of near-duplicates (MinHash, verified by exact Jaccard)."),
+    ("dedup", "substring"): (("substring_dedup",), "Cut long repeated substrings from all copies but the first."),
+    ("dedup", "lines"): (("line_dedup",), "C4's line deduplication."),
+    ("dedup", "urls"): (("url_dedup",), "Keep the newest page of a URL."),
+    ("decontaminate",): (("decontaminate",), "Drop documents that contain evaluation items."),
+    ("train-tokenizer",): (("train_tokenizer",), "Train a tokenizer on documents."),
+    ("tokenize",): (("tokenize",), "Encode documents into shuffled Megatron shards."),
+    ("pack",): (("tokenize", "pack"), "Encode documents and plan best-fit packing."),
+}
+"""Command: (steps of its recipe, help)."""
+
+
+def _add_verbs(arguments: list[str]) -> None:
+    """Add every verb; only the one that is called gets its options, for they need its step's class."""
+    for words, (steps, text) in VERBS.items():
+        called = tuple(arguments[: len(words)]) == words
+        function = _verb(words, steps) if called else _placeholder
+        (dedup_app if words[0] == "dedup" else app).command(words[-1], help=_verb_help(words, text))(function)
+
+
+def _placeholder() -> None:
+    """Stands for a verb that was not called."""
+
+
+def _verb_help(words: tuple[str, ...], text: str) -> str:
+    example = {"decontaminate": " --against 'eval/*.jsonl'", "tokenize": " --tokenizer run/tokenizer", "pack": " --tokenizer run/tokenizer"}  # fmt: skip
+    return f"{text}\n\nExample: winnow {' '.join(words)} docs.jsonl.zst OUT{example.get(words[-1], '')}"
+
+
+def _verb(words: tuple[str, ...], steps: tuple[str, ...]):
+    """A command function whose options are the fields of the steps' classes."""
+    from pipelines.steps import STEPS
+
+    fields = {field.name: (name, field) for name in steps for field in dataclasses.fields(STEPS[name])}
+
+    def command(**given: Any) -> None:
+        import yaml
+
+        from pipelines import recipe as recipes
+
+        options: dict[str, dict[str, Any]] = {name: {} for name in steps}
+        for key, (name, field) in fields.items():
+            if given.get(key):
+                values = [yaml.safe_load(text) for text in given[key]]
+                options[name][key] = values if _is_tuple(field) else values[-1]
+        document = {"name": " ".join(words), "input": [given["input"]], "steps": [{n: options[n]} for n in steps]}
+        try:
+            recipe = recipes.parse(document)
+        except recipes.RecipeError as error:
+            _fail(EXIT_USAGE, str(error))
+        execute(recipe, given["output"], given["workers"], given["address"], given["limit"], given["dry_run"])
+
+    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [
+        inspect.Parameter("input", positional, annotation=Annotated[str, typer.Argument(help="Path, folder, glob or URI.")]),
+        inspect.Parameter("output", positional, annotation=Annotated[str, typer.Argument(help="Run directory.")]),
+    ]
+    for key, (_, field) in fields.items():
+        option = typer.Option("--" + key.replace("_", "-"), help=f"Default: {_default(field)}.", metavar="VALUE")
+        parameters.append(inspect.Parameter(key, positional, default=None, annotation=Annotated[Optional[list[str]], option]))
+    for key, annotation, default in (("workers", Workers, None), ("address", Address, None), ("limit", Limit, None), ("dry_run", DryRun, False)):  # fmt: skip
+        parameters.append(inspect.Parameter(key, positional, default=default, annotation=annotation))
+    command.__signature__ = inspect.Signature(parameters)
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+def _is_tuple(field) -> bool:
+    return str(field.type).startswith("tuple")
+
+
+def _default(field) -> str:
+    if field.default is dataclasses.MISSING:
+        return "none, must be given"
+    return json.dumps(field.default, ensure_ascii=False)
+
+
+@app.command("filter")
+def filter_(
+    input: Annotated[str, typer.Argument(help="Path, folder, glob or URI.")],
+    output: Annotated[str, typer.Argument(help="Run directory.")],
+    step: Annotated[list[str], typer.Option("--step", help="A filter: c4, language, bad_words, length. Repeatable, in order.")],  # fmt: skip
+    set: Overrides = None,
+    workers: Workers = None,
+    address: Address = None,
+    limit: Limit = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Run filters alone.
+
+    Example: winnow filter docs.jsonl OUT --step c4 --step language --set language.keep=[en]
+    """
+    from pipelines import recipe as recipes
+
+    document = {"name": "filter", "input": [input], "steps": list(step)}
+    try:
+        for setting in set or []:
+            recipes.override(document, setting)
+        recipe = recipes.parse(document)
+    except recipes.RecipeError as error:
+        _fail(EXIT_USAGE, str(error))
+    execute(recipe, output, workers, address, limit, dry_run)
+
+
+# ------------------------------------------------------------------ looking at runs
+
+
+@app.command()
+def quickstart(
+    output: Annotated[str, typer.Option("--output", help="Run directory.")] = "winnow-quickstart",
+    workers: Workers = None,
+) -> None:
+    """Make a web archive of this Python's documentation, run the full recipe on it, show a training batch."""
+    from pipelines import quickstart as quick
+
+    quick.main(output, workers, execute)
+
+
+@app.command("report")
+def report_(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
+    """Print the funnel of a run and write its report.html again from report.json."""
+    from corpus.io import paths
+    from pipelines import report
+
+    try:
+        built = json.loads(paths.read_bytes(paths.join(output, "report.json")))
+    except FileNotFoundError:
+        _fail(EXIT_USAGE, f"{output} has no report.json: is it a finished run?")
+    paths.write_atomic(paths.join(output, "report.html"), report.render(built).encode())
+    print(report.funnel(built))
+    print(f"report: {os.path.join(output, 'report.html')}")
+
+
+@app.command()
+def verify(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
+    """Check every file of a run against its manifests, and that the counts add up."""
+    from pipelines import inspection
+
+    problems = inspection.verify(output)
+    for problem in problems:
+        print(f"winnow: {problem}", file=sys.stderr)
+    if problems:
+        raise typer.Exit(EXIT_FAILED)
+    print(f"{output}: every file and count is as the manifests say")
+
+
+@app.command("inspect")
+def inspect_(
+    path: Annotated[str, typer.Argument(help="A run directory, or a file of documents.")],
+    documents: Annotated[int, typer.Option("--documents", help="How many documents to show.", min=0)] = 3,
+) -> None:
+    """Show what is in a run directory or a file of documents.
+
+    Example: winnow inspect OUT
+    """
+    from pipelines import inspection
+
+    try:
+        print(inspection.describe(path, documents))
+    except (FileNotFoundError, ValueError) as error:
+        _fail(EXIT_USAGE, str(error))
+
+
+@app.command()
+def explain(
+    output: Annotated[str, typer.Argument(help="Run directory.")],
+    document: Annotated[str, typer.Argument(help="The id or URL of a document.")],
+) -> None:
+    """Say what became of a document: kept, dropped (by which rule, value and threshold), or unknown.
+
+    Example: winnow explain OUT https://example.org/page
+    """
+    from pipelines import inspection
+
+    found = inspection.explain(output, document)
+    if not found:
+        _fail(EXIT_FAILED, f"{output} has no document with id or URL {document!r}")
+    print("\n".join(found))
+
+
+@app.command("clean-work")
+def clean_work(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
+    """Delete OUT/work. The results stay; a later run of the recipe starts from nothing."""
+    from corpus.io import paths
+
+    if not paths.exists(paths.join(output, "recipe.yaml")):
+        _fail(EXIT_USAGE, f"{output} is not a run directory")
+    paths.remove_folder(paths.join(output, "work"))

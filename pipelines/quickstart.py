@@ -1,0 +1,158 @@
+"""The quickstart: a web archive made of the documentation every Python installation carries, the
+full recipe run on it, the result opened with the loader. Needs no download."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import html
+import importlib
+import importlib.metadata
+import io
+import json
+import os
+import pkgutil
+import pydoc
+import sys
+import uuid
+import warnings
+from collections.abc import Iterator
+
+PACKAGES = ("asyncio", "collections", "concurrent", "email", "html", "http", "importlib", "json", "logging", "multiprocessing", "unittest", "urllib", "xml", "numpy", "pyarrow", "yaml", "pydantic", "rich", "jinja2")  # fmt: skip
+"""Packages whose modules get a page each; of all others in the standard library only the top module does."""
+
+LEFT_OUT = ("antigravity", "this", "idlelib", "lib2to3", "tkinter", "turtle", "turtledemo", "test", "__main__")
+"""Modules that do something when imported, or need a screen."""
+
+PAGES = 700
+"""Pages in the archive at most: enough to see every rule at work, few enough to be done in a minute."""
+
+MILD_WORDS = ("crap", "damn", "dumb")
+EVALUATION_ITEMS = 40
+_SITE = "https://python-docs.invalid"
+_DATE = "2024-01-01T00:00:00Z"
+
+
+def write_archive(folder: str) -> dict[str, int]:
+    """Write `documentation.warc.gz`, `evaluation.jsonl` (real paragraphs of some of the pages, so that
+    decontamination has something to find) and `words` (a bad-word list) into `folder`. Returns counts."""
+    os.makedirs(folder, exist_ok=True)
+    pages = 0
+    items: list[dict[str, str]] = []
+    with open(os.path.join(folder, "documentation.warc.gz"), "wb") as file:
+        file.write(_member(_record("warcinfo", "", "application/warc-fields", b"software: winnow quickstart\r\n")))
+        for url, media_type, body in _pages():
+            file.write(_member(_response(url, media_type, body)))
+            pages += 1
+            if pages % 17 == 0 and len(items) < EVALUATION_ITEMS:
+                items += _item(url, body)
+    with open(os.path.join(folder, "evaluation.jsonl"), "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(item) + "\n" for item in items)
+    with open(os.path.join(folder, "words"), "w", encoding="utf-8") as file:
+        file.write("\n".join(MILD_WORDS) + "\n")
+    return {"pages": pages, "evaluation items": len(items)}
+
+
+def _pages() -> Iterator[tuple[str, str, bytes]]:
+    """(URL, media type, body) of every page: modules as pydoc shows them, then what distributions say of
+    themselves and their licences."""
+    count = 0
+    for name in _module_names():
+        page = _module_page(name)
+        if page is not None and count < PAGES:
+            count += 1
+            yield f"{_SITE}/{name}.html", "text/html; charset=utf-8", page
+    distributions = {d.metadata["Name"]: d for d in importlib.metadata.distributions() if d.metadata["Name"]}
+    for name, distribution in sorted(distributions.items()):
+        base = f"{_SITE}/packages/{name}"
+        description = distribution.metadata.get_payload() or distribution.metadata["Description"] or ""
+        yield f"{base}/index.html", "text/html; charset=utf-8", _as_html(name, description)
+        for path in distribution.files or ():
+            if path.name.upper().startswith(("LICENSE", "LICENCE", "COPYING", "NOTICE")) and path.suffix in ("", ".txt", ".md"):
+                with contextlib.suppress(OSError, UnicodeDecodeError):
+                    yield f"{base}/{path.name}", "text/html; charset=utf-8", _as_html(path.name, path.read_text("utf-8"))
+
+
+def _module_names() -> list[str]:
+    names = {name for name in sys.stdlib_module_names if not name.startswith("_")}
+    for package in PACKAGES:
+        with contextlib.suppress(ImportError):
+            found = pkgutil.iter_modules(importlib.import_module(package).__path__, package + ".")
+            names |= {package} | {module.name for module in found if not module.name.rpartition(".")[2].startswith("_")}
+    return sorted(name for name in names if not name.startswith(LEFT_OUT) and ".test" not in name)
+
+
+def _module_page(name: str) -> bytes | None:
+    """pydoc's HTML page of a module; None for one that cannot be imported here."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            module = importlib.import_module(name)
+            return pydoc.html.page(pydoc.describe(module), pydoc.html.document(module, name)).encode("utf-8", "replace")
+        except (Exception, SystemExit):  # importing any module may raise anything
+            return None
+
+
+def _as_html(title: str, text: str) -> bytes:
+    """Plain text as a page: a paragraph for each block of lines."""
+    blocks = [" ".join(block.split()) for block in text.replace("\r\n", "\n").split("\n\n")]
+    paragraphs = "\n".join(f"<p>{html.escape(block)}</p>" for block in blocks if block)
+    page = f"<!DOCTYPE html><html><head><title>{html.escape(title)}</title></head><body>\n{paragraphs}\n</body></html>"
+    return page.encode("utf-8", "replace")
+
+
+def _item(url: str, body: bytes) -> list[dict[str, str]]:
+    """An evaluation item from a page: its first sentence of 14 words or more, if it has one."""
+    from resiliparse.extract.html2text import extract_plain_text
+
+    for line in extract_plain_text(body.decode("utf-8")).splitlines():
+        if len(line.split()) >= 14 and line.rstrip().endswith("."):
+            return [{"id": url.removeprefix(_SITE + "/"), "text": line.strip()}]
+    return []
+
+
+def _response(url: str, media_type: str, body: bytes) -> bytes:
+    http = f"HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    return _record("response", url, "application/http; msgtype=response", http + body)
+
+
+def _record(kind: str, url: str, media_type: str, content: bytes) -> bytes:
+    """A WARC/1.1 record (ISO 28500:2017), its id hashed from what it is."""
+    identity = uuid.uuid5(uuid.NAMESPACE_URL, f"{kind} {url}")
+    lines = ["WARC/1.1", f"WARC-Type: {kind}", f"WARC-Record-ID: <urn:uuid:{identity}>", f"WARC-Date: {_DATE}"]
+    lines += [f"WARC-Target-URI: {url}"] if url else []
+    lines += [f"Content-Type: {media_type}", f"Content-Length: {len(content)}"]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + content + b"\r\n\r\n"
+
+
+def _member(record: bytes) -> bytes:
+    return gzip.compress(record, mtime=0)
+
+
+def main(output: str, workers: int | None, execute) -> None:
+    """The whole quickstart; `execute(recipe, output, workers)` is the command line's way to run a recipe."""
+    from pipelines import recipe as recipes
+
+    source = os.path.join(output, "web")
+    archive = os.path.join(source, "documentation.warc.gz")
+    if not os.path.exists(os.path.join(source, "words")):  # written last
+        print("writing a web archive of this Python's documentation ...", file=sys.stderr)
+        print(f"{archive}: {write_archive(source)}", file=sys.stderr)
+    os.environ["WINNOW_QUICKSTART"] = source
+    recipe = recipes.load(os.path.join(os.path.dirname(__file__), "recipes", "quickstart.yaml"))
+    run_folder = os.path.join(output, "run")
+    execute(recipe, run_folder, workers)
+    print("\nOne training batch, as corpus.loader gives it:\n")
+    print(show_batch(run_folder))
+
+
+def show_batch(run_folder: str, sequence_length: int = 256) -> str:
+    """The first batch of the run's token stream: shapes, and one row decoded."""
+    from corpus.loader import TokenStream
+    from corpus.tokens.encoder import load_encoder
+
+    stream = TokenStream(os.path.join(run_folder, "tokens"), sequence_length=sequence_length, batch_size=4)
+    batch = next(iter(stream))
+    shapes = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in batch.items() if hasattr(array, "shape"))
+    text = load_encoder(os.path.join(run_folder, "tokenizer")).decode(batch["labels"][0])
+    return f"{shapes}\nrow 0 decoded:\n{text}"

@@ -1,0 +1,215 @@
+"""Recipes: YAML <-> typed steps. Everything is checked when a recipe is loaded, before any work:
+an unknown step, rule or option is a RecipeError that names the nearest valid one."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import pydantic
+import rapidfuzz
+import yaml
+
+from corpus.io.readers import ReadOptions
+from pipelines.steps import STEPS, TOKEN_STEPS
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot run; the message is one sentence for its author."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A run as configured. `steps` are configured step objects in order, `name` tells runs of
+    different recipes apart, `max_quarantined` is the share of input records that may be
+    quarantined before the run counts as failed, `task_bytes` is how much one task reads or
+    writes: large plain files are split to it, small files share a task until a quarter of it,
+    and a shard holds about that much text."""
+
+    name: str
+    input: tuple[str, ...]
+    read: ReadOptions
+    steps: tuple[Any, ...]
+    seed: int = 0
+    max_quarantined: float = 0.5
+    task_bytes: int = 64 << 20
+    output: str | None = None
+
+
+_TOP = ("name", "input", "read", "steps", "output", "seed", "max_quarantined", "task_bytes")
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+def load(path: str, overrides: list[str] = (), input: list[str] = (), output: str | None = None) -> Recipe:
+    """The recipe in a YAML file, with `--set path=value` overrides applied. `${NAME}` and
+    `${NAME:-default}` stand for environment variables. Raises RecipeError."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = yaml.safe_load(file)
+    except FileNotFoundError:
+        raise RecipeError(f"no such recipe: {path}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(document, dict):
+        raise RecipeError(f"{path} is not a recipe: expected a map with `input` and `steps`")
+    document.setdefault("name", os.path.splitext(os.path.basename(path))[0])
+    for each in overrides:
+        override(document, each)
+    if input:
+        document["input"] = list(input)
+    if output:
+        document["output"] = output
+    return parse(document)
+
+
+def parse(document: dict[str, Any]) -> Recipe:
+    """A recipe from its YAML document. Raises RecipeError."""
+    document = _expand(document)
+    _known(document, _TOP, "recipe key", "the recipe")
+    steps = tuple(_step(entry, number) for number, entry in enumerate(document.get("steps") or []))
+    _check_order(steps)
+    inputs = document.get("input") or []
+    inputs = [inputs] if isinstance(inputs, str) else inputs
+    fields = {key: document[key] for key in ("seed", "max_quarantined", "task_bytes", "output") if key in document}
+    read = _build(ReadOptions, document.get("read") or {}, "read")
+    return _build(Recipe, {"name": document.get("name", "recipe"), "input": inputs, "read": read, "steps": steps, **fields}, "the recipe")
+
+
+def dump(recipe: Recipe) -> str:
+    """The recipe as YAML with every default spelled out; `parse(yaml.safe_load(...))` gives it back."""
+    document = {key: _plain(getattr(recipe, key)) for key in _TOP if key not in ("steps", "output")}
+    document["steps"] = [{step.name: _plain(step)} for step in recipe.steps]
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _expand(value: Any) -> Any:
+    """Environment variables filled in, everywhere in a YAML document."""
+    if isinstance(value, dict):
+        return {key: _expand(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def replace(match: re.Match) -> str:
+        found = os.environ.get(match[1], match[2])
+        if found is None:
+            raise RecipeError(f"the recipe needs the environment variable {match[1]}, which is not set")
+        return found
+
+    return _VARIABLE.sub(replace, value)
+
+
+def _known(given: Any, names: Any, what: str, where: str) -> None:
+    """Refuse the first name in `given` that is not in `names`, with the nearest that is."""
+    for name in given:
+        if name in names:
+            continue
+        near = rapidfuzz.process.extractOne(str(name), names, score_cutoff=50)
+        hint = f"did you mean {near[0]!r}?" if near else f"valid: {', '.join(names)}"
+        raise RecipeError(f"unknown {what} {name!r} in {where}; {hint}")
+
+
+def _step(entry: Any, number: int) -> Any:
+    if isinstance(entry, str):
+        entry = {entry: {}}
+    if not isinstance(entry, dict) or len(entry) != 1:
+        raise RecipeError(f"step {number + 1} must be a name or a map with one name, not {entry!r}")
+    ((name, options),) = entry.items()
+    _known([name], list(STEPS), "step", "the recipe")
+    return _build(STEPS[name], options or {}, f"step {name!r}")
+
+
+def _build(kind: type, options: Any, where: str) -> Any:
+    """An instance of the dataclass `kind` with validated options."""
+    if not isinstance(options, dict):
+        raise RecipeError(f"{where} takes a map of options, not {options!r}")
+    _known(options, [field.name for field in dataclasses.fields(kind)], "option", where)
+    if kind is Recipe:
+        _types(kind, {k: v for k, v in options.items() if k not in ("read", "steps")}, where)
+        return Recipe(**{**options, "input": tuple(options["input"])})
+    try:
+        return kind(**_types(kind, options, where))
+    except RecipeError:
+        raise
+    except (TypeError, ValueError) as error:  # a missing option, or one its owner refuses
+        raise RecipeError(f"{where}: {str(error).replace('__init__() ', '')}") from None
+
+
+def _types(kind: type, options: dict[str, Any], where: str) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    values = {}
+    for name, value in options.items():
+        choices = _choices(hints[name])
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            if choices and isinstance(item, str):
+                _known([item], choices, "value", f"option {name!r} of {where}")
+        try:
+            values[name] = pydantic.TypeAdapter(hints[name]).validate_python(value)
+        except pydantic.ValidationError as error:
+            problem = error.errors()[0]["msg"]
+            raise RecipeError(f"option {name!r} of {where}: {problem} (given {value!r})") from None
+    return values
+
+
+def _choices(hint: Any) -> tuple[str, ...]:
+    """The strings a Literal (or a tuple or union of one) allows."""
+    if get_origin(hint) is Literal:
+        return tuple(choice for choice in get_args(hint) if isinstance(choice, str))
+    return tuple(choice for part in get_args(hint) for choice in _choices(part))
+
+
+def _check_order(steps: tuple[Any, ...]) -> None:
+    """Token steps come last, once each, in their order."""
+    if not steps:
+        raise RecipeError("the recipe has no steps")
+    last = -1
+    for step in steps:
+        place = TOKEN_STEPS.index(step.name) if step.name in TOKEN_STEPS else -1
+        if place < last or (place == last and place == 0):
+            raise RecipeError(f"step {step.name!r} cannot come after {TOKEN_STEPS[last]!r}")
+        last = max(last, place)
+    names = [step.name for step in steps]
+    if "pack" in names and "tokenize" not in names:
+        raise RecipeError("step 'pack' needs a step 'tokenize' before it")
+    for step in steps:
+        if step.name == "tokenize" and not step.tokenizer and "train_tokenizer" not in names:
+            raise RecipeError("step 'tokenize' needs a step 'train_tokenizer' before it, or the option 'tokenizer'")
+
+
+def override(document: dict[str, Any], setting: str) -> None:
+    """Apply `path=value`: `seed=1`, `read.html_timeout=10`, `near_dedup.threshold=0.7`; a step is
+    named by its name, or by its number from 1 where it occurs twice."""
+    path, equals, text = setting.partition("=")
+    if not equals:
+        raise RecipeError(f"--set takes path=value, not {setting!r}")
+    value = yaml.safe_load(text)
+    head, *rest = path.split(".")
+    if not rest:
+        _known([head], _TOP, "recipe key", "--set")
+        document[head] = value
+        return
+    if len(rest) > 1:
+        raise RecipeError(f"--set {path}: a path has at most two parts")
+    if head == "read":
+        document.setdefault("read", {})[rest[0]] = value
+        return
+    steps = document.get("steps") or []
+    names = [entry if isinstance(entry, str) else next(iter(entry), None) for entry in steps]
+    places = [i for i, name in enumerate(names) if name == head or str(i + 1) == head]
+    if not places:
+        _known([head], ["read", *names], "step", "--set")
+    if len(places) > 1:
+        raise RecipeError(f"--set {path}: {head!r} occurs {len(places)} times; use its number in the list of steps")
+    options = {} if isinstance(steps[places[0]], str) else steps[places[0]][names[places[0]]] or {}
+    steps[places[0]] = {names[places[0]]: {**options, rest[0]: value}}

@@ -1,0 +1,175 @@
+"""report.json and report.html: the funnel per step and rule, what was dropped and why, and whether
+the counts add up."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+from typing import Any
+
+import pyarrow as pa
+
+from corpus.documents import ROW_BITS
+from corpus.io import paths, shards
+from corpus.views import ShardView
+from pipelines.engine import Manifest
+from pipelines.recipe import Recipe
+
+EXAMPLES_PER_RULE = 3
+LIBRARIES = ("winnow", "datasketch", "fastwarc", "langdetect", "numba", "numpy", "pyarrow", "pydivsufsort", "ray", "resiliparse", "sentencepiece", "tokenizers")  # fmt: skip
+
+
+def merge_steps(manifests: list[Manifest]) -> list[dict[str, Any]]:
+    """The funnel: one entry a step, in order, summed over its tasks; `seconds` are of work, over
+    all workers."""
+    steps: dict[str, dict[str, Any]] = {}
+    for manifest in manifests:
+        for name, count in manifest.counters["steps"].items():
+            step = steps.setdefault(
+                name,
+                {"name": name, "in": 0, "kept": 0, "quarantined": 0, "dropped": {}, "bytes_in": 0, "bytes_out": 0, "seconds": 0.0, "counters": {}},
+            )  # fmt: skip
+            step["in"] += count["documents_in"]
+            for key in ("kept", "quarantined", "bytes_in", "bytes_out"):
+                step[key] += count[key]
+            step["seconds"] = round(step["seconds"] + count["seconds"], 3)
+            for key in ("dropped", "counters"):
+                for name_, number in count[key].items():
+                    step[key][name_] = step[key].get(name_, 0) + number
+    for step in steps.values():
+        step["dropped"] = dict(sorted(step["dropped"].items()))
+        step["counters"] = dict(sorted(step["counters"].items()))
+    return list(steps.values())
+
+
+def problems(steps: list[dict[str, Any]], written: int) -> list[str]:
+    """Sentences that say where the counts do not add up; none for a proven run."""
+    found = []
+    for step in steps:
+        out = step["kept"] + sum(step["dropped"].values()) + step["quarantined"]
+        if step["in"] != out:
+            found.append(f"step {step['name']}: {step['in']} documents in, {out} accounted for")
+    for before, after in zip(steps, steps[1:]):
+        if before["kept"] != after["in"]:
+            found.append(f"{before['kept']} documents left {before['name']}, {after['in']} entered {after['name']}")
+    if steps and steps[-1]["kept"] != written:
+        found.append(f"{steps[-1]['kept']} documents kept, {written} in documents/")
+    return found
+
+
+def build(recipe: Recipe, output: str, result) -> dict[str, Any]:
+    """The report of a finished run as a JSON-able dict; see README for its keys."""
+    steps = merge_steps(result.manifests)
+    written = sum(shard.documents for shard in result.documents)
+    found = problems(steps, written)
+    tokens = result.figures.get("tokens")
+    if tokens and tokens["documents"] != written:
+        found.append(f"{written} documents written, {tokens['documents']} tokenized")
+    documents = {
+        "in": steps[0]["in"],
+        "kept": written,
+        "dropped": sum(sum(step["dropped"].values()) for step in steps),
+        "quarantined": sum(step["quarantined"] for step in steps),
+    }
+    passes = [manifest.counters for manifest in result.manifests if "lengths" in manifest.counters]
+    last = [c for c in passes if any(name.endswith(".parquet") for name in c["shards"])]
+    return {
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "documents": documents,
+        "problems": found,
+        "quarantined_share": documents["quarantined"] / max(1, documents["in"]),
+        "steps": steps,
+        "skipped": _summed([c["skipped"] for c in passes]),
+        "languages": dict(sorted(_summed([c["languages"] for c in last]).items(), key=lambda item: (-item[1], item[0]))),
+        "lengths": [sum(column) for column in zip(*(c["lengths"] for c in last))],
+        "examples": _examples(output),
+        "clusters": {name: _clusters(found_, result.documents_before.get(name, [])) for name, found_ in result.examples.items()},
+        "figures": result.figures,
+        "tokens": tokens or {},
+        "passes": [vars(summary) for summary in result.summaries],
+        "environment": environment(),
+    }
+
+
+def _summed(counts: list[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for count in counts:
+        for key, number in count.items():
+            total[key] = total.get(key, 0) + number
+    return dict(sorted(total.items()))
+
+
+def environment() -> dict[str, Any]:
+    """Versions of what the results may depend on, and the machine's size."""
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+    return {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count(), "libraries": versions}
+
+
+def _examples(output: str) -> dict[str, list[dict[str, str]]]:
+    """The first few rows of `dropped/` for every step and rule, under "step.rule"."""
+    examples: dict[str, list[dict[str, str]]] = {}
+    for source in paths.list_files(paths.join(output, "dropped")):
+        for batch in shards.read(source.path):
+            table = pa.Table.from_batches([batch])
+            names = [f"{s}.{r}" for s, r in zip(table["step"].to_pylist(), table["rule"].to_pylist())]
+            for row, name in enumerate(names):
+                rows = examples.setdefault(name, [])
+                if len(rows) < EXAMPLES_PER_RULE:
+                    rows.append(table.slice(row, 1).to_pylist()[0])
+    return dict(sorted(examples.items()))
+
+
+def _clusters(clusters: list[dict], before: list[ShardView]) -> list[dict[str, Any]]:
+    """The largest clusters with ids and the start of the texts, looked up by address."""
+    wanted = {address for c in clusters for address in (c["kept"], *(a for a, _ in c["dropped"]))}
+    found = {address: _lookup(before, address) for address in sorted(wanted)}
+    return [
+        {"size": c["size"], "kept": found[c["kept"]], "dropped": [{**found[a], "similarity": s} for a, s in c["dropped"]]}
+        for c in clusters
+    ]
+
+
+def _lookup(before: list[ShardView], address: int) -> dict[str, str]:
+    shard, row = address >> ROW_BITS, address & ((1 << ROW_BITS) - 1)
+    for batch in shards.read(before[shard].path):
+        if row < batch.num_rows:
+            document = batch.slice(row, 1).to_pylist()[0]
+            return {"id": document["id"], "url": document.get("url"), "text": document["text"][:300]}
+        row -= batch.num_rows
+    raise IndexError(f"shard {shard} has no row {row}")
+
+
+def write(report: dict[str, Any], output: str) -> None:
+    """Write report.json and report.html into the run directory."""
+    paths.write_atomic(paths.join(output, "report.json"), (json.dumps(report, indent=1) + "\n").encode())
+    paths.write_atomic(paths.join(output, "report.html"), render(report).encode())
+
+
+def render(report: dict[str, Any]) -> str:
+    """The report as one self-contained HTML page."""
+    from pipelines import report_html
+
+    return report_html.render(report)
+
+
+def funnel(report: dict[str, Any]) -> str:
+    """The funnel as a text table for the terminal."""
+    lines = [f"{'step':<18} {'in':>9} {'kept':>9} {'dropped':>9}   by rule"]
+    for step in report["steps"]:
+        dropped = sum(step["dropped"].values()) + step["quarantined"]
+        rules = dict(sorted(step["dropped"].items(), key=lambda item: -item[1]))
+        if step["quarantined"]:
+            rules["quarantined"] = step["quarantined"]
+        by_rule = ", ".join(f"{rule} {number}" for rule, number in rules.items())
+        lines.append(f"{step['name']:<18} {step['in']:>9,} {step['kept']:>9,} {dropped:>9,}   {by_rule}")
+    count = report["documents"]
+    lines.append(f"{count['in']:,} in = {count['kept']:,} kept + {count['dropped']:,} dropped + {count['quarantined']:,} quarantined")
+    return "\n".join(lines)

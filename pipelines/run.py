@@ -1,0 +1,208 @@
+"""A recipe, run: its steps become passes, passes become durable maps, what they leave is published.
+
+The order is the recipe's. Stages that follow each other are fused into one pass; a global step
+adds decisions to the view; before the token steps (or at the end) the documents are written once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+from corpus.io import paths, readers
+from corpus.views import ShardView
+from pipelines import recipe as recipes
+from pipelines.engine import Engine, Manifest, MapSummary, NothingRuns, describe_file
+from pipelines.recipe import Recipe, RecipeError
+from pipelines.steps import TOKEN_STEPS, passes, tokens
+
+PASS_CODE = ("corpus.io", "corpus.text", "corpus.documents", "corpus.views")
+
+
+@dataclasses.dataclass
+class Result:
+    """What a run did: the manifests of its passes in order, what each map had to do, the view of
+    the documents it wrote, and figures of single steps, for the report."""
+
+    manifests: list[Manifest] = dataclasses.field(default_factory=list)
+    summaries: list[MapSummary] = dataclasses.field(default_factory=list)
+    documents: list[ShardView] = dataclasses.field(default_factory=list)
+    figures: dict[str, Any] = dataclasses.field(default_factory=dict)
+    examples: dict[str, list] = dataclasses.field(default_factory=dict)
+    documents_before: dict[str, list[ShardView]] = dataclasses.field(default_factory=dict)
+    waiting: str | None = None  # a dry run stops before this map
+
+    @property
+    def worked(self) -> bool:
+        """Whether any task had to run."""
+        return any(summary.done < summary.tasks for summary in self.summaries)
+
+
+class Runner:
+    """State of one run while it goes from step to step. Steps use `engine`, `seed` and
+    `task_bytes`, and leave figures for the report in `result.figures`."""
+
+    def __init__(self, recipe: Recipe, output: str, engine: Engine, limit: int | None):
+        self.recipe = recipe
+        self.output = output
+        self.engine = engine
+        self.limit = limit
+        self.seed = recipe.seed
+        self.task_bytes = recipe.task_bytes
+        self.result = Result(summaries=engine.summaries)
+
+    def run(self) -> Result:
+        """Run everything; idempotent. Raises TaskFailed."""
+        try:
+            self._documents()
+            self._tokens()
+        except NothingRuns as waiting:
+            self.result.waiting = str(waiting)
+        return self.result
+
+    def _documents(self) -> None:
+        steps = [step for step in self.recipe.steps if step.name not in TOKEN_STEPS]
+        view: list[ShardView] | None = None
+        pending: list[tuple[int, Any]] = []
+        for number, (step, name) in enumerate(zip(steps, passes.unique_names(tuple(steps))), 1):
+            if hasattr(step, "apply"):
+                pending.append((number, step))
+                continue
+            if view is None or pending:
+                view = self._pass(pending, view, ".arrow")
+                pending = []
+            view, manifests = step.decide(self, f"{number:02d}-{name}", name, view)
+            self.result.manifests += manifests
+        self.result.documents = self._pass(pending, view, ".parquet")
+        self._publish_documents()
+
+    def _pass(self, pending: list[tuple[int, Any]], view: list[ShardView] | None, suffix: str) -> list[ShardView]:
+        stages = tuple(step for _, step in pending)
+        names = ["read"] * (view is None) + [step.name for step in stages] + ["documents"] * (suffix == ".parquet")
+        first = pending[0][0] if pending and view is not None else 0 if view is None else len(self.recipe.steps)
+        shared = passes.Pass(stages, suffix, self.task_bytes)
+        if view is None:
+            tasks = self._input_tasks(shared)
+            configuration = (shared, self.recipe.read, self.limit)
+        else:
+            tasks = passes.view_tasks(view, shared)
+            configuration = (shared,)
+        files = [path for stage in stages if hasattr(stage, "inputs") for path in stage.inputs()]
+        prints = tuple((path, file_fingerprint(path)) for path in files)
+        tasks = [dataclasses.replace(task, inputs=(*task.inputs, *prints)) for task in tasks]
+        code = (*PASS_CODE, *(type(stage).__module__ for stage in stages))
+        step = f"{first:02d}-{'+'.join(names)}"
+        manifests = self.engine.map(step, passes.run_pass, tasks, configuration, code)
+        self.result.manifests += manifests
+        return passes.new_view(manifests)
+
+    def _input_tasks(self, shared: passes.Pass) -> list:
+        sources = input_sources(self.recipe.input)
+        units = readers.split(sources, self.recipe.read, self.task_bytes)
+        groups = passes.group_units(units, max(1, self.task_bytes // 4))
+        prints = {source.path: f"{source.size} bytes, mtime {source.mtime_ns}" for source in sources}
+        shared = dataclasses.replace(shared, read=self.recipe.read)
+        return passes.input_tasks(groups, prints, shared, self.limit)
+
+    def _publish_documents(self) -> None:
+        documents = {f"{s.number:05d}.parquet": s.path for s in self.result.documents}
+        self.publish("documents", documents)
+        for folder in ("dropped", "quarantine"):
+            found = {}
+            for manifest in self.result.manifests:
+                for name, file in manifest.outputs.items():
+                    if name == f"{folder}.parquet":
+                        step = "+".join(manifest.counters["steps"])
+                        found[f"{step}-{manifest.key}.parquet"] = file.path
+            self.publish(folder, found)
+
+    def publish(self, folder: str, files: dict[str, str], keep: tuple[str, ...] = ()) -> None:
+        """Make OUT/folder hold exactly `files` (name: path in work/), by links or copies; names that
+        begin with one of `keep` are left alone. A dry run publishes nothing."""
+        if self.engine.dry_run:
+            return
+        target = paths.join(self.output, folder)
+        for name, path in files.items():
+            destination = paths.join(target, name)
+            if not (paths.is_local(path) and os.path.exists(destination) and os.path.samefile(path, destination)):
+                paths.publish(path, destination)
+        wanted = {paths.join(target, name) for name in files}
+        kept = tuple(paths.join(target, prefix) for prefix in keep)
+        paths.remove(s.path for s in paths.list_files(target) if s.path not in wanted and not s.path.startswith(kept))
+
+    def _tokens(self) -> None:
+        for step in self.recipe.steps:
+            if step.name in TOKEN_STEPS:
+                tokens.RUN[step.name](self, step)
+
+
+def file_fingerprint(path: str) -> str:
+    """Fingerprint of a small file that a step reads (a word list, an evaluation set): its bytes'."""
+    return describe_file(path).hash
+
+
+def input_sources(patterns: tuple[str, ...]) -> list[paths.Source]:
+    """Files of all patterns, in the order given, each once. Raises RecipeError."""
+    if not patterns:
+        raise RecipeError("no input: give --input PATH, or `input:` in the recipe")
+    found: dict[str, paths.Source] = {}
+    for pattern in patterns:
+        try:
+            for source in paths.expand(pattern):
+                found.setdefault(source.path, source)
+        except (FileNotFoundError, ValueError, OSError) as error:
+            raise RecipeError(f"input {pattern!r}: {error}") from None
+    return list(found.values())
+
+
+def check(recipe: Recipe, output: str) -> None:
+    """Everything that can be refused before work starts. Raises RecipeError; writes nothing."""
+    sources = input_sources(recipe.input)
+    try:
+        readers.split(sources, recipe.read, recipe.task_bytes)
+    except ValueError as error:
+        raise RecipeError(str(error)) from None
+    for step in recipe.steps:
+        for path in step.inputs() if hasattr(step, "inputs") else ():
+            try:
+                paths.expand(path)
+            except (FileNotFoundError, ValueError) as error:
+                raise RecipeError(f"step {step.name!r}: {error}") from None
+        if hasattr(step, "check"):
+            try:
+                step.check()
+            except (ImportError, ValueError, OSError) as error:
+                raise RecipeError(f"step {step.name!r}: {error}") from None
+    _check_output(recipe, output)
+
+
+def _check_output(recipe: Recipe, output: str) -> None:
+    written = paths.join(output, "recipe.yaml")
+    if not paths.exists(written):
+        if paths.list_files(output):
+            raise RecipeError(f"{output} is not empty and holds no run; choose another --output")
+        return
+    import yaml
+
+    before = yaml.safe_load(paths.read_bytes(written))
+    steps_before = [next(iter(entry)) for entry in before["steps"]]
+    steps = [step.name for step in recipe.steps]
+    if before["name"] != recipe.name or steps_before != steps:
+        raise RecipeError(
+            f"{output} holds a run of recipe {before['name']!r} ({', '.join(steps_before)}), "
+            f"not of {recipe.name!r} ({', '.join(steps)}); choose another --output"
+        )
+
+
+def run(recipe: Recipe, output: str, workers: int = 0, address: str | None = None, limit: int | None = None, dry_run: bool = False, progress=None) -> Result:
+    """Run a recipe into the directory `output`. `workers`: Ray processes on this machine, 0 for this
+    process; `address`: a Ray cluster. Raises RecipeError before any work, TaskFailed during it."""
+    check(recipe, output)
+    engine = Engine(paths.join(output, "work"), workers, address, progress, dry_run)
+    if not dry_run:
+        paths.write_atomic(paths.join(output, "recipe.yaml"), recipes.dump(recipe).encode())
+    try:
+        return Runner(recipe, output, engine, limit).run()
+    finally:
+        engine.close()

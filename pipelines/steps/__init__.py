@@ -1,0 +1,23 @@
+"""The steps a recipe can name: the registry.
+
+A *stage* (has `apply`) works row by row and is fused with its neighbours into one pass. A *global
+step* (has `decide`) looks at the whole corpus and adds decisions to the view. *Token steps* come
+last. To add a filter: one file with a frozen dataclass that has `name`, `rules` and `apply`, one
+line here, one test.
+"""
+
+from corpus.cleaning.bad_words import BadWords
+from corpus.cleaning.c4 import C4
+from corpus.cleaning.length import Length
+from corpus.language.detect import Language
+from pipelines.steps.decontaminate import DecontaminateStep
+from pipelines.steps.dedup import ExactDedup, LineDedup, UrlDedup
+from pipelines.steps.near_dedup import NearDedup
+from pipelines.steps.substring_dedup import SubstringDedup
+from pipelines.steps.tokens import Pack, Tokenize
+from tokenizer_training.train import TrainTokenizer
+
+STAGES = (Length, C4, Language, BadWords)
+GLOBAL_STEPS = (UrlDedup, LineDedup, ExactDedup, NearDedup, SubstringDedup, DecontaminateStep)
+TOKEN_STEPS = ("train_tokenizer", "tokenize", "pack")
+STEPS = {step.name: step for step in (*STAGES, *GLOBAL_STEPS, TrainTokenizer, Tokenize, Pack)}

@@ -1,0 +1,219 @@
+"""Near-duplicates by MinHash: signatures -> candidates -> verified edges -> clusters -> decide.
+
+Candidates come from locality-sensitive hashing, every candidate pair is verified by the exact
+Jaccard similarity of its shingle sets, and in the default mode a document is dropped only for a
+verified similarity to a document that is kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from corpus import views
+from corpus.dedup import clusters, lsh, minhash, shingles
+from corpus.documents import address, shard_and_row
+from corpus.io import shards
+from corpus.views import ShardView
+from pipelines import exchange
+from pipelines.engine import Outputs, Task
+from pipelines.steps.decide import decide_map, proposals
+from pipelines.steps.dedup import Keys, Reduce, outputs_named, partitions_for, reduce_map
+
+CODE = ("corpus.views", "corpus.dedup", "corpus.text")
+
+
+@dataclasses.dataclass(frozen=True)
+class NearDedup:
+    """Drop documents whose word `ngram` sets have Jaccard similarity >= `threshold` with an earlier
+    kept one. Bands are chosen so that a pair exactly at the threshold is found with probability
+    >= `recall`. `mode` "components" keeps only the first of each connected component, as papers do.
+    Signatures are datasketch 2.0's `affine32`, seed 1."""
+
+    name: ClassVar[str] = "near_dedup"
+    rules: ClassVar[tuple[str, ...]] = ("near_duplicate",)
+    threshold: float = 0.8
+    ngram: int = 5
+    permutations: int = 256
+    recall: float = 0.99
+    mode: Literal["leader", "components"] = "leader"
+
+    def __post_init__(self):
+        if not 0 < self.threshold <= 1:
+            raise ValueError(f"threshold must be in (0, 1], not {self.threshold}")
+        if self.ngram < 1 or self.permutations < 1 or not 0 < self.recall < 1:
+            raise ValueError("ngram and permutations must be at least 1, recall between 0 and 1")
+
+    def bands(self) -> tuple[int, int]:
+        """(bands, rows of each)."""
+        return lsh.choose_bands(self.threshold, self.permutations, self.recall)
+
+    def decide(self, run, place, name, shard_views):
+        """The five maps; returns the view with the decisions and the manifests of the last."""
+        partitions = partitions_for(shard_views)
+        tasks = [Task(f"{s.number:05d}", Keys(self, s, partitions), s.inputs(), s.text_bytes) for s in shard_views]
+        mapped = run.engine.map(f"{place}-signatures", emit_signatures, tasks, (self, partitions), CODE)
+        pairs = reduce_map(
+            run, place, find_candidates, self, outputs_named(mapped, "keys.arrow"), partitions, shard_views, CODE
+        )
+        sidecars = {s.number: m.outputs["shingles.arrow"] for s, m in zip(shard_views, mapped)}
+        verified = self._verify_map(run, place, shard_views, pairs, sidecars)
+        clustered = self._cluster_map(run, place, len(shard_views), verified)
+        bands, rows = self.bands()
+        run.result.figures[name] = {"bands": bands, "rows": rows, "threshold": self.threshold, **clustered.counters["figures"]}
+        run.result.examples[name] = clustered.counters["examples"]
+        run.result.documents_before[name] = shard_views
+        return decide_map(
+            run.engine, place, name, shard_views, [clustered.outputs["proposals.arrow"]], f"Jaccard >= {self.threshold}", code=CODE
+        )
+
+    def _verify_map(self, run, place, shard_views, pairs, sidecars):
+        """A task for each shard verifies the pairs whose second document is in it."""
+        files = tuple(file.path for file in pairs)
+        prints = tuple((f"pairs {i}", file.hash) for i, file in enumerate(pairs))
+        prints += tuple((f"shingles {number}", file.hash) for number, file in sidecars.items())
+        names = {number: file.path for number, file in sidecars.items()}
+        tasks = [
+            Task(f"{s.number:05d}", Verify(self, files, s.number, names), prints, s.text_bytes) for s in shard_views
+        ]
+        return run.engine.map(f"{place}-verify", verify, tasks, (self,), CODE) if files else []
+
+    def _cluster_map(self, run, place, shard_count, verified):
+        edges = outputs_named(verified, "edges.arrow")
+        task = Task(
+            "00000",
+            Cluster(self, tuple(file.path for file in edges), shard_count),
+            tuple((f"edges {i}", file.hash) for i, file in enumerate(edges)),
+            sum(file.bytes for file in edges),
+        )
+        return run.engine.map(f"{place}-clusters", cluster, [task], (self, shard_count), CODE)[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Verify:
+    """Argument of a verify task: the exchange with the pairs, the shard of their second documents,
+    the sidecar with the shingles of each shard."""
+
+    step: NearDedup
+    files: tuple[str, ...]
+    shard: int
+    sidecars: dict[int, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """Argument of the clusters task."""
+
+    step: NearDedup
+    files: tuple[str, ...]
+    shards: int
+
+
+SHINGLE_SCHEMA = pa.schema([("row", pa.int64()), ("shingles", pa.large_list(pa.uint64()))])
+
+
+def emit_signatures(argument: Keys, outputs: Outputs) -> dict:
+    """Map: band keys into the exchange, sorted shingle hashes into a sidecar."""
+    step = argument.step
+    bands, rows_per_band = step.bands()
+    keys, addresses = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
+    documents = 0
+    with shards.ShardWriter(outputs.path("shingles.arrow"), SHINGLE_SCHEMA) as sidecar:
+        for rows, batch in views.read(argument.shard):
+            text = batch.column("text")
+            values, offsets = shingles.shingle_hashes(text, step.ngram)
+            sidecar.write(
+                pa.RecordBatch.from_arrays(
+                    [pa.array(rows), pa.LargeListArray.from_arrays(offsets, values)], schema=SHINGLE_SCHEMA
+                )
+            )
+            has_shingles = np.diff(offsets) > 0
+            signatures = minhash.signatures(text, step.ngram, step.permutations)
+            band = lsh.band_keys(signatures, bands, rows_per_band)[has_shingles]
+            keys.append(band.ravel())
+            addresses.append(np.repeat(address(argument.shard.number, rows[has_shingles]), bands))
+            documents += len(rows)
+    keys, addresses = np.concatenate(keys), np.concatenate(addresses)
+    partition = (keys % np.uint64(argument.partitions)).astype(np.int64)
+    table = pa.table({"key": keys, "address": addresses})
+    exchange.write(outputs.path("keys.arrow"), table, partition, argument.partitions)
+    return {"documents": documents}
+
+
+def find_candidates(argument: Reduce, outputs: Outputs) -> dict:
+    """Reduce: pairs of documents that share a band key, to the shard of the second."""
+    table = exchange.read(argument.files, argument.partition)
+    first, second = lsh.candidate_pairs(table["key"].to_numpy(), table["address"].to_numpy())
+    shard, _ = shard_and_row(second)
+    pairs = pa.table({"first": first, "second": second})
+    exchange.write(outputs.path("proposals.arrow"), pairs, shard, argument.shards)
+    return {"pairs": len(first)}
+
+
+def verify(argument: Verify, outputs: Outputs) -> dict:
+    """Exact Jaccard of every pair; those at the threshold or above become edges."""
+    table = exchange.read(argument.files, argument.shard)
+    pairs = np.unique(np.stack([table["first"].to_numpy(), table["second"].to_numpy()], axis=1), axis=0)
+    found = []
+    if len(pairs):
+        first_shards, _ = shard_and_row(pairs[:, 0])
+        second = _shingles(argument.sidecars[argument.shard])
+        for number in np.unique(first_shards).tolist():
+            part = pairs[first_shards == number]
+            first = second if number == argument.shard else _shingles(argument.sidecars[number])
+            found.append((part, _jaccard(first, second, part)))
+    edges = np.concatenate([p for p, _ in found]) if found else np.empty((0, 2), np.int64)
+    similarity = np.concatenate([s for _, s in found]) if found else np.empty(0)
+    keep = similarity >= argument.step.threshold
+    table = pa.table({"first": edges[keep, 0], "second": edges[keep, 1], "similarity": similarity[keep]})
+    with shards.ShardWriter(outputs.path("edges.arrow"), table.schema) as writer:
+        for batch in table.to_batches():
+            writer.write(batch)
+    return {"pairs": len(edges), "verified": int(keep.sum())}
+
+
+def _shingles(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(rows, offsets, values) of a sidecar."""
+    batches = list(shards.read(path))
+    rows = np.concatenate([b.column(0).to_numpy() for b in batches] or [np.empty(0, np.int64)])
+    lengths = [np.diff(b.column(1).offsets.to_numpy()) for b in batches]
+    values = np.concatenate([b.column(1).flatten().to_numpy() for b in batches] or [np.empty(0, np.uint64)])
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths or [np.empty(0, np.int64)]))]).astype(np.int64)
+    return rows, offsets, values
+
+
+def _jaccard(first, second, pairs: np.ndarray) -> np.ndarray:
+    (rows_a, offsets_a, values_a), (rows_b, offsets_b, values_b) = first, second
+    place_a = np.searchsorted(rows_a, shard_and_row(pairs[:, 0])[1])
+    place_b = np.searchsorted(rows_b, shard_and_row(pairs[:, 1])[1])
+    return shingles.jaccard(values_a, offsets_a, place_a, values_b, offsets_b, place_b)
+
+
+def cluster(argument: Cluster, outputs: Outputs) -> dict:
+    """Choose what is dropped and for which document; figures and the largest clusters for the report."""
+    tables = [pa.Table.from_batches([b]) for path in argument.files for b in shards.read(path)]
+    table = pa.concat_tables(tables) if tables else pa.table({"first": [], "second": [], "similarity": []})
+    first, second = table["first"].to_numpy().astype(np.int64), table["second"].to_numpy().astype(np.int64)
+    similarity = table["similarity"].to_numpy().astype(np.float64)
+    dropped, by, score = clusters.leaders(first, second, similarity, argument.step.mode)
+    found, shard = proposals(dropped, by, "near_duplicate", score)
+    exchange.write(outputs.path("proposals.arrow"), found, shard, argument.shards)
+    figures = clusters.cluster_figures(by, score)
+    return {"figures": figures, "examples": _largest(dropped, by, score)}
+
+
+def _largest(dropped: np.ndarray, by: np.ndarray, score: np.ndarray, count: int = 10, members: int = 3) -> list[dict]:
+    """The largest clusters: the kept document, how many it stands for, some of those, as addresses."""
+    kept, sizes = np.unique(by, return_counts=True)
+    order = np.lexsort((kept, -sizes))[:count]
+    return [
+        {
+            "kept": int(kept[i]),
+            "size": int(sizes[i]) + 1,
+            "dropped": [[int(a), round(float(s), 4)] for a, s in zip(dropped[by == kept[i]][:members], score[by == kept[i]])],
+        }
+        for i in order
+    ]

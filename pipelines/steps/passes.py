@@ -1,0 +1,279 @@
+"""A fused pass: read input files or a view, apply stages batch by batch, write new shards.
+
+This is the only place where documents are rewritten. A pass is one durable map; a task reads a
+few units of input (or one shard of a view) and writes shards of about `task_bytes` of text, what
+its stages dropped, and what could not be read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from corpus import views
+from corpus.documents import DROPPED_SCHEMA, PREFIX_CHARACTERS, QUARANTINE_SCHEMA, text_bytes
+from corpus.io import paths, readers, shards
+from corpus.views import ShardView
+from pipelines.engine import Manifest, Outputs, Task
+
+LENGTH_BINS = 32
+"""Lengths are counted in bins of powers of two: bin b holds texts of [2^(b-1), 2^b) bytes, bin 0 the empty ones."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pass:
+    """Argument of one task of a pass. Either `units` (input files, with `read` options and how
+    many documents to take of each, None for all) or `shard` is given."""
+
+    stages: tuple[Any, ...]
+    suffix: str  # ".arrow" between passes, ".parquet" for the documents a run leaves
+    task_bytes: int
+    units: tuple[readers.Unit, ...] = ()
+    limits: tuple[int | None, ...] = ()
+    read: readers.ReadOptions | None = None
+    shard: ShardView | None = None
+
+
+@dataclasses.dataclass
+class StepCount:
+    """What one step did in one task. `bytes` are of text."""
+
+    documents_in: int = 0
+    kept: int = 0
+    quarantined: int = 0
+    dropped: dict[str, int] = dataclasses.field(default_factory=dict)
+    bytes_in: int = 0
+    bytes_out: int = 0
+    seconds: float = 0.0
+    counters: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def check(self, name: str) -> None:
+        """Every document that came in is kept, dropped or quarantined."""
+        accounted = self.kept + sum(self.dropped.values()) + self.quarantined
+        if accounted != self.documents_in:
+            raise AssertionError(f"step {name}: {self.documents_in} documents in, {accounted} accounted for")
+
+
+def run_pass(argument: Pass, outputs: Outputs) -> dict[str, Any]:
+    """One task of a pass; see `Pass`. Its counters are {"steps": {name: StepCount}, "skipped",
+    "shards": {output: [documents, bytes]}, "languages", "lengths"}."""
+    work = _Work(argument, outputs)
+    if argument.shard is None:
+        for unit, limit in zip(argument.units, argument.limits):
+            work.read_unit(unit, limit)
+    else:
+        for _, batch in views.read(argument.shard):
+            work.through_stages(batch)
+    return work.finish()
+
+
+class _Work:
+    """The sinks and counts of one task."""
+
+    def __init__(self, argument: Pass, outputs: Outputs):
+        self.argument = argument
+        self.outputs = outputs
+        self.steps: dict[str, StepCount] = {} if argument.shard else {"read": StepCount()}
+        self.stage_names = unique_names(argument.stages)
+        self.steps.update({name: StepCount() for name in self.stage_names})
+        self.skipped: dict[str, int] = {}
+        self.shards: dict[str, list[int]] = {}
+        self.writer = None
+        self.dropped: list[pa.RecordBatch] = []
+        self.quarantined: list[dict] = []
+        self.languages: dict[str, int] = {}
+        self.lengths = np.zeros(LENGTH_BINS, np.int64)
+
+    def read_unit(self, unit: readers.Unit, limit: int | None) -> None:
+        count = self.steps["read"]
+        started = time.perf_counter()
+        for reading in readers.read(unit, self.argument.read):
+            documents = reading.documents
+            if limit is not None:
+                documents = documents.slice(0, limit)
+                limit -= documents.num_rows
+            size = text_bytes(documents.column("text"))
+            count.documents_in += documents.num_rows + len(reading.dropped) + len(reading.quarantined)
+            count.kept += documents.num_rows
+            count.quarantined += len(reading.quarantined)
+            count.bytes_in += size
+            count.bytes_out += size
+            for row in reading.dropped:
+                _add(count.dropped, row["rule"], 1)
+            for kind, number in reading.skipped.items():
+                _add(self.skipped, kind, number)
+            self.quarantined.extend(reading.quarantined)
+            if reading.dropped:
+                rows = [{**row, "step": "read"} for row in reading.dropped]
+                self.dropped.append(pa.RecordBatch.from_pylist(rows, DROPPED_SCHEMA))
+            count.seconds += time.perf_counter() - started
+            self.through_stages(documents)
+            started = time.perf_counter()
+            if limit == 0:
+                break
+
+    def through_stages(self, batch: pa.RecordBatch) -> None:
+        for name, stage in zip(self.stage_names, self.argument.stages):
+            if not batch.num_rows:
+                break
+            count = self.steps[name]
+            started = time.perf_counter()
+            outcome = stage.apply(batch)
+            count.seconds += time.perf_counter() - started
+            count.documents_in += batch.num_rows
+            count.kept += outcome.kept.num_rows
+            count.bytes_in += text_bytes(batch.column("text"))
+            count.bytes_out += text_bytes(outcome.kept.column("text"))
+            for rule in outcome.rules:
+                _add(count.dropped, rule, 1)
+            for counter, number in outcome.counters.items():
+                _add(count.counters, counter, number)
+            if len(outcome.rows):
+                self.dropped.append(
+                    dropped_rows(batch, outcome.rows, name, outcome.rules, outcome.values, outcome.thresholds)
+                )
+            batch = outcome.kept
+        if batch.num_rows:
+            self._write(batch)
+
+    def _write(self, batch: pa.RecordBatch) -> None:
+        lengths = pc.binary_length(batch.column("text")).to_numpy(zero_copy_only=False).astype(np.int64)
+        bins = np.minimum(np.ceil(np.log2(lengths + 1)).astype(np.int64), LENGTH_BINS - 1)
+        self.lengths += np.bincount(bins, minlength=LENGTH_BINS)
+        if "language" in batch.schema.names:
+            for value, number in _value_counts(batch.column("language")):
+                _add(self.languages, value, number)
+        if self.writer is None:
+            self.name = f"documents-{len(self.shards):04d}{self.argument.suffix}"
+            self.shards[self.name] = [0, 0]
+            self.writer = shards.open_writer(self.outputs.path(self.name), batch.schema)
+        self.writer.write(batch)
+        self.shards[self.name][0] += batch.num_rows
+        self.shards[self.name][1] += int(lengths.sum())
+        if self.shards[self.name][1] >= self.argument.task_bytes:
+            self._close()
+
+    def _close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+
+    def finish(self) -> dict[str, Any]:
+        self._close()
+        if self.dropped:
+            shards.write_parquet(self.outputs.path("dropped.parquet"), self.dropped, DROPPED_SCHEMA)
+        if self.quarantined:
+            rows = pa.RecordBatch.from_pylist(self.quarantined, QUARANTINE_SCHEMA)
+            shards.write_parquet(self.outputs.path("quarantine.parquet"), [rows], QUARANTINE_SCHEMA)
+        for name, count in self.steps.items():
+            count.check(name)
+            count.seconds = round(count.seconds, 3)
+        last = list(self.steps.values())[-1] if self.steps else None
+        written = sum(documents for documents, _ in self.shards.values())
+        if last is not None and last.kept != written:
+            raise AssertionError(f"{last.kept} documents kept, {written} written")
+        return {
+            "steps": {name: dataclasses.asdict(count) for name, count in self.steps.items()},
+            "skipped": self.skipped,
+            "shards": self.shards,
+            "languages": self.languages,
+            "lengths": self.lengths.tolist(),
+            "documents": written,
+        }
+
+
+def unique_names(steps: tuple[Any, ...]) -> list[str]:
+    """The steps' names, those that repeat numbered: ["length", "c4", "length-2"]."""
+    names: list[str] = []
+    for step in steps:
+        same = sum(1 for earlier in steps[: len(names)] if earlier.name == step.name)
+        names.append(step.name if not same else f"{step.name}-{same + 1}")
+    return names
+
+
+def _add(counts: dict[str, int], key: str, number: int) -> None:
+    counts[key] = counts.get(key, 0) + int(number)
+
+
+def _value_counts(column: pa.Array) -> Iterator[tuple[str, int]]:
+    for item in pc.value_counts(column).to_pylist():
+        if item["values"] is not None:
+            yield item["values"], item["counts"]
+
+
+def dropped_rows(batch, rows, step, rules, values, thresholds) -> pa.RecordBatch:
+    """Rows for `dropped/`: which document, by which rule of which step, and the start of its text."""
+    chosen = batch.take(pa.array(rows))
+    url = chosen.column("url") if "url" in chosen.schema.names else pa.nulls(len(rows), pa.string())
+    columns = {
+        "id": chosen.column("id"),
+        "url": url,
+        "step": pa.array([step] * len(rows), pa.string()),
+        "rule": pa.array(rules, pa.string()),
+        "value": pa.array(values, pa.string()),
+        "threshold": pa.array(thresholds, pa.string()),
+        "text": pc.utf8_slice_codeunits(chosen.column("text"), 0, PREFIX_CHARACTERS),
+    }
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=DROPPED_SCHEMA)
+
+
+def input_tasks(groups: list[list[readers.Unit]], sources: dict[str, str], argument: Pass, limit: int | None) -> list[Task]:
+    """One task per group of units; `sources` gives each path's fingerprint, `argument` what all
+    tasks share. With `limit`, about that many documents in all, spread evenly over the units."""
+    total = sum(len(group) for group in groups)
+    tasks, place = [], 0
+    for number, group in enumerate(groups):
+        limits = tuple(
+            None if limit is None else limit // total + (place + i < limit % total) for i in range(len(group))
+        )
+        place += len(group)
+        inputs = tuple((_unit_name(unit), sources[unit.path]) for unit in group)
+        task_argument = dataclasses.replace(argument, units=tuple(group), limits=limits)
+        tasks.append(Task(f"{number:05d}", task_argument, inputs, sum(_unit_bytes(u) for u in group)))
+    return tasks
+
+
+def _unit_name(unit: readers.Unit) -> str:
+    return unit.path if unit.start is None else f"{unit.path}[{unit.start}:{unit.end}]"
+
+
+def _unit_bytes(unit: readers.Unit) -> int:
+    if unit.format == "parquet" or unit.start is None:
+        return max(paths.size(unit.path), 0)
+    return unit.end - unit.start
+
+
+def view_tasks(shard_views: list[ShardView], argument: Pass) -> list[Task]:
+    """One task per shard of a view."""
+    return [
+        Task(f"{s.number:05d}", dataclasses.replace(argument, shard=s), s.inputs(), s.text_bytes) for s in shard_views
+    ]
+
+
+def new_view(manifests: list[Manifest]) -> list[ShardView]:
+    """The shards that a pass wrote, numbered in corpus order."""
+    written = []
+    for manifest in manifests:
+        for name, (documents, size) in sorted(manifest.counters["shards"].items()):
+            file = manifest.outputs[name]
+            written.append(ShardView(len(written), file.path, file.hash, documents, size))
+    return written
+
+
+def group_units(units: list[readers.Unit], bytes_per_task: int) -> list[list[readers.Unit]]:
+    """Consecutive units together until they reach `bytes_per_task` on disk."""
+    groups: list[list[readers.Unit]] = []
+    size = 0
+    for unit in units:
+        if not groups or size + _unit_bytes(unit) > bytes_per_task:
+            groups.append([])
+            size = 0
+        groups[-1].append(unit)
+        size += _unit_bytes(unit)
+    return groups

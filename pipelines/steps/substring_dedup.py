@@ -1,0 +1,140 @@
+"""Exact repeated substrings: one suffix array over the view, cuts in all copies but the first."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from corpus import views
+from corpus.dedup import ranges, suffix_array
+from corpus.text.arrow import buffers
+from corpus.views import ShardView
+from pipelines import exchange
+from pipelines.engine import Outputs, Task
+from pipelines.steps.decide import PROPOSAL_SCHEMA, decide_map
+
+CODE = ("corpus.views", "corpus.dedup", "corpus.text")
+DEFAULT_MAX_BYTES = (1 << 31) - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class SubstringDedup:
+    """Cut every substring of at least `min_bytes` bytes that occurs earlier in the corpus (Lee et
+    al. 2021, ExactSubstr, but the first copy stays). Cuts shrink to boundaries of characters, words or
+    lines (`snap`). Documents left with fewer than `min_remaining` bytes are dropped. The suffix array
+    is built in one task's memory, about 7 bytes a byte of text: a corpus of more than `max_bytes` is
+    refused."""
+
+    name: ClassVar[str] = "substring_dedup"
+    rules: ClassVar[tuple[str, ...]] = ("nothing_left",)
+    min_bytes: int = 100
+    snap: Literal["character", "word", "line"] = "character"
+    min_remaining: int = 1
+    max_bytes: int = DEFAULT_MAX_BYTES
+
+    def __post_init__(self):
+        if self.min_bytes < 2:
+            raise ValueError(f"min_bytes must be at least 2, not {self.min_bytes}")
+
+    def decide(self, run, place, name, shard_views):
+        """Suffix array in one task, then decisions per shard."""
+        inputs = tuple(pair for s in shard_views for pair in s.inputs())
+        weight = sum(s.text_bytes for s in shard_views)
+        task = Task("00000", Repeats(self, tuple(shard_views)), inputs, weight)
+        (found,) = run.engine.map(f"{place}-suffix_array", find_repeats, [task], (self,), CODE)
+        run.result.figures[name] = found.counters["figures"]
+        exchanged = [found.outputs["proposals.arrow"]]
+        return decide_map(
+            run.engine, place, name, shard_views, exchanged, f"{self.min_bytes} bytes", Cuts(self.snap, self.min_remaining), code=CODE
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Repeats:
+    """Argument of the suffix-array task."""
+
+    step: SubstringDedup
+    shards: tuple[ShardView, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cuts:
+    """Finishes the proposals of a batch: ranges snapped to boundaries, and a drop instead of cuts for
+    every document that they leave with fewer than `min_remaining` bytes."""
+
+    snap: str
+    min_remaining: int
+
+    def finish(self, rows: np.ndarray, batch: pa.RecordBatch, proposals: pa.Table) -> pa.Table:
+        """Proposals sorted by row and start."""
+        if not proposals.num_rows:
+            return proposals
+        text = batch.column("text")
+        place = np.searchsorted(rows, proposals["row"].to_numpy())
+        start = proposals["start"].to_numpy()
+        snapped, new_start, new_end = ranges.snap(text, place, start, proposals["end"].to_numpy(), self.snap)
+        # Ranges of a row are apart and only shrink, so a snapped one lies in the last that begins before it.
+        origin = np.searchsorted((place << 32) + start, (snapped << 32) + new_start, side="right") - 1
+        cuts = proposals.take(pa.array(origin))
+        for name, column in (("start", new_start), ("end", new_end), ("score", (new_end - new_start).astype(float))):
+            cuts = cuts.set_column(cuts.schema.get_field_index(name), name, pa.array(column))
+        return self._drop_emptied(rows, np.diff(buffers(text)[1]), snapped, cuts)
+
+    def _drop_emptied(self, rows, sizes, place, cuts: pa.Table) -> pa.Table:
+        left = sizes.astype(np.int64)
+        np.subtract.at(left, place, cuts["end"].to_numpy() - cuts["start"].to_numpy())
+        emptied = np.flatnonzero(np.isin(np.arange(len(rows)), place) & (left < self.min_remaining))
+        if not len(emptied):
+            return cuts
+        cause = dict(zip(cuts["row"].to_pylist(), cuts["by"].to_pylist()))
+        drops = [
+            {"row": row, "action": "drop", "reason": "nothing_left", "by": cause[row], "score": float(size)}
+            for row, size in zip(rows[emptied].tolist(), left[emptied].tolist())
+        ]
+        rest = cuts.filter(pa.array(~np.isin(place, emptied)))
+        both = pa.concat_tables([rest, pa.Table.from_pylist(drops, PROPOSAL_SCHEMA)])
+        return both.sort_by([("row", "ascending"), ("start", "ascending")])
+
+
+def find_repeats(argument: Repeats, outputs: Outputs) -> dict:
+    """The suffix-array task: all text of the view in one buffer, repeats back to shards and rows."""
+    step = argument.step
+    data, lengths, shard_numbers, rows = [], [], [], []
+    total = 0
+    for shard in argument.shards:
+        for batch_rows, batch in views.read(shard):
+            text, offsets = buffers(batch.column("text"))
+            total += int(offsets[-1] - offsets[0]) if len(offsets) else 0
+            if total > step.max_bytes:
+                raise ValueError(
+                    f"the corpus has more than max_bytes = {step.max_bytes:,} bytes of text; give substring_dedup a "
+                    "larger max_bytes (below 2^31), or a smaller corpus"
+                )
+            data.append(text[offsets[0] : offsets[-1]].copy())
+            lengths.append(np.diff(offsets))
+            rows.append(batch_rows)
+            shard_numbers.append(np.full(len(batch_rows), shard.number, np.int64))
+    data = np.concatenate(data or [np.empty(0, np.uint8)])
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths or [np.empty(0, np.int64)]))]).astype(np.int64)
+    rows = np.concatenate(rows or [np.empty(0, np.int64)])
+    shard_numbers = np.concatenate(shard_numbers or [np.empty(0, np.int64)])
+    document, start, end, first = suffix_array.repeated_ranges(data, offsets, step.min_bytes)
+    found = int((end - start).sum())
+    table = pa.table(
+        {
+            "row": rows[document],
+            "action": pa.array(["cut"] * len(document), pa.string()),
+            "start": start,
+            "end": end,
+            "reason": pa.array(["repeated"] * len(document), pa.string()),
+            "by": pa.array([f"{shard_numbers[d]}:{rows[d]}" for d in first.tolist()], pa.string()),
+            "score": (end - start).astype(np.float64),
+        },
+        schema=PROPOSAL_SCHEMA,
+    )
+    exchange.write(outputs.path("proposals.arrow"), table, shard_numbers[document], len(argument.shards))
+    figures = {"bytes": int(len(data)), "repeated_bytes": found, "ranges": len(document), "documents": int(len(np.unique(document)))}
+    return {"figures": figures, "documents": len(rows)}

@@ -1,0 +1,300 @@
+"""Token steps: train a tokenizer on the run's documents, encode and shuffle them into shards, plan
+the packing. They run after the documents are written, in this order."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import tempfile
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+
+from corpus import views
+from corpus.documents import address
+from corpus.io import paths, shards
+from corpus.tokens import manifest as token_manifest
+from corpus.tokens import megatron, packing
+from corpus.tokens.encoder import load_encoder
+from corpus.views import ShardView
+from pipelines import exchange
+from pipelines.engine import Outputs, Task, describe_file
+from pipelines.steps.dedup import outputs_named
+from tokenizer_training import train
+from tokenizer_training.evaluate import evaluate
+from tokenizer_training.train import TrainTokenizer
+
+TRAIN_CODE = ("tokenizer_training", "corpus.tokens", "corpus.text")
+ENCODE_CODE = ("corpus.tokens", "corpus.text")
+EVALUATED_DOCUMENTS = 1000
+"""Documents, the corpus's first, on which the report's figures of the tokenizer are measured."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokenize:
+    """Encode every document, an end-of-document token after each, shuffle documents by a hash of
+    (seed, id), write Megatron shards of about `shard_bytes` of text each. `tokenizer` is the folder
+    of a tokenizer; empty means the one this run trained."""
+
+    name: ClassVar[str] = "tokenize"
+    tokenizer: str = ""
+    shuffle: bool = True
+    shard_bytes: int = 512 << 20
+
+    def check(self) -> None:
+        """Raises ValueError if `tokenizer` is given and holds none."""
+        if self.tokenizer:
+            load_encoder(self.tokenizer)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pack:
+    """A best-fit packing plan for sequences of `sequence_length` tokens: documents longer than that
+    are cut, the rest are never split (arXiv 2404.10830)."""
+
+    name: ClassVar[str] = "pack"
+    sequence_length: int = 2048
+
+    def __post_init__(self):
+        if self.sequence_length < 1:
+            raise ValueError("sequence_length must be at least 1")
+
+    @property
+    def plan(self) -> str:
+        """Name of the plan: the folder in tokens/packing, and the loader's `packing`."""
+        return f"best_fit-{self.sequence_length}"
+
+
+# ------------------------------------------------------------------ train_tokenizer
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """Argument of a counting task, on a corpus of `total_bytes` of text."""
+
+    step: TrainTokenizer
+    shard: ShardView
+    total_bytes: int
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Argument of the training task."""
+
+    step: TrainTokenizer
+    files: tuple[str, ...]
+
+
+def hash_ids(ids: pa.Array, seed: int, purpose: str) -> np.ndarray:
+    """uint64 hash of (seed, purpose, id) for every id: all the randomness that documents need."""
+    prefix = f"{seed}:{purpose}:".encode()
+    hashes = (xxhash.xxh3_64_intdigest(prefix + i.encode()) for i in ids.to_pylist())
+    return np.fromiter(hashes, np.uint64, len(ids))
+
+
+def count_shard(argument: Count, outputs: Outputs) -> dict:
+    """Map: counts of the words of a shard's sampled documents."""
+    tables, documents = [], 0
+    for _, batch in views.read(argument.shard):
+        chosen = train.sampled(batch.column("id"), argument.total_bytes, argument.step, argument.seed)
+        batch = batch.filter(pa.array(chosen))
+        documents += batch.num_rows
+        tables.append(train.count(batch.column("text"), argument.step))
+    table = train.merge_counts(tables)
+    with shards.ShardWriter(outputs.path("counts.arrow"), table.schema) as writer:
+        for batch in table.to_batches():
+            writer.write(batch)
+    return {"documents": documents}
+
+
+def train_from_counts(argument: Train, outputs: Outputs) -> dict:
+    """Reduce: the tokenizer's files."""
+    tables = [pa.Table.from_batches(shards.read(path)) for path in argument.files]
+    with tempfile.TemporaryDirectory() as folder:
+        figures = train.train(train.merge_counts(tables), argument.step, folder)
+        for name in sorted(os.listdir(folder)):
+            paths.publish(os.path.join(folder, name), outputs.path(name))
+    return {"figures": figures}
+
+
+def run_train(run, step: TrainTokenizer) -> None:
+    """The train_tokenizer step: leaves OUT/tokenizer."""
+    shard_views = run.result.documents
+    total = sum(s.text_bytes for s in shard_views)
+    tasks = [Task(f"{s.number:05d}", Count(step, s, total, run.seed), s.inputs(), s.text_bytes) for s in shard_views]
+    counted = run.engine.map("tokenizer-count", count_shard, tasks, (step, total, run.seed), TRAIN_CODE)
+    counts = outputs_named(counted, "counts.arrow")
+    inputs = tuple((f"counts {i}", file.hash) for i, file in enumerate(counts))
+    task = Task("00000", Train(step, tuple(file.path for file in counts)), inputs, sum(file.bytes for file in counts))
+    (trained,) = run.engine.map("tokenizer-train", train_from_counts, [task], (step,), TRAIN_CODE)
+    run.result.figures["tokenizer"] = trained.counters["figures"]
+    run.publish("tokenizer", {name: file.path for name, file in trained.outputs.items()})
+
+
+# ------------------------------------------------------------------ tokenize
+
+
+@dataclasses.dataclass(frozen=True)
+class Encode:
+    """Argument of an encoding task: a shard of documents to `shards` token shards. `place` is the
+    token shard of an unshuffled document shard."""
+
+    tokenizer: str
+    shard: ShardView
+    shards: int
+    shuffle: bool
+    seed: int
+    place: int
+
+
+@dataclasses.dataclass(frozen=True)
+class WriteShard:
+    """Argument of a task that writes one token shard, from partition `number` of `files`."""
+
+    files: tuple[str, ...]
+    number: int
+    vocab_size: int
+
+
+TOKEN_SCHEMA = pa.schema([("key", pa.uint64()), ("address", pa.int64()), ("tokens", pa.large_list(pa.int32()))])
+
+
+@functools.lru_cache(maxsize=2)
+def encoder_of(folder: str):
+    """The encoder in `folder`, loaded once a process; files on an object store are fetched first."""
+    if paths.is_local(folder):
+        return load_encoder(folder)
+    with tempfile.TemporaryDirectory() as local:
+        for source in paths.list_files(folder):
+            with open(os.path.join(local, source.path.rpartition("/")[2]), "wb") as file:
+                file.write(paths.read_bytes(source.path))
+        return load_encoder(local)
+
+
+def encode_shard(argument: Encode, outputs: Outputs) -> dict:
+    """Map: tokens of a shard's documents, to the token shard that the hash of their id says."""
+    encoder = encoder_of(argument.tokenizer)
+    tables = [TOKEN_SCHEMA.empty_table()]
+    counters = {}
+    for rows, batch in views.read(argument.shard):
+        tokens, offsets = encoder.encode(batch.column("text"), append_end=True)
+        where = address(argument.shard.number, rows)
+        keys = hash_ids(batch.column("id"), argument.seed, "shuffle") if argument.shuffle else where.astype(np.uint64)
+        arrays = [pa.array(keys), pa.array(where), pa.LargeListArray.from_arrays(offsets, tokens)]
+        tables.append(pa.Table.from_arrays(arrays, schema=TOKEN_SCHEMA))
+        if argument.shard.number == 0 and not counters:
+            counters["evaluation"] = evaluate(encoder, batch.column("text").slice(0, EVALUATED_DOCUMENTS))
+    table = pa.concat_tables(tables)
+    if argument.shuffle:
+        # The top 32 bits of the key choose: floor(key / 2^64 * shards).
+        top = table["key"].to_numpy() >> np.uint64(32)
+        partition = (top * np.uint64(argument.shards) >> np.uint64(32)).astype(np.int64)
+    else:
+        partition = np.full(table.num_rows, argument.place, np.int64)
+    exchange.write(outputs.path("tokens.arrow"), table, partition, argument.shards)
+    return {"documents": table.num_rows, **counters}
+
+
+def write_shard(argument: WriteShard, outputs: Outputs) -> dict:
+    """Reduce: one Megatron shard, its documents in the order of their keys."""
+    table = exchange.read(argument.files, argument.number)
+    table = table.sort_by([("key", "ascending"), ("address", "ascending")])
+    name = f"{argument.number:05d}"
+    prefix = outputs.path(f"{name}.bin").removesuffix(".bin")
+    outputs.path(f"{name}.idx")
+    with megatron.ShardWriter(prefix, argument.vocab_size) as writer:
+        for chunk in table["tokens"].chunks:
+            writer.add(chunk.values.to_numpy(), chunk.offsets.to_numpy())
+    return {"shard": {**token_manifest.describe_shard(prefix), "name": name}, "documents": table.num_rows}
+
+
+def run_tokenize(run, step: Tokenize) -> None:
+    """The tokenize step: leaves OUT/tokens, and OUT/tokenizer where the tokenizer came from elsewhere."""
+    folder = paths.join(run.output, "tokenizer")
+    if step.tokenizer and not run.engine.dry_run:
+        run.publish("tokenizer", {s.path.rpartition("/")[2]: s.path for s in paths.list_files(step.tokenizer)})
+    shard_views = run.result.documents
+    total = sum(s.text_bytes for s in shard_views)
+    count = max(1, -(-total // step.shard_bytes))
+    prints = tuple((s.path.rpartition("/")[2], describe_file(s.path).hash) for s in paths.list_files(step.tokenizer or folder))
+    before = np.cumsum([0, *(s.text_bytes for s in shard_views)])
+    tasks = [
+        Task(
+            f"{s.number:05d}",
+            Encode(folder, s, count, step.shuffle, run.seed, int(before[i] * count // max(total, 1))),
+            (*s.inputs(), *prints),
+            s.text_bytes,
+        )
+        for i, s in enumerate(shard_views)
+    ]
+    mapped = run.engine.map("tokens-encode", encode_shard, tasks, (step, count, run.seed), ENCODE_CODE)
+    encoded = outputs_named(mapped, "tokens.arrow")
+    for manifest in mapped[:1]:
+        run.result.figures["tokenizer evaluation"] = manifest.counters.get("evaluation", {})
+    files = tuple(file.path for file in encoded)
+    inputs = tuple((f"tokens {i}", file.hash) for i, file in enumerate(encoded))
+    encoder = encoder_of(folder)
+    weight = sum(file.bytes for file in encoded) // count
+    tasks = [Task(f"{i:05d}", WriteShard(files, i, encoder.vocab_size), inputs, weight) for i in range(count if files else 0)]
+    written = run.engine.map("tokens-shards", write_shard, tasks, (count, encoder.vocab_size), ENCODE_CODE)
+    plans = tuple(f"packing/{each.plan}/" for each in run.recipe.steps if isinstance(each, Pack))
+    files_written = {name: file.path for m in written for name, file in m.outputs.items()}
+    run.publish("tokens", files_written, keep=("manifest.json", *plans))
+    run.token_shards = [(m.outputs[f"{m.key}.idx"], m.key) for m in written]
+    if run.engine.dry_run:
+        return
+    described = token_manifest.write(
+        paths.join(run.output, "tokens"),
+        [m.counters["shard"] for m in written],
+        vocab_size=encoder.vocab_size,
+        tokenizer={"fingerprint": encoder.fingerprint, "family": encoder.family, "path": "../tokenizer"},
+        end_id=encoder.end_id,
+        pad_id=encoder.pad_id,
+        seed=run.seed,
+    )
+    run.result.figures["tokens"] = {
+        key: described[key] for key in ("documents", "tokens", "vocab_size", "dtype")
+    } | {"shards": len(written), "bytes_of_text": total, "family": encoder.family}
+
+
+# ------------------------------------------------------------------ pack
+
+
+@dataclasses.dataclass(frozen=True)
+class PackShard:
+    """Argument of a packing task: one token shard, by its path without suffix."""
+
+    prefix: str
+    sequence_length: int
+    seed: int
+
+
+def pack_shard(argument: PackShard, outputs: Outputs) -> dict:
+    """Map: the plan of one token shard."""
+    lengths = megatron.IndexedDataset(argument.prefix).document_lengths
+    plan = packing.best_fit(lengths, argument.sequence_length, argument.seed)
+    packing.save(plan, outputs.path("plan.arrow"))
+    return {"figures": plan.figures, "documents": len(lengths)}
+
+
+def run_pack(run, step: Pack) -> None:
+    """The pack step: leaves OUT/tokens/packing/<plan>."""
+    tasks = [
+        Task(key, PackShard(file.path.removesuffix(".idx"), step.sequence_length, run.seed), ((f"index {key}", file.hash),), file.bytes)
+        for file, key in run.token_shards
+    ]
+    packed = run.engine.map(f"{step.plan}-plan", pack_shard, tasks, (step, run.seed), ("corpus.tokens.packing",))
+    folder = paths.join(run.output, "tokens")
+    plans = {f"{m.key}.arrow": m.outputs["plan.arrow"].path for m in packed}
+    run.publish(f"tokens/packing/{step.plan}", plans, keep=("figures.json",))
+    if packed and not run.engine.dry_run:
+        figures = {m.key: m.counters["figures"] for m in packed}
+        run.result.figures[f"pack {step.plan}"] = packing.summarize(folder, step.plan, figures)
+
+
+RUN = {"train_tokenizer": run_train, "tokenize": run_tokenize, "pack": run_pack}
+"""How the runner carries out each token step."""

@@ -1,0 +1,34 @@
+"""Fixtures shared by all tests."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# Helpers and oracles are imported by name, also by worker processes.
+for folder in ("faults", "oracles"):
+    sys.path.insert(0, str(ROOT / "tests" / folder))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "tests" / folder), os.environ.get("PYTHONPATH")]))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> pathlib.Path:
+    """Folder of real corpora, if there is one beside the checkout or named by WINNOW_DATA."""
+    path = pathlib.Path(os.environ.get("WINNOW_DATA", ROOT.parent / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip(f"no real corpora at {path}; set WINNOW_DATA to test against them")
+    return path
+
+
+@pytest.fixture(scope="session")
+def ray_workers():
+    """A Ray of two workers for the whole test session; engines use it as they find it."""
+    import ray
+
+    options = {"object_store_memory": 128 << 20, "include_dashboard": False, "log_to_driver": False}
+    ray.init(address="local", num_cpus=2, logging_level="ERROR", **options)
+    yield 2
+    ray.shutdown()

@@ -1,0 +1,86 @@
+"""Signatures against datasketch 2.0 and its golden vectors."""
+
+import io
+import json
+
+import datasketch
+import numpy as np
+import pyarrow as pa
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shingle_oracle import any_text, shingle_set, wordy_text
+
+from corpus.dedup import minhash
+
+
+def expected(text: str, ngram: int, permutations: int, seed: int) -> list[int]:
+    sketch = datasketch.MinHash(num_perm=permutations, seed=seed, scheme="affine32")
+    sketch.update_batch([shingle.encode() for shingle in shingle_set(text, ngram)])
+    return sketch.hashvalues.tolist()
+
+
+def test_golden_vector_of_datasketch():
+    text = pa.array(["the quick brown fox jumps over the lazy dog"])
+    a, b = minhash.coefficients(128, 1)
+    assert a[:2].tolist() == [3582191691, 4270784983]
+    assert b[:2].tolist() == [214548472, 3287733501]
+    signature = minhash.signatures(text, ngram=1, permutations=128)[0]
+    assert signature[:4].tolist() == [2103838, 659818257, 333462271, 1849789506]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(any_text | wordy_text, max_size=6),
+    st.integers(1, 6),
+    st.sampled_from([1, 7, 64, 256]),
+    st.integers(0, 5),
+)
+def test_signatures_equal_datasketch(texts, ngram, permutations, seed):
+    found = minhash.signatures(pa.array(texts, pa.string()), ngram, permutations, seed)
+    assert found.dtype == np.uint32 and found.shape == (len(texts), permutations)
+    assert found.tolist() == [expected(text, ngram, permutations, seed) for text in texts]
+
+
+@pytest.mark.parametrize("count", [1, 5, 12, 13, 20, 21, 300])
+@pytest.mark.parametrize("length", [1, 9, 12, 40, 400])
+def test_numbers_and_lengths_of_shingles(count, length):
+    text = " ".join(f"{i:x}".rjust(length, "é") for i in range(count))
+    found = minhash.signatures(pa.array([text, text + "!"]))
+    assert found[0].tolist() == found[1].tolist() == expected(text, 5, 256, 1)
+
+
+@pytest.mark.parametrize("type", [pa.string(), pa.large_string()])
+def test_slices_nulls_and_documents_without_words(type):
+    column = pa.array(["a b", None, "", "!?", "c d e f g h"], type)
+    found = minhash.signatures(column, permutations=32)
+    assert minhash.has_shingles(found).tolist() == [True, False, False, False, True]
+    assert (found[1:4] == minhash.EMPTY).all()
+    assert (minhash.signatures(column[3:], permutations=32) == found[3:]).all()
+    assert minhash.signatures(column[:0]).shape == (0, 256)
+
+
+def test_batches_do_not_matter():
+    texts = [f"number {i} of {i % 7} texts that differ a little in word {i * i}" for i in range(50)]
+    whole = minhash.signatures(pa.array(texts))
+    for size in (1, 7, 49):
+        parts = [minhash.signatures(pa.array(texts[i : i + size])) for i in range(0, 50, size)]
+        assert (np.concatenate(parts) == whole).all()
+
+
+@pytest.mark.parametrize("options", [{"ngram": 0}, {"permutations": 0}])
+def test_bad_options(options):
+    with pytest.raises(ValueError, match="at least one"):
+        minhash.signatures(pa.array(["a"]), **options)
+
+
+def test_real_text_in_hundreds_of_languages(real_data):
+    """Every ninth document of one file, cut to 4,000 characters to be quick."""
+    path = real_data / "jsonl" / "part-00000.jsonl.zst"
+    with path.open("rb") as file:
+        lines = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), "utf-8")
+        texts = [json.loads(line)["text"][:4000] for line in lines][::9]
+    found = minhash.signatures(pa.array(texts))
+    same = [row.tolist() == expected(text, 5, 256, 1) for row, text in zip(found, texts)]
+    assert len(texts) > 100 and all(same)

@@ -1,0 +1,204 @@
+"""HTML to text, and the child process that does it."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from corpus.io import charset, html
+
+PAGE = b"<html><title>One  title</title><body><ul><li>first</li><li>second&nbsp;\t item</li></ul><p>third"
+
+
+def hostile(data, declared=None, main_content=False):
+    """Stands in for the extractor: the page says what happens."""
+    if data == b"loop":
+        while True:
+            pass
+    if data == b"sleep":
+        time.sleep(60)
+    if data == b"kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if data == b"exit":
+        os._exit(3)
+    if data == b"stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if data == b"raise":
+        raise RuntimeError("cannot")
+    if data == b"print":
+        print("noise")
+    if data == b"memory":
+        return str(len(bytearray(8 << 30)))
+    if data.startswith(b"once:"):  # dies the first time only
+        path = data[5:].decode()
+        if not os.path.exists(path):
+            open(path, "w").close()
+            os._exit(1)
+    if data == b"pid":
+        return str(os.getpid())
+    return data.decode().upper()
+
+
+HOSTILE = "test_html_extraction:hostile"
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """The child finds this module."""
+    monkeypatch.syspath_prepend(os.path.dirname(__file__))
+
+
+def test_title_first_then_a_line_a_block():
+    assert html.extract_one(PAGE) == "One title\nfirst\nsecond item\nthird"
+
+
+def test_title_is_not_repeated_and_empty_pages_are_empty():
+    assert html.extract_one(b"<title>A</title><h1>A</h1><p>b") == "A\nb"
+    assert html.extract_one(b"<title>A</title><h1>A</h1><h2>A</h2>") == "A\nA"
+    assert html.extract_one(b"<title>A</title><h1>AB</h1>") == "A\nAB"
+    assert html.extract_one(b"") == ""
+    assert html.extract_one(b"<title>only</title>") == "only"
+    assert html.extract_one(b"\0\0<p>a\0b") == "ab"
+
+
+def test_child_gives_what_the_function_gives():
+    pages = [(PAGE, None), ("<p>grün".encode("latin-1"), "iso-8859-1"), ("<p>𝄞 日本".encode(), None)]
+    with html.Extractor(10) as child:
+        assert child.extract(pages) == [html.extract_one(*page).encode() for page in pages]
+        assert child.extract([]) == []
+
+
+def test_a_batch_larger_than_the_pipes_in_both_directions():
+    pages = [(b"<p>" + b"word " * 200_000, None)] * 8
+    with html.Extractor(30) as child:
+        assert [len(text) for text in child.extract(pages)] == [999_999] * 8
+
+
+@pytest.mark.parametrize("page", [b"loop", b"sleep"])
+def test_a_page_that_takes_too_long_is_given_up_and_its_neighbours_come_through(here, page):
+    with html.Extractor(0.4, extractor=HOSTILE) as child:
+        start = time.monotonic()
+        answers = child.extract([(b"a", None), (page, None), (b"b", None)])
+        assert answers == [b"A", "extraction took longer than 0.4 s", b"B"]
+        assert [type(answer) for answer in answers] == [bytes, html.Failed, bytes]
+        assert time.monotonic() - start < 5
+        assert child.extract([(b"c", None)]) == [b"C"]
+
+
+def test_crash_exit_exception_and_output_are_confined_to_their_page(here):
+    pages = [b"a", b"kill", b"b", b"exit", b"raise", b"print", b"memory", b"c"]
+    with html.Extractor(10, extractor=HOSTILE) as child:
+        answers = child.extract([(page, None) for page in pages])
+    assert answers[0::2][:2] == [b"A", b"B"]
+    assert answers[1] == "the extractor was killed by signal 9 at this page, twice"
+    assert answers[3] == "the extractor exited with status 3 at this page, twice"
+    assert answers[4] == "RuntimeError: cannot"
+    assert answers[5] == b"PRINT"
+    assert isinstance(answers[6], html.Failed) and "MemoryError" in answers[6]
+    assert answers[7] == b"C"
+
+
+def test_a_page_is_tried_again_after_a_crash(here, tmp_path):
+    page = b"once:" + str(tmp_path / "seen").encode()
+    with html.Extractor(10, extractor=HOSTILE) as child:
+        assert child.extract([(page, None), (b"x", None)]) == [page.decode().upper().encode(), b"X"]
+
+
+def test_a_child_killed_between_batches_is_replaced(here):
+    with html.Extractor(10, extractor=HOSTILE) as child:
+        (pid,) = child.extract([(b"pid", None)])
+        os.kill(int(pid), signal.SIGKILL)
+        assert child.extract([(b"a", None)]) == [b"A"]
+    assert child.child is None
+
+
+def test_a_stopped_child_is_not_waited_for(here, monkeypatch):
+    monkeypatch.setattr(html, "GRACE", 2.7)
+    with html.Extractor(0.3, extractor=HOSTILE) as child:
+        # the child's own timer cannot end a stopped process
+        assert child.extract([(b"stop", None), (b"b", None)]) == ["no answer within 3 s", b"B"]
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_the_child_dies_with_its_killed_parent(busy):
+    program = textwrap.dedent(
+        f"""
+        import sys, threading, time
+        sys.path[:0] = {[os.path.dirname(__file__), *sys.path]!r}
+        from corpus.io import html
+        child = html.Extractor(60, extractor={HOSTILE!r})
+        print(child.extract([(b"pid", None)])[0].decode(), flush=True)
+        child.extract([(b"loop", None)]) if {busy} else time.sleep(60)
+        """
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    pid = int(parent.stdout.readline())
+    time.sleep(0.2)
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 5
+    while _alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _alive(pid)
+
+
+def _alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize(
+    "encoding, text",
+    [
+        ("utf-8", "naïve 日本語"),
+        ("cp1252", "“quoted” naïve"),
+        ("cp1250", "Příliš žluťoučký kůň"),
+        ("koi8-r", "Съешь ещё этих булок"),
+        ("shift_jis", "日本語のページです"),
+        ("euc_jp", "日本語のページです"),
+        ("iso2022_jp", "日本語のページです"),
+        ("gb18030", "中文网页的内容"),
+        ("euc_kr", "한국어 페이지"),
+        ("utf-16-le", "plain and 日本"),
+    ],
+)
+def test_declared_charset_decides(encoding, text):
+    data = text.encode(encoding)
+    assert charset.decode(data, encoding) == text
+    page = f'<meta charset="{encoding}"><p>{text}'
+    if encoding != "utf-16-le":
+        assert charset.decode(page.encode(encoding)) == page
+
+
+def test_charset_of_meta_http_equiv_and_xml_declaration():
+    page = "<meta http-equiv=Content-Type content='text/html; charset=windows-1251'><p>Съешь"
+    assert charset.decode(page.encode("cp1251")) == page
+    page = "<?xml version='1.0' encoding='iso-8859-2'?><p>żółw"
+    assert charset.decode(page.encode("iso-8859-2")) == page
+
+
+def test_byte_order_mark_beats_the_label():
+    assert charset.decode(b"\xef\xbb\xbf\xc3\xa9", "latin-1") == "é"
+    assert charset.decode(b"\xff\xfe" + "hé".encode("utf-16-le"), "utf-8") == "hé"
+
+
+def test_wrong_labels_do_not_lose_the_page():
+    german = "Äpfel, Öl und Übermut gehören für Jürgen zum schönen Frühstück. " * 5
+    assert charset.decode(german.encode(), "iso-8859-1") == german  # labelled latin-1, is UTF-8
+    assert charset.decode(german.encode("cp1252"), "utf-8") == german  # and the other way
+    assert charset.decode(german.encode("cp1252"), "no-such-charset") == german
+    assert charset.decode(german.encode("cp1252"), "utf-16") == german
+    assert charset.decode(german.encode()[:-3] + b"\xc3", "utf-8").startswith(german[:50])  # cut in a character
+
+
+def test_any_bytes_decode():
+    for data in (b"", b"\xff", bytes(range(256)), b"\x80" * 1000):
+        assert isinstance(charset.decode(data, "utf-8").encode(), bytes)
+        assert isinstance(charset.decode(data, "euc-kr").encode(), bytes)

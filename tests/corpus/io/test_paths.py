@@ -1,0 +1,121 @@
+"""Names of files: globs, folders, URIs, atomic writes."""
+
+import os
+
+import pytest
+
+from corpus.io import paths
+
+FILES = ["a.txt", "b.txt", "c[1].txt", "sub/a.txt", "sub/deep/d.jsonl", "_x/e.txt", ".h/f.txt", "sub/_g.txt"]
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in FILES:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return tmp_path
+
+
+def found(pattern, base):
+    return [os.path.relpath(s.path.removeprefix("file://"), base) for s in paths.expand(str(pattern))]
+
+
+@pytest.mark.parametrize(
+    "pattern, expected",
+    [
+        ("", ["a.txt", "b.txt", "c[1].txt", "sub/a.txt", "sub/deep/d.jsonl"]),
+        ("sub", ["sub/a.txt", "sub/deep/d.jsonl"]),
+        ("a.txt", ["a.txt"]),
+        ("c[1].txt", ["c[1].txt"]),  # a file of that name comes before the glob
+        ("*.txt", ["a.txt", "b.txt", "c[1].txt"]),
+        ("[ab].txt", ["a.txt", "b.txt"]),
+        ("[!a].txt", ["b.txt"]),
+        ("?.txt", ["a.txt", "b.txt"]),
+        ("**/*.txt", ["a.txt", "b.txt", "c[1].txt", "sub/a.txt"]),
+        ("**/d*", ["sub/deep/d.jsonl"]),
+        ("s*/a.txt", ["sub/a.txt"]),
+        ("sub/**", ["sub/a.txt", "sub/deep/d.jsonl"]),
+    ],
+)
+@pytest.mark.parametrize("uri", [False, True])
+def test_expand(tree, pattern, expected, uri):
+    prefix = f"file://{tree}" if uri else str(tree)
+    assert found(f"{prefix}/{pattern}".rstrip("/"), tree) == expected
+
+
+def test_expand_relative_names(tree, monkeypatch):
+    monkeypatch.chdir(tree)
+    assert [s.path.removeprefix("./") for s in paths.expand("*.txt")] == ["a.txt", "b.txt", "c[1].txt"]
+    assert [s.path for s in paths.expand("sub/*.txt")] == ["sub/a.txt"]
+    assert [s.path.removeprefix("./") for s in paths.expand("./sub")] == ["sub/a.txt", "sub/deep/d.jsonl"]
+    assert len(paths.expand(".")) == 5
+
+
+def test_expand_gives_sizes_and_can_be_opened(tree):
+    for pattern in (str(tree), f"file://{tree}", f"{tree}/**/*", f"file://{tree}/*"):
+        for source in paths.expand(pattern):
+            assert source.size == paths.size(source.path) == len(paths.read_bytes(source.path))
+            assert source.mtime_ns > 0
+
+
+def test_expand_of_nothing(tree):
+    for pattern in ("none", "none/*.txt", "*.parquet"):
+        with pytest.raises(FileNotFoundError, match=pattern.replace("*", r"\*")):
+            paths.expand(f"{tree}/{pattern}")
+    with pytest.raises(ValueError, match="cannot open nosuch://x"):
+        paths.expand("nosuch://x/y")
+    assert paths.list_files(f"{tree}/none") == []
+
+
+def test_write_atomic_publish_remove(tmp_path):
+    for base in (str(tmp_path / "p"), f"file://{tmp_path}/u"):
+        name = paths.join(base, "x", "f.bin")
+        assert not paths.exists(name) and paths.size(name) == -1
+        paths.write_atomic(name, b"one")
+        paths.write_atomic(name, b"two")
+        assert paths.read_bytes(name) == b"two" and paths.size(name) == 3
+        paths.publish(name, paths.join(base, "y", "g.bin"))
+        paths.publish(name, paths.join(base, "y", "g.bin"))
+        assert paths.read_bytes(paths.join(base, "y", "g.bin")) == b"two"
+        assert [s.path.rpartition("/")[2] for s in paths.list_files(base)] == ["f.bin", "g.bin"]
+        paths.remove([name, name])
+        assert not paths.exists(name)
+        paths.remove_folder(base)
+        paths.remove_folder(base)
+        assert paths.list_files(base) == []
+
+
+def test_uris_with_spaces_percent_signs_and_glob_characters(tmp_path):
+    for name in ("a b.txt", "100%25.txt", "q?.txt", "ü[x].txt"):
+        (tmp_path / name).write_text(name)
+    found = paths.expand(f"file://{tmp_path}/*")
+    assert sorted(paths.read_bytes(source.path).decode() for source in found) == sorted(os.listdir(tmp_path))
+    assert paths.read_bytes((tmp_path / "a b.txt").as_uri()) == b"a b.txt"
+    assert paths.read_bytes(f"file://{tmp_path}/a b.txt") == b"a b.txt"
+
+
+def test_options_of_a_filesystem_stay_with_its_names():
+    uri = "s3://bucket/a%20b?region=us-east-1&endpoint_override=localhost:9"
+    assert paths.filesystem(uri)[1] == "bucket/a b"
+    name = paths.join(uri, "c[1].txt")
+    assert name == "s3://bucket/a%20b/c[1].txt?region=us-east-1&endpoint_override=localhost:9"
+    assert paths.filesystem(name)[1] == "bucket/a b/c[1].txt"
+
+
+class _Info:
+    path, size, mtime_ns = "bucket/a b/x/100%.txt", 5, None
+
+
+def test_names_found_on_an_object_store_can_be_opened():
+    for uri in ("s3://bucket/a%20b", "s3://bucket/a b/", "s3://key:s%2Fx@bucket/a%20b"):
+        uri += "?region=us-east-1"
+        source = paths._source(_Info, uri, paths.filesystem(uri)[1])
+        assert paths.filesystem(source.path)[1] == _Info.path, source
+        assert source.path.endswith("?region=us-east-1")
+
+
+def test_join_and_kinds():
+    assert paths.join("a/", "b", "c") == "a/b/c" and paths.join("", "b") == "b"
+    assert paths.is_local("a/b") and not paths.is_local("s3://b/k")

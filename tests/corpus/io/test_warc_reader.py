@@ -1,0 +1,392 @@
+"""WARC and WET files: what a record becomes, and that a fault stays in its record."""
+
+import gzip
+import random
+import zlib
+
+import pytest
+from fastwarc.warc import ArchiveIterator, WarcRecordType
+
+from corpus.io import http, paths, readers, warc
+
+OPTIONS = readers.ReadOptions()
+COUNT = 5
+
+
+def response(body=b"<p>page", status=b"200 OK", head=b"Content-Type: text/html\r\n"):
+    return b"HTTP/1.1 " + status + b"\r\n" + head + b"\r\n" + body
+
+
+def record(block, name="a", kind="response", length=None, media="application/http; msgtype=response", more=""):
+    length = len(block) if length is None else length
+    head = (
+        f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:uuid:{name}>\r\n"
+        f"WARC-Target-URI: <http://e.x/{name}>\r\nWARC-Date: 2024-05-18T01:58:10Z\r\n"
+        f"Content-Type: {media}\r\n{more}Content-Length: {length}\r\n\r\n"
+    )
+    return head.encode() + block + b"\r\n\r\n"
+
+
+def numbered(number, length=None):
+    """A record that does not compress to nothing, so that its member has a middle."""
+    noise = random.Random(number).randbytes(900).hex().encode()
+    return record(response(b"<p>page %d<!-- %s -->" % (number, noise)), str(number), length=length)
+
+
+def read(path, options=OPTIONS, **named):
+    """(documents as dicts, dropped, quarantined, skipped) of a file."""
+    documents, dropped, quarantined, skipped = [], [], [], {}
+    for reading in readers.read(*readers.split(paths.expand(str(path)), options), options, **named):
+        documents += reading.documents.to_pylist()
+        dropped += reading.dropped
+        quarantined += reading.quarantined
+        for kind, count in reading.skipped.items():
+            skipped[kind] = skipped.get(kind, 0) + count
+    return documents, dropped, quarantined, skipped
+
+
+def of_bytes(folder, data, name="x.warc", options=OPTIONS):
+    path = folder / name
+    path.write_bytes(data)
+    return read(path, options)
+
+
+def one(folder, *blocks):
+    """The single document of a record."""
+    (document,), dropped, quarantined, _ = of_bytes(folder, b"".join(blocks))
+    assert not dropped and not quarantined
+    return document
+
+
+def test_columns_of_a_response(tmp_path):
+    document = one(tmp_path, record(response(b"<title>T</title><p>page")))
+    assert document == {
+        "id": "a",
+        "text": "T\npage",
+        "url": "http://e.x/a",
+        "date": "2024-05-18T01:58:10Z",
+        "source": str(tmp_path / "x.warc"),
+        "language": None,
+        "metadata": None,
+    }
+
+
+def test_records_that_are_no_documents_are_counted(tmp_path):
+    data = b"".join(record(b"x: y", kind=kind) for kind in ("warcinfo", "request", "metadata", "request"))
+    assert of_bytes(tmp_path, data) == ([], [], [], {"warcinfo": 1, "request": 2, "metadata": 1})
+
+
+def test_rules(tmp_path):
+    data = b"".join(
+        [
+            record(response(status=b"404 Not Found"), "gone"),
+            record(response(b"\x89PNG", head=b"Content-Type: image/png\r\n"), "image"),
+            record(response(b"%PDF-1.5 x", head=b""), "sniffed"),
+            record(response(b"<p></p>"), "empty"),
+            record(response(b"x" * 2000), "long"),
+            record(b"1.2.3.4", "name", media="text/dns"),
+            record(b"%PDF", "pdf", kind="conversion", media="application/pdf"),
+            record(response(), "kept"),
+        ]
+    )
+    documents, dropped, quarantined, _ = of_bytes(tmp_path, data, options=readers.ReadOptions(html_max_bytes=1000))
+    assert [d["id"] for d in documents] == ["kept"] and not quarantined
+    assert [(d["id"], d["rule"], d["value"], d["threshold"]) for d in dropped] == [
+        ("gone", "http_status", "404", "200-299"),
+        ("image", "not_html", "image/png", "text/html"),
+        ("sniffed", "not_html", "application/pdf", "text/html"),
+        ("empty", "empty_text", "0", "1"),
+        ("long", "html_max_bytes", "1001", "1000"),
+        ("name", "not_html", "text/dns", "text/html"),
+        ("pdf", "not_html", "application/pdf", "text/plain"),
+    ]
+    assert {d["rule"] for d in dropped} == set(readers.RULES)
+
+
+def _chunked(body, size=100):
+    pieces = [body[i : i + size] for i in range(0, len(body), size)]
+    return b"".join(b"%x;ext=1\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def _bare_deflate(body):
+    compressor = zlib.compressobj(wbits=-15)
+    return compressor.compress(body) + compressor.flush()
+
+
+HTML = b"<p>" + b"some words of a page " * 50
+TEXT = (b"some words of a page " * 50).decode().strip()
+
+
+@pytest.mark.parametrize(
+    "head, body",
+    [
+        ("Transfer-Encoding: chunked", _chunked(HTML)),
+        ("Content-Encoding: gzip", gzip.compress(HTML)),
+        ("Content-Encoding: x-gzip\r\nTransfer-Encoding: chunked", _chunked(gzip.compress(HTML))),
+        ("Content-Encoding: deflate", zlib.compress(HTML)),
+        ("Content-Encoding: deflate", _bare_deflate(HTML)),
+        ("Content-Encoding: deflate, gzip", gzip.compress(zlib.compress(HTML))),
+        ("Content-Encoding: identity", HTML),
+        ("Content-Encoding: gzip\r\nTransfer-Encoding: chunked", HTML),  # removed, header kept
+        ("Content-Encoding: br", HTML),
+        ("Transfer-Encoding: chunked", _chunked(HTML)[:-7]),  # ends early
+    ],
+)
+def test_codings_of_the_body(tmp_path, head, body):
+    head = f"Content-Type: text/html\r\n{head}\r\n".encode()
+    assert one(tmp_path, record(response(body, head=head)))["text"] == TEXT
+
+
+def test_brotli_and_zstd(tmp_path):
+    brotli = pytest.importorskip("brotli")
+    import zstandard
+
+    for coding, body in (("br", brotli.compress(HTML)), ("zstd", zstandard.compress(HTML))):
+        head = f"Content-Type: text/html\r\nContent-Encoding: {coding}\r\n".encode()
+        assert one(tmp_path, record(response(body, head=head)))["text"] == TEXT
+
+
+def test_coded_body_that_ends_early_gives_what_there_is(tmp_path):
+    body = gzip.compress(random.Random(0).randbytes(9000).hex().encode())
+    head = b"Content-Type: text/html\r\nContent-Encoding: gzip\r\n"
+    assert len(one(tmp_path, record(response(body[:5000], head=head)))["text"]) > 5000
+
+
+def test_a_decompression_bomb_is_bounded():
+    bomb = gzip.compress(b"\0" * (50 << 20))
+    answer = http.Response(200, {"content-encoding": "gzip"}, bomb)
+    assert len(http.content(answer, 1 << 20)) == (1 << 20) + 1
+
+
+def test_unknown_coding_and_missing_status_line_are_quarantined(tmp_path):
+    data = record(response(b"x", head=b"Content-Encoding: sdch\r\n")) + record(b"no status") + record(response(), "b")
+    documents, _, quarantined, _ = of_bytes(tmp_path, data)
+    assert [d["id"] for d in documents] == ["b"]
+    assert [q["error"] for q in quarantined] == ["unknown content coding 'sdch'", "no HTTP status line"]
+
+
+def test_charsets(tmp_path):
+    latin = record(response("<p>grün".encode("latin-1"), head=b"Content-Type: text/html; charset=ISO-8859-1\r\n"))
+    assert one(tmp_path, latin)["text"] == "grün"
+    meta = record(response("<meta charset=euc-jp><p>日本語".encode("euc-jp")))
+    assert one(tmp_path, meta)["text"] == "日本語"
+    plain = record(response("żółw".encode("cp1250"), head=b"Content-Type: text/plain;charset=windows-1250\r\n"))
+    assert one(tmp_path, plain)["text"] == "żółw"
+
+
+def test_html_without_content_type_is_recognised(tmp_path):
+    assert one(tmp_path, record(response(b" <!DOCTYPE html><p>x", head=b"")))["text"] == "x"
+    assert one(tmp_path, record(response(b"<?xml version='1.0'?><html><p>x</p></html>", head=b"")))["text"] == "x"
+
+
+def test_line_feeds_alone_and_old_version(tmp_path):
+    block = b"HTTP/1.0 200 OK\nContent-Type: text/html\n\n<p>x"
+    data = record(block, more="WARC-TREC-ID: c-0\r\n").replace(b"WARC/1.0", b"WARC/0.18").replace(b"\r\n", b"\n")
+    assert one(tmp_path, data + data.replace(b"response", b"metadata"))["text"] == "x"
+
+
+def test_conversion_is_text_as_it_is(tmp_path):
+    text = "Title\n  line\ttwo\n\nWARC/1.0\nWARC-Type: response\nnot a record".encode()
+    assert one(tmp_path, record(text + b"\n", kind="conversion", media="text/plain"))["text"] == text.decode()
+    _, _, quarantined, _ = of_bytes(tmp_path, record(b"ab\xff", kind="conversion", media="text/plain"))
+    assert [q["error"] for q in quarantined] == ["not UTF-8: byte 2 is 0xff"]
+
+
+def test_missing_id_is_the_place(tmp_path):
+    block = record(response()).replace(b"WARC-Record-ID", b"X-Other-ID")
+    size = len(block)
+    compressed = gzip.compress(block)
+    cases = {
+        "a.warc": (block * 3, ["0", str(size), str(2 * size)]),
+        "b.warc.gz": (compressed * 3, ["0", str(len(compressed)), str(2 * len(compressed))]),
+        "c.warc.gz": (gzip.compress(block * 3), ["0", f"0+{size}", f"0+{2 * size}"]),
+    }
+    for name, (data, places) in cases.items():
+        documents, *_ = of_bytes(tmp_path, data, name)
+        assert [d["id"] for d in documents] == [f"{tmp_path}/{name}#{place}" for place in places]
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        ("2024-05-18T01:58:10Z", "2024-05-18T01:58:10Z"),
+        ("2024-05-18T01:58:10.123456789Z", "2024-05-18T01:58:10Z"),
+        ("2008-10-29T05:21:46-0700", "2008-10-29T12:21:46Z"),
+        ("2008-10-29T23:21:46+05:30", "2008-10-29T17:51:46Z"),
+        ("20200808172741", "2020-08-08T17:27:41Z"),
+        ("2020-08-08", "2020-08-08T00:00:00Z"),
+        ("2008-10-294T05:21:46-0700", None),
+        ("2020-13-45T00:00:00Z", None),
+        ("", None),
+    ],
+)
+def test_date(value, expected):
+    assert warc.date(value) == expected
+
+
+# Faults. A file is five records; the one with number 2 is bad.
+
+
+def packed(blocks, packing):
+    if packing == "plain":
+        return b"".join(blocks), "x.warc"
+    if packing == "members":
+        return b"".join(map(gzip.compress, blocks)), "x.warc.gz"
+    return gzip.compress(b"".join(blocks)), "x.warc.gz"
+
+
+def expect(result, missing=(2,), errors=1, reason=""):
+    documents, dropped, quarantined, _ = result
+    assert [d["id"] for d in documents] == [str(i) for i in range(COUNT) if i not in missing]
+    assert [d["text"] for d in documents] == [f"page {d['id']}" for d in documents]
+    assert len(quarantined) == errors and not dropped
+    assert all(reason in q["error"] and len(q["raw"]) <= 4096 for q in quarantined)
+    return quarantined
+
+
+@pytest.mark.parametrize("packing", ["plain", "members", "single"])
+@pytest.mark.parametrize(
+    "length, reason",
+    [
+        (0, "no record begins there"),
+        (100, "no record begins there"),
+        (1850, "no record begins there"),  # a few bytes short
+        (1893, "Content-Length is 1893"),
+        (3000, "no record begins there"),
+        (10_000, "bytes follow"),
+        (10**18, "above the limit"),
+        ("9" * 5000, "above the limit"),
+        (-5, "Content-Length is '-5'"),
+        ("abc", "Content-Length is 'abc'"),
+    ],
+)
+def test_wrong_content_length(tmp_path, packing, length, reason):
+    blocks = [numbered(i, length if i == 2 else None) for i in range(COUNT)]
+    data, name = packed(blocks, packing)
+    (fault,) = expect(of_bytes(tmp_path, data, name), reason=reason)
+    offsets = {"plain": sum(map(len, blocks[:2])), "members": sum(len(gzip.compress(b)) for b in blocks[:2])}
+    assert fault["position"] == offsets.get(packing, 0)
+    assert fault["raw"].startswith(blocks[2][:100])
+
+
+@pytest.mark.parametrize("packing", ["plain", "members"])
+@pytest.mark.parametrize("bad", [0, COUNT - 1])
+def test_wrong_content_length_at_the_ends(tmp_path, packing, bad):
+    for length in (100, 5000, 10**15):
+        blocks = [numbered(i, length if i == bad else None) for i in range(COUNT)]
+        data, name = packed(blocks, packing)
+        expect(of_bytes(tmp_path, data, name), missing=(bad,))
+
+
+def test_off_by_a_few_bytes_is_noticed(tmp_path):
+    block = numbered(2)
+    true = int(block.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+    for wrong in (true - 2, true - 1, true + 1, true + 2, true + 3, true + 4, true + 5):
+        blocks = [numbered(i, wrong if i == 2 else None) for i in range(COUNT)]
+        expect(of_bytes(tmp_path, b"".join(blocks)), reason="no record begins there")
+
+
+def test_every_truncation_of_a_gz_keeps_the_whole_records(tmp_path):
+    members = [gzip.compress(numbered(i)) for i in range(COUNT)]
+    data = b"".join(members)
+    last = len(data) - len(members[-1])
+    for size in [last + 1, last + 5, last + 20, last + 300, len(data) - 8, len(data) - 1]:
+        (fault,) = expect(of_bytes(tmp_path, data[:size], "x.warc.gz"), missing=(4,), reason="the file ends inside")
+        assert fault["position"] == last
+    expect(of_bytes(tmp_path, data[:last], "x.warc.gz"), missing=(4,), errors=0)
+
+
+def test_truncated_single_member_and_plain(tmp_path):
+    blocks = [numbered(i) for i in range(COUNT)]
+    data = gzip.compress(b"".join(blocks))
+    expect(of_bytes(tmp_path, data[:-500], "x.warc.gz"), missing=(4,), reason="the file ends inside")
+    expect(of_bytes(tmp_path, b"".join(blocks)[:-500]), missing=(4,), reason="bytes follow")
+
+
+@pytest.mark.parametrize("bad", [0, 2, COUNT - 1])
+@pytest.mark.parametrize("where", ["checksum", "length", "magic", "head", "middle", "cut", "zeros"])
+def test_corrupt_gzip_member(tmp_path, bad, where):
+    members = [bytearray(gzip.compress(numbered(i))) for i in range(COUNT)]
+    member = members[bad]
+    half = len(member) // 2
+    if where == "cut":
+        del member[half:]
+    elif where == "zeros":
+        member[half : half + 100] = bytes(100)
+    else:
+        at = {"checksum": -6, "length": -1, "magic": 0, "head": 11, "middle": half}[where]
+        member[at] ^= 0xFF
+    (fault,) = expect(of_bytes(tmp_path, b"".join(members), "x.warc.gz"), missing=(bad,), reason="gzip stream")
+    assert fault["position"] == sum(map(len, members[:bad]))
+
+
+def test_garbage_empty_and_misnamed_files(tmp_path):
+    noise = random.Random(1).randbytes(200_000)
+    for data, name, reason in [
+        (noise, "x.warc.gz", "corrupt"),
+        (noise, "x.warc", "no WARC record begins here"),
+        (b"", "x.warc", "file is empty"),
+        (b"", "x.warc.gz", "file is empty"),
+        (gzip.compress(noise), "x.warc.gz", "no WARC record begins here"),
+        (b"WARC/1.0\r\nWARC-Type", "x.warc", "the record header has no end"),
+        (b"WARC/1.0\r\n" + b"x: y\r\n" * 50_000, "x.warc", "the record header has no end"),
+    ]:
+        documents, _, quarantined, _ = of_bytes(tmp_path, data, name)
+        assert not documents
+        assert [reason in q["error"] for q in quarantined] == [True], quarantined
+
+
+def test_garbage_between_records_and_padding_after(tmp_path):
+    blocks = [numbered(i) for i in range(COUNT)]
+    data = b"".join(blocks[:3]) + b"garbage\r\n\r\nmore\n" + b"".join(blocks[3:])
+    expect(of_bytes(tmp_path, data), missing=(2,))  # nothing tells the record's end from its garbage
+    members = b"".join(map(gzip.compress, blocks))
+    expect(of_bytes(tmp_path, members + bytes(100_000), "x.warc.gz"), missing=(), errors=0)
+    expect(of_bytes(tmp_path, members + b"trailing", "x.warc.gz"), missing=(), errors=1)
+
+
+def test_a_record_above_the_limit_costs_only_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(warc, "RECORD_LIMIT", 100_000)
+    blocks = [numbered(i) for i in range(COUNT)]
+    blocks[2] = record(response(b"<p>" + b"long " * 100_000), "2")
+    for packing in ("plain", "members", "single"):
+        data, name = packed(blocks, packing)
+        expect(of_bytes(tmp_path, data, name), reason="above the limit")
+
+
+def test_a_page_that_hangs_the_extractor_is_quarantined(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "hanging_extractor.py").write_text(
+        "from corpus.io.html import extract_one\n"
+        "def extract(data, *rest):\n"
+        "    while b'page 2' in data: pass\n"
+        "    return extract_one(data, *rest)\n"
+    )
+    path = tmp_path / "x.warc"
+    path.write_bytes(b"".join(numbered(i) for i in range(COUNT)))
+    result = read(path, readers.ReadOptions(html_timeout=0.5), extractor="hanging_extractor:extract")
+    expect(result, reason="HTML: extraction took longer than 0.5 s")
+
+
+def test_real_archives_agree_with_fastwarc(real_data):
+    for path in sorted(real_data.glob("w*/sample-*.gz")):
+        expected = {}
+        for item in ArchiveIterator(str(path), quirks_mode=True):
+            if item.record_type in (WarcRecordType.response, WarcRecordType.conversion):
+                expected[item.record_id.strip("<>").removeprefix("urn:uuid:")] = item.headers["WARC-Target-URI"].strip("<>")
+        documents, dropped, quarantined, _ = read(path)
+        assert not quarantined
+        assert {d["id"]: d["url"] for d in documents + dropped} == expected
+
+
+@pytest.mark.slow
+def test_real_pages_have_the_text_of_their_wet_records(real_data):
+    """part-00000 in both forms: the WET file's text was extracted by others from the same pages."""
+    wet = {}
+    for item in ArchiveIterator(str(real_data / "wet/part-00000.warc.wet.gz")):
+        if item.record_type == WarcRecordType.conversion:
+            wet[item.headers["WARC-Refers-To"].strip("<>").removeprefix("urn:uuid:")] = item.reader.read().decode()
+    documents, dropped, quarantined, _ = read(real_data / "web/part-00000.warc.gz")
+    assert not quarantined and len(documents) > 4500
+    same = sum(document["text"] == wet[document["id"]].strip("\n") for document in documents)
+    assert same >= 0.997 * len(documents)

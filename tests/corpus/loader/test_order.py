@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from corpus.loader.order import epoch_key, permute, windows
+from corpus.tokens.hashing import combine, mix64
+
+MASK = (1 << 64) - 1
+
+
+def test_mix64_is_splitmix64():
+    """First outputs of SplitMix64 seeded with 0 (Vigna's reference splitmix64.c)."""
+    golden = 0x9E3779B97F4A7C15
+    expected = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
+    assert [int(mix64(np.uint64(golden * k & MASK))) for k in (1, 2, 3)] == expected
+
+
+def test_frozen_vectors():
+    """The order of every run ever started depends on these: they must never change."""
+    assert int(combine(np.uint64(1), np.uint64(2))) == 0x81A5C1377856B73
+    assert int(epoch_key(0, 0)) == 0x48218226FF3CD4BF
+    assert int(epoch_key(1, 2)) == 0xE44520BA3583FF91
+    assert int(epoch_key(2, 1)) == 0x883DBF88F855F0A2
+    two_epochs = [1, 9, 7, 3, 5, 4, 6, 0, 2, 8, 8, 9, 2, 1, 6, 3, 5, 4, 7, 0]
+    assert windows(0, 20, 10, 0, True).tolist() == two_epochs
+    assert windows(0, 4, 1_000_003, 42, True).tolist() == [547273, 394985, 965038, 916789]
+    late = [31071143, 700708774, 688605046, 478175385]
+    assert windows(3 * 10**9, 4, 10**9, 2**63 - 1, True).tolist() == late
+    assert windows(2**40, 2, 2**41 + 1, 7, True).tolist() == [933889437439, 1802521496854]
+
+
+def permute_by_hand(index: int, size: int, key: int) -> int:
+    """The same network over Python integers."""
+    bits = (size - 1).bit_length()
+    right_bits = (bits + 1) // 2
+    left_mask, right_mask = (1 << bits - right_bits) - 1, (1 << right_bits) - 1
+    hashed = lambda value: int(mix64(np.uint64(value & MASK)))  # noqa: E731
+    while True:
+        left, right = index >> right_bits, index & right_mask
+        for step in range(0, 8, 2):
+            left ^= hashed(key + step * 0x9E3779B97F4A7C15 + right) & left_mask
+            right ^= hashed(key + (step + 1) * 0x9E3779B97F4A7C15 + left) & right_mask
+        index = left << right_bits | right
+        if index < size:
+            return index
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 9, 100, 65_537, 2**32 + 1, 2**62 + 1])
+def test_against_python_integers(size):
+    key = epoch_key(3, 4)
+    for index in (0, size // 2, size - 1):
+        assert permute(index, size, key) == permute_by_hand(index, size, int(key))
+
+
+def test_bijection_for_all_small_sizes():
+    for size in range(1, 1001):
+        assert np.array_equal(np.sort(windows(0, size, size, size, True)), np.arange(size)), size
+
+
+@pytest.mark.parametrize("size", [4097, 65_535, 65_536, 65_537, 262_145, 1_000_003, 1_048_577])
+def test_bijection(size):
+    seen = np.zeros(size, bool)
+    seen[windows(5 * size, size, size, 1, True)] = True
+    assert seen.all()
+
+
+def test_any_cut_of_the_run_is_the_run():
+    run = windows(0, 1000, 37, 9, True)
+    cuts = [windows(first, 25, 37, 9, True) for first in range(0, 1000, 25)]
+    assert np.array_equal(np.concatenate(cuts), run)
+    assert windows(30, 10, 7, 0, False).tolist() == [2, 3, 4, 5, 6, 0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("size", [2, 3, 5, 6, 17])
+def test_every_place_is_equally_likely(size):
+    """Chi-square of (place, window) counts over epochs, 5 standard deviations at most."""
+    epochs = 4000
+    run = windows(0, epochs * size, size, 0, True).reshape(epochs, size)
+    counts = np.stack([np.bincount(run[:, place], minlength=size) for place in range(size)])
+    expected = epochs / size
+    chi_square = ((counts - expected) ** 2 / expected).sum()
+    freedom = (size - 1) ** 2
+    assert chi_square < freedom + 5 * np.sqrt(2 * freedom)
+
+
+def test_looks_shuffled():
+    size = 100_003
+    for seed in range(3):
+        run = windows(0, size, size, seed, True)
+        moved = np.abs(run - np.arange(size)).mean() / size
+        assert abs(moved - 1 / 3) < 0.01  # the mean of |x - y| for uniform x, y
+        assert abs(np.corrcoef(run[:-1], run[1:])[0, 1]) < 0.02
+    first, second = windows(0, size, size, 1, True), windows(size, size, size, 0, True)
+    assert (first == second).mean() < 0.001  # seed 1 epoch 0 is not seed 0 epoch 1

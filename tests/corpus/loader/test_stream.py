@@ -1,0 +1,367 @@
+"""The oracle cuts Python lists; the stream must give the same rows, each exactly once."""
+
+import collections
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus.loader import TokenStream
+from corpus.tokens import packing
+
+ALL = ("document_ids", "positions", "cu_seqlens")
+PAD = 999
+DOCUMENTS = st.lists(st.integers(0, 9), max_size=8)
+"""Lengths of the documents of a shard, before the end token; 0 makes an empty document."""
+
+
+def documents(shards_of_lengths):
+    """Documents whose tokens are all different (so that a multiset tells them apart), end token 0."""
+    token, shards = 0, []
+    for lengths in shards_of_lengths:
+        shard = []
+        for length in lengths:
+            shard.append(list(range(token + 1, token + length)) + [0] if length else [])
+            token += length
+        shards.append(shard)
+    return shards
+
+
+def expected_windows(shards, length):
+    """Rows (tokens, labels, document_ids, positions) of the windows of the stream."""
+    stream = [
+        (token, (s, d), at)
+        for s, shard in enumerate(shards)
+        for d, document in enumerate(shard)
+        for at, token in enumerate(document)
+    ]
+    rows = []
+    for first in range(0, len(stream), length):
+        window = stream[first : first + length]
+        before = [0 if first == 0 else stream[first - 1][0]] + [token for token, _, _ in window]
+        rows.append(row(before[:-1], window, length))
+    return rows
+
+
+def expected_bins(shards, length, folder):
+    rows = []
+    for s, shard in enumerate(shards):
+        plan = packing.load(packing.plan_path(folder, "plan", f"{s:05d}"))
+        for a, b in zip(plan.offsets[:-1], plan.offsets[1:]):
+            inputs, window = [], []
+            for piece in range(a, b):
+                d, start, count = (int(x[piece]) for x in (plan.document, plan.start, plan.length))
+                tokens = shard[d][start : start + count]
+                inputs += [shard[d][start - 1] if start else 0] + tokens[:-1]
+                window += [(token, (s, d), start + i) for i, token in enumerate(tokens)]
+            rows.append(row(inputs, window, length))
+    return rows
+
+
+def row(inputs, window, length):
+    ids, positions = [], []
+    for i, (_, document, _) in enumerate(window):
+        same = i > 0 and document == window[i - 1][1]
+        ids.append(1 if i == 0 else ids[-1] + (not same))
+        positions.append(positions[-1] + 1 if same else 0)
+    pad = length - len(window)
+    return {
+        "tokens": tuple(inputs + [PAD] * pad),
+        "labels": tuple([token for token, _, _ in window] + [-100] * pad),
+        "document_ids": tuple(ids + [0] * pad),
+        "positions": tuple(positions + list(range(pad))),
+        "starts": tuple([at == 0 for _, _, at in window] + [False] * pad),
+    }
+
+
+def rows_of(batch, keys=("tokens", "labels", "document_ids", "positions")):
+    return [{key: tuple(batch[key][r].tolist()) for key in keys} for r in range(len(batch["tokens"]))]
+
+
+def check_cu_seqlens(batch):
+    """Boundaries: every row start, and wherever the document changes."""
+    flat = [(r, i) for r, ids in enumerate(batch["document_ids"].tolist()) for i in ids]
+    expected = [k for k in range(len(flat)) if k == 0 or flat[k] != flat[k - 1]] + [len(flat)]
+    assert batch["cu_seqlens"].dtype == np.int32
+    assert batch["cu_seqlens"].tolist() == expected
+    assert batch["max_seqlen"] == int(np.diff(expected).max())
+
+
+@settings(deadline=None, max_examples=120)
+@given(st.lists(DOCUMENTS, max_size=4), st.integers(1, 13), st.integers(1, 4), st.booleans())
+def test_rows_in_stream_order(make_tokens, lengths, length, batch_size, packed):
+    shards = documents(lengths)
+    if not shards:
+        packed = False
+    folder = make_tokens(shards, pad_id=PAD, pack=length if packed else None)
+    stream = TokenStream(
+        folder, sequence_length=length, batch_size=batch_size, shuffle=False,
+        boundaries=ALL, packing="plan" if packed else None,
+    )  # fmt: skip
+    expected = expected_bins(shards, length, folder) if packed else expected_windows(shards, length)
+    batches = list(stream)
+    for batch in batches:
+        check_cu_seqlens(batch)
+    assert stream.samples == len(expected)
+    missing = -len(expected) % batch_size
+    expected += [row([], [], length)] * missing
+    found = [row for batch in batches for row in rows_of(batch)]
+    assert found == [{key: each[key] for key in found[0]} for each in expected]
+    every = sorted(token for shard in shards for document in shard for token in document)
+    labels = np.concatenate([b["labels"].ravel() for b in batches]) if batches else np.empty(0)
+    assert sorted(labels[labels != -100].tolist()) == every
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(DOCUMENTS, min_size=1, max_size=3), st.integers(1, 9), st.integers(1, 4),
+    st.integers(1, 4), st.integers(0, 5), st.integers(1, 3), st.booleans(),
+)  # fmt: skip
+def test_ranks_share_one_order(make_tokens, lengths, length, batch_size, world, seed, epochs, packed):
+    shards = documents(lengths)
+    folder = make_tokens(shards, pack=length)
+    options = {"sequence_length": length, "seed": seed, "epochs": epochs}
+    options |= {"packing": "plan"} if packed else {}
+    alone = [rows_of(b, ("tokens", "labels"))[0] for b in TokenStream(folder, batch_size=1, **options)]
+    ranks = [
+        list(TokenStream(folder, batch_size=batch_size, rank=r, world_size=world, **options))
+        for r in range(world)
+    ]
+    assert len({len(batches) for batches in ranks}) == 1
+    together = [row for step in zip(*ranks) for b in step for row in rows_of(b, ("tokens", "labels"))]
+    assert together[: len(alone)] == alone
+    assert len(together) - len(alone) < world * batch_size
+    assert all(set(row["labels"]) == {-100} for row in together[len(alone) :])
+    every = [token for shard in shards for document in shard for token in document]
+    labels = collections.Counter(token for row in alone for token in row["labels"] if token != -100)
+    assert labels == collections.Counter(every * epochs)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("first, second", [((2, 2), (2, 2)), ((3, 1), (2, 2)), ((1, 5), (4, 1))])
+def test_resume_at_every_step(make_tokens, packed, first, second):
+    """(world size, batch size) before and after; the samples after the state are the same ones."""
+    folder = make_tokens(documents([[5, 3, 9, 0, 2], [7, 7], [30]]), pack=6)
+    options = {"sequence_length": 6, "seed": 3, "epochs": 2, "packing": "plan" if packed else None}
+    order = [rows_of(b, ("labels",))[0] for b in TokenStream(folder, batch_size=1, **options)]
+
+    def streams(world, batch_size):
+        return [
+            TokenStream(folder, batch_size=batch_size, rank=r, world_size=world, **options)
+            for r in range(world)
+        ]
+
+    steps = streams(*first)[0].batches_left
+    for step in range(steps + 1):
+        before = streams(*first)
+        for stream in before:
+            for _ in range(step):
+                next(stream)
+        states = [json.loads(json.dumps(stream.state_dict())) for stream in before]
+        assert all(state == states[0] for state in states)
+        after = streams(*second)
+        for stream in after:
+            stream.load_state_dict(states[0])
+        rest = [r for batches in zip(*map(list, after)) for b in batches for r in rows_of(b, ("labels",))]
+        remaining = order[step * first[0] * first[1] :]
+        assert rest[: len(remaining)] == remaining
+        assert all(set(row["labels"]) == {-100} for row in rest[len(remaining) :])
+
+
+def test_epochs_differ_and_follow_without_a_break(make_tokens):
+    folder = make_tokens(documents([[9] * 20]))
+    run = [rows_of(b, ("labels",))[0]["labels"] for b in stream_of(folder, 5, 1, epochs=3)]
+    assert len(run) == 3 * 36
+    assert sorted(run[:36]) == sorted(run[36:72]) == sorted(run[72:])
+    assert run[:36] != run[36:72] != run[72:]
+    spanning = list(stream_of(folder, 5, 5, epochs=3))
+    assert [row["labels"] for b in spanning for row in rows_of(b, ("labels",))][:108] == run
+
+
+def stream_of(folder, length=4, batch_size=2, **options):
+    return TokenStream(folder, sequence_length=length, batch_size=batch_size, **options)
+
+
+def test_endless(make_tokens):
+    stream = stream_of(make_tokens(documents([[3, 2]])), 2, 2, epochs=None)
+    assert stream.total is None and stream.batches_left is None
+    seen = [next(stream)["labels"] for _ in range(50)]
+    assert stream.state_dict()["sample"] == 100
+    assert (np.concatenate(seen) != -100).sum() > 150
+    assert list(stream_of(make_tokens([[]]), epochs=None)) == []
+
+
+def test_an_iterator_goes_on_and_ends(make_tokens):
+    stream = stream_of(make_tokens(documents([[9] * 4])), 4, 2)
+    for first in stream:
+        break
+    rest = list(stream)
+    assert len(rest) == 4 and stream.batches_left == 0 and list(stream) == []
+    stream.rewind()
+    assert np.array_equal(next(stream)["labels"], first["labels"])
+    with pytest.raises(IndexError):
+        stream.batch_at(9)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_mask_document_starts(make_tokens, packed):
+    shards = documents([[5, 1, 0, 12], [3]])
+    folder = make_tokens(shards, pad_id=PAD, pack=4)
+    options = {"shuffle": False, "mask_document_starts": True, "packing": "plan" if packed else None}
+    found = [r for b in stream_of(folder, **options) for r in rows_of(b, ("tokens", "labels"))]
+    expected = expected_bins(shards, 4, folder) if packed else expected_windows(shards, 4)
+    for ours, plain in zip(found, expected):
+        labels = [-100 if start else x for x, start in zip(plain["labels"], plain["starts"])]
+        assert ours == {"tokens": plain["tokens"], "labels": tuple(labels)}
+    assert sum(start for each in expected for start in each["starts"]) == 4
+
+
+def test_by_hand(make_tokens):
+    """Two shards with a window across the border, and an empty document."""
+    folder = make_tokens([[[11, 12, 0], [], [21, 0]], [[31, 0]]])
+    batch = next(stream_of(folder, 4, 2, shuffle=False, boundaries=ALL))
+    assert batch["tokens"].tolist() == [[0, 11, 12, 0], [21, 0, 31, 0]]
+    assert batch["labels"].tolist() == [[11, 12, 0, 21], [0, 31, 0, -100]]
+    assert batch["document_ids"].tolist() == [[1, 1, 1, 2], [1, 2, 2, 0]]
+    assert batch["positions"].tolist() == [[0, 1, 2, 0], [0, 0, 1, 0]]
+    assert batch["cu_seqlens"].tolist() == [0, 3, 4, 5, 7, 8]
+    assert batch["max_seqlen"] == 3
+
+
+def test_packing_by_hand(make_tokens):
+    folder = make_tokens([[[11, 12, 13, 14, 15, 0], [21, 0]]], pack=4)
+    stream = stream_of(folder, 4, 2, packing="plan", boundaries="document_ids", shuffle=False)
+    batch = next(stream)
+    rows = sorted(zip(batch["tokens"].tolist(), batch["labels"].tolist(), batch["document_ids"].tolist()))
+    assert rows == [
+        ([0, 11, 12, 13], [11, 12, 13, 14], [1, 1, 1, 1]),
+        ([14, 15, 0, 21], [15, 0, 21, 0], [1, 1, 2, 2]),
+    ]
+    figures = stream.figures
+    assert (figures["documents_cut"], figures["cuts"], figures["padding"]) == (1, 1, 0)
+
+
+def test_packed_documents_without_an_end_token_still_begin_after_one(make_tokens):
+    folder = make_tokens([[[11, 12], [13]]], pack=4, end_id=9, pad_id=PAD)
+    batch = next(stream_of(folder, 4, 1, packing="plan"))
+    assert batch["tokens"].tolist() == [[9, 11, 9, PAD]]
+    assert batch["labels"].tolist() == [[11, 12, 13, -100]]
+
+
+def test_one_token_in_total(make_tokens):
+    folder = make_tokens([[[0]]], pad_id=PAD)
+    (batch,) = stream_of(folder, 3, 2)
+    assert sorted(batch["labels"].tolist()) == [[-100, -100, -100], [0, -100, -100]]
+    assert sorted(batch["tokens"].tolist()) == [[0, PAD, PAD], [PAD, PAD, PAD]]
+
+
+def test_length_greater_than_all_tokens(make_tokens):
+    (batch,) = stream_of(make_tokens(documents([[3], [4]])), 100_000, 1, boundaries=ALL)
+    assert (batch["labels"] != -100).sum() == 7
+    assert batch["cu_seqlens"].tolist() == [0, 3, 7, 100_000] and batch["max_seqlen"] == 99_993
+
+
+def test_a_document_of_a_million_tokens(make_tokens):
+    document = np.random.default_rng(0).integers(1, 70_000, 1_000_000)
+    folder = make_tokens([[[5, 0], document, [6, 0]]], vocab_size=70_000, pack=1024)
+    stream = np.concatenate([[5, 0], document, [6, 0]])
+    for options in ({}, {"packing": "plan"}, {"dtype": "int32"}):
+        batches = list(stream_of(folder, 1024, 64, boundaries="document_ids", **options))
+        labels = np.concatenate([b["labels"].ravel() for b in batches])
+        assert np.array_equal(np.sort(labels[labels != -100]), np.sort(stream))
+        assert batches[0]["labels"].dtype == options.get("dtype", "int64")
+    plain = np.concatenate([b["labels"].ravel() for b in stream_of(folder, 1000, 7, shuffle=False)])
+    assert np.array_equal(plain[: len(stream)], stream)
+
+
+def test_documents_of_several_sequences(make_tokens):
+    """A Megatron set with a sequence a sentence: documents are what document_indices say."""
+    folder = make_tokens([[[1, 0], [2, 3], [4, 0], [5, 0]]])
+    index = pathlib.Path(folder, "00000.idx")
+    raw = bytearray(index.read_bytes()[: 34 + 12 * 4])
+    raw[26:34] = (4).to_bytes(8, "little")
+    index.write_bytes(bytes(raw) + np.array([0, 1, 3, 4], "<i8").tobytes())
+    manifest = pathlib.Path(folder, "manifest.json")
+    content = json.loads(manifest.read_text())
+    content["documents"] = content["shards"][0]["documents"] = 3
+    manifest.write_text(json.dumps(content))
+    batch = next(stream_of(folder, 8, 1, boundaries="document_ids"))
+    assert batch["document_ids"].tolist() == [[1, 1, 2, 2, 2, 2, 3, 3]]
+
+
+def test_fingerprints(make_tokens):
+    shards = documents([[9, 9, 9]])
+    folder, other = make_tokens(shards, pack=4), make_tokens(documents([[9, 9, 8]]))
+    state = stream_of(folder).state_dict()
+    assert set(state) == {"version", "fingerprint", "seed", "sample"}
+    stream_of(folder, 4, 3, world_size=2, rank=1, boundaries=ALL, epochs=5).load_state_dict(state)
+    moved = str(pathlib.Path(folder).rename(folder + "-moved"))
+    stream_of(moved).load_state_dict(state)
+    for stream in (
+        stream_of(moved, 5), stream_of(other), stream_of(moved, shuffle=False),
+        stream_of(moved, packing="plan"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="another order"):
+            stream.load_state_dict(state)
+    with pytest.raises(ValueError, match="seed 0, this stream has 1"):
+        stream_of(moved, seed=1).load_state_dict(state)
+    with pytest.raises(ValueError, match="version"):
+        stream_of(moved).load_state_dict(state | {"version": 0})
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"objective": "casual"}, "did you mean 'causal'"),
+        ({"boundaries": "document_id"}, "did you mean 'document_ids'"),
+        ({"dtype": "int63"}, "dtype 'int63' is unknown"),
+        ({"rank": 2, "world_size": 2}, "rank 2"),
+        ({"epochs": 0}, "epochs"),
+        ({"seed": -1}, "seed"),
+        ({"length": 0}, "sequence_length"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"length": 5, "packing": "plan"}, "for sequence_length 4"),
+    ],
+)
+def test_refuses(make_tokens, options, message):
+    folder = make_tokens(documents([[3]]), pack=4)
+    with pytest.raises(ValueError, match=message):
+        stream_of(folder, **options)
+
+
+def test_missing_files_and_plans(make_tokens, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        stream_of(str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        stream_of(make_tokens(documents([[3]])), packing="plan")
+
+
+def test_shards_that_are_not_the_manifest_s(make_tokens):
+    folder, other = (make_tokens(documents([lengths]), pack=4) for lengths in ([3, 9], [3, 8]))
+    stale = make_tokens(documents([[3, 8]]), pack=4)
+    for suffix in ("bin", "idx"):
+        shutil.copy(f"{other}/00000.{suffix}", f"{folder}/00000.{suffix}")
+    with pytest.raises(ValueError, match="the manifest says"):
+        next(stream_of(folder))
+    shutil.copytree(f"{folder}/packing", f"{stale}/packing", dirs_exist_ok=True)
+    with pytest.raises(ValueError, match="pack again"):
+        list(stream_of(stale, packing="plan"))
+
+
+def test_imports_little(make_tokens):
+    """A training image needs numpy, numba and pyarrow; reading a batch imports nothing else."""
+    folder = make_tokens(documents([[3, 9]]), pack=4)
+    program = (
+        "import sys; from corpus.loader import TokenStream;"
+        f"next(TokenStream({folder!r}, sequence_length=4, batch_size=1, packing='plan'));"
+        "print(sorted({'ray', 'torch', 'xxhash', 'pydantic'} & set(sys.modules)))"
+    )
+    root = pathlib.Path(__file__).resolve().parents[3]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root)
+    assert done.stdout.strip() == "[]", done.stderr

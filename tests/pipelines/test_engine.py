@@ -1,0 +1,116 @@
+"""The durable map: what is done is not done again, what died is done again, what changed is seen."""
+
+import json
+import pathlib
+
+import pytest
+
+import map_functions
+from pipelines import engine
+from pipelines.engine import Engine, Manifest, Task, TaskFailed
+
+
+def tasks_for(texts, log, prints=None):
+    return [Task(f"{i:05d}", (t, str(log)), ((f"input {i}", (prints or {}).get(i, t)),), len(t)) for i, t in enumerate(texts)]
+
+
+@pytest.fixture(params=[0, 2], ids=["in-process", "ray"])
+def make_engine(request, tmp_path):
+    if request.param:
+        request.getfixturevalue("ray_workers")
+    return lambda **options: Engine(str(tmp_path / "work"), request.param, **options)
+
+
+def texts_of(manifests):
+    return [pathlib.Path(m.outputs["text.txt"].path).read_text() for m in manifests]
+
+
+def test_map_runs_resumes_and_notices_every_change(make_engine, tmp_path):
+    log = tmp_path / "log"
+    runner = make_engine()
+    manifests = runner.map("upper", map_functions.copy_upper, tasks_for(["a", "bb", "ccc"], log), {"x": 1})
+    assert texts_of(manifests) == ["A", "BB", "CCC"]
+    assert [m.counters["documents"] for m in manifests] == [1, 2, 3]
+    assert sorted(log.read_text().split()) == ["a", "bb", "ccc"]
+
+    def again(texts, configuration={"x": 1}, prints=None):
+        log.write_text("")
+        results = runner.map("upper", map_functions.copy_upper, tasks_for(texts, log, prints), configuration)
+        return texts_of(results), sorted(log.read_text().split()), runner.summaries[-1].reasons
+
+    assert again(["a", "bb", "ccc"]) == (["A", "BB", "CCC"], [], {})
+    assert again(["a", "bb", "ccc"], prints={1: "other"}) == (["A", "BB", "CCC"], ["bb"], {"inputs changed": 1})
+    assert again(["a", "bb"]) == (["A", "BB"], ["bb"], {"inputs changed": 1})
+    assert len(list((tmp_path / "work" / "upper").glob("00002*"))) == 0  # a task that is no more
+    assert again(["a", "bb"], {"x": 2}) == (["A", "BB"], ["a", "bb"], {"configuration changed": 2})
+    damaged = next((tmp_path / "work" / "upper").glob("00000-*"))
+    damaged.write_text("too long")
+    assert again(["a", "bb"], {"x": 2}) == (["A", "BB"], ["a"], {"an output is missing or damaged": 1})
+
+
+def test_changed_code_is_noticed(make_engine, tmp_path, monkeypatch):
+    log = tmp_path / "log"
+    runner = make_engine()
+    runner.map("upper", map_functions.copy_upper, tasks_for(["a"], log))
+    monkeypatch.setattr(engine, "code_fingerprint", lambda packages: "another")
+    runner.map("upper", map_functions.copy_upper, tasks_for(["a"], log))
+    assert runner.summaries[-1].reasons == {"code changed": 1}
+    assert log.read_text().split() == ["a", "a"]
+
+
+def test_a_broken_manifest_and_foreign_files_do_not_count(make_engine, tmp_path):
+    log, folder = tmp_path / "log", tmp_path / "work" / "upper"
+    runner = make_engine()
+    runner.map("upper", map_functions.copy_upper, tasks_for(["a", "b"], log))
+    (folder / "00000.json").write_text('{"key": "00000"')
+    (folder / "00001-dead0000-text.txt").write_text("half of an atte")
+    assert texts_of(runner.map("upper", map_functions.copy_upper, tasks_for(["a", "b"], log))) == ["A", "B"]
+    assert runner.summaries[-1].reasons == {"not done yet": 1}
+    assert len(list(folder.iterdir())) == 4  # two manifests, two outputs: the rest is swept
+
+
+def test_dry_run_writes_nothing(make_engine, tmp_path):
+    runner = make_engine(dry_run=True)
+    with pytest.raises(engine.NothingRuns):
+        runner.map("upper", map_functions.copy_upper, tasks_for(["a"], tmp_path / "log"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("function, words", [("fail", "ZeroDivisionError: planted"), ("promise_only", "never.txt")])
+def test_a_failing_task_says_which_and_why(make_engine, tmp_path, function, words):
+    with pytest.raises(TaskFailed, match=words) as failure:
+        make_engine().map("bad", getattr(map_functions, function), tasks_for(["a"], tmp_path / "log"))
+    assert "step bad, task 00000 (input 0)" in str(failure.value)
+    assert not (tmp_path / "work" / "bad" / "00000.json").exists()
+
+
+def test_a_killed_worker_costs_a_retry_and_leaves_nothing_behind(tmp_path, ray_workers):
+    runner = Engine(str(tmp_path / "work"), ray_workers)
+    tasks = [Task(f"{i:05d}", ("text", str(tmp_path / f"marker{i}")), ((f"input {i}", "x"),)) for i in range(3)]
+    manifests = runner.map("dying", map_functions.die_at_first, tasks)
+    assert texts_of(manifests) == ["TEXT"] * 3
+    assert runner.summaries[-1].retries == 3
+    assert len(list((tmp_path / "work" / "dying").iterdir())) == 6
+    with pytest.raises(TaskFailed, match="step poison, task 00000"):
+        runner.map("poison", map_functions.die_always, [Task("00000", None, (("input 0", "x"),))])
+
+
+def test_manifest_survives_json_and_a_moved_run(tmp_path):
+    log = tmp_path / "log"
+    runner = Engine(str(tmp_path / "work"), 0)
+    (manifest,) = runner.map("upper", map_functions.copy_upper, tasks_for(["a"], log))
+    stored = (tmp_path / "work" / "upper" / "00000.json").read_bytes()
+    assert Manifest.from_json(stored, str(tmp_path / "work" / "upper")) == manifest
+    (tmp_path / "work").rename(tmp_path / "moved")
+    moved = Engine(str(tmp_path / "moved"), 0)
+    assert texts_of(moved.map("upper", map_functions.copy_upper, tasks_for(["a"], log))) == ["A"]
+    assert not moved.summaries[-1].reasons
+    assert "/" not in json.loads(stored)["outputs"]["text.txt"]["path"]
+
+
+def test_fingerprints_tell_configurations_apart():
+    task = Task("a", 1, ())
+    assert engine.fingerprint({"a": 1, "b": 2}) == engine.fingerprint({"b": 2, "a": 1})
+    assert engine.fingerprint((task,)) != engine.fingerprint((Task("b", 1, ()),))
+    with pytest.raises(TypeError):
+        engine.fingerprint({"a": object()})

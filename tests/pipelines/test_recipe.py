@@ -1,0 +1,91 @@
+"""A recipe is checked whole before any work; what is wrong is said in one sentence with the nearest name."""
+
+import pathlib
+
+import pytest
+import yaml
+
+from pipelines import recipe as recipes
+from pipelines.recipe import RecipeError
+from pipelines.steps import STEPS
+
+SHIPPED = pathlib.Path(recipes.__file__).parent / "recipes"
+
+
+def parse(text):
+    return recipes.parse(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("steps: [near_dedupe]", "unknown step 'near_dedupe' in the recipe; did you mean 'near_dedup'?"),
+        ("steps: [{near_dedup: {treshold: 0.8}}]", "unknown option 'treshold' in step 'near_dedup'; did you mean 'threshold'?"),
+        ("steps: [{near_dedup: {threshold: high}}]", "option 'threshold' of step 'near_dedup'"),
+        ("steps: [{near_dedup: {threshold: 1.5}}]", "threshold must be in (0, 1], not 1.5"),
+        ("steps: [{c4: {disable: [curly_brackets]}}]", "unknown value 'curly_brackets' in option 'disable' of step 'c4'; did you mean 'curly_bracket'?"),
+        ("steps: [{train_tokenizer: {family: wordpieces}}]", "did you mean 'wordpiece'?"),
+        ("steps: [{language: {backend: fastext}}]", "did you mean 'fasttext'?"),
+        ("step: [c4]", "unknown recipe key 'step' in the recipe; did you mean 'steps'?"),
+        ("{read: {html_timout: 3}, steps: [c4]}", "did you mean 'html_timeout'?"),
+        ("steps: []", "the recipe has no steps"),
+        ("steps: [tokenize]", "needs a step 'train_tokenizer' before it"),
+        ("steps: [train_tokenizer, c4]", "step 'c4' cannot come after 'train_tokenizer'"),
+        ("steps: [pack]", "needs a step 'tokenize' before it"),
+        ("steps: [bad_words]", "step 'bad_words'"),
+        ("steps: [{c4: 5}]", "takes a map of options"),
+        ("steps: [[c4, language]]", "step 1 must be a name or a map"),
+        ("{steps: [c4], input: '${NO_SUCH_VARIABLE_AT_ALL}'}", "needs the environment variable NO_SUCH_VARIABLE_AT_ALL"),
+    ],
+)
+def test_what_is_wrong_is_said(text, words):
+    with pytest.raises(RecipeError) as error:
+        parse(text)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_no_recipe(tmp_path):
+    for content, words in [("steps: [", "is not YAML"), ("- c4", "is not a recipe"), ("", "is not a recipe")]:
+        path = tmp_path / "x.yaml"
+        path.write_text(content)
+        with pytest.raises(RecipeError, match=words):
+            recipes.load(str(path))
+    with pytest.raises(RecipeError, match="no such recipe"):
+        recipes.load(str(tmp_path / "none.yaml"))
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_recipes_load_and_survive_being_written_out(path):
+    recipe = recipes.load(str(path))
+    assert recipe.name == path.stem
+    again = recipes.parse(yaml.safe_load(recipes.dump(recipe)))
+    assert again == recipe
+
+
+def test_dump_spells_out_every_default():
+    document = yaml.safe_load(recipes.dump(parse("{steps: [c4, near_dedup], input: x}")))
+    assert document["steps"][0]["c4"]["min_words_per_line"] == 5
+    assert document["steps"][1]["near_dedup"] == {
+        "threshold": 0.8, "ngram": 5, "permutations": 256, "recall": 0.99, "mode": "leader",
+    }  # fmt: skip
+    assert document["input"] == ["x"]
+
+
+def test_overrides(tmp_path, monkeypatch):
+    path = tmp_path / "r.yaml"
+    path.write_text("input: ${SOMEWHERE:-here}\nsteps: [length, near_dedup, {length: {min_words: 3}}]\n")
+    monkeypatch.setenv("SOMEWHERE", "there")
+    recipe = recipes.load(str(path), ["near_dedup.threshold=0.5", "seed=7", "3.min_words=9", "read.html_timeout=1"])
+    assert (recipe.steps[1].threshold, recipe.seed, recipe.steps[2].min_words) == (0.5, 7, 9)
+    assert recipe.read.html_timeout == 1.0
+    assert recipe.input == ("there",)
+    for wrong, words in [("near_dedup.x=1", "unknown option 'x'"), ("length.min_words=1", "occurs 2 times"), ("nea_dedup.a=1", "did you mean 'near_dedup'"), ("seed", "path=value")]:
+        with pytest.raises(RecipeError, match=words):
+            recipes.load(str(path), [wrong])
+
+
+def test_every_step_can_be_named_and_says_what_it_is():
+    for name, step in STEPS.items():
+        assert step.name == name
+        assert step.__doc__

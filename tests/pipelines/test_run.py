@@ -1,0 +1,293 @@
+"""The whole pipeline through the command line: same bytes for any number of workers, resume after a
+kill, every fault in its place."""
+
+import gzip
+import hashlib
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow.parquet as pq
+import pytest
+
+import corpora
+
+WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
+PUBLISHED = ("documents", "dropped", "quarantine", "tokenizer", "tokens")
+
+
+def winnow(*arguments, check=None, **options):
+    done = subprocess.run([*WINNOW, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)
+    if check is not None:
+        assert done.returncode == check, done.stderr[-3000:] + done.stdout[-1000:]
+    return done
+
+
+def digest(output: pathlib.Path) -> dict[str, str]:
+    """Hash of every published file."""
+    files = (path for folder in PUBLISHED for path in sorted((output / folder).rglob("*")) if path.is_file())
+    return {str(path.relative_to(output)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def report_of(output: pathlib.Path) -> dict:
+    return json.loads((output / "report.json").read_text())
+
+
+def assert_accounted(report: dict) -> None:
+    """in = kept + dropped + quarantined, step by step and from step to step."""
+    assert report["problems"] == []
+    for step in report["steps"]:
+        assert step["in"] == step["kept"] + sum(step["dropped"].values()) + step["quarantined"], step["name"]
+    for before, after in zip(report["steps"], report["steps"][1:]):
+        assert before["kept"] == after["in"]
+    count = report["documents"]
+    assert count["in"] == count["kept"] + count["dropped"] + count["quarantined"]
+
+
+@pytest.fixture(scope="module")
+def full_run(tmp_path_factory):
+    """The full recipe run in process, once for the module: (folder, recipe path, output, report)."""
+    folder = tmp_path_factory.mktemp("full")
+    recipe = folder / "full.yaml"
+    recipe.write_text(corpora.full_recipe(corpora.write_inputs(folder / "input")))
+    output = folder / "in-process"
+    done = winnow("run", recipe, "--output", output, "--workers", 0, check=0)
+    assert "kept" in done.stdout
+    return folder, recipe, output, report_of(output)
+
+
+def test_every_step_finds_what_was_planted(full_run):
+    _, _, output, report = full_run
+    assert_accounted(report)
+    dropped = {step["name"]: step["dropped"] for step in report["steps"]}
+    assert report["documents"]["in"] == 120
+    assert report["documents"]["quarantined"] == 0
+    assert dropped["url_dedup"] == {"duplicate_url": 6}
+    assert dropped["c4"] == {"too_few_sentences": 6}
+    assert dropped["language"] == {"not_kept": 6}
+    assert dropped["bad_words"] == {"bad_word": 6}
+    assert dropped["decontaminate"] == {"contaminated": 6}
+    # Whole copies lose all their lines to line_dedup before exact_dedup sees them.
+    assert dropped["line_dedup"]["empty"] + dropped["line_dedup"].get("too_few_sentences", 0) >= 6
+    assert report["skipped"] == {"request": 40}
+    kept = pq.read_table(output / "documents")
+    assert len(set(kept["id"].to_pylist())) == report["documents"]["kept"] == kept.num_rows
+    rows = [row for path in sorted((output / "dropped").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+    assert len(rows) == report["documents"]["dropped"]
+    contaminated = [row for row in rows if row["step"] == "decontaminate"]
+    assert all("evaluation.jsonl:lanterns" in row["value"] for row in contaminated)
+
+
+def test_tokens_hold_every_document(full_run):
+    import numpy as np
+
+    from corpus.loader import TokenStream
+    from corpus.tokens.encoder import load_encoder
+
+    _, _, output, report = full_run
+    kept = pq.read_table(output / "documents")["text"].to_pylist()
+    encoder = load_encoder(output / "tokenizer")
+    manifest = json.loads((output / "tokens" / "manifest.json").read_text())
+    assert manifest["documents"] == len(kept) == report["tokens"]["documents"]
+    assert len(manifest["shards"]) > 1
+    for packing in (None, "best_fit-64"):
+        stream = TokenStream(str(output / "tokens"), sequence_length=64, batch_size=3, packing=packing, shuffle=False)
+        labels = np.concatenate([batch["labels"].ravel() for batch in stream])
+        labels = labels[labels != -100]
+        assert len(labels) == manifest["tokens"]
+        assert (labels == encoder.end_id).sum() == len(kept)
+        if packing is None:
+            ends = np.flatnonzero(labels == encoder.end_id)
+            texts = [encoder.decode(part) for part in np.split(labels, ends + 1)[:-1]]
+            assert sorted(texts) == sorted(kept)
+            assert texts != kept  # shuffled
+
+
+def test_workers_change_nothing(full_run):
+    folder, recipe, output, report = full_run
+    for workers in (1, 2):
+        other = folder / f"workers-{workers}"
+        winnow("run", recipe, "--output", other, "--workers", workers, check=0)
+        assert digest(other) == digest(output)
+        assert {k: v for k, v in report_of(other).items() if k in ("documents", "tokens")} == {
+            k: report[k] for k in ("documents", "tokens")
+        }
+
+
+def test_a_second_run_has_nothing_to_do(full_run):
+    _, recipe, output, _ = full_run
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*") if path.is_file() and path.name != "recipe.yaml"}
+    done = winnow("run", recipe, "--output", output, "--workers", 2, check=0)
+    assert "nothing to do: all" in done.stdout
+    after = {path: path.stat().st_mtime_ns for path in output.rglob("*") if path.is_file() and path.name != "recipe.yaml"}
+    changed = {str(path) for path in after if after[path] != before.get(path)}
+    assert {pathlib.Path(path).name for path in changed} <= {"manifest.json", "figures.json"}
+    dry = winnow("run", recipe, "--output", output, "--dry-run", check=0)
+    assert "nothing to do: every task is done" in dry.stdout
+
+
+def test_a_changed_option_redoes_what_depends_on_it(full_run, tmp_path):
+    folder, recipe, output, _ = full_run
+    other = tmp_path / "out"
+    winnow("run", recipe, "--output", other, "--workers", 0, "--set", "substring_dedup.min_bytes=70", check=0)
+    done = winnow("run", recipe, "--output", other, "--workers", 0, check=0)
+    assert digest(other) == digest(output)
+    assert "suffix_array: 1 of 1 tasks to run (1 configuration changed)" in done.stderr
+    assert "read" not in [line.split(":")[0].rpartition("-")[2] for line in done.stderr.splitlines()]
+
+
+def test_dry_run_plans_and_writes_nothing(full_run, tmp_path):
+    _, recipe, _, _ = full_run
+    done = winnow("run", recipe, "--output", tmp_path / "out", "--dry-run", check=0)
+    assert "0 done already" in done.stdout and "length" in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_kill_at_any_moment_costs_time_only(full_run, tmp_path):
+    _, recipe, output, _ = full_run
+    other = tmp_path / "out"
+    moments = random.Random(1)
+    kills = 0
+    for _ in range(3):
+        process = subprocess.Popen(
+            [*WINNOW, "run", str(recipe), "--output", str(other), "--workers", "2"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(moments.uniform(3, 9))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            kills += 1
+        process.wait()
+    winnow("run", recipe, "--output", other, "--workers", 2, check=0)
+    assert kills >= 1
+    assert digest(other) == digest(output)
+    assert_accounted(report_of(other))
+
+
+def test_verbs_are_recipes_of_one_step(full_run, tmp_path):
+    folder, _, output, _ = full_run
+    done = winnow("dedup", "exact", folder / "input" / "a.jsonl", tmp_path / "exact", "--workers", 0, check=0)
+    assert "exact_dedup" in done.stdout
+    assert report_of(tmp_path / "exact")["documents"] == {"in": 40, "kept": 38, "dropped": 2, "quarantined": 0}
+    filtered = tmp_path / "filtered"
+    arguments = ["--step", "c4", "--step", "length", "--set", "length.max_words=150", "--workers", 0]
+    winnow("filter", folder / "input" / "a.jsonl", filtered, *arguments, check=0)
+    assert [step["name"] for step in report_of(filtered)["steps"]] == ["read", "c4", "length"]
+    tokenizer = output / "tokenizer"
+    winnow("tokenize", filtered / "documents", tmp_path / "tokens", "--tokenizer", tokenizer, "--workers", 0, check=0)
+    assert report_of(tmp_path / "tokens")["tokens"]["documents"] == report_of(filtered)["documents"]["kept"]
+    wrong = winnow("dedup", "near", folder / "input", tmp_path / "no", "--threshold", "2", check=2)
+    assert "threshold must be in (0, 1]" in wrong.stderr
+
+
+def test_looking_at_a_run(full_run):
+    _, _, output, report = full_run
+    assert "every file and count is as the manifests say" in winnow("verify", output, check=0).stdout
+    assert f"{report['documents']['in']:,} in = " in winnow("inspect", output, check=0).stdout
+    assert "kept, in" in winnow("explain", output, "doc-0", check=0).stdout
+    assert "dropped by bad_words, rule bad_word: flumpet" in winnow("explain", output, "doc-15", check=0).stdout
+    assert winnow("explain", output, "doc-nobody", check=1).stderr.count("\n") == 1
+    assert "report.html" in winnow("report", output, check=0).stdout
+    assert (output / "report.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_verify_finds_damage(full_run, tmp_path):
+    folder, _, _, _ = full_run
+    output = tmp_path / "out"
+    winnow("dedup", "exact", folder / "input" / "a.jsonl", output, "--workers", 0, check=0)
+    shard = next((output / "work").rglob("*documents-0000.arrow"))
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    assert "differs from its manifest" in winnow("verify", output, check=1).stderr
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda text: text.replace("- exact_dedup", "- exact_dedupe"), "did you mean 'exact_dedup'?"),
+        (lambda text: text.replace("threshold:", "treshold:"), "did you mean 'threshold'?"),
+        (lambda text: text.replace("- c4", "- c4: {disable: [lorem_ipsums]}"), "did you mean 'lorem_ipsum'?"),
+        (lambda text: text.replace("evaluation.jsonl", "none.jsonl"), "none.jsonl"),
+        (lambda text: text.replace("words}", "no-words}").replace('words"', 'no-words"'), "no-words"),
+        (lambda text: text.replace('input: ["', 'input: ["/nowhere'), "/nowhere"),
+    ],
+    ids=["step", "option", "rule", "evaluation", "word list", "input"],
+)
+def test_a_bad_recipe_is_refused_before_work(full_run, tmp_path, change, words):
+    _, recipe, _, _ = full_run
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(change(recipe.read_text()))
+    done = winnow("run", bad, "--output", tmp_path / "out", check=2)
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_of_something_else_is_refused(full_run, tmp_path):
+    folder, recipe, output, _ = full_run
+    before = digest(output)
+    done = winnow("dedup", "exact", folder / "input", output, check=2)
+    assert "holds a run of recipe 'full'" in done.stderr and done.stderr.count("\n") == 1
+    assert digest(output) == before
+    (tmp_path / "notes.txt").write_text("mine")
+    done = winnow("run", recipe, "--output", tmp_path, check=2)
+    assert "is not empty and holds no run" in done.stderr
+    assert os.listdir(tmp_path) == ["notes.txt"]
+
+
+def write_faults(folder: pathlib.Path) -> None:
+    """The faults of the field, one a file, among good records."""
+    rows = [{"id": f"good-{i}", "text": corpora.document(("good", i))} for i in range(30)]
+    folder.mkdir()
+    lines = [json.dumps(row).encode() for row in rows]
+    (folder / "bad-byte.jsonl").write_bytes(b"\n".join([*lines[:5], lines[5][:40] + b"\xff" + lines[5][40:], *lines[6:10], b""]))
+    (folder / "array.jsonl").write_bytes(b"\n".join([*lines[10:13], b'["not", "an object"]', *lines[13:15], b""]))
+    whole = gzip.compress(b"\n".join([*lines[15:25], b""]))
+    (folder / "truncated.jsonl.gz").write_bytes(whole[: len(whole) * 2 // 3])
+    (folder / "empty.jsonl").write_bytes(b"")
+    (folder / "zero.warc").write_bytes(b"")
+    records = [("https://a.example/0", None), ("https://a.example/1", 99999999), ("https://a.example/2", None)]
+    pages = [corpora.warc_record("response", url, corpora.html_response(corpora.document(url)), length) for url, length in records]
+    (folder / "length.warc").write_bytes(b"".join(pages))
+    (folder / "length.warc.gz").write_bytes(b"".join(gzip.compress(page.replace(b"a.example", b"b.example")) for page in pages))
+    long_line = " ".join(corpora.sentence("long", i) for i in range(240_000))
+    assert len(long_line) > 30_000_000
+    corpora.write_jsonl(folder / "long.jsonl", [{"id": "long", "text": long_line}])
+
+
+def test_faults_are_quarantined_and_good_records_come_through(tmp_path):
+    write_faults(tmp_path / "in")
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(f"input: ['{tmp_path / 'in'}']\nsteps: [{{length: {{min_words: 1}}}}]\n")
+    output = tmp_path / "out"
+    winnow("run", recipe, "--output", output, "--workers", 2, check=0)
+    report = report_of(output)
+    assert_accounted(report)
+    kept = pq.read_table(output / "documents", columns=["id", "text"])
+    ids = set(kept["id"].to_pylist())
+    good = {f"good-{i}" for i in (*range(5), *range(6, 15))}
+    assert good <= ids and "long" in ids
+    assert {i for i in ids if i.startswith("good-")} - good <= {f"good-{i}" for i in range(15, 25)}
+    assert sum(1 for i in ids if not i.startswith(("good", "long"))) == 4  # the whole WARC records
+    assert max(len(t) for t in kept["text"].to_pylist()) > 30_000_000
+    rows = [row for path in (output / "quarantine").glob("*.parquet") for row in pq.read_table(path).to_pylist()]
+    by_file = {}
+    for row in rows:
+        by_file.setdefault(pathlib.Path(row["source"]).name, []).append(row)
+    expected = {"bad-byte.jsonl", "array.jsonl", "truncated.jsonl.gz", "empty.jsonl", "zero.warc", "length.warc", "length.warc.gz"}
+    assert set(by_file) == expected
+    assert all(row["error"] and row["position"] >= 0 for row in rows)
+    assert by_file["bad-byte.jsonl"][0]["position"] == sum(len(json.dumps({"id": f"good-{i}", "text": corpora.document(("good", i))})) + 1 for i in range(5))
+    assert report["documents"]["quarantined"] == len(rows)
+    strict = tmp_path / "strict"
+    done = winnow("run", recipe, "--output", strict, "--workers", 0, "--set", "max_quarantined=0.1", check=1)
+    assert "quarantined, more than max_quarantined" in done.stderr

@@ -1,0 +1,94 @@
+"""The bpe family: byte-level tokens (GPT-2, Radford et al. 2019) in four files.
+
+Ids: special tokens, the 256 bytes in order of the characters that stand for them, merges. That
+is the order of Hugging Face's trainer, whose merges these equal. `tokenizer.json` loads in
+`tokenizers` and `transformers`; `vocab.json` with `merges.txt` is GPT-2's form;
+`tokenizer.tiktoken` has `base64(bytes) id` lines.
+"""
+
+from __future__ import annotations
+
+import base64
+import pathlib
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.text.arrow import buffers
+from corpus.tokens import byte_level
+from tokenizer_training.configuration import TrainTokenizer
+from tokenizer_training.export import added_tokens, compression_curve, vocabulary, write_json
+from tokenizer_training.merges import learn_merges
+
+
+def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> dict:
+    """Trains and writes the files; returns figures. Raises ValueError where `vocab_size` has
+    no room for the bytes."""
+    special = config.all_special_tokens()
+    alphabet = byte_level.alphabet()
+    if config.vocab_size < len(special) + len(alphabet):
+        raise ValueError(
+            f"vocab_size {config.vocab_size} is too small: {len(special)} special tokens and "
+            f"{len(alphabet)} bytes come first"
+        )
+    ids = np.empty(256, np.int32)
+    for i, character in enumerate(alphabet):
+        ids[byte_level.to_bytes(character)[0]] = len(special) + i
+    data, offsets = buffers(counts["word"].combine_chunks())
+    weights = counts["count"].to_numpy()
+    learned = learn_merges(
+        ids[data[offsets[0] : offsets[-1]]],
+        offsets - offsets[0],
+        weights,
+        [(byte_level.to_bytes(character), False) for character in alphabet],
+        len(special),
+        config.vocab_size,
+        config.min_frequency,
+    )
+    tokens = [*special, *alphabet]
+    merges = []
+    for left, right, merged in learned.rows.tolist():
+        if merged == len(tokens):
+            tokens.append(tokens[left] + tokens[right])
+        merges.append((tokens[left], tokens[right]))
+    _write_files(tokens, merges, special, config, folder)
+    symbols = int(np.dot(np.diff(offsets), weights))
+    curve = compression_curve(learned, symbols, len(special) + len(alphabet))
+    return {"merges": len(merges), **curve}
+
+
+def _write_files(tokens, merges, special, config: TrainTokenizer, folder: pathlib.Path) -> None:
+    ids = vocabulary(tokens)
+    flags = {"add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    tokenizer = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": added_tokens(special, len(tokens), config.sentinels),
+        "normalizer": None,
+        "pre_tokenizer": {"type": "ByteLevel", **flags},
+        "post_processor": None,
+        "decoder": {"type": "ByteLevel", **flags},
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": False,
+            "vocab": ids,
+            "merges": merges,
+        },
+    }
+    write_json(folder / "tokenizer.json", tokenizer)
+    write_json(folder / "vocab.json", ids)
+    lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
+    (folder / "merges.txt").write_bytes(("\n".join(lines) + "\n").encode())
+    ranks = (
+        base64.b64encode(byte_level.to_bytes(token)) + f" {i}\n".encode()
+        for i, token in enumerate(tokens)
+        if i >= len(special)
+    )
+    (folder / "tokenizer.tiktoken").write_bytes(b"".join(ranks))

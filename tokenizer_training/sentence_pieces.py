@@ -1,0 +1,97 @@
+"""The two sentencepiece families (Kudo and Richardson 2018), trained by `sentencepiece`.
+
+Input is tables of counts, given as its TSV form. For BPE that gives the model of the full text.
+For Unigram the counts are of lines: from counts of single words the trainer would never seed a
+word that always stands alone. The number of threads is fixed, because Unigram's sums depend on
+it. Padding 0, end 1, unknown 2 as in T5; no begin token.
+"""
+
+from __future__ import annotations
+
+import io
+import pathlib
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from tokenizer_training.configuration import TrainTokenizer
+
+MAX_LINE_BYTES = 4192
+"""Longer ones are skipped by sentencepiece (`max_sentence_length`), so they are cut here."""
+THREADS = 16
+"""sentencepiece's default, on any machine."""
+_RESERVED = ("\u2585", "\0")
+"""sentencepiece skips lines that contain the first, and ends a sentence at the second."""
+
+
+def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> dict:
+    """Trains and writes sentencepiece.model and sentencepiece.vocab; returns figures. Raises
+    ValueError with sentencepiece's reason where it refuses."""
+    import sentencepiece
+
+    padding, end, unknown, *control = config.all_special_tokens()
+    figures = {"lines": 0, "lines_cut": 0, "lines_skipped": 0}
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=_lines(counts, figures),
+            model_writer=model,
+            input_format="tsv",
+            model_type=config.family.removeprefix("sentencepiece-"),
+            vocab_size=config.vocab_size,
+            character_coverage=config.character_coverage,
+            byte_fallback=config.byte_fallback,
+            max_sentence_length=MAX_LINE_BYTES,
+            num_threads=THREADS,
+            pad_id=0,
+            eos_id=1,
+            unk_id=2,
+            bos_id=-1,
+            pad_piece=padding,
+            eos_piece=end,
+            unk_piece=unknown,
+            control_symbols=control,
+            minloglevel=2,
+        )
+    except (RuntimeError, OSError) as error:
+        raise ValueError(f"sentencepiece could not train {config.vocab_size} pieces: {error}") from error
+    (folder / "sentencepiece.model").write_bytes(model.getvalue())
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    pieces = range(processor.get_piece_size())
+    rows = (f"{processor.id_to_piece(i)}\t{processor.get_score(i):.6g}\n" for i in pieces)
+    (folder / "sentencepiece.vocab").write_bytes("".join(rows).encode())
+    return figures
+
+
+def _lines(counts: pa.Table, figures: dict) -> Iterator[str]:
+    """`text <tab> count` lines; counts in `figures` what was cut and what was left out."""
+    for batch in counts.to_batches(max_chunksize=1 << 14):
+        for word, count in zip(*(column.to_pylist() for column in batch.columns)):
+            word = word.replace("\t", " ")
+            if any(character in word for character in _RESERVED):
+                figures["lines_skipped"] += 1
+                continue
+            pieces = cut(word)
+            figures["lines"] += 1
+            figures["lines_cut"] += len(pieces) > 1
+            for piece in pieces:
+                yield f"{piece}\t{count}"
+
+
+def cut(line: str, limit: int = MAX_LINE_BYTES) -> list[str]:
+    """`line` in pieces of at most `limit` bytes of UTF-8 (at least 4): cut at the last space
+    that serves, which is left out, or between characters where there is none."""
+    data = line.encode()
+    pieces = []
+    start = 0
+    while len(data) - start > limit:
+        end = data.rfind(b" ", start + 1, start + limit + 1)
+        after = end + 1
+        if end < 0:
+            end = start + limit
+            while data[end] & 0xC0 == 0x80:
+                end -= 1
+            after = end
+        pieces.append(data[start:end].decode())
+        start = after
+    return [*pieces, data[start:].decode()]
