@@ -16,6 +16,8 @@ from corpus.io import paths, shards
 from corpus.views import ShardView
 from pipelines.engine import Manifest
 from pipelines.recipe import Recipe
+from pipelines.steps import TOKEN_STEPS
+from pipelines.steps.passes import unique_names
 
 EXAMPLES_PER_RULE = 3
 LIBRARIES = ("winnow", "datasketch", "fastwarc", "langdetect", "numba", "numpy", "pyarrow", "pydivsufsort", "ray", "resiliparse", "sentencepiece", "tokenizers")  # fmt: skip
@@ -44,9 +46,13 @@ def merge_steps(manifests: list[Manifest]) -> list[dict[str, Any]]:
     return list(steps.values())
 
 
-def problems(steps: list[dict[str, Any]], written: int) -> list[str]:
+def problems(recipe: Recipe, steps: list[dict[str, Any]], written: int) -> list[str]:
     """Sentences that say where the counts do not add up; none for a proven run."""
     found = []
+    expected = ["read", *unique_names(tuple(step for step in recipe.steps if step.name not in TOKEN_STEPS))]
+    counted = [step["name"] for step in steps]
+    if counted != expected:
+        found.append(f"steps counted are {', '.join(counted)}, those of the recipe {', '.join(expected)}")
     for step in steps:
         out = step["kept"] + sum(step["dropped"].values()) + step["quarantined"]
         if step["in"] != out:
@@ -63,15 +69,19 @@ def build(recipe: Recipe, output: str, result) -> dict[str, Any]:
     """The report of a finished run as a JSON-able dict; see README for its keys."""
     steps = merge_steps(result.manifests)
     written = sum(shard.documents for shard in result.documents)
-    found = problems(steps, written)
+    found = problems(recipe, steps, written)
     tokens = result.figures.get("tokens")
     if tokens and tokens["documents"] != written:
         found.append(f"{written} documents written, {tokens['documents']} tokenized")
+    quarantined = sum(step["quarantined"] for step in steps)
+    share = quarantined / max(1, steps[0]["in"])
+    if share > recipe.max_quarantined:
+        found.append(f"{share:.1%} of the input was quarantined, more than max_quarantined = {recipe.max_quarantined:.1%}")
     documents = {
         "in": steps[0]["in"],
         "kept": written,
         "dropped": sum(sum(step["dropped"].values()) for step in steps),
-        "quarantined": sum(step["quarantined"] for step in steps),
+        "quarantined": quarantined,
     }
     passes = [manifest.counters for manifest in result.manifests if "lengths" in manifest.counters]
     last = [c for c in passes if any(name.endswith(".parquet") for name in c["shards"])]
@@ -80,7 +90,7 @@ def build(recipe: Recipe, output: str, result) -> dict[str, Any]:
         "seed": recipe.seed,
         "documents": documents,
         "problems": found,
-        "quarantined_share": documents["quarantined"] / max(1, documents["in"]),
+        "quarantined_share": share,
         "steps": steps,
         "skipped": _summed([c["skipped"] for c in passes]),
         "languages": dict(sorted(_summed([c["languages"] for c in last]).items(), key=lambda item: (-item[1], item[0]))),

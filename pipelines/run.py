@@ -164,16 +164,13 @@ def check(recipe: Recipe, output: str) -> None:
     except ValueError as error:
         raise RecipeError(str(error)) from None
     for step in recipe.steps:
-        for path in step.inputs() if hasattr(step, "inputs") else ():
-            try:
+        try:
+            for path in step.inputs() if hasattr(step, "inputs") else ():
                 paths.expand(path)
-            except (FileNotFoundError, ValueError) as error:
-                raise RecipeError(f"step {step.name!r}: {error}") from None
-        if hasattr(step, "check"):
-            try:
+            if hasattr(step, "check"):
                 step.check()
-            except (ImportError, ValueError, OSError) as error:
-                raise RecipeError(f"step {step.name!r}: {error}") from None
+        except (ImportError, ValueError, OSError) as error:
+            raise RecipeError(f"step {step.name!r}: {error}") from None
     _check_output(recipe, output)
 
 

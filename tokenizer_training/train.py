@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.text.unicode import UNICODE_VERSION
-from corpus.tokens.encoder import DESCRIPTION, load_encoder
+from corpus.tokens.encoder import DESCRIPTION, PRETOKENS, load_encoder
 from tokenizer_training import byte_pairs, sentence_pieces, word_pieces
 from tokenizer_training.configuration import (
     BYTE_VOCABULARY,
@@ -78,7 +78,7 @@ def _vocabulary_size(config: TrainTokenizer, folder: pathlib.Path) -> int:
 
 
 _FILES = {
-    "bpe": ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer.tiktoken"),
+    "bpe": ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer.tiktoken", PRETOKENS),
     "wordpiece": ("tokenizer.json", "vocab.txt"),
     "sentencepiece-unigram": ("sentencepiece.model", "sentencepiece.vocab"),
     "sentencepiece-bpe": ("sentencepiece.model", "sentencepiece.vocab"),

@@ -65,7 +65,9 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> dic
         first_inside + np.searchsorted(seen_inside, characters),
         len(special) + np.searchsorted(kept, characters),
     )
-    alphabet = [(chr(c).encode(), False) for c in kept] + [(chr(c).encode(), True) for c in seen_inside]
+    alphabet = [(chr(c).encode(), False) for c in kept] + [
+        (chr(c).encode(), True) for c in seen_inside
+    ]
     learned = learn_merges(
         symbols, offsets, weights, alphabet, len(special), config.vocab_size, config.min_frequency
     )
@@ -107,11 +109,18 @@ def _without_rare(characters, offsets, weights, kept):
 
 
 def _write_files(tokens, special, config: TrainTokenizer, folder: pathlib.Path) -> None:
-    sequence = [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    sequence = [
+        {"SpecialToken": {"id": "[CLS]", "type_id": 0}},
+        {"Sequence": {"id": "A", "type_id": 0}},
+    ]
     end = {"SpecialToken": {"id": "[SEP]", "type_id": 0}}
-    second = [{"Sequence": {"id": "B", "type_id": 1}}, {"SpecialToken": {"id": "[SEP]", "type_id": 1}}]
+    second = [
+        {"Sequence": {"id": "B", "type_id": 1}},
+        {"SpecialToken": {"id": "[SEP]", "type_id": 1}},
+    ]
     template = {
-        name: {"id": name, "ids": [special.index(name)], "tokens": [name]} for name in ("[CLS]", "[SEP]")
+        name: {"id": name, "ids": [special.index(name)], "tokens": [name]}
+        for name in ("[CLS]", "[SEP]")
     }
     tokenizer = {
         "version": "1.0",

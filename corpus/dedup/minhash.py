@@ -80,15 +80,44 @@ def _signatures(data, offsets, table, ngram, a, b):
     mixed = np.empty(len(space.hashes) + AT_ONCE, np.uint32)
     result = np.empty((documents, len(a)), np.uint32)
     for i in range(documents):
-        result[i, :] = EMPTY
         count = hash_document(data, offsets[i], offsets[i + 1], table, ngram, space)
-        for j in range(count):
-            mixed[j] = _mixed(np.uint32(space.hashes[j] & np.uint64(0xFFFFFFFF)))
-        if count:
-            mixed[count : count + AT_ONCE] = mixed[count - 1]  # a repeat changes nothing
-        for j in range(0, count, AT_ONCE):
-            _lower(mixed[j : j + AT_ONCE], a, b, result[i])
+        _sign(space.hashes[:count], mixed, a, b, result[i])
     return result
+
+
+def signatures_of(
+    values: np.ndarray, offsets: np.ndarray, permutations: int = 256, seed: int = 1
+) -> np.ndarray:
+    """The same signatures from what `shingles.shingle_hashes` returns: whoever needs both hashes
+    the text once. (A shingle's 4-byte hash is the low half of its 8-byte one.)"""
+    a, b = coefficients(permutations, seed)
+    return _signatures_of(values, offsets, a, b)
+
+
+@numba.njit(cache=True, nogil=True)
+def _signatures_of(values, offsets, a, b):
+    documents = len(offsets) - 1
+    longest = 0
+    for i in range(documents):
+        longest = max(longest, offsets[i + 1] - offsets[i])
+    mixed = np.empty(longest + AT_ONCE, np.uint32)
+    result = np.empty((documents, len(a)), np.uint32)
+    for i in range(documents):
+        _sign(values[offsets[i] : offsets[i + 1]], mixed, a, b, result[i])
+    return result
+
+
+@numba.njit(cache=True, nogil=True)
+def _sign(hashes, mixed, a, b, signature):
+    """The signature of one document; `mixed` is room for its hashes and AT_ONCE more."""
+    signature[:] = EMPTY
+    count = len(hashes)
+    for j in range(count):
+        mixed[j] = _mixed(np.uint32(hashes[j] & np.uint64(0xFFFFFFFF)))
+    if count:
+        mixed[count : count + AT_ONCE] = mixed[count - 1]  # a repeat changes nothing
+    for j in range(0, count, AT_ONCE):
+        _lower(mixed[j : j + AT_ONCE], a, b, signature)
 
 
 @numba.njit(inline="always")

@@ -19,10 +19,15 @@ from numba import types
 from numba.extending import intrinsic
 
 LANES = 16
+"""Hashes side by side: as many as a block has words, so that loading is a square transposition.
+AVX-512 takes them in one register, AVX2 in two, others in four."""
+
 BLOCK = 64
 """Bytes of a SHA-1 block (FIPS 180-4, section 5.2.1)."""
 
-LENGTH_BYTES = 8  # the last block ends with the message length in bits
+LENGTH_BYTES = 8
+"""Bytes of the message length, in bits, that end the last block (section 5.1.1)."""
+
 MARGIN = BLOCK + LENGTH_BYTES
 """Readable bytes that `hashes` needs behind the last message."""
 
@@ -37,19 +42,19 @@ _KEEP[:BLOCK] = 0xFF
 _STOP = np.zeros(2 * BLOCK + LENGTH_BYTES, np.uint8)
 _STOP[BLOCK] = 0x80
 
-_LANE = ir.VectorType(ir.IntType(32), LANES)
+_VECTOR = ir.VectorType(ir.IntType(32), LANES)
 
 
 def _constant(value: int) -> ir.Constant:
-    return ir.Constant(_LANE, [value] * LANES)
+    return ir.Constant(_VECTOR, [value] * LANES)
 
 
 def _transposed(builder, rows: list) -> list:
-    """The LANES x LANES matrix whose rows are vectors, by swapping halves, quarters, ..."""
+    """The LANES x LANES matrix whose rows are vectors, swapping ever larger squares"""
     for step in (1, 2, 4, 8):
         low = [k if not k & step else LANES + k - step for k in range(LANES)]
         high = [k + step if not k & step else LANES + k for k in range(LANES)]
-        masks = [ir.Constant(_LANE, indices) for indices in (low, high)]
+        masks = [ir.Constant(_VECTOR, indices) for indices in (low, high)]
         for i in range(LANES):
             if not i & step:
                 pair = rows[i], rows[i + step]
@@ -63,7 +68,7 @@ def _swapped_bytes(builder, vector):
     octets = builder.bitcast(vector, ir.VectorType(ir.IntType(8), 4 * LANES))
     order = [4 * (i // 4) + 3 - i % 4 for i in range(4 * LANES)]
     mask = ir.Constant(ir.VectorType(ir.IntType(32), 4 * LANES), order)
-    return builder.bitcast(builder.shuffle_vector(octets, octets, mask), _LANE)
+    return builder.bitcast(builder.shuffle_vector(octets, octets, mask), _VECTOR)
 
 
 def _rounds(builder, state: list, words: list) -> list:
@@ -95,10 +100,11 @@ def _rounds(builder, state: list, words: list) -> list:
 def compress(typing_context, state, blocks):
     """compress(state: uint32[5, LANES], blocks: uint8[LANES, BLOCK]), both C contiguous:
     one step of SHA-1 in every lane, padding and length being part of the block."""
+
     def generate(context, builder, signature, arguments):
         def vectors(index):
             array = context.make_array(signature.args[index])(context, builder, arguments[index])
-            return builder.bitcast(array.data, _LANE.as_pointer())
+            return builder.bitcast(array.data, _VECTOR.as_pointer())
 
         def element(pointer, index):
             return builder.gep(pointer, [ir.Constant(ir.IntType(64), index)])

@@ -13,7 +13,7 @@ out every copy and let a match run over the end of a document; this module does 
 Method. In the order of the suffix array, positions whose windows are equal stand side by
 side, except for windows that cross the end of a document. Those are passed over by
 position, so no separator bytes are needed, the text is not copied, and the data may be
-any bytes, not only UTF-8. Neighbouring windows are compared directly, last byte first,
+any bytes, not only UTF-8. Neighbouring windows are compared directly, last bytes first,
 which almost always settles it: cheaper than computing the whole LCP array, and it
 needs no memory.
 
@@ -33,6 +33,9 @@ MAX_BYTES = 2**31 - 1
 """Largest text, in bytes: positions are int32, as libdivsufsort's are."""
 
 _CROSSES, _INSIDE, _REPEATED, _RANGE_START = 0, 1, 2, 3  # flags of a window, by its start
+
+BLOCK = 256
+"""Neighbours in the suffix array that are read together."""
 
 Ranges = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -61,6 +64,7 @@ def repeated_ranges(data: np.ndarray, document_offsets: np.ndarray, min_bytes: i
     members = members[: _group(data, flags, members, min_bytes)]
     _mark_repeated(members, flags, min_bytes)
     start, end = _ranges(flags, offsets, min_bytes)
+    flags[start] = _RANGE_START
     first = _first_occurrences(members, flags, start)
     document = np.searchsorted(offsets, start, side="right") - 1
     first_document = np.searchsorted(offsets, first, side="right") - 1
@@ -95,20 +99,28 @@ def _windows_inside(offsets, min_bytes):
     """uint8[n]: _INSIDE where the window from there lies in one document, else _CROSSES."""
     flags = np.zeros(offsets[-1], np.uint8)
     for document in range(len(offsets) - 1):
-        flags[offsets[document] : max(offsets[document], offsets[document + 1] - min_bytes + 1)] = _INSIDE
+        for start in range(offsets[document], offsets[document + 1] - min_bytes + 1):
+            flags[start] = _INSIDE
     return flags
 
 
 @numba.njit(cache=True, nogil=True)
-def _same_window(data, left, right, min_bytes):
-    """Neighbours in suffix order share their first bytes far more often than their last
-    byte, so that is asked first; the rest is compared without branches, which vectorises."""
-    if data[left + min_bytes - 1] != data[right + min_bytes - 1]:
-        return False
+def _same(data, left, right, size):
+    """Whether `size` bytes from each are the same; without branches, so that it vectorises."""
     difference = np.uint8(0)
-    for i in range(min_bytes - 1):
+    for i in range(size):
         difference |= data[left + i] ^ data[right + i]
     return difference == 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _read_tags(data, positions, min_bytes, tags):
+    """Two of the last bytes of each window. Neighbours in suffix order share their first bytes
+    far more often than these. A loop of independent reads lets cache misses overlap."""
+    near = min(min_bytes - 1, 7)
+    for i in range(len(positions)):
+        last = min(positions[i] + min_bytes, len(data)) - 1
+        tags[i] = np.uint16(data[last]) << 8 | np.uint16(data[last - near])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -119,22 +131,33 @@ def _group(data, flags, order, min_bytes):
     entries kept. (Never writes past what it has read.)
     """
     kept = 0
-    previous = -1
-    grouped = False  # `previous` stands in a group already
-    for i in range(len(order)):
-        position = order[i]
-        if flags[position] == _CROSSES:
-            continue
-        if previous >= 0 and _same_window(data, previous, position, min_bytes):
-            if not grouped:
-                order[kept] = ~previous
-                kept += 1
-            order[kept] = position
-            kept += 1
-            grouped = True
-        else:
-            grouped = False
-        previous = position
+    previous = -1  # the neighbour before, or -1 if its window runs over the end of the data
+    member = -1  # the last position of the present run of equal windows inside a document
+    alone = True  # the run is one window so far, whose flag has not been looked up
+    grouped = False  # `member` is among those kept
+    tags = np.empty(BLOCK, np.uint16)
+    tag = np.uint16(0)
+    for base in range(0, len(order), BLOCK):
+        block = order[base : base + BLOCK].copy()
+        _read_tags(data, block, min_bytes, tags)
+        for i in range(len(block)):
+            position = block[i]
+            if position + min_bytes > len(data):
+                previous, alone = -1, True
+                continue
+            same = previous >= 0 and tags[i] == tag and _same(data, previous, position, min_bytes)
+            if same and alone:
+                member, grouped = previous if flags[previous] else -1, False
+            if same and flags[position]:
+                if member >= 0 and not grouped:
+                    order[kept] = ~member
+                    kept += 1
+                    grouped = True
+                if grouped:
+                    order[kept] = position
+                    kept += 1
+                member = position
+            previous, tag, alone = position, tags[i], not same
     return kept
 
 
@@ -163,7 +186,7 @@ def _mark_repeated(members, flags, min_bytes):
 
 @numba.njit(cache=True, nogil=True)
 def _count_or_fill(flags, offsets, min_bytes, starts, ends):
-    """Number of ranges; writes them, and flags their starts, if `starts` has room."""
+    """Number of ranges; writes them too, unless `starts` and `ends` are empty."""
     count = 0
     for document in range(len(offsets) - 1):
         end = np.int64(-1)  # windows up to here touch the range being built
@@ -173,7 +196,6 @@ def _count_or_fill(flags, offsets, min_bytes, starts, ends):
             if position > end:
                 if len(starts):
                     starts[count] = position
-                    flags[position] = _RANGE_START
                 count += 1
             end = position + min_bytes
             if len(ends):

@@ -49,8 +49,8 @@ serve(**config)
 def extract_one(data: bytes, declared: str | None = None, main_content: bool = False) -> str:
     """The text of an HTML page in the form of Common Crawl's WET files: the title, unless it is
     the first line anyway, then a line a block; runs of spaces, tabs and no-break spaces are one
-    space, and there are no blank lines. Menus and footers are kept, unless `main_content` asks resiliparse to leave them
-    out. `declared` is the charset of the HTTP header.
+    space, and there are no blank lines. Menus and footers are kept, unless `main_content` asks
+    resiliparse to leave them out. `declared` is the charset of the HTTP header.
     """
     tree = HTMLTree.parse(charset.decode(data, declared))
     text = extract_plain_text(

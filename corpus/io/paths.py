@@ -70,8 +70,9 @@ def _source(info: pafs.FileInfo, name: str, path: str) -> Source:
     found = info.path
     if not is_local(name):
         address, options = _address(name)
-        root = urllib.parse.unquote(address).rstrip("/").removesuffix(path.rstrip("/"))
-        found = address[: len(root)] + found.replace("%", "%25") + options
+        first, *rest = path.rstrip("/").split("/")  # `first` is a bucket, or nothing
+        root = address.rstrip("/").rsplit("/", len(rest))[0].removesuffix(first)
+        found = root + found.replace("%", "%25") + options
     return Source(found, info.size or 0, mtime)
 
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 from corpus import documents
 
 BATCH_ROWS = 10_000
-"""Documents (and likewise dropped or faulty records) in a batch at most."""
+"""Records in a batch at most: documents, dropped and faulty ones together."""
 BATCH_RAW = 16 << 20
 """Bytes of faulty records in a batch, about."""
 
@@ -89,41 +89,53 @@ class Reading:
 def batches(events: Iterable[Event]) -> Iterator[Reading]:
     """Gather events into batches of at most MAX_BATCH_TEXT bytes of text; a longer document is a
     batch of its own. A document without text is dropped by the rule `empty_text`."""
-    kept: list[Document] = []
-    dropped: list[dict] = []
-    quarantined: list[dict] = []
-    skipped: dict[str, int] = {}
-    size = raw = 0
+    pending = _Pending()
     for event in events:
         if isinstance(event, Document):
-            if event.text and not event.text.isspace():
-                if kept and size + len(event.text) > documents.MAX_BATCH_TEXT:
-                    yield _reading(kept, dropped, quarantined, skipped)
-                    kept, dropped, quarantined, skipped, size, raw = [], [], [], {}, 0, 0
-                kept.append(event)
-                size += len(event.text)
-            else:
-                dropped.append(Dropped(event.id, event.url, "empty_text", "0", "1", "")._asdict())
+            if not event.text or event.text.isspace():
+                event = Dropped(event.id, event.url, "empty_text", "0", "1", "")
+            elif pending.kept and pending.text + len(event.text) > documents.MAX_BATCH_TEXT:
+                yield pending.reading()
+                pending = _Pending()
+        pending.add(event)
+        if pending.records >= BATCH_ROWS or pending.raw > BATCH_RAW:
+            yield pending.reading()
+            pending = _Pending()
+    if pending.records or pending.skipped:
+        yield pending.reading()
+
+
+@dataclasses.dataclass
+class _Pending:
+    """Events that wait to be a `Reading`."""
+
+    kept: list[Document] = dataclasses.field(default_factory=list)
+    dropped: list[dict] = dataclasses.field(default_factory=list)
+    quarantined: list[dict] = dataclasses.field(default_factory=list)
+    skipped: dict[str, int] = dataclasses.field(default_factory=dict)
+    records: int = 0
+    text: int = 0
+    raw: int = 0
+
+    def add(self, event: Event) -> None:
+        if isinstance(event, Skipped):
+            self.skipped[event.kind] = self.skipped.get(event.kind, 0) + 1
+            return
+        self.records += 1
+        if isinstance(event, Document):
+            self.kept.append(event)
+            self.text += len(event.text)
         elif isinstance(event, Dropped):
-            dropped.append(event._asdict())
-        elif isinstance(event, Quarantined):
-            quarantined.append(event._asdict())
-            raw += len(event.raw)
+            self.dropped.append(event._asdict())
         else:
-            skipped[event.kind] = skipped.get(event.kind, 0) + 1
-        if max(len(kept), len(dropped), len(quarantined)) >= BATCH_ROWS or raw > BATCH_RAW:
-            yield _reading(kept, dropped, quarantined, skipped)
-            kept, dropped, quarantined, skipped, size, raw = [], [], [], {}, 0, 0
-    if kept or dropped or quarantined or skipped:
-        yield _reading(kept, dropped, quarantined, skipped)
+            self.quarantined.append(event._asdict())
+            self.raw += len(event.raw)
 
-
-def _reading(kept, dropped, quarantined, skipped) -> Reading:
-    columns = zip(*kept) if kept else [[] for _ in SCHEMA]
-    arrays = [pa.array(list(column), field.type) for column, field in zip(columns, SCHEMA)]
-    batch = pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
-    size = sum(len(document.text) for document in kept)
-    return Reading(batch, dropped, quarantined, skipped, size)
+    def reading(self) -> Reading:
+        columns = zip(*self.kept) if self.kept else [[] for _ in SCHEMA]
+        arrays = [pa.array(list(column), field.type) for column, field in zip(columns, SCHEMA)]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+        return Reading(batch, self.dropped, self.quarantined, self.skipped, self.text)
 
 
 def document(row: dict[str, Any], options, path: str, place: str) -> Document:
@@ -145,14 +157,14 @@ def document(row: dict[str, Any], options, path: str, place: str) -> Document:
     if len(text) > options.document_max_bytes:
         raise ValueError(f"a text of {len(text)} bytes, above the limit of {options.document_max_bytes}")
     identity = _string(row.pop(options.id_field, None)) or f"{path}#{place}"
-    url, source, language = (_string(row.pop(name, None)) for name in ("url", "source", "language"))
+    url = _string(row.pop("url", None))
     date = _string(row.pop("date" if "date" in row else "timestamp", None))
-    return Document(identity, text, url, date, source or path, language, _metadata(row))
+    source = _string(row.pop("source", None)) or path
+    language = _string(row.pop("language", None))
+    return Document(identity, text, url, date, source, language, _metadata(row) if row else None)
 
 
 def _metadata(row: dict[str, Any]) -> str | None:
-    if not row:
-        return None
     if row.keys() == {"metadata"} and (row["metadata"] is None or isinstance(row["metadata"], str)):
         return row["metadata"]  # written by us: reading it again changes nothing
     return canonical(row)
@@ -163,6 +175,8 @@ def _string(value: Any) -> str | None:
         return None
     if isinstance(value, str):
         return value
+    if type(value) is int:
+        return str(value)
     value = _plain(value)
     return value if isinstance(value, str) else canonical(value)
 
@@ -170,15 +184,9 @@ def _string(value: Any) -> str | None:
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces; NaN and infinities are null, dates ISO 8601."""
     try:
-        return _canonical(value)
+        return _encode(value)
     except ValueError:
-        return _canonical(_finite(value))
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(
-        value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain
-    )
+        return _encode(_finite(value))
 
 
 def _finite(value: Any) -> Any:
@@ -204,6 +212,10 @@ def _plain(value: Any) -> Any:
         return value
     return str(value)
 
+
+_encode = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain
+).encode
 
 _KINDS = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string"}
 _KINDS |= {list: "an array", dict: "an object"}

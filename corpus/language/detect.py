@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from corpus.documents import Outcome, replace_column
 from corpus.language import fasttext, langdetect
+from corpus.language.profiles import LANGUAGES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Language:
         if self.model and self.backend != "fasttext":
             raise ValueError("a model is for the fasttext backend only")
         for code in self.keep if self.backend == "langdetect" else ():
-            if code not in langdetect.LANGUAGES:
-                near = difflib.get_close_matches(code, langdetect.LANGUAGES, 1, 0) or ["en"]
+            if code not in LANGUAGES:
+                near = difflib.get_close_matches(code, LANGUAGES, 1, 0) or ["en"]
                 raise ValueError(f"langdetect knows no language {code!r}; did you mean {near[0]!r}?")
 
     def inputs(self) -> list[str]:
@@ -76,4 +77,4 @@ class Language:
         if self.backend == "fasttext":
             return fasttext.detect(text, self.model)
         languages, probabilities = langdetect.detect(text)
-        return [langdetect.LANGUAGES[i] if i >= 0 else None for i in languages], probabilities
+        return [LANGUAGES[i] if i >= 0 else None for i in languages], probabilities

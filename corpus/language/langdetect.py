@@ -21,7 +21,7 @@ import pyarrow as pa
 from langdetect.detector import Detector
 from langdetect.utils.ngram import NGram
 
-from corpus.language.profiles import ITERATION_LIMIT, LANGUAGES, OTHER, TRIALS, find, key, load
+from corpus.language.profiles import ITERATION_LIMIT, OTHER, TRIALS, find, key, load
 
 # Constants of langdetect/detector.py.
 MAX_CHARACTERS = 10_000  # only so much of a text is looked at, spaces counted before they are collapsed
@@ -41,10 +41,11 @@ FIRST_READ = 1 << 14
 GROUP = 64
 """Documents handed to the kernel at a time: few, so that their characters stay in the cache."""
 
+
 def detect(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """The most probable language of each document of a string column, nulls as empty text.
 
-    Returns its index in LANGUAGES (int64, -1 where the library raises "No features in text" or
+    Returns its index in `profiles.LANGUAGES` (int64, -1 where the library raises "No features in text" or
     reports no language) and its probability (float64, 0 where undetected).
     """
     languages = np.empty(len(text), np.int64)

@@ -88,7 +88,7 @@ def _draws() -> tuple[np.ndarray, np.ndarray]:
     """
     generator = random.Random(SEED)
     words = np.array([generator.getrandbits(32) for _ in range(WORDS_DRAWN + 4)], np.uint32)
-    assert np.count_nonzero(words < 1 << 31) > TRIALS * (ITERATION_LIMIT + 1) + 4 * TRIALS
+    assert np.count_nonzero(words[:WORDS_DRAWN] < 1 << 31) > TRIALS * (ITERATION_LIMIT + 1) + 4 * TRIALS
     # Random.random and Random.gauss, computed by the same functions of the C library.
     high, low = words[:-1] >> np.uint32(5), words[1:] >> np.uint32(6)
     uniform = ((high * 67108864.0 + low) / 9007199254740992.0).tolist()

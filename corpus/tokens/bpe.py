@@ -78,7 +78,9 @@ def make_cache(slots: int = 1 << 20) -> Cache:
 def _fill_pairs(pairs, merges):
     mask = np.uint64(pairs.shape[0] - 1)
     for rank in range(merges.shape[0]):
-        pair = (np.uint64(merges[rank, 0]) << np.uint64(32) | np.uint64(merges[rank, 1])) + np.uint64(1)
+        pair = (
+            np.uint64(merges[rank, 0]) << np.uint64(32) | np.uint64(merges[rank, 1])
+        ) + np.uint64(1)
         slot = mixed(pair, np.uint64(0)) & mask
         while pairs[slot, 0] != 0 and pairs[slot, 0] != pair:
             slot = slot + np.uint64(1) & mask
@@ -256,6 +258,19 @@ def _remember(cache, slot, low, high, data, start, length, ids):
         third = np.uint64(ids[2]) if ids.size > 2 else np.uint64(0)
         slots[slot + np.uint64(3)] = third << np.uint64(32) | second
     slots[slot + np.uint64(2)] = np.uint64(value) << np.uint64(32) | np.uint64(ids.size)
+
+
+@numba.njit(cache=True, nogil=True)
+def warm(cache, data, offsets, ids, id_offsets):
+    """Enters pre-tokens `data[offsets[w] : offsets[w + 1]]`, each once, with the ids that are
+    known to be theirs; those that are too long or find no room are left out."""
+    for w in range(offsets.size - 1):
+        start, length = offsets[w], offsets[w + 1] - offsets[w]
+        if 0 < length <= _CACHE_LIMIT and 8 * (cache.used[0] + 1) < cache.slots.size:
+            low, high = key(data, start, length)
+            slot = find(cache.slots, cache.keys, data, start, length, low, high)
+            known = ids[id_offsets[w] : id_offsets[w + 1]]
+            _remember(cache, slot, low, high, data, start, length, known)
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)

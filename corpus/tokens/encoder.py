@@ -19,6 +19,7 @@ cannot end itself. What each family's ids equal:
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 import threading
@@ -33,6 +34,9 @@ from corpus.tokens.distinct import BLANK_FREE, distinct
 from corpus.tokens.pretokenize import gpt2_classes
 
 DESCRIPTION = "winnow_tokenizer.json"
+PRETOKENS = "pretokens.arrow"
+"""Frequent pre-tokens (`pretoken`: large_string) and their `ids` (large_list of int32), so that
+the cache of the bpe family is warm from the first text on."""
 BYTE_OFFSET = 3
 """Id of byte 0 in the byte family: padding, end and unknown come first (ByT5)."""
 
@@ -76,9 +80,13 @@ class Encoder:
 
 def load_encoder(folder) -> Encoder:
     """The encoder of a local folder written by `tokenizer_training.train`. Raises
-    FileNotFoundError where it has no winnow_tokenizer.json."""
+    FileNotFoundError where it has no winnow_tokenizer.json, ValueError where a file is not the
+    one that this describes."""
     folder = pathlib.Path(folder)
     description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    for name, digest in description["files"].items():
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+            raise ValueError(f"{folder / name} has been changed since {DESCRIPTION} was written")
     family = description["family"]
     encode, decode = _LOADERS[family](folder)
     return Encoder(
@@ -95,15 +103,21 @@ def load_encoder(folder) -> Encoder:
     )
 
 
-def _load_bpe(folder: pathlib.Path) -> tuple[Encode, Decode]:
+def load_bpe(folder: pathlib.Path) -> tuple[Encode, Decode]:
+    """(encode, decode) of a folder with a byte-level tokenizer.json."""
     stored = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     special = {token["content"] for token in stored["added_tokens"]}
     vocabulary = stored["model"]["vocab"]
     token_bytes = {i: byte_level.to_bytes(t) for t, i in vocabulary.items() if t not in special}
-    merges = [(vocabulary[a], vocabulary[b], vocabulary[a + b]) for a, b in stored["model"]["merges"]]
+    merges = [
+        (vocabulary[a], vocabulary[b], vocabulary[a + b]) for a, b in stored["model"]["merges"]
+    ]
     byte_ids = [vocabulary[character] for character in byte_level.characters()]
     rules = bpe.make_rules(byte_ids, merges, token_bytes.values())
     cache = bpe.make_cache()
+    if (folder / PRETOKENS).exists():
+        with pa.ipc.open_file(folder / PRETOKENS) as reader:
+            _warm(cache, reader.read_all().combine_chunks())
     lock = threading.Lock()  # the cache is written while encoding
 
     def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -118,6 +132,17 @@ def _load_bpe(folder: pathlib.Path) -> tuple[Encode, Decode]:
         return b"".join(token_bytes[i] for i in tokens.tolist()).decode("utf-8", "replace")
 
     return encode, decode
+
+
+def _warm(cache: bpe.Cache, known: pa.Table) -> None:
+    if len(known):
+        ids = known["ids"].chunk(0)
+        bpe.warm(
+            cache,
+            *buffers(known["pretoken"].chunk(0)),
+            ids.values.to_numpy(),
+            ids.offsets.to_numpy(),
+        )
 
 
 def _load_wordpiece(folder: pathlib.Path) -> tuple[Encode, Decode]:
@@ -170,7 +195,7 @@ def _load_byte(folder: pathlib.Path) -> tuple[Encode, Decode]:
 
 
 _LOADERS = {
-    "bpe": _load_bpe,
+    "bpe": load_bpe,
     "wordpiece": _load_wordpiece,
     "sentencepiece-unigram": _load_sentencepiece,
     "sentencepiece-bpe": _load_sentencepiece,

@@ -117,7 +117,7 @@ def proposals(dropped: np.ndarray, by: np.ndarray, reason: str, score: np.ndarra
         "end": pa.nulls(n, pa.int64()),
         "reason": pa.array([reason] * n, pa.string()),
         "by": pa.array(names, pa.string()),
-        "score": pa.nulls(n, pa.float64()) if score is None else pa.array(score, pa.float64()),
+        "score": pa.nulls(n, pa.float64()) if score is None else pa.array(score, pa.float64(), from_pandas=True),  # NaN: unknown
     }
     return pa.table(columns, schema=PROPOSAL_SCHEMA), shard
 

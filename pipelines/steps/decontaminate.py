@@ -1,14 +1,35 @@
+"""Decontamination: decisions about each shard alone, from an index of the evaluation files."""
+
+from __future__ import annotations
+
 import dataclasses
-from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.contamination.rules import Decontaminate
+from pipelines.engine import describe_file
+from pipelines.steps.decide import PROPOSAL_SCHEMA, decide_map
 
 
 @dataclasses.dataclass(frozen=True)
-class DecontaminateStep:
-    "stub"
-    name: ClassVar[str] = "decontaminate"
-    rules = ()
-    against: tuple[str, ...] = ()
-    ngram: int = 13
+class DecontaminateStep(Decontaminate):
+    """`corpus.contamination.rules.Decontaminate` as a step of a recipe."""
 
-    def decide(self, run, place, name, views):
-        return views, []
+    def finish(self, rows: np.ndarray, batch: pa.RecordBatch, proposals: pa.Table) -> pa.Table:
+        """Proposals to drop the contaminated documents of a batch."""
+        found = self.decisions(batch)
+        shard_rows = pa.array(rows[found["row"].to_numpy()], pa.int64())
+        return found.set_column(0, "row", shard_rows).select(PROPOSAL_SCHEMA.names)
+
+    def decide(self, run, place, name, shard_views):
+        """One map: every shard is scanned and decided at once."""
+        evaluation = tuple((path, describe_file(path).hash) for path in self.inputs())
+        index = self.index()
+        run.result.figures[name] = {
+            "evaluation_files": len(evaluation),
+            "items": len(index.items),
+            "items_too_short_to_check": len(index.not_checkable),
+        }
+        code = ("corpus.contamination", "corpus.text")
+        return decide_map(run.engine, place, name, shard_views, [], f"{self.ngram}-gram", self, evaluation, code)

@@ -123,15 +123,14 @@ def emit_signatures(argument: Keys, outputs: Outputs) -> dict:
     documents = 0
     with shards.ShardWriter(outputs.path("shingles.arrow"), SHINGLE_SCHEMA) as sidecar:
         for rows, batch in views.read(argument.shard):
-            text = batch.column("text")
-            values, offsets = shingles.shingle_hashes(text, step.ngram)
+            values, offsets = shingles.shingle_hashes(batch.column("text"), step.ngram)
             sidecar.write(
                 pa.RecordBatch.from_arrays(
                     [pa.array(rows), pa.LargeListArray.from_arrays(offsets, values)], schema=SHINGLE_SCHEMA
                 )
             )
             has_shingles = np.diff(offsets) > 0
-            signatures = minhash.signatures(text, step.ngram, step.permutations)
+            signatures = minhash.signatures_of(values, offsets, step.permutations)
             band = lsh.band_keys(signatures, bands, rows_per_band)[has_shingles]
             keys.append(band.ravel())
             addresses.append(np.repeat(address(argument.shard.number, rows[has_shingles]), bands))
@@ -213,7 +212,7 @@ def _largest(dropped: np.ndarray, by: np.ndarray, score: np.ndarray, count: int 
         {
             "kept": int(kept[i]),
             "size": int(sizes[i]) + 1,
-            "dropped": [[int(a), round(float(s), 4)] for a, s in zip(dropped[by == kept[i]][:members], score[by == kept[i]])],
+            "dropped": [[int(a), None if np.isnan(s) else round(float(s), 4)] for a, s in zip(dropped[by == kept[i]][:members], score[by == kept[i]])],
         }
         for i in order
     ]

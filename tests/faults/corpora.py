@@ -31,6 +31,10 @@ def sentence(*seed) -> str:
     )
 
 
+def german(*seed) -> str:
+    return f"Die Lehrerin aus dem Dorf hat gestern {number(*seed) % 9000 + 1000} alte Briefe gesammelt und sorgfältig geordnet."
+
+
 def document(seed, sentences=8) -> str:
     return "\n".join(sentence(seed, i) for i in range(sentences))
 
@@ -47,13 +51,13 @@ def documents(count=120) -> list[dict]:
         if i % 20 == 7:
             text += "\n" + document("boilerplate", 3)  # a repeated passage
         if i % 20 == 9:
-            text += "\nAsked on the way home. " + QUESTION.replace("?", ".")  # an evaluation item
+            text += f"\nQuestion number {i} of that evening. " + QUESTION.replace("?", ".")  # an evaluation item
         if i % 20 == 11:
-            text = "Die Lehrerin aus dem Dorf hat gestern viele alte Briefe gesammelt und sorgfältig geordnet.\n" * 4
+            text = "\n".join(german(i, line) for line in range(6))
         if i % 20 == 13:
             text = "menu\nhome | about | contact\nclick here"
         if i % 20 == 15:
-            text += "\nSomebody called it a rotten flumpet in front of everybody else that day."
+            text += f"\nSomebody called number {i} a rotten flumpet in front of everybody else that day."
         if i % 20 == 17:
             url = f"http://site{(i - 1) % 7}.example/page/{i - 1}/?utm_source=x"  # an address seen before
         rows.append({"id": f"doc-{i}", "text": text, "url": url, "date": f"2024-01-{1 + i % 28:02d}T00:00:00Z"})

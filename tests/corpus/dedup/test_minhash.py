@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shingle_oracle import any_text, shingle_set, wordy_text
 
 from corpus.dedup import minhash
+from corpus.dedup.shingles import shingle_hashes
 
 
 def expected(text: str, ngram: int, permutations: int, seed: int) -> list[int]:
@@ -84,3 +85,11 @@ def test_real_text_in_hundreds_of_languages(real_data):
     found = minhash.signatures(pa.array(texts))
     same = [row.tolist() == expected(text, 5, 256, 1) for row, text in zip(found, texts)]
     assert len(texts) > 100 and all(same)
+
+
+@given(st.lists(st.text(max_size=60), max_size=6))
+@settings(deadline=None, max_examples=50)
+def test_signatures_of_hashes_are_those_of_the_text(texts):
+    column = pa.array(texts, pa.string())
+    values, offsets = shingle_hashes(column, 2)
+    np.testing.assert_array_equal(minhash.signatures_of(values, offsets, 64, 5), minhash.signatures(column, 2, 64, 5))

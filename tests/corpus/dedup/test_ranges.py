@@ -30,9 +30,9 @@ def content(text):
 def columns_with_ranges(draw):
     text = draw(columns)
     values = content(text)
-    picks = draw(st.lists(st.tuples(st.integers(0, len(values) - 1), st.integers(0, 40), st.integers(0, 40)), max_size=8))
+    rows, positions = st.integers(0, len(values) - 1), st.integers(0, 40)
     triples = []
-    for row, a, b in picks:
+    for row, a, b in draw(st.lists(st.tuples(rows, positions, positions), max_size=8)):
         a, b = sorted((min(a, len(values[row])), min(b, len(values[row]))))
         triples.append((row, a, b))
     return text, np.array(triples, np.int64).reshape(-1, 3).T
@@ -89,7 +89,7 @@ def test_snap_takes_the_outermost_boundaries_inside(case, to):
         inside = [p for p in range(start, end + 1) if is_boundary(values[row], p, to)]
         if inside and inside[0] < inside[-1]:
             expected.append((row, inside[0], inside[-1]))
-    assert list(zip(*ranges.snap(text, *triples))) == expected
+    assert list(zip(*ranges.snap(text, *triples, to))) == expected
 
 
 def test_snap_by_example():

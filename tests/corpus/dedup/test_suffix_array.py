@@ -115,3 +115,10 @@ def test_real_text(real_data):
     documents = [json.loads(line)["text"].encode()[:4000] for line in lines]
     documents += documents[:20]
     assert found(documents, 60) == expected(documents, 60)
+
+
+def test_larger_than_a_block_of_the_suffix_array():
+    letters = np.random.default_rng(0).integers(97, 99, 20 * suffix_array.BLOCK).astype(np.uint8)
+    documents = [part.tobytes() for part in np.array_split(letters, 7)]
+    for min_bytes in (1, 4, 9, 14):
+        assert found(documents, min_bytes) == expected(documents, min_bytes)

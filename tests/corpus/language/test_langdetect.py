@@ -14,6 +14,7 @@ from hypothesis import given, settings, strategies as st
 from langdetect import detector_factory
 
 from corpus.language import langdetect
+from corpus.language.profiles import LANGUAGES
 
 UNDETECTED = (None, 0.0)
 
@@ -50,7 +51,7 @@ def reference():
 
 def ours(texts, kind=pa.string()):
     languages, probabilities = langdetect.detect(pa.array(texts, kind))
-    codes = [langdetect.LANGUAGES[i] if i >= 0 else None for i in languages]
+    codes = [LANGUAGES[i] if i >= 0 else None for i in languages]
     return list(zip(codes, probabilities.tolist()))
 
 
@@ -76,7 +77,7 @@ ODD = [
 
 
 def test_profiles_are_those_installed():
-    assert sorted(p.name for p in pathlib.Path(detector_factory.PROFILES_DIRECTORY).iterdir()) == list(langdetect.LANGUAGES)
+    assert sorted(p.name for p in pathlib.Path(detector_factory.PROFILES_DIRECTORY).iterdir()) == list(LANGUAGES)
 
 
 def test_samples(reference):

@@ -24,7 +24,13 @@ TEXTS = [
     "日本語のテキストと中文文本。 Привет, мир! مرحبا 😀😀",
     "aaaa aaaaaaaa abababab  abab\r\nabab banana bananas",
 ]
-SIZES = {"bpe": 380, "wordpiece": 180, "sentencepiece-bpe": 380, "sentencepiece-unigram": 350, "byte": 0}
+SIZES = {
+    "bpe": 380,
+    "wordpiece": 180,
+    "sentencepiece-bpe": 380,
+    "sentencepiece-unigram": 350,
+    "byte": 0,
+}
 ANY_TEXT = st.text(max_size=80) | st.text(st.sampled_from("ab \n'sTheß日😀\u0301#12"), max_size=120)
 
 
@@ -117,7 +123,9 @@ def test_long_pretokens_equal_the_reference(encoders, references, text):
 def test_long_runs_equal_the_reference(encoders, references, unit):
     texts = [unit * n for n in (1, 7, 8, 9, 15, 16, 17, 47, 48, 49, 254, 255, 256, 2000)]
     for _ in range(2):  # through the cache the second time
-        assert ids_of(encoders["bpe"], pa.array(texts)) == [references["bpe"](text) for text in texts]
+        assert ids_of(encoders["bpe"], pa.array(texts)) == [
+            references["bpe"](text) for text in texts
+        ]
 
 
 def test_time_of_one_long_word_is_not_quadratic(encoders):
@@ -163,4 +171,14 @@ def test_undecodable_bytes_become_the_replacement_character(encoders):
 
 def test_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError):
+        load_encoder(tmp_path)
+
+
+def test_changed_file(tmp_path):
+    config = TrainTokenizer(vocab_size=300)
+    train(count(pa.array(TEXTS), config), config, str(tmp_path))
+    load_encoder(tmp_path)
+    with (tmp_path / "tokenizer.json").open("a") as file:
+        file.write(" ")
+    with pytest.raises(ValueError, match="tokenizer.json has been changed"):
         load_encoder(tmp_path)

@@ -1,0 +1,238 @@
+"""The word n-grams of evaluation items, to be looked up by the hash of their first words.
+
+An item is one record of an evaluation file; its texts are the fields asked for. Each text
+is taken by itself: one of `ngram` words or more has all its n-grams, one of `min_words` words
+or more a single gram, the whole of it, and a shorter one none. This is GPT-3's rule that N
+follows the length of the examples between 8 and 13 (arXiv 2005.14165, appendix C), applied
+item by item rather than by the 5th percentile of a data set. An item without grams
+cannot be checked; `Index.not_checkable` names those.
+
+Every gram has at least `min_words` words, so that one rolling hash over `min_words` words
+finds grams of any length; the whole gram is then compared word for word.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator
+
+import numba
+import numpy as np
+import pyarrow as pa
+
+from corpus.contamination import words
+from corpus.io import paths
+from corpus.text import arrow
+
+FILTER_BITS_PER_GRAM = 16
+"""Size of the prefilter. With two bits set for a gram it lets through about 2 % of the rest."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """An evaluation item: its name, "file:id", and its texts."""
+
+    name: str
+    texts: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Index:
+    """The distinct grams of `items`, in the order of `hash`.
+
+    Gram *g* is `text[start[g]:end[g]]` (normalised words), of `size[g]` words, the first
+    `min_words` of which hash to `hash[g]`; it belongs to the items
+    `postings[posting_offsets[g]:posting_offsets[g + 1]]`. `grams[i]` is the number of distinct
+    grams of item *i*. `filter` is a Bloom filter of the hashes in blocks of one uint64.
+    """
+
+    items: tuple[Item, ...]
+    ngram: int
+    min_words: int
+    text: np.ndarray
+    hash: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    size: np.ndarray
+    posting_offsets: np.ndarray
+    postings: np.ndarray
+    grams: np.ndarray
+    filter: np.ndarray
+
+    @property
+    def not_checkable(self) -> list[str]:
+        """Names of the items too short to be looked for."""
+        return [self.items[i].name for i in np.flatnonzero(self.grams == 0)]
+
+    def to_table(self) -> pa.Table:
+        """All that the index is made from: the items, ngram and min_words, the definition of
+        words. `from_table` makes the same index of it."""
+        columns = {"name": [i.name for i in self.items], "texts": [list(i.texts) for i in self.items]}
+        schema = pa.schema(
+            [("name", pa.string()), ("texts", pa.list_(pa.large_string()))],
+            {"ngram": str(self.ngram), "min_words": str(self.min_words), "words": words.DEFINITION},
+        )
+        return pa.table(columns, schema)
+
+
+def from_table(table: pa.Table) -> Index:
+    """The index that `Index.to_table` described. Raises ValueError if it was made with another
+    definition of words."""
+    options = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    if options.get("words") != words.DEFINITION:
+        raise ValueError(f"index made with words {options.get('words')!r}, not {words.DEFINITION!r}")
+    items = [Item(r["name"], tuple(r["texts"])) for r in table.to_pylist()]
+    return build(items, int(options["ngram"]), int(options["min_words"]))
+
+
+def load_items(path: str, fields: tuple[str, ...] = ("text",)) -> list[Item]:
+    """Items of a JSON lines file (.gz, .zst and .bz2 are decompressed), in order.
+
+    A field may hold a string or a list of strings, each a text of its own; a record may lack
+    some of the fields. The name is that of the file, without folders, a colon, and the record's
+    "id", or the number of its line, from 1. Raises ValueError for a line that is not a JSON
+    object, and for a field that no record has.
+    """
+    file = path.rpartition("/")[2]
+    items, seen, known = [], set(), set()
+    for number, record in _records(path):
+        texts = [text for field in fields for text in _texts(record.get(field))]
+        items.append(Item(f"{file}:{record.get('id', number)}", tuple(texts)))
+        seen.update(field for field in fields if _texts(record.get(field)))
+        known.update(record)
+    for field in fields:
+        if items and field not in seen:
+            raise ValueError(f"{path}: no record has text in field {field!r}; fields: {sorted(known)}")
+    return items
+
+
+def _records(path: str) -> Iterator[tuple[int, dict]]:
+    with paths.open_input(path) as file:
+        if path.endswith((".gz", ".zst", ".bz2")):
+            file = pa.CompressedInputStream(file, pa.Codec.detect(path).name)
+        lines = file.read().split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{path}:{number}: {error}") from error
+        if not isinstance(record, dict):
+            raise ValueError(f"{path}:{number}: not a JSON object")
+        yield number, record
+
+
+def _texts(value: object) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [text for text in values if isinstance(text, str) and text]
+
+
+def build(items: Iterable[Item], ngram: int = 13, min_words: int = 8) -> Index:
+    """The index of `items`. Raises ValueError unless 1 <= min_words <= ngram."""
+    if not 1 <= min_words <= ngram:
+        raise ValueError(f"min_words is {min_words}, not between 1 and ngram, {ngram}")
+    items = tuple(items)
+    texts = pa.array([text for item in items for text in item.texts], pa.large_string())
+    item_of_text = np.repeat(np.arange(len(items)), [len(item.texts) for item in items])
+    data, offsets = arrow.buffers(texts)
+    found = _all_grams(data, offsets, item_of_text, words.word_table(), ngram, min_words)
+    text, hash, whole, start, end, size, item = found
+    order = np.lexsort((item, whole, hash))
+    distinct, representative = _distinct(text, hash, whole, start, end, order)
+    pairs = np.unique(np.stack([distinct, item[order]], axis=1), axis=0)
+    return Index(
+        items=items,
+        ngram=ngram,
+        min_words=min_words,
+        text=text,
+        hash=hash[representative],
+        start=start[representative],
+        end=end[representative],
+        size=size[representative],
+        posting_offsets=np.searchsorted(pairs[:, 0], np.arange(len(representative) + 1)),
+        postings=np.ascontiguousarray(pairs[:, 1]),
+        grams=np.bincount(pairs[:, 1], minlength=len(items)),
+        filter=_filter(hash[representative]),
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def _all_grams(data, offsets, item_of_text, table, ngram, min_words):
+    """Every gram of every text: (normalised text, and of each gram: hash of its first
+    `min_words` words, hash of all, start, end, words, item)."""
+    most = offsets[-1] - offsets[0] + len(offsets)
+    text = np.empty(most + most // 2, np.uint8)
+    hash, whole = np.empty(most, np.uint64), np.empty(most, np.uint64)
+    start, end = np.empty(most, np.int64), np.empty(most, np.int64)
+    size, item = np.empty(most, np.int64), np.empty(most, np.int64)
+    written = 0
+    grams = 0
+    for i in range(len(offsets) - 1):
+        found = words.room(offsets[i + 1] - offsets[i])
+        count = words.split(data, offsets[i], offsets[i + 1], table, found)
+        length = min(ngram, count)
+        for first in range(count - length + 1 if length >= min_words else 0):
+            hash[grams] = words.sequence_hash(found.hash, first, min_words)
+            whole[grams] = words.sequence_hash(found.hash, first, length)
+            start[grams] = written + found.at[first]
+            end[grams] = written + found.at[first + length]
+            size[grams], item[grams] = length, item_of_text[i]
+            grams += 1
+        text[written : written + found.at[count]] = found.text[: found.at[count]]
+        written += found.at[count]
+    columns = hash[:grams], whole[:grams], start[:grams], end[:grams], size[:grams], item[:grams]
+    return (text[:written].copy(),) + columns
+
+
+@numba.njit(cache=True, nogil=True)
+def equal(left, left_start, right, right_start, size):
+    """Whether `size` bytes of two arrays are the same."""
+    for i in range(size):
+        if left[left_start + i] != right[right_start + i]:
+            return False
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _distinct(text, hash, whole, start, end, order):
+    """(for each gram in `order` its number among the distinct ones, a gram of each number).
+    Both hashes equal mean a comparison with the distinct grams that have them, not equality."""
+    number = np.empty(len(order), np.int64)
+    representative = np.empty(len(order), np.int64)
+    count = 0
+    run = 0  # the first distinct gram with the present hashes
+    for i in range(len(order)):
+        gram = order[i]
+        if i and (hash[gram] != hash[order[i - 1]] or whole[gram] != whole[order[i - 1]]):
+            run = count
+        number[i] = count
+        for other in range(run, count):
+            size = end[gram] - start[gram]
+            known = representative[other]
+            if end[known] - start[known] == size and equal(text, start[gram], text, start[known], size):
+                number[i] = other
+        if number[i] == count:
+            representative[count] = gram
+            count += 1
+    return number, representative[:count].copy()
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def filter_bits(hash):
+    """The two bits of a hash in its block of the filter (its low 12 bits choose them)."""
+    one = np.uint64(1)
+    return one << (hash & np.uint64(63)) | one << ((hash >> np.uint64(6)) & np.uint64(63))
+
+
+@numba.njit(cache=True, nogil=True)
+def _filter(hashes):
+    """Bloom filter: uint64[a power of two], the block chosen by the bits above the lowest 12."""
+    blocks = 1
+    while blocks * 64 < len(hashes) * FILTER_BITS_PER_GRAM:
+        blocks *= 2
+    filter = np.zeros(blocks, np.uint64)
+    for hash in hashes:
+        filter[(hash >> np.uint64(12)) & np.uint64(blocks - 1)] |= filter_bits(hash)
+    return filter

@@ -1,0 +1,91 @@
+"""From matches to decisions: which documents are contaminated, and by which item."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from corpus import documents
+from corpus.contamination import index as indexes
+from corpus.contamination import scanner
+from corpus.io import paths
+
+Rule = Literal["any", "overlap"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Decontaminate:
+    """Drop the documents that hold text of evaluation items.
+
+    against: paths, folders, globs or URIs of JSON lines files. fields: the fields that make
+    the items' texts. ngram, min_words: see `corpus.contamination.index`; 13 and 8 are GPT-3's
+    (arXiv 2005.14165, appendix C). rule: "any" drops a document for one gram of any item, as
+    GPT-3 calls a collision (GPT-3 then cuts the text around it; here the document goes);
+    "overlap" drops it if at least the share `min_overlap` of the grams of one item is found;
+    0.7 is PaLM's (arXiv 2204.02311, section 8).
+    """
+
+    name: ClassVar[str] = "decontaminate"
+    rules: ClassVar[tuple[str, ...]] = ("any", "overlap")
+
+    against: tuple[str, ...]
+    fields: tuple[str, ...] = ("text",)
+    ngram: int = 13
+    min_words: int = 8
+    rule: Rule = "any"
+    min_overlap: float = 0.7
+
+    def inputs(self) -> list[str]:
+        """The evaluation files. Raises FileNotFoundError for a pattern that names none."""
+        return list(dict.fromkeys(s.path for pattern in self.against for s in paths.expand(pattern)))
+
+    def index(self) -> indexes.Index:
+        """The index of the evaluation files, kept until one of them changes."""
+        sources = dict.fromkeys(s for pattern in self.against for s in paths.expand(pattern))
+        return _index(tuple(sources), self.fields, self.ngram, self.min_words)
+
+    def decisions(self, batch: pa.RecordBatch) -> pa.Table:
+        """Decisions (`documents.DECISION_SCHEMA`) about the rows of a batch with a column `text`."""
+        index = self.index()
+        return decisions(scanner.scan(batch.column("text"), index), index, self.rule, self.min_overlap)
+
+
+@functools.lru_cache(maxsize=4)
+def _index(sources: tuple[paths.Source, ...], fields: tuple[str, ...], ngram: int, min_words: int):
+    items = [item for source in sources for item in indexes.load_items(source.path, fields)]
+    return indexes.build(items, ngram, min_words)
+
+
+def decisions(
+    spans: pa.Table, index: indexes.Index, rule: Rule = "any", min_overlap: float = 0.7
+) -> pa.Table:
+    """Which rows to drop, from `scanner.scan`: at most one decision a row, ordered by row.
+
+    `reason` is the rule; `by` is the item, among those that satisfy the rule, with most grams
+    found in the document (the first of equals); `score` is the share of its grams found.
+    Raises ValueError for an unknown rule.
+    """
+    if rule not in Decontaminate.rules:
+        raise ValueError(f"unknown rule {rule!r}; choose from {', '.join(Decontaminate.rules)}")
+    row, item, grams, covered = (spans[c].to_numpy() for c in ("row", "item", "grams", "covered"))
+    held = covered >= (min_overlap if rule == "overlap" else 0.0)
+    row, item, grams, covered = row[held], item[held], grams[held], covered[held]
+    order = np.lexsort((item, -grams, row))
+    rows, first = np.unique(row[order], return_index=True)
+    best = order[first]
+    count = len(rows)
+    columns = {
+        "row": rows,
+        "action": ["drop"] * count,
+        "start": pa.nulls(count, pa.int64()),
+        "end": pa.nulls(count, pa.int64()),
+        "step": [Decontaminate.name] * count,
+        "reason": [rule] * count,
+        "by": [index.items[i].name for i in item[best]],
+        "score": covered[best],
+    }
+    return pa.table(columns, documents.DECISION_SCHEMA)

@@ -1,0 +1,100 @@
+"""Loading evaluation files, saving the index, and decisions."""
+
+import gzip
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from corpus import documents
+from corpus.contamination import index, rules, scanner
+
+NINE = "one two three four five six seven eight nine"
+
+
+def write(path, records):
+    path.write_text("".join(json.dumps(r) + "\n" for r in records))
+    return str(path)
+
+
+def test_load_items(tmp_path):
+    first = {"id": "x", "text": "t", "choices": ["a", "b", 3], "n": 1}
+    records = [first, {"text": ["u"], "choices": None}]
+    path = write(tmp_path / "set.jsonl", records)
+    expected = [index.Item("set.jsonl:x", ("t",)), index.Item("set.jsonl:2", ("u",))]
+    assert index.load_items(path) == expected
+    assert index.load_items(path, ("choices", "text"))[0].texts == ("a", "b", "t")
+    packed = tmp_path / "set.jsonl.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "set.jsonl").read_bytes()))
+    assert [i.name for i in index.load_items(str(packed))] == ["set.jsonl.gz:x", "set.jsonl.gz:2"]
+    assert index.load_items(write(tmp_path / "empty.jsonl", [])) == []
+
+
+def test_load_items_refuses_what_it_cannot_check(tmp_path):
+    path = write(tmp_path / "set.jsonl", [{"text": "t"}])
+    with pytest.raises(ValueError, match="no record has text in field 'question'.*'text'"):
+        index.load_items(path, ("question",))
+    (tmp_path / "bad.jsonl").write_text('{"text": "t"}\n\n{"text": \n')
+    with pytest.raises(ValueError, match=r"bad.jsonl:3"):
+        index.load_items(str(tmp_path / "bad.jsonl"))
+    (tmp_path / "list.jsonl").write_text("[1]\n")
+    with pytest.raises(ValueError, match="not a JSON object"):
+        index.load_items(str(tmp_path / "list.jsonl"))
+
+
+def test_index_survives_a_table():
+    texts = [(NINE, "short"), (NINE + " ten",), ()]
+    built = index.build([index.Item(f"f:{i}", t) for i, t in enumerate(texts, 1)], 9, 8)
+    again = index.from_table(built.to_table())
+    assert again.items == built.items and again.not_checkable == ["f:3"]
+    for name in built.__dict__.keys() - {"items", "ngram", "min_words"}:
+        assert np.array_equal(getattr(again, name), getattr(built, name)), name
+    assert (np.diff(built.hash.astype(object)) > 0).all() and built.grams.tolist() == [1, 2, 0]
+    with pytest.raises(ValueError, match="words 'other'"):
+        index.from_table(built.to_table().replace_schema_metadata({"words": "other"}))
+
+
+def test_build_refuses_lengths():
+    with pytest.raises(ValueError, match="between 1 and ngram"):
+        index.build([], 7, 8)
+    with pytest.raises(ValueError, match="between 1 and ngram"):
+        index.build([], 7, 0)
+
+
+def decide(texts, items, rule="any", min_overlap=0.7):
+    built = index.build([index.Item(f"f:{i}", (t,)) for i, t in enumerate(items)], 3, 3)
+    table = rules.decisions(scanner.scan(pa.array(texts), built), built, rule, min_overlap)
+    assert table.schema == documents.DECISION_SCHEMA
+    return [(r["row"], r["reason"], r["by"], r["score"]) for r in table.to_pylist()]
+
+
+def test_most_grams_decide_and_the_first_item_of_equals():
+    items = ["a b c x", "a b c d e", "a b c d f", "a b c"]
+    texts = ["a b c d", "nothing here at all", "a b c d f"]
+    assert decide(texts, items) == [(0, "any", "f:1", 2 / 3), (2, "any", "f:2", 1.0)]
+
+
+def test_overlap_looks_at_the_items_that_reach_it():
+    items = ["a b c d e f g h", "a b c"]
+    assert decide(["a b c d"], items, "any") == [(0, "any", "f:0", 2 / 6)]
+    assert decide(["a b c d"], items, "overlap") == [(0, "overlap", "f:1", 1.0)]
+    assert decide(["b c d e"], items, "overlap", 0.4) == []
+    with pytest.raises(ValueError, match="any, overlap"):
+        decide(["a"], [], "some")
+
+
+def test_stage(tmp_path):
+    write(tmp_path / "one.jsonl", [{"id": "q", "text": NINE}, {"id": "s", "text": "too short"}])
+    step = rules.Decontaminate((str(tmp_path / "*.jsonl"), str(tmp_path / "one.jsonl")))
+    assert step.inputs() == [str(tmp_path / "one.jsonl")]
+    assert step.index().not_checkable == ["one.jsonl:s"]
+    batch = pa.record_batch({"id": ["1", "2"], "text": ["clean", "It is " + NINE.upper() + "!"]})
+    (decision,) = step.decisions(batch).to_pylist()
+    assert decision == {"row": 1, "action": "drop", "start": None, "end": None} | {
+        "step": "decontaminate", "reason": "any", "by": "one.jsonl:q", "score": 1.0
+    }
+    write(tmp_path / "one.jsonl", [{"id": "other", "text": "one two"}])  # the cache notices
+    assert step.decisions(batch).num_rows == 0
+    with pytest.raises(FileNotFoundError):
+        rules.Decontaminate((str(tmp_path / "absent.jsonl"),)).inputs()
