@@ -29,12 +29,13 @@ class MapProgress:
         self.step, self.total, self.weight = summary.step, summary.tasks - summary.done, weight
         self.tasks = self.bytes = self.documents = 0
         self.started = time.perf_counter()
-        reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(summary.reasons.items()))
-        skipped = f"{summary.done} done already; " if summary.done else ""
-        self.say(f"{self.step}: {self.total} of {summary.tasks} tasks to run ({skipped}{reasons})")
+        if summary.done or set(summary.reasons) != {"not done yet"}:
+            reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(summary.reasons.items()))
+            skipped = f"{summary.done} done already; " if summary.done else ""
+            self.say(f"{self.step}: {self.total} of {summary.tasks} tasks to run ({skipped}{reasons})")
         if self.console.is_terminal:
             self._bar = Progress(
-                TextColumn("  {task.completed:.0f}/{task.total:.0f} MB"),
+                TextColumn("  {task.description} {task.completed:.0f}/{task.total:.0f} MB"),
                 BarColumn(),
                 TextColumn("{task.fields[rate]}"),
                 TimeRemainingColumn(),
@@ -42,7 +43,7 @@ class MapProgress:
                 transient=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task("", total=max(weight, 1) / 1e6, rate="")
+            self._task = self._bar.add_task(self.step, total=max(weight, 1) / 1e6, rate="")
         else:
             self._stop = threading.Event()
             threading.Thread(target=self._plain_lines, args=(self._stop,), daemon=True).start()
@@ -61,7 +62,8 @@ class MapProgress:
         if self._stop is not None:
             self._stop.set()
             self._stop = None
-        self.say(f"{self.step}: {self.tasks} tasks, {self._rate()}, {time.perf_counter() - self.started:.1f} s")
+        tasks = "1 task" if self.tasks == 1 else f"{self.tasks} tasks"
+        self.say(f"{self.step}: {tasks}, {self._rate()}, {time.perf_counter() - self.started:.1f} s")
 
     def _rate(self) -> str:
         seconds = max(time.perf_counter() - self.started, 1e-3)

@@ -27,6 +27,9 @@ LEFT_OUT = ("antigravity", "this", "idlelib", "lib2to3", "tkinter", "turtle", "t
 PAGES = 700
 """Pages in the archive at most: enough to see every rule at work, few enough to be done in a minute."""
 
+PARTS = 4
+"""Files of the archive, so that the workers have something to share."""
+
 MILD_WORDS = ("crap", "damn", "dumb")
 EVALUATION_ITEMS = 40
 _SITE = "https://python-docs.invalid"
@@ -34,15 +37,18 @@ _DATE = "2024-01-01T00:00:00Z"
 
 
 def write_archive(folder: str) -> dict[str, int]:
-    """Write `documentation.warc.gz`, `evaluation.jsonl` (real paragraphs of some of the pages, so that
+    """Write `documentation-N.warc.gz`, `evaluation.jsonl` (real paragraphs of some of the pages, so that
     decontamination has something to find) and `words` (a bad-word list) into `folder`. Returns counts."""
     os.makedirs(folder, exist_ok=True)
     pages = 0
     items: list[dict[str, str]] = []
-    with open(os.path.join(folder, "documentation.warc.gz"), "wb") as file:
-        file.write(_member(_record("warcinfo", "", "application/warc-fields", b"software: winnow quickstart\r\n")))
+    with contextlib.ExitStack() as stack:
+        names = [os.path.join(folder, f"documentation-{part}.warc.gz") for part in range(PARTS)]
+        files = [stack.enter_context(open(name, "wb")) for name in names]
+        for file in files:
+            file.write(_member(_record("warcinfo", "", "application/warc-fields", b"software: winnow quickstart\r\n")))
         for url, media_type, body in _pages():
-            file.write(_member(_response(url, media_type, body)))
+            files[pages % PARTS].write(_member(_response(url, media_type, body)))
             pages += 1
             if pages % 17 == 0 and len(items) < EVALUATION_ITEMS:
                 items += _item(url, body)
@@ -134,10 +140,9 @@ def main(output: str, workers: int | None, execute) -> None:
     from pipelines import recipe as recipes
 
     source = os.path.join(output, "web")
-    archive = os.path.join(source, "documentation.warc.gz")
     if not os.path.exists(os.path.join(source, "words")):  # written last
         print("writing a web archive of this Python's documentation ...", file=sys.stderr)
-        print(f"{archive}: {write_archive(source)}", file=sys.stderr)
+        print(f"{source}: {write_archive(source)}", file=sys.stderr)
     os.environ["WINNOW_QUICKSTART"] = source
     recipe = recipes.load(os.path.join(os.path.dirname(__file__), "recipes", "quickstart.yaml"))
     run_folder = os.path.join(output, "run")

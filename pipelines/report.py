@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from corpus.documents import ROW_BITS
 from corpus.io import paths, shards
+from corpus.language.detect import DETECTED
 from corpus.views import ShardView
 from pipelines.engine import Manifest
 from pipelines.recipe import Recipe
@@ -93,8 +94,10 @@ def build(recipe: Recipe, output: str, result) -> dict[str, Any]:
         "quarantined_share": share,
         "steps": steps,
         "skipped": _summed([c["skipped"] for c in passes]),
-        "languages": dict(sorted(_summed([c["languages"] for c in last]).items(), key=lambda item: (-item[1], item[0]))),
+        "languages": _most_first(_summed([c["languages"] for c in last])),
+        "languages_found": _languages_found(steps),
         "lengths": [sum(column) for column in zip(*(c["lengths"] for c in last))],
+        "token_lengths": result.token_lengths,
         "examples": _examples(output),
         "clusters": {name: _clusters(found_, result.documents_before.get(name, [])) for name, found_ in result.examples.items()},
         "figures": result.figures,
@@ -102,6 +105,20 @@ def build(recipe: Recipe, output: str, result) -> dict[str, Any]:
         "passes": [vars(summary) for summary in result.summaries],
         "environment": environment(),
     }
+
+
+def _languages_found(steps: list[dict[str, Any]]) -> dict[str, int]:
+    """Documents by the language that the first language step found, moved here from its counters."""
+    found: dict[str, int] = {}
+    for step in steps:
+        mine = {key: n for key, n in step["counters"].items() if key.startswith(DETECTED)}
+        step["counters"] = {key: n for key, n in step["counters"].items() if key not in mine}
+        found = found or {key.removeprefix(DETECTED): n for key, n in mine.items()}
+    return _most_first(found)
+
+
+def _most_first(counts: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _summed(counts: list[dict[str, int]]) -> dict[str, int]:

@@ -163,12 +163,16 @@ def histogram(values: Sequence[float], title: str, edges: Sequence[str] = ()) ->
     return _svg(40 + width * len(drawn), height + 22, shapes, title) + _more(values, drawn)
 
 
-def length_edges(counts: Sequence[int]) -> tuple[list[int], list[str]]:
-    """The bins from the first to the last that hold anything, and the labels of their edges in bytes:
-    bin 0 holds empty texts, bin b those of 2^(b-1) to 2^b - 1 bytes, the last bin all longer ones too."""
+BYTE_UNITS = ("", " KiB", " MiB", " GiB", " TiB")
+
+
+def length_edges(counts: Sequence[int], units: Sequence[str] = BYTE_UNITS) -> tuple[list[int], list[str]]:
+    """The bins from the first to the last that hold anything, and the labels of their edges: bin 0 holds
+    what is empty, bin b lengths of 2^(b-1) to 2^b - 1, the last bin all longer ones too. `units` name the
+    powers of 1,024."""
     filled = [b for b, count in enumerate(counts) if count] or [0]
     first, end = filled[0], filled[-1] + 1
-    edges = ["0", *(f"{2 ** (b % 10)}{('', ' KiB', ' MiB', ' GiB', ' TiB')[b // 10]}" for b in range(len(counts) - 1)), "∞"]
+    edges = ["0", *(f"{2 ** (b % 10)}{units[b // 10]}" for b in range(len(counts) - 1)), "∞"]
     return list(counts[first:end]), edges[first : end + 1]
 
 

@@ -31,6 +31,7 @@ class Result:
     figures: dict[str, Any] = dataclasses.field(default_factory=dict)
     examples: dict[str, list] = dataclasses.field(default_factory=dict)
     documents_before: dict[str, list[ShardView]] = dataclasses.field(default_factory=dict)
+    token_lengths: list[int] = dataclasses.field(default_factory=list)  # documents by tokens, as `lengths`
     waiting: str | None = None  # a dry run stops before this map
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import difflib
 import math
@@ -13,6 +14,10 @@ import pyarrow as pa
 from corpus.documents import Outcome, replace_column
 from corpus.language import fasttext, langdetect
 from corpus.language.profiles import LANGUAGES
+
+
+DETECTED = "detected "
+"""Counters of the stage: this and a language's code, documents in which it was the top language."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +62,13 @@ class Language:
         """Tags the documents and drops those that are not kept: by rule `undetected`, or `not_kept`
         with a value such as "fr 0.9999" (probabilities rounded down to four places)."""
         codes, probabilities = self._detect(batch.column("text"))
+        counters = {f"{DETECTED}{code}": n for code, n in collections.Counter(codes).items() if code}
         if self.tag:
             undetected = np.array([code is None for code in codes], bool)
             batch = replace_column(batch, "language", pa.array(codes, pa.string()))
             batch = replace_column(batch, "language.probability", pa.array(probabilities, mask=undetected))
         if not self.keep:
-            return Outcome(batch)
+            return Outcome(batch, counters=counters)
         passes = [c in self.keep and p >= self.min_probability for c, p in zip(codes, probabilities)]
         rows = np.flatnonzero(~np.array(passes, bool))
         return Outcome(
@@ -71,6 +77,7 @@ class Language:
             ["undetected" if codes[i] is None else "not_kept" for i in rows],
             ["" if codes[i] is None else f"{codes[i]} {math.floor(probabilities[i] * 1e4) / 1e4:.4f}" for i in rows],
             [f"{' or '.join(self.keep)} >= {self.min_probability:g}"] * len(rows),
+            counters,
         )
 
     def _detect(self, text: pa.Array) -> tuple[list[str | None], np.ndarray]:

@@ -144,8 +144,7 @@ class _Work:
 
     def _write(self, batch: pa.RecordBatch) -> None:
         lengths = pc.binary_length(batch.column("text")).to_numpy(zero_copy_only=False).astype(np.int64)
-        bins = np.minimum(np.ceil(np.log2(lengths + 1)).astype(np.int64), LENGTH_BINS - 1)
-        self.lengths += np.bincount(bins, minlength=LENGTH_BINS)
+        self.lengths += length_histogram(lengths)
         if "language" in batch.schema.names:
             for value, number in _value_counts(batch.column("language")):
                 _add(self.languages, value, number)
@@ -186,6 +185,12 @@ class _Work:
             "lengths": self.lengths.tolist(),
             "documents": written,
         }
+
+
+def length_histogram(lengths: np.ndarray) -> np.ndarray:
+    """int64[LENGTH_BINS]: how many of the `lengths` are in each bin."""
+    bins = np.searchsorted(1 << np.arange(LENGTH_BINS - 1), lengths, side="right")
+    return np.bincount(bins, minlength=LENGTH_BINS)
 
 
 def unique_names(steps: tuple[Any, ...]) -> list[str]:

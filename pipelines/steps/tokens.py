@@ -23,6 +23,7 @@ from corpus.views import ShardView
 from pipelines import exchange
 from pipelines.engine import Outputs, Task, describe_file
 from pipelines.steps.dedup import outputs_named
+from pipelines.steps.passes import LENGTH_BINS, length_histogram
 from tokenizer_training import train
 from tokenizer_training.evaluate import evaluate
 from tokenizer_training.train import TrainTokenizer
@@ -179,14 +180,15 @@ def encode_shard(argument: Encode, outputs: Outputs) -> dict:
     """Map: tokens of a shard's documents, to the token shard that the hash of their id says."""
     encoder = encoder_of(argument.tokenizer)
     tables = [TOKEN_SCHEMA.empty_table()]
-    counters = {}
+    counters = {"lengths": np.zeros(LENGTH_BINS, np.int64)}
     for rows, batch in views.read(argument.shard):
         tokens, offsets = encoder.encode(batch.column("text"), append_end=True)
         where = address(argument.shard.number, rows)
         keys = hash_ids(batch.column("id"), argument.seed, "shuffle") if argument.shuffle else where.astype(np.uint64)
         arrays = [pa.array(keys), pa.array(where), pa.LargeListArray.from_arrays(offsets, tokens)]
         tables.append(pa.Table.from_arrays(arrays, schema=TOKEN_SCHEMA))
-        if argument.shard.number == 0 and not counters:
+        counters["lengths"] += length_histogram(np.diff(offsets))
+        if argument.shard.number == 0 and "evaluation" not in counters:
             counters["evaluation"] = evaluate(encoder, batch.column("text").slice(0, EVALUATED_DOCUMENTS))
     table = pa.concat_tables(tables)
     if argument.shuffle:
@@ -196,7 +198,7 @@ def encode_shard(argument: Encode, outputs: Outputs) -> dict:
     else:
         partition = np.full(table.num_rows, argument.place, np.int64)
     exchange.write(outputs.path("tokens.arrow"), table, partition, argument.shards)
-    return {"documents": table.num_rows, **counters}
+    return {**counters, "lengths": counters["lengths"].tolist(), "documents": table.num_rows}
 
 
 def write_shard(argument: WriteShard, outputs: Outputs) -> dict:
@@ -233,6 +235,7 @@ def run_tokenize(run, step: Tokenize) -> None:
     ]
     mapped = run.engine.map("tokens-encode", encode_shard, tasks, (step, count, run.seed), ENCODE_CODE)
     encoded = outputs_named(mapped, "tokens.arrow")
+    run.result.token_lengths = [sum(column) for column in zip(*(m.counters["lengths"] for m in mapped))]
     for manifest in mapped[:1]:
         run.result.figures["tokenizer evaluation"] = manifest.counters.get("evaluation", {})
     files = tuple(file.path for file in encoded)
