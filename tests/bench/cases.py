@@ -1,0 +1,94 @@
+"""The cases: what is timed, beside what, and on how much. Both sides of a case are functions of its
+name, in ours.py and peers.py. Standard library only: both virtual environments import it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+MB = 1_000_000
+
+# Settings that both sides of a case must share.
+NGRAM = 5  # words of a shingle
+PERMUTATIONS = 256
+THRESHOLD = 0.8
+BANDS, ROWS = 32, 8  # lsh.choose_bands(0.8, 256, 0.99)
+MATCH_BYTES = 100  # shortest repeated text: 50 GPT-2 tokens of two bytes (Lee et al. 2021)
+VOCABULARY = 32_000
+SEQUENCE = 2048
+BATCH = 8
+
+
+class Case(NamedTuple):
+    """`peer` is what the table calls it, None if there is none to compare with; `package` is the
+    distribution whose version is stated. `peer_bytes` is the most of the corpus that the peer is
+    given (None: all), because most are slow. `needs` are what inputs.py makes beforehand. Speed is
+    in tokens per second where `tokens`, else in bytes of text."""
+
+    about: str
+    peer: str | None = None
+    package: str = ""
+    peer_bytes: int | None = None
+    needs: tuple[str, ...] = ()
+    tokens: bool = False
+
+
+CASES = {
+    "c4": Case(
+        "C4's page cleaning, all rules",
+        "datatrove C4QualityFilter, sentences split at full stops instead of by punkt",
+        "datatrove",
+        8 * MB,
+    ),
+    "langdetect": Case("language of each document, the package's answers", "langdetect", "langdetect", 4 * MB),
+    "minhash": Case(
+        "shingles of 5 words and signatures of 256 permutations",
+        "datasketch MinHash.update_batch, shingles made with re",
+        "datasketch",
+        8 * MB,
+    ),
+    "near_dedup": Case(
+        "near-duplicates, whole chain: signatures, candidates, exact Jaccard, clusters",
+        "datasketch MinHash and MinHashLSH, candidates only",
+        "datasketch",
+        8 * MB,
+    ),
+    "suffix_array": Case(
+        "ranges of 100 bytes and more that repeat earlier text",
+        "pydivsufsort: divsufsort and kasai, no ranges",
+        "pydivsufsort",
+    ),
+    "contamination": Case("13-grams of evaluation sets in the text", needs=("items",)),
+    "bpe_train": Case("byte-level BPE of 32,000 tokens: count, merge, write", "tokenizers BpeTrainer", "tokenizers"),
+    "encode": Case(
+        "BPE ids with a freshly loaded encoder",
+        "tiktoken encode_ordinary",
+        "tiktoken",
+        16 * MB,
+        ("tokenizer",),
+    ),
+    "encode_warm": Case(
+        "BPE ids of a text that the encoder has seen before",
+        "tiktoken encode_ordinary",
+        "tiktoken",
+        16 * MB,
+        ("tokenizer",),
+    ),
+    "encode_hf": Case(
+        "BPE ids, both encoders freshly loaded",
+        "tokenizers encode_batch_fast",
+        "tokenizers",
+        8 * MB,
+        ("tokenizer",),
+    ),
+    "loader_causal": Case(
+        "shuffled batches of 8 x 2048 tokens and labels",
+        "mosaicml-streaming StreamingDataset, local MDS shards",
+        "mosaicml-streaming",
+        20 * MB,
+        ("tokens",),
+        tokens=True,
+    ),
+    "loader_memmap": Case(
+        "the same", "numpy memmap, slices in random order", "numpy", None, ("tokens",), tokens=True
+    ),
+}

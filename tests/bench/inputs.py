@@ -1,0 +1,134 @@
+"""What the cases read, made before anything is timed, in a temporary folder:
+
+corpus.arrow   the documents, shuffled so that any prefix is a fair sample
+sample.arrow   one more for every four of them, for training the tokenizer: never encoded
+tokenizer/     a BPE of `cases.VOCABULARY` tokens, trained on the sample
+tokens/        the corpus in ids, over and over: two bytes for each of its bytes, one shard
+items/         evaluation sets
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from cases import VOCABULARY
+
+from corpus.io import paths, readers
+from corpus.tokens import manifest
+from corpus.tokens.encoder import load_encoder
+from corpus.tokens.megatron import ShardWriter
+from pipelines.quickstart import write_archive
+from tokenizer_training.train import TrainTokenizer, count, merge_counts, train
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BATCH_TEXT = 8 << 20
+"""Bytes of text in a batch, about: larger than the caches, smaller than the design's limit."""
+
+
+def prepare(folder: pathlib.Path, corpus: str | None, size: int) -> tuple[str, int, int]:
+    """Write corpus.arrow, at most about `size` bytes, sample.arrow and items/. `corpus` is a path,
+    folder, glob or URI; without it the real corpora are read, or else the quickstart's archive.
+    Returns (what was read, documents, bytes of text in corpus.arrow)."""
+    real = pathlib.Path(os.environ.get("WINNOW_DATA", ROOT.parent / "shared" / "data"))
+    evaluation = sorted((real / "eval").glob("*.jsonl"))
+    if corpus:
+        patterns = [corpus]
+    elif real.is_dir():
+        patterns = [str(real / "wet" / "*.gz"), str(real / "jsonl" / "*.zst")]
+    if not evaluation or not (corpus or real.is_dir()):
+        archive = folder / "archive"
+        write_archive(str(archive))
+        evaluation = [archive / "evaluation.jsonl"]
+        patterns = [corpus or str(archive / "*.warc.gz")]
+    (folder / "items").mkdir()
+    for file in evaluation:
+        shutil.copyfile(file, folder / "items" / file.name)
+    table = _shuffled(patterns, size)
+    in_sample = pa.array(np.arange(len(table)) % 5 == 4)
+    _write(folder / "sample.arrow", table.filter(in_sample))
+    table = table.filter(pc.invert(in_sample))
+    _write(folder / "corpus.arrow", table)
+    return " ".join(patterns), len(table), pc.sum(pc.binary_length(table["text"])).as_py()
+
+
+def _shuffled(patterns: list[str], size: int) -> pa.Table:
+    """Ids and texts, in an order that is the same every time, so many that four fifths of them have
+    about `size` bytes. Of a larger input only the beginning, twice as much as is needed, is drawn from."""
+    wanted = size * 5 // 4
+    batches, held = [], 0
+    for batch in _read(patterns):
+        batches.append(batch.select(["id", "text"]))
+        held += batch["text"].nbytes
+        if held > 2 * wanted:
+            break
+    table = pa.Table.from_batches(batches)
+    table = table.set_column(1, "text", pc.cast(table["text"], pa.large_string())).combine_chunks()
+    order = np.random.default_rng(0).permutation(len(table))
+    ends = np.cumsum(pc.binary_length(table["text"]).to_numpy()[order])
+    return table.take(pa.array(order[: max(np.searchsorted(ends, wanted, "right"), 5)]))
+
+
+def _read(patterns: list[str]) -> Iterator[pa.RecordBatch]:
+    options = readers.ReadOptions()
+    sources = [source for pattern in patterns for source in paths.expand(pattern)]
+    for unit in readers.split(sources, options):
+        yield from (reading.documents for reading in readers.read(unit, options))
+
+
+def _write(path: pathlib.Path, table: pa.Table) -> None:
+    """An uncompressed Arrow file in batches of about BATCH_TEXT bytes of text, as `string`."""
+    numbers = np.cumsum(pc.binary_length(table["text"]).to_numpy()) // BATCH_TEXT
+    bounds = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(table)]
+    schema = pa.schema([("id", pa.string()), ("text", pa.string())])
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for start, end in itertools.pairwise(bounds):
+            writer.write_table(table.slice(start, end - start).cast(schema).combine_chunks())
+
+
+def read(path: pathlib.Path) -> list[pa.Array]:
+    """The texts of corpus.arrow or sample.arrow, an array a batch."""
+    with pa.OSFile(str(path)) as file:
+        return [batch["text"] for batch in pa.ipc.open_file(file).read_all().to_batches()]
+
+
+def make_tokenizer(folder: pathlib.Path) -> None:
+    """Train tokenizer/ on the sample, unless that is done."""
+    if not (folder / "tokenizer").exists():
+        config = TrainTokenizer(vocab_size=VOCABULARY)
+        counts = merge_counts([count(text, config) for text in read(folder / "sample.arrow")])
+        train(counts, config, str(folder / "tokenizer"))
+
+
+def make_tokens(folder: pathlib.Path) -> None:
+    """Write tokens/, unless that is done."""
+    if (folder / "tokens").exists():
+        return
+    make_tokenizer(folder)
+    encoder = load_encoder(folder / "tokenizer")
+    texts = read(folder / "corpus.arrow")
+    encoded = [encoder.encode(text, append_end=True) for text in texts]
+    wanted = sum(pc.sum(pc.binary_length(text)).as_py() for text in texts)
+    (folder / "tokens").mkdir()
+    prefix = manifest.shard_prefix(str(folder / "tokens"), "00000")
+    with ShardWriter(prefix, encoder.vocab_size) as writer:
+        while writer.tokens < wanted:
+            for tokens, offsets in encoded:
+                writer.add(tokens, offsets)
+    tokenizer = {"fingerprint": encoder.fingerprint, "family": encoder.family, "path": "../tokenizer"}
+    manifest.write(
+        str(folder / "tokens"),
+        [manifest.describe_shard(prefix)],
+        vocab_size=encoder.vocab_size,
+        tokenizer=tokenizer,
+        end_id=encoder.end_id,
+    )
+
+
+MAKERS = {"tokenizer": make_tokenizer, "tokens": make_tokens}

@@ -1,0 +1,174 @@
+"""Our side of every case. A function loads, warms up and returns the work to be timed."""
+
+from __future__ import annotations
+
+import glob
+import os
+import tempfile
+
+import numpy as np
+import pyarrow as pa
+import worker
+from cases import (
+    BANDS, BATCH, MATCH_BYTES, NGRAM, PERMUTATIONS, ROWS, SEQUENCE, THRESHOLD, VOCABULARY,
+)  # fmt: skip
+from worker import Job, Side, digests, over_batches
+
+from corpus.cleaning.c4 import C4
+from corpus.contamination.rules import Decontaminate
+from corpus.dedup import clusters, lsh, shingles
+from corpus.dedup import minhash as hashing
+from corpus.dedup.suffix_array import repeated_ranges
+from corpus.language.langdetect import detect
+from corpus.language.profiles import LANGUAGES
+from corpus.loader import TokenStream
+from corpus.text.arrow import buffers
+from corpus.tokens.encoder import load_encoder
+from tokenizer_training.train import TrainTokenizer, count, merge_counts, train
+
+FEW = 4
+"""Documents to warm up with: enough to compile every kernel."""
+
+
+def c4(job: Job) -> Side:
+    stage, batches = C4(), job.batches()
+    stage.apply(batches[0].slice(0, FEW))
+    return over_batches(batches, lambda: [stage.apply(batch) for batch in batches])
+
+
+def langdetect(job: Job) -> Side:
+    batches = job.batches()
+    detect(batches[0]["text"].slice(0, FEW))
+
+    def answers(found, documents: int) -> list[str]:
+        languages, probabilities = (np.concatenate(column)[:documents] for column in zip(*found))
+        pairs = zip(languages.tolist(), probabilities.tolist())
+        return [f"{LANGUAGES[i]} {p}" if i >= 0 else "none" for i, p in pairs]
+
+    return over_batches(batches, lambda: [detect(batch["text"]) for batch in batches], answers)
+
+
+def minhash(job: Job) -> Side:
+    batches = job.batches()
+    hashing.signatures(batches[0]["text"].slice(0, FEW), NGRAM, PERMUTATIONS)
+
+    def answers(found, documents: int) -> list[str]:
+        return digests(row.tobytes() for row in np.concatenate(found)[:documents])
+
+    def work():
+        return [hashing.signatures(batch["text"], NGRAM, PERMUTATIONS) for batch in batches]
+
+    return over_batches(batches, work, answers)
+
+
+def near_dedup(job: Job) -> Side:
+    batches = job.batches()
+    _near_duplicates([batches[0].slice(0, FEW)] * 2)
+
+    def answers(found, documents: int) -> list[str]:
+        first, second, _ = found
+        return [f"{i} {j}" for i, j in zip(first.tolist(), second.tolist()) if j < documents]
+
+    return over_batches(batches, lambda: _near_duplicates(batches), answers)
+
+
+def _near_duplicates(batches: list[pa.RecordBatch]):
+    """(first and second documents of the candidate pairs, documents dropped)."""
+    sets = [shingles.shingle_hashes(batch["text"], NGRAM) for batch in batches]
+    values = np.concatenate([values for values, _ in sets])
+    sizes = np.concatenate([np.diff(offsets) for _, offsets in sets])
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    keys = lsh.band_keys(hashing.signatures_of(values, offsets, PERMUTATIONS), BANDS, ROWS)
+    filled = np.flatnonzero(sizes)
+    first, second = lsh.candidate_pairs(keys[filled].ravel(), np.repeat(filled, BANDS))
+    similarity = shingles.jaccard(values, offsets, first, values, offsets, second)
+    close = similarity >= THRESHOLD
+    dropped, _, _ = clusters.leaders(first[close], second[close], similarity[close])
+    return first, second, dropped
+
+
+def suffix_array(job: Job) -> Side:
+    batches = job.batches()
+    texts = [pa.array(batch["text"], pa.large_string()) for batch in batches]
+    data, offsets = buffers(pa.concat_arrays(texts))
+    repeated_ranges(np.zeros(1000, np.uint8), np.array([0, 500, 1000]), MATCH_BYTES)
+    return over_batches(batches, lambda: repeated_ranges(data, offsets, MATCH_BYTES))
+
+
+def contamination(job: Job) -> Side:
+    items = sorted(glob.glob(os.path.join(glob.escape(job.folder), "items", "*.jsonl")))
+    step, batches = Decontaminate(against=tuple(items)), job.batches()
+    step.decisions(batches[0].slice(0, FEW))
+    return over_batches(batches, lambda: [step.decisions(batch) for batch in batches])
+
+
+def bpe_train(job: Job) -> Side:
+    batches = job.batches()
+    _train([batches[0].slice(0, FEW)], 300)
+
+    def answers(folder: tempfile.TemporaryDirectory, documents: int) -> list[str]:
+        with open(os.path.join(folder.name, "merges.txt"), encoding="utf-8") as file:
+            return file.read().split("\n")[1:-1]
+
+    return over_batches(batches, lambda: _train(batches, VOCABULARY), answers)
+
+
+def _train(batches: list[pa.RecordBatch], vocab_size: int) -> tempfile.TemporaryDirectory:
+    folder = tempfile.TemporaryDirectory()
+    config = TrainTokenizer(vocab_size=vocab_size)
+    train(merge_counts([count(batch["text"], config) for batch in batches]), config, folder.name)
+    return folder
+
+
+def encode(job: Job, warm: bool = False) -> Side:
+    batches = job.batches()
+    folder = os.path.join(job.folder, "tokenizer")
+    load_encoder(folder).encode(batches[0]["text"].slice(0, FEW))  # compiles
+    encoder = load_encoder(folder)
+
+    def work():
+        return [encoder.encode(batch["text"]) for batch in batches]
+
+    def answers(found, documents: int) -> list[str]:
+        ids = (tokens[a:b] for tokens, offsets in found for a, b in zip(offsets, offsets[1:]))
+        return digests(row.tobytes() for row, _ in zip(ids, range(documents)))
+
+    if warm:
+        work()
+    return over_batches(batches, work, answers)
+
+
+def encode_warm(job: Job) -> Side:
+    return encode(job, warm=True)
+
+
+def loader(job: Job) -> Side:
+    stream = TokenStream(os.path.join(job.folder, "tokens"), sequence_length=SEQUENCE, batch_size=BATCH)
+    next(stream)
+    stream.rewind()
+
+    def work() -> None:
+        for _ in stream:
+            pass
+
+    tokens = stream.shards.tokens
+    return Side(work, tokens * stream.shards.open(0).dtype.itemsize, tokens=tokens)
+
+
+SIDES = {
+    "c4": c4,
+    "langdetect": langdetect,
+    "minhash": minhash,
+    "near_dedup": near_dedup,
+    "suffix_array": suffix_array,
+    "contamination": contamination,
+    "bpe_train": bpe_train,
+    "encode": encode,
+    "encode_warm": encode_warm,
+    "encode_hf": encode,
+    "loader_causal": loader,
+    "loader_memmap": loader,
+}
+
+if __name__ == "__main__":
+    worker.serve(SIDES)

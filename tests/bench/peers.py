@@ -1,0 +1,231 @@
+"""The peer's side of every case, each as its own documentation has it used, on one core. Runs in
+.venv-peers and imports nothing of ours; each function imports its own library."""
+
+from __future__ import annotations
+
+import base64
+import glob
+import json
+import os
+import re
+
+import numpy as np
+import worker
+from cases import (
+    BANDS, BATCH, MATCH_BYTES, NGRAM, PERMUTATIONS, ROWS, SEQUENCE, THRESHOLD, VOCABULARY,
+)  # fmt: skip
+from worker import Job, Side, digests, over_texts
+
+GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
+"""GPT-2's pattern as tiktoken has it (`tiktoken_ext/openai_public.py`)."""
+
+
+def c4(job: Job) -> Side:
+    from datatrove.data import Document
+    from datatrove.pipeline.filters import c4_filters
+
+    # Punkt's model is a download. Splitting at full stops is faster, to the peer's advantage.
+    c4_filters.split_into_sentences = lambda text, language: text.split(". ")
+    texts, rules = job.texts(), c4_filters.C4QualityFilter()
+
+    def work() -> list:
+        return [rules.filter(Document(text=text, id="")) for text in texts]
+
+    return over_texts(texts, work)
+
+
+def langdetect(job: Job) -> Side:
+    from langdetect import DetectorFactory, LangDetectException, detect_langs
+
+    DetectorFactory.seed = 0
+    texts = job.texts()
+    detect_langs("This loads the profiles.")
+
+    def detect(text: str) -> str:
+        try:
+            found = detect_langs(text)
+        except LangDetectException:
+            return "none"
+        return f"{found[0].lang} {found[0].prob}" if found else "none"
+
+    return over_texts(texts, lambda: [detect(text) for text in texts], lambda found, _: found)
+
+
+def _shingles(text: str) -> list[bytes]:
+    """Shingles as `corpus.dedup.shingles` defines them; lower() alone has two special cases."""
+    words = re.findall(r"\w+", text.replace("Σ", "σ").replace("İ", "i").lower())
+    size = min(NGRAM, len(words))
+    return [" ".join(words[i : i + size]).encode() for i in range(len(words) - size + 1) if words]
+
+
+def _signature(text: str):
+    from datasketch import MinHash
+
+    signature = MinHash(num_perm=PERMUTATIONS)
+    shingles = _shingles(text)
+    if shingles:
+        signature.update_batch(shingles)
+    return signature
+
+
+def minhash(job: Job) -> Side:
+    texts = job.texts()
+    _signature("warm up")
+
+    def answers(found, documents: int) -> list[str]:
+        return digests(signature.hashvalues.astype(np.uint32).tobytes() for signature in found)
+
+    return over_texts(texts, lambda: [_signature(text) for text in texts], answers)
+
+
+def near_dedup(job: Job) -> Side:
+    from datasketch import MinHashLSH
+
+    texts = job.texts()
+    _signature("warm up")
+
+    def work() -> list[tuple[int, int]]:
+        index = MinHashLSH(THRESHOLD, PERMUTATIONS, params=(BANDS, ROWS))
+        pairs = []
+        for document, text in enumerate(texts):
+            signature = _signature(text)
+            if not signature.is_empty():
+                pairs += [(earlier, document) for earlier in index.query(signature)]
+                index.insert(document, signature)
+        return pairs
+
+    return over_texts(texts, work, lambda pairs, _: [f"{i} {j}" for i, j in sorted(pairs)])
+
+
+def suffix_array(job: Job) -> Side:
+    import pydivsufsort
+
+    texts = job.texts()
+    data = np.frombuffer("".join(texts).encode(), np.uint8).copy()
+
+    def work():
+        suffixes = pydivsufsort.divsufsort(data)
+        return pydivsufsort.kasai(data, suffixes) >= MATCH_BYTES
+
+    return over_texts(texts, work)
+
+
+def bpe_train(job: Job) -> Side:
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    texts = job.texts()
+
+    def work() -> Tokenizer:
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        trainer = trainers.BpeTrainer(
+            vocab_size=VOCABULARY,
+            min_frequency=2,
+            special_tokens=["<|endoftext|>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        return tokenizer
+
+    def answers(tokenizer: Tokenizer, documents: int) -> list[str]:
+        return [" ".join(merge) for merge in json.loads(tokenizer.to_str())["model"]["merges"]]
+
+    return over_texts(texts, work, answers)
+
+
+def _id_digests(rows: list[list[int]]) -> list[str]:
+    return digests(np.array(row, np.int32).tobytes() for row in rows)
+
+
+def encode(job: Job) -> Side:
+    import tiktoken
+
+    with open(os.path.join(job.folder, "tokenizer", "tokenizer.tiktoken"), "rb") as file:
+        pairs = (line.split() for line in file)
+        ranks = {base64.b64decode(token): int(rank) for token, rank in pairs}
+    encoding = tiktoken.Encoding("bench", pat_str=GPT2_PATTERN, mergeable_ranks=ranks, special_tokens={})
+    texts = job.texts()
+    encoding.encode_ordinary(texts[0])
+    return over_texts(
+        texts, lambda: [encoding.encode_ordinary(text) for text in texts], lambda rows, _: _id_digests(rows)
+    )
+
+
+def encode_hf(job: Job) -> Side:
+    from tokenizers import Tokenizer
+
+    with open(os.path.join(job.folder, "tokenizer", "tokenizer.json"), encoding="utf-8") as file:
+        stored = json.load(file)
+    stored["added_tokens"] = []  # text is text: see corpus.tokens.encoder
+    tokenizer = Tokenizer.from_str(json.dumps(stored))
+    texts = job.texts()
+
+    def answers(encodings, documents: int) -> list[str]:
+        return _id_digests([encoding.ids for encoding in encodings])
+
+    return over_texts(texts, lambda: tokenizer.encode_batch_fast(texts, add_special_tokens=False), answers)
+
+
+def _tokens(job: Job) -> np.ndarray:
+    """The ids of tokens/, at most `job.bytes` bytes, and so many that they make whole batches and one more."""
+    (file,) = glob.glob(os.path.join(glob.escape(job.folder), "tokens", "*.bin"))
+    ids = np.memmap(file, np.uint16, "r")
+    step = SEQUENCE * BATCH
+    return ids[: min(len(ids) - 1, job.bytes // 2) // step * step + 1]
+
+
+def loader_memmap(job: Job) -> Side:
+    ids = _tokens(job)
+    order = np.random.default_rng(0).permutation(len(ids) // SEQUENCE) * SEQUENCE
+
+    def work() -> None:
+        for batch in order.reshape(-1, BATCH):
+            np.stack([ids[i : i + SEQUENCE].astype(np.int64) for i in batch])
+            np.stack([ids[i + 1 : i + 1 + SEQUENCE].astype(np.int64) for i in batch])
+
+    return Side(work, 2 * (len(ids) - 1), tokens=len(ids) - 1)
+
+
+def loader_causal(job: Job) -> Side:
+    from streaming import MDSWriter, StreamingDataset
+    from streaming.base.util import clean_stale_shared_memory
+
+    ids = _tokens(job)
+    shards = os.path.join(job.folder, "mds")
+    if not os.path.exists(shards):  # samples of a window and the label of its last token
+        with MDSWriter(out=shards, columns={"tokens": f"ndarray:uint16:{SEQUENCE + 1}"}) as writer:
+            for i in range(0, len(ids) - 1, SEQUENCE):
+                writer.write({"tokens": np.array(ids[i : i + SEQUENCE + 1])})
+    clean_stale_shared_memory()
+    dataset = StreamingDataset(local=shards, shuffle=True, batch_size=BATCH, num_canonical_nodes=1)
+    dataset[0]
+
+    def work() -> None:
+        rows = []
+        for sample in dataset:
+            rows.append(sample["tokens"])
+            if len(rows) == BATCH:
+                block = np.stack(rows).astype(np.int64)
+                block[:, :-1], block[:, 1:]  # tokens and labels
+                rows = []
+
+    return Side(work, 2 * (len(ids) - 1), tokens=len(ids) - 1)
+
+
+SIDES = {
+    "c4": c4,
+    "langdetect": langdetect,
+    "minhash": minhash,
+    "near_dedup": near_dedup,
+    "suffix_array": suffix_array,
+    "bpe_train": bpe_train,
+    "encode": encode,
+    "encode_warm": encode,
+    "encode_hf": encode_hf,
+    "loader_causal": loader_causal,
+    "loader_memmap": loader_memmap,
+}
+
+if __name__ == "__main__":
+    worker.serve(SIDES)

@@ -1,0 +1,78 @@
+"""A view read is the shard with its layers of decisions applied, one after the other."""
+
+import pathlib
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus import views
+from corpus.documents import DECISION_SCHEMA
+from corpus.io import shards
+
+TEXTS = ["zero", "eins zwei", "ünïcode €", "", "x", "fünf", "sechs"]
+
+
+def write(path: pathlib.Path, schema, batches) -> str:
+    with shards.ShardWriter(str(path), schema) as writer:
+        for batch in batches:
+            writer.write(batch)
+    return str(path)
+
+
+def decision(row, action, start=None, end=None):
+    return {"row": row, "action": action, "start": start, "end": end, "step": "s", "reason": "r", "by": "b", "score": 1.0}
+
+
+def as_layer(decided):
+    decided = sorted(decided, key=lambda d: (d["row"], d["start"] or 0))
+    return pa.RecordBatch.from_pylist(decided, DECISION_SCHEMA)
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory):
+    schema = pa.schema([("id", pa.string()), ("text", pa.string())])
+    rows = [{"id": str(i), "text": text} for i, text in enumerate(TEXTS)]
+    batches = [pa.RecordBatch.from_pylist(rows[a:b], schema) for a, b in [(0, 3), (3, 3), (3, 6), (6, 7)]]
+    path = write(tmp_path_factory.mktemp("view") / "shard.arrow", schema, batches)
+    return views.ShardView(0, path, "hash", len(TEXTS), 40)
+
+
+def read(shard):
+    rows, texts = [], []
+    for part, batch in views.read(shard):
+        rows += part.tolist()
+        texts += batch["text"].to_pylist()
+    return dict(zip(rows, texts))
+
+
+def test_without_decisions_a_view_is_its_shard(shard):
+    assert read(shard) == dict(enumerate(TEXTS))
+    assert shard.inputs() == (("shard 0", "hash"),)
+
+
+def test_layers_apply_in_order_to_the_text_as_their_step_saw_it(shard, tmp_path):
+    first = write(tmp_path / "1.arrow", DECISION_SCHEMA, [as_layer([decision(1, "cut", 0, 5), decision(0, "drop")])])
+    second = write(tmp_path / "2.arrow", DECISION_SCHEMA, [as_layer([decision(1, "cut", 0, 1), decision(4, "drop"), decision(5, "cut", 1, 3)])])
+    once = shard.decided(first, "f")
+    assert read(once) == {1: "zwei", 2: "ünïcode €", 3: "", 4: "x", 5: "fünf", 6: "sechs"}
+    twice = once.decided(second, "g")
+    assert read(twice) == {1: "wei", 2: "ünïcode €", 3: "", 5: "fnf", 6: "sechs"}
+    assert twice.inputs() == (("shard 0", "hash"), ("decisions 0", "f"), ("decisions 1", "g"))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.sets(st.integers(0, len(TEXTS) - 1)), max_size=3), st.integers(0, len(TEXTS) - 1))
+def test_any_drops(shard, tmp_path_factory, drops, cut_row):
+    folder = tmp_path_factory.mktemp("drops")
+    expected, view = dict(enumerate(TEXTS)), shard
+    for number, rows in enumerate(drops):
+        decided = [decision(row, "drop") for row in rows & expected.keys()]
+        if cut_row in expected and cut_row not in rows and expected[cut_row]:
+            width = len(expected[cut_row][0].encode())
+            decided.append(decision(cut_row, "cut", 0, width))
+            expected[cut_row] = expected[cut_row][1:]
+        view = view.decided(write(folder / f"{number}.arrow", DECISION_SCHEMA, [as_layer(decided)]), "h")
+        expected = {row: text for row, text in expected.items() if row not in rows}
+    assert read(view) == expected

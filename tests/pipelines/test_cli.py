@@ -1,0 +1,35 @@
+"""The command line answers at once, and its help shows what each verb takes."""
+
+import subprocess
+import sys
+
+import pytest
+
+RUN = [sys.executable, "-c", "from pipelines.cli import main; main()"]
+HEAVY = ("numba", "pyarrow", "ray", "torch", "numpy", "corpus")
+
+
+def test_help_imports_nothing_heavy():
+    code = f"import sys; sys.argv = ['winnow', '--help']\nfrom pipelines.cli import main\ntry: main()\nexcept SystemExit: pass\nprint([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    assert "quickstart" in done.stdout
+
+
+@pytest.mark.parametrize("verb, words", [
+    (["dedup", "near"], ["--threshold", "Default: 0.8", "--permutations", "Example: winnow dedup near"]),
+    (["train-tokenizer"], ["--family", "--vocab-size", "32000"]),
+    (["pack"], ["--tokenizer", "--sequence-length"]),
+    (["decontaminate"], ["--against", "none, must be given"]),
+    (["run"], ["--dry-run", "--limit", "--address", "--set"]),
+])  # fmt: skip
+def test_help_of_a_verb_names_its_options(verb, words):
+    done = subprocess.run([*RUN, *verb, "--help"], capture_output=True, text=True, timeout=60, env={"COLUMNS": "200", "PATH": "/usr/bin"} | {"PYTHONPATH": ":".join(filter(None, sys.path))})
+    assert done.returncode == 0, done.stderr
+    for word in words:
+        assert word in done.stdout
+
+
+def test_unknown_commands_and_options_are_bad_usage():
+    for arguments in (["dedupe"], ["run"], ["dedup", "near", "a", "b", "--treshold", "1"]):
+        assert subprocess.run([*RUN, *arguments], capture_output=True, timeout=60).returncode == 2
