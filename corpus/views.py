@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.dedup import ranges
-from corpus.documents import DECISION_SCHEMA, replace_column
+from corpus.documents import replace_column
 from corpus.io import shards
 
 
@@ -42,7 +42,7 @@ class ShardView:
 def read(shard: ShardView) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
     """Batches of the shard's documents as they stand after all decisions, each with the rows
     (int64) of the shard that they are. Batches may be empty."""
-    layers = [pa.concat_tables([DECISION_SCHEMA.empty_table(), *_tables(path)]) for path, _ in shard.decisions]
+    layers = [shards.read_table(path) for path, _ in shard.decisions]
     start = 0
     for batch in shards.read(shard.path):
         rows = np.arange(start, start + batch.num_rows, dtype=np.int64)
@@ -50,10 +50,6 @@ def read(shard: ShardView) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
         for layer in layers:
             rows, batch = apply(layer, rows, batch)
         yield rows, batch
-
-
-def _tables(path: str) -> list[pa.Table]:
-    return [pa.Table.from_batches([batch]) for batch in shards.read(path)]
 
 
 def apply(decisions: pa.Table, rows: np.ndarray, batch: pa.RecordBatch) -> tuple[np.ndarray, pa.RecordBatch]:

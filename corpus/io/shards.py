@@ -67,6 +67,19 @@ def read_shard(path: str) -> Iterator[pa.RecordBatch]:
             yield reader.get_batch(index)
 
 
+def read_table(path: str) -> pa.Table:
+    """The whole of an Arrow IPC file, for the small ones: counts, decisions, edges."""
+    with paths.open_input(path) as source, pa.ipc.open_file(source) as reader:
+        return reader.read_all()
+
+
+def write_table(path: str, table: pa.Table) -> None:
+    """Write a table as an Arrow IPC file."""
+    with ShardWriter(path, table.schema) as writer:
+        for batch in table.combine_chunks().to_batches():
+            writer.write(batch)
+
+
 def read(path: str) -> Iterator[pa.RecordBatch]:
     """Batches of a shard, Parquet or Arrow IPC, by its suffix."""
     return read_parquet(path) if path.endswith(".parquet") else read_shard(path)

@@ -77,10 +77,7 @@ def decide(argument: Decide, outputs: Outputs) -> dict[str, Any]:
             )
     count.check(argument.name)
     count.seconds = round(time.perf_counter() - started, 3)
-    table = pa.concat_tables([DECISION_SCHEMA.empty_table(), *decided]).combine_chunks()
-    with shards.ShardWriter(outputs.path("decisions.arrow"), DECISION_SCHEMA) as writer:
-        for batch in table.to_batches():
-            writer.write(batch)
+    shards.write_table(outputs.path("decisions.arrow"), pa.concat_tables([DECISION_SCHEMA.empty_table(), *decided]))
     if dropped:
         shards.write_parquet(outputs.path("dropped.parquet"), dropped, DROPPED_SCHEMA)
     return {"steps": {argument.name: dataclasses.asdict(count)}, "documents": count.kept}

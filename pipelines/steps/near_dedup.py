@@ -112,6 +112,7 @@ class Cluster:
     shards: int
 
 
+EDGE_SCHEMA = pa.schema([("first", pa.int64()), ("second", pa.int64()), ("similarity", pa.float64())])
 SHINGLE_SCHEMA = pa.schema([("row", pa.int64()), ("shingles", pa.large_list(pa.uint64()))])
 
 
@@ -167,10 +168,8 @@ def verify(argument: Verify, outputs: Outputs) -> dict:
     edges = np.concatenate([p for p, _ in found]) if found else np.empty((0, 2), np.int64)
     similarity = np.concatenate([s for _, s in found]) if found else np.empty(0)
     keep = similarity >= argument.step.threshold
-    table = pa.table({"first": edges[keep, 0], "second": edges[keep, 1], "similarity": similarity[keep]})
-    with shards.ShardWriter(outputs.path("edges.arrow"), table.schema) as writer:
-        for batch in table.to_batches():
-            writer.write(batch)
+    table = pa.table([edges[keep, 0], edges[keep, 1], similarity[keep]], schema=EDGE_SCHEMA)
+    shards.write_table(outputs.path("edges.arrow"), table)
     return {"pairs": len(edges), "verified": int(keep.sum())}
 
 
@@ -193,10 +192,8 @@ def _jaccard(first, second, pairs: np.ndarray) -> np.ndarray:
 
 def cluster(argument: Cluster, outputs: Outputs) -> dict:
     """Choose what is dropped and for which document; figures and the largest clusters for the report."""
-    tables = [pa.Table.from_batches([b]) for path in argument.files for b in shards.read(path)]
-    table = pa.concat_tables(tables) if tables else pa.table({"first": [], "second": [], "similarity": []})
-    first, second = table["first"].to_numpy().astype(np.int64), table["second"].to_numpy().astype(np.int64)
-    similarity = table["similarity"].to_numpy().astype(np.float64)
+    table = pa.concat_tables([EDGE_SCHEMA.empty_table(), *(shards.read_table(path) for path in argument.files)])
+    first, second, similarity = (table[name].to_numpy() for name in EDGE_SCHEMA.names)
     dropped, by, score = clusters.leaders(first, second, similarity, argument.step.mode)
     found, shard = proposals(dropped, by, "near_duplicate", score)
     exchange.write(outputs.path("proposals.arrow"), found, shard, argument.shards)

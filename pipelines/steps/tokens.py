@@ -105,16 +105,13 @@ def count_shard(argument: Count, outputs: Outputs) -> dict:
         batch = batch.filter(pa.array(chosen))
         documents += batch.num_rows
         tables.append(train.count(batch.column("text"), argument.step))
-    table = train.merge_counts(tables)
-    with shards.ShardWriter(outputs.path("counts.arrow"), table.schema) as writer:
-        for batch in table.to_batches():
-            writer.write(batch)
+    shards.write_table(outputs.path("counts.arrow"), train.merge_counts(tables))
     return {"documents": documents}
 
 
 def train_from_counts(argument: Train, outputs: Outputs) -> dict:
     """Reduce: the tokenizer's files."""
-    tables = [pa.Table.from_batches(shards.read(path)) for path in argument.files]
+    tables = [shards.read_table(path) for path in argument.files]
     with tempfile.TemporaryDirectory() as folder:
         figures = train.train(train.merge_counts(tables), argument.step, folder)
         for name in sorted(os.listdir(folder)):

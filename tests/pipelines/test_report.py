@@ -18,6 +18,7 @@ GOOD = [step("read", 10, 8, {"empty_text": 1}, 1), step("length", 8, 8), step("c
 
 def test_a_proven_run_has_no_problems():
     assert report.problems(RECIPE, GOOD, 5) == []
+    assert report.problems(RECIPE, [step("read", 1, 0, {"empty_text": 1})], 0) == []  # nothing left to do
 
 
 @pytest.mark.parametrize(

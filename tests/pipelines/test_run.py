@@ -188,6 +188,24 @@ def test_verbs_are_recipes_of_one_step(full_run, tmp_path):
     assert "threshold must be in (0, 1]" in wrong.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["bpe", "wordpiece", "sentencepiece-unigram", "sentencepiece-bpe", "byte"])
+def test_every_family_trains_encodes_and_packs(full_run, tmp_path, family):
+    _, _, output, report = full_run
+    options = ["--family", family, "--vocab-size", 300, "--workers", 0]
+    winnow("train-tokenizer", output / "documents", tmp_path / "trained", *options, check=0)
+    tokenizer = tmp_path / "trained" / "tokenizer"
+    packing = ["--tokenizer", tokenizer, "--sequence-length", 128, "--workers", 0]
+    winnow("pack", output / "documents", tmp_path / "packed", *packing, check=0)
+    tokens = report_of(tmp_path / "packed")["tokens"]
+    assert tokens["documents"] == report["documents"]["kept"]
+    assert tokens["family"] == family
+    figures = report_of(tmp_path / "packed")["figures"]["pack best_fit-128"]
+    assert figures["tokens"] == tokens["tokens"]
+    assert figures["bins"] * 128 == figures["tokens"] + figures["padding"]
+    assert "every file and count" in winnow("verify", tmp_path / "packed", check=0).stdout
+
+
 def test_looking_at_a_run(full_run):
     _, _, output, report = full_run
     assert "every file and count is as the manifests say" in winnow("verify", output, check=0).stdout
