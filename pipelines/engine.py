@@ -12,10 +12,12 @@ Tasks run in this process (`workers=0`) or on Ray; results are the same, in task
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import importlib
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -129,9 +131,13 @@ def _jsonable(value: Any) -> Any:
 
 @functools.lru_cache(maxsize=None)
 def code_fingerprint(packages: tuple[str, ...]) -> str:
-    """Digest of the source of modules or whole packages (their .py files, by name)."""
+    """Digest of the source of our modules or whole packages (their .py files, by name), and of the
+    versions of installed libraries."""
     digest = hashlib.sha256()
     for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            digest.update(f"{package} {importlib.metadata.version(package)}".encode())
+            continue
         origin = pathlib.Path(importlib.import_module(package).__file__)
         files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
         for file in files:

@@ -17,7 +17,8 @@ from pipelines.engine import Engine, Manifest, MapSummary, NothingRuns, describe
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.steps import TOKEN_STEPS, passes, tokens
 
-PASS_CODE = ("corpus.io", "corpus.text", "corpus.documents", "corpus.views")
+PASS_CODE = ("corpus.io", "corpus.text", "corpus.documents", "corpus.views", "resiliparse", "langdetect")
+"""Code that every pass depends on; of libraries it is the version that counts."""
 
 
 @dataclasses.dataclass
@@ -51,6 +52,7 @@ class Runner:
         self.limit = limit
         self.seed = recipe.seed
         self.task_bytes = recipe.task_bytes
+        self.places = 0
         self.result = Result(summaries=engine.summaries)
 
     def run(self) -> Result:
@@ -65,36 +67,39 @@ class Runner:
     def _documents(self) -> None:
         steps = [step for step in self.recipe.steps if step.name not in TOKEN_STEPS]
         view: list[ShardView] | None = None
-        pending: list[tuple[int, Any]] = []
-        for number, (step, name) in enumerate(zip(steps, passes.unique_names(tuple(steps))), 1):
+        pending: list[Any] = []
+        for step, name in zip(steps, passes.unique_names(tuple(steps))):
             if hasattr(step, "apply"):
-                pending.append((number, step))
+                pending.append(step)
                 continue
             if view is None or pending:
                 view = self._pass(pending, view, ".arrow")
                 pending = []
-            view, manifests = step.decide(self, f"{number:02d}-{name}", name, view)
+            view, manifests = step.decide(self, self._place(name), name, view)
             self.result.manifests += manifests
         self.result.documents = self._pass(pending, view, ".parquet")
         self._publish_documents()
 
-    def _pass(self, pending: list[tuple[int, Any]], view: list[ShardView] | None, suffix: str) -> list[ShardView]:
-        stages = tuple(step for _, step in pending)
-        names = ["read"] * (view is None) + [step.name for step in stages] + ["documents"] * (suffix == ".parquet")
-        first = pending[0][0] if pending and view is not None else 0 if view is None else len(self.recipe.steps)
-        shared = passes.Pass(stages, suffix, self.task_bytes)
+    def _place(self, name: str) -> str:
+        """Folder in work/ of the next pass or global step."""
+        self.places += 1
+        return f"{self.places - 1:02d}-{name}"
+
+    def _pass(self, stages: list[Any], view: list[ShardView] | None, suffix: str) -> list[ShardView]:
+        """One fused pass of `stages` over the input (`view` is None) or a view; the new view."""
+        shared = passes.Pass(tuple(stages), suffix, self.task_bytes)
         if view is None:
-            tasks = self._input_tasks(shared)
+            names, tasks = ["read"], self._input_tasks(shared)
             configuration = (shared, self.recipe.read, self.limit)
         else:
-            tasks = passes.view_tasks(view, shared)
+            names, tasks = [], passes.view_tasks(view, shared)
             configuration = (shared,)
+        names += [stage.name for stage in stages] + ["documents"] * (suffix == ".parquet")
         files = [path for stage in stages if hasattr(stage, "inputs") for path in stage.inputs()]
-        prints = tuple((path, file_fingerprint(path)) for path in files)
+        prints = tuple((path, describe_file(path).hash) for path in files)
         tasks = [dataclasses.replace(task, inputs=(*task.inputs, *prints)) for task in tasks]
-        code = (*PASS_CODE, *(type(stage).__module__ for stage in stages))
-        step = f"{first:02d}-{'+'.join(names)}"
-        manifests = self.engine.map(step, passes.run_pass, tasks, configuration, code)
+        code = (*PASS_CODE, *(_home(stage) for stage in stages))
+        manifests = self.engine.map(self._place("+".join(names)), passes.run_pass, tasks, configuration, code)
         self.result.manifests += manifests
         return passes.new_view(manifests)
 
@@ -138,9 +143,10 @@ class Runner:
                 tokens.RUN[step.name](self, step)
 
 
-def file_fingerprint(path: str) -> str:
-    """Fingerprint of a small file that a step reads (a word list, an evaluation set): its bytes'."""
-    return describe_file(path).hash
+def _home(stage: Any) -> str:
+    """The package whose source decides what a stage does: its module's, or a module of its own."""
+    module = type(stage).__module__
+    return module.rpartition(".")[0] or module
 
 
 def input_sources(patterns: tuple[str, ...]) -> list[paths.Source]:

@@ -64,7 +64,7 @@ def reduce_keys(argument: Reduce, outputs: Outputs) -> dict:
 
 def by_key(run, place: str, name: str, step: Any, shard_views: list[ShardView], threshold: str, finish: Any = None):
     """The four maps of a dedup by key; see the module. Returns (view, manifests of the decide map)."""
-    code = ("corpus.views", "corpus.dedup", type(step).__module__)
+    code = ("corpus.views", "corpus.dedup", "corpus.text", "xxhash", type(step).__module__)
     partitions = partitions_for(shard_views)
     tasks = [Task(f"{s.number:05d}", Keys(step, s, partitions), s.inputs(), s.text_bytes) for s in shard_views]
     mapped = run.engine.map(f"{place}-keys", emit_keys, tasks, (step, partitions), code)

@@ -16,7 +16,7 @@ from pipelines import exchange
 from pipelines.engine import Outputs, Task
 from pipelines.steps.decide import PROPOSAL_SCHEMA, decide_map
 
-CODE = ("corpus.views", "corpus.dedup", "corpus.text")
+CODE = ("corpus.views", "corpus.dedup", "corpus.text", "pydivsufsort")
 DEFAULT_MAX_BYTES = (1 << 31) - 1
 
 

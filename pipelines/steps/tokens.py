@@ -28,8 +28,8 @@ from tokenizer_training import train
 from tokenizer_training.evaluate import evaluate
 from tokenizer_training.train import TrainTokenizer
 
-TRAIN_CODE = ("tokenizer_training", "corpus.tokens", "corpus.text")
-ENCODE_CODE = ("corpus.tokens", "corpus.text")
+TRAIN_CODE = ("tokenizer_training", "corpus.tokens", "corpus.text", "tokenizers", "sentencepiece")
+ENCODE_CODE = ("corpus.tokens", "corpus.text", "tokenizers", "sentencepiece")
 EVALUATED_DOCUMENTS = 1000
 """Documents, the corpus's first, on which the report's figures of the tokenizer are measured."""
 
