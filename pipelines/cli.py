@@ -77,6 +77,7 @@ def execute(recipe, output: str, workers=None, address=None, limit=None, dry_run
 
     workers = (os.cpu_count() or 1) if workers is None else workers
     progress = MapProgress()
+    _import_from_here()
     try:
         result = runs.run(recipe, output, workers, address, limit, dry_run, progress)
     except RecipeError as error:
@@ -100,6 +101,12 @@ def execute(recipe, output: str, workers=None, address=None, limit=None, dry_run
     if built["problems"]:
         raise typer.Exit(EXIT_FAILED)
     return built
+
+
+def _import_from_here() -> None:
+    """Let filters of the user's own be imported from the current folder, here and in worker processes."""
+    sys.path.append(os.getcwd())
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), os.getcwd()]))
 
 
 def _has_report(output: str) -> bool:
@@ -209,20 +216,24 @@ def _default(field) -> str:
 def filter_(
     input: Annotated[str, typer.Argument(help="Path, folder, glob or URI.")],
     output: Annotated[str, typer.Argument(help="Run directory.")],
-    step: Annotated[list[str], typer.Option("--step", help="A filter: c4, language, bad_words, length. Repeatable, in order.")],  # fmt: skip
+    step: Annotated[Optional[list[str]], typer.Option("--step", help="A filter: c4, language, bad_words, length ... Repeatable, in order.")] = None,  # fmt: skip
+    where: Annotated[Optional[str], typer.Option("--where", help="Keep what this holds for, after the filters: an expression over scores.")] = None,  # fmt: skip
     set: Overrides = None,
     workers: Workers = None,
     address: Address = None,
     limit: Limit = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Run filters alone.
+    """Run filters alone, or apply thresholds to documents that are tagged already.
 
     Example: winnow filter docs.jsonl OUT --step c4 --step language --set language.keep=[en]
+
+    Example: winnow filter OUT/documents OUT2 --where 'language.en > 0.65'
     """
     from pipelines import recipe as recipes
 
-    document = {"name": "filter", "input": [input], "steps": list(step)}
+    steps = [*(step or []), *([{"where": {"expression": where}}] if where else [])]
+    document = {"name": "filter", "input": [input], "steps": steps}
     try:
         for setting in set or []:
             recipes.override(document, setting)

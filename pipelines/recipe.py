@@ -67,7 +67,7 @@ def load(path: str, overrides: list[str] = (), input: list[str] = (), output: st
 def parse(document: dict[str, Any]) -> Recipe:
     """A recipe from its YAML document. Raises RecipeError."""
     document = _expand(document)
-    _known(document, _TOP, "recipe key", "the recipe")
+    known(document, _TOP, "recipe key", "the recipe")
     steps = tuple(_step(entry, number) for number, entry in enumerate(document.get("steps") or []))
     _check_order(steps)
     inputs = document.get("input") or []
@@ -110,8 +110,8 @@ def _expand(value: Any) -> Any:
     return _VARIABLE.sub(replace, value)
 
 
-def _known(given: Any, names: Any, what: str, where: str) -> None:
-    """Refuse the first name in `given` that is not in `names`, with the nearest that is."""
+def known(given: Any, names: Any, what: str, where: str) -> None:
+    """Raise RecipeError for the first name in `given` that is not in `names`; it says the nearest that is."""
     for name in given:
         if name in names:
             continue
@@ -126,7 +126,7 @@ def _step(entry: Any, number: int) -> Any:
     if not isinstance(entry, dict) or len(entry) != 1:
         raise RecipeError(f"step {number + 1} must be a name or a map with one name, not {entry!r}")
     ((name, options),) = entry.items()
-    _known([name], list(STEPS), "step", "the recipe")
+    known([name], list(STEPS), "step", "the recipe")
     return _build(STEPS[name], options or {}, f"step {name!r}")
 
 
@@ -134,7 +134,7 @@ def _build(kind: type, options: Any, where: str) -> Any:
     """An instance of the dataclass `kind` with validated options."""
     if not isinstance(options, dict):
         raise RecipeError(f"{where} takes a map of options, not {options!r}")
-    _known(options, [field.name for field in dataclasses.fields(kind)], "option", where)
+    known(options, [field.name for field in dataclasses.fields(kind)], "option", where)
     if kind is Recipe:
         _types(kind, {k: v for k, v in options.items() if k not in ("read", "steps")}, where)
         return Recipe(**{**options, "input": tuple(options["input"])})
@@ -153,7 +153,7 @@ def _types(kind: type, options: dict[str, Any], where: str) -> dict[str, Any]:
         choices = _choices(hints[name])
         for item in value if isinstance(value, (list, tuple)) else [value]:
             if choices and isinstance(item, str):
-                _known([item], choices, "value", f"option {name!r} of {where}")
+                known([item], choices, "value", f"option {name!r} of {where}")
         try:
             values[name] = pydantic.TypeAdapter(hints[name]).validate_python(value)
         except pydantic.ValidationError as error:
@@ -196,7 +196,7 @@ def override(document: dict[str, Any], setting: str) -> None:
     value = yaml.safe_load(text)
     head, *rest = path.split(".")
     if not rest:
-        _known([head], _TOP, "recipe key", "--set")
+        known([head], _TOP, "recipe key", "--set")
         document[head] = value
         return
     if len(rest) > 1:
@@ -208,7 +208,7 @@ def override(document: dict[str, Any], setting: str) -> None:
     names = [entry if isinstance(entry, str) else next(iter(entry), None) for entry in steps]
     places = [i for i, name in enumerate(names) if name == head or str(i + 1) == head]
     if not places:
-        _known([head], ["read", *names], "step", "--set")
+        known([head], ["read", *names], "step", "--set")
     if len(places) > 1:
         raise RecipeError(f"--set {path}: {head!r} occurs {len(places)} times; use its number in the list of steps")
     options = {} if isinstance(steps[places[0]], str) else steps[places[0]][names[places[0]]] or {}

@@ -10,7 +10,8 @@ import dataclasses
 import os
 from typing import Any
 
-from corpus.io import paths, readers
+from corpus.cleaning.where import Where
+from corpus.io import paths, readers, rows, tables
 from corpus.views import ShardView
 from pipelines import recipe as recipes
 from pipelines.engine import Engine, Manifest, MapSummary, NothingRuns, describe_file
@@ -98,7 +99,7 @@ class Runner:
         files = [path for stage in stages if hasattr(stage, "inputs") for path in stage.inputs()]
         prints = tuple((path, describe_file(path).hash) for path in files)
         tasks = [dataclasses.replace(task, inputs=(*task.inputs, *prints)) for task in tasks]
-        code = (*PASS_CODE, *(_home(stage) for stage in stages))
+        code = (*PASS_CODE, *(module for stage in stages for module in _code(stage)))
         manifests = self.engine.map(self._place("+".join(names)), passes.run_pass, tasks, configuration, code)
         self.result.manifests += manifests
         return passes.new_view(manifests)
@@ -143,10 +144,11 @@ class Runner:
                 tokens.RUN[step.name](self, step)
 
 
-def _home(stage: Any) -> str:
-    """The package whose source decides what a stage does: its module's, or a module of its own."""
+def _code(stage: Any) -> tuple[str, ...]:
+    """What decides what a stage does: the package it is in (or a module of its own), and what it names."""
     module = type(stage).__module__
-    return module.rpartition(".")[0] or module
+    own = stage.code() if hasattr(stage, "code") else ()
+    return (module.rpartition(".")[0] or module, *own)
 
 
 def input_sources(patterns: tuple[str, ...]) -> list[paths.Source]:
@@ -178,7 +180,21 @@ def check(recipe: Recipe, output: str) -> None:
                 step.check()
         except (ImportError, ValueError, OSError) as error:
             raise RecipeError(f"step {step.name!r}: {error}") from None
+    _check_columns(recipe, sources)
     _check_output(recipe, output)
+
+
+def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
+    """Every score that a `where` names is tagged by a step before it or a column of the Parquet input."""
+    columns = set(rows.SCHEMA.names)
+    for source in sources:
+        if source.path.endswith(".parquet"):
+            columns |= set(tables.columns(source.path))
+            break
+    for step in recipe.steps:
+        if isinstance(step, Where):
+            recipes.known(step.names(), sorted(columns), "score or column", f"where {step.expression!r}")
+        columns |= set(step.columns() if hasattr(step, "columns") else ())
 
 
 def _check_output(recipe: Recipe, output: str) -> None:

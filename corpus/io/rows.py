@@ -67,12 +67,13 @@ class Skipped(NamedTuple):
     kind: str
 
 
-Event = Union[Document, Dropped, Quarantined, Skipped]
+Event = Union[Document, Dropped, Quarantined, Skipped, pa.RecordBatch]
+"""A record batch is documents that are in the form of the table already, whole."""
 
 
 @dataclasses.dataclass
 class Reading:
-    """A batch of documents (schema `SCHEMA`) and what became of the other records read with it.
+    """A batch of documents (schema `SCHEMA`, more columns from Parquet that has them) and what became of the other records read with it.
 
     `dropped`: dicts of id, url, rule, value, threshold, text (a prefix); `quarantined`: dicts of
     source, position, error, raw; `skipped`: number of records that are no documents, by kind;
@@ -91,6 +92,12 @@ def batches(events: Iterable[Event]) -> Iterator[Reading]:
     batch of its own. A document without text is dropped by the rule `empty_text`."""
     pending = _Pending()
     for event in events:
+        if isinstance(event, pa.RecordBatch):
+            if pending.records or pending.skipped:
+                yield pending.reading()
+                pending = _Pending()
+            yield Reading(event, [], [], {}, documents.text_bytes(event.column("text")))
+            continue
         if isinstance(event, Document):
             if not event.text or event.text.isspace():
                 event = Dropped(event.id, event.url, "empty_text", "0", "1", "")

@@ -25,6 +25,7 @@ class ShardWriter:
 
     def __init__(self, path: str, schema: pa.Schema | None = None):
         self.path = path
+        self.schema = schema
         self._sink = paths.open_output(path)
         self._writer = self._open(schema) if schema is not None else None
 
@@ -95,6 +96,7 @@ class ParquetShardWriter:
 
     def __init__(self, path: str, schema: pa.Schema):
         columns = [field.name for field in schema if field.name not in _LONG]
+        self.schema = schema
         self._sink = paths.open_output(path)
         self._writer = pq.ParquetWriter(
             self._sink, schema, compression="zstd", compression_level=PARQUET_LEVEL, use_dictionary=columns

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.documents import MAX_BATCH_TEXT
+from corpus.documents import MAX_BATCH_TEXT, text_bytes
 from corpus.io import paths, rows, streams
 from corpus.io.rows import Quarantined
+
+
+def columns(path: str) -> list[str]:
+    """Names of a Parquet file's columns; none if it cannot be read."""
+    with paths.open_input(path) as file:
+        try:
+            return pq.ParquetFile(file).schema_arrow.names
+        except (pa.ArrowException, OSError):
+            return []
 
 
 def row_group_ranges(path: str, unit_bytes: int) -> list[tuple[int, int]]:
@@ -66,6 +76,10 @@ def _row_group(table, file, group: int, first: int, path: str, options) -> Itera
             return
         if batch is None:
             return
+        if _is_document_table(batch, options):
+            yield batch
+            first += batch.num_rows
+            continue
         for offset, row in enumerate(_rows(batch)):
             try:
                 if isinstance(row, UnicodeDecodeError):
@@ -74,6 +88,26 @@ def _row_group(table, file, group: int, first: int, path: str, options) -> Itera
             except ValueError as error:
                 yield Quarantined(path, position, f"row {first + offset}: {rows.reason(error)}", b"")
         first += batch.num_rows
+
+
+def _is_document_table(batch: pa.RecordBatch, options) -> bool:
+    """Whether a batch is what Winnow writes: all columns of `rows.SCHEMA` with their types, and no row
+    that a rule or a fault would take out. It is then passed on whole, further columns and all."""
+    if (options.text_field, options.id_field) != ("text", "id"):
+        return False
+    if any(batch.schema.get_field_index(f.name) < 0 or batch.schema.field(f.name).type != f.type for f in rows.SCHEMA):
+        return False
+    text = batch.column("text")
+    if any(batch.column(name).null_count for name in ("id", "text", "source")):
+        return False
+    try:
+        batch.validate(full=True)  # UTF-8 among other things
+    except pa.ArrowInvalid:
+        return False
+    lengths = pc.binary_length(text)
+    blank = pc.any(pc.equal(pc.binary_length(pc.ascii_trim_whitespace(text)), 0)).as_py()
+    longest = pc.max(lengths).as_py() or 0
+    return not blank and longest <= options.document_max_bytes and text_bytes(text) <= MAX_BATCH_TEXT
 
 
 def _rows(batch: pa.RecordBatch) -> list[dict | UnicodeDecodeError]:

@@ -8,7 +8,9 @@ line here, one test.
 
 from corpus.cleaning.bad_words import BadWords
 from corpus.cleaning.c4 import C4
+from corpus.cleaning.custom import Custom
 from corpus.cleaning.length import Length
+from corpus.cleaning.where import Where
 from corpus.language.detect import Language
 from pipelines.steps.decontaminate import DecontaminateStep
 from pipelines.steps.dedup import ExactDedup, LineDedup, UrlDedup
@@ -17,7 +19,7 @@ from pipelines.steps.substring_dedup import SubstringDedup
 from pipelines.steps.tokens import Pack, Tokenize
 from tokenizer_training.train import TrainTokenizer
 
-STAGES = (Length, C4, Language, BadWords)
+STAGES = (Length, C4, Language, BadWords, Where, Custom)
 GLOBAL_STEPS = (UrlDedup, LineDedup, ExactDedup, NearDedup, SubstringDedup, DecontaminateStep)
 TOKEN_STEPS = ("train_tokenizer", "tokenize", "pack")
 STEPS = {step.name: step for step in (*STAGES, *GLOBAL_STEPS, TrainTokenizer, Tokenize, Pack)}

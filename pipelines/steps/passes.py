@@ -148,6 +148,8 @@ class _Work:
         if "language" in batch.schema.names:
             for value, number in _value_counts(batch.column("language")):
                 _add(self.languages, value, number)
+        if self.writer is not None and self.writer.schema != batch.schema:
+            self._close()  # inputs with other columns
         if self.writer is None:
             self.name = f"documents-{len(self.shards):04d}{self.argument.suffix}"
             self.shards[self.name] = [0, 0]

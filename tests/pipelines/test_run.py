@@ -188,6 +188,23 @@ def test_verbs_are_recipes_of_one_step(full_run, tmp_path):
     assert "threshold must be in (0, 1]" in wrong.stderr
 
 
+def test_thresholds_apply_to_tagged_documents_and_a_filter_of_ones_own_runs(full_run, tmp_path):
+    folder, _, _, _ = full_run
+    (tmp_path / "mine.py").write_text("def share_of_e(text):\n    return text.count('e') / len(text)\n")
+    tag = ["--step", "language", "--step", "custom", "--set", "custom.function=mine:share_of_e", "--set", "custom.mode=tag"]
+    done = winnow("filter", folder / "input" / "a.jsonl", tmp_path / "tagged", *tag, "--workers", 1, check=0, cwd=tmp_path)
+    assert "40 in = 40 kept" in done.stdout
+    expression = "language.en > 0.9 and share_of_e.score < 0.11"
+    where = ["--where", expression, "--workers", 0]
+    winnow("filter", tmp_path / "tagged" / "documents", tmp_path / "chosen", *where, check=0)
+    tagged = pq.read_table(tmp_path / "tagged" / "documents").to_pylist()
+    expected = [d for d in tagged if d["language"] == "en" and d["language.probability"] > 0.9 and d["share_of_e.score"] < 0.11]
+    assert pq.read_table(tmp_path / "chosen" / "documents").to_pylist() == expected
+    assert 0 < len(expected) < len(tagged) == 40
+    wrong = winnow("filter", tmp_path / "tagged" / "documents", tmp_path / "no", "--where", "share_of_e.scor < 1", check=2)
+    assert "did you mean 'share_of_e.score'?" in wrong.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["bpe", "wordpiece", "sentencepiece-unigram", "sentencepiece-bpe", "byte"])
 def test_every_family_trains_encodes_and_packs(full_run, tmp_path, family):

@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from corpus import documents
-from corpus.io import jsonl, paths, readers, rows, streams
+from corpus.io import jsonl, paths, readers, rows, shards, streams
 
 OPTIONS = readers.ReadOptions()
 
@@ -397,3 +397,19 @@ def test_real_jsonl_is_what_json_says(real_data):
     assert [(d["id"], d["text"], d["source"], d["date"] or "") for d in kept] == [
         (d["id"], d["text"], d["source"], d["date"]) for d in expected
     ]
+
+
+def test_our_own_parquet_is_passed_on_whole(tmp_path):
+    columns = {name: ["x"] for name in rows.SCHEMA.names} | {"gopher_quality.words": [3.0]}
+    schema = rows.SCHEMA.append(pa.field("gopher_quality.words", pa.float64()))
+    batch = pa.record_batch(columns, schema=schema)
+    blank = pa.record_batch(columns | {"text": [" \n"]}, schema=schema)
+    path = str(tmp_path / "documents.parquet")
+    shards.write_parquet(path, [batch, blank], schema)
+    options = readers.ReadOptions()
+    (unit,) = readers.split(paths.expand(path), options)
+    first, second = readers.read(unit, options)
+    assert first.documents.equals(batch)
+    assert first.bytes_read == 1
+    assert second.documents.num_rows == 0
+    assert [row["rule"] for row in second.dropped] == ["empty_text"]
