@@ -304,19 +304,32 @@ def inspect_(
 
 @app.command()
 def explain(
-    output: Annotated[str, typer.Argument(help="Run directory.")],
-    document: Annotated[str, typer.Argument(help="The id or URL of a document.")],
+    where: Annotated[str, typer.Argument(help="A run directory, or a recipe.")],
+    document: Annotated[str, typer.Argument(help="Of a run: the id or URL of a document. For a recipe: a text file, - for standard input.")],  # fmt: skip
+    url: Annotated[Optional[str], typer.Option("--url", help="For a recipe: the URL the text is from.")] = None,
 ) -> None:
-    """Say what became of a document: kept, dropped (by which rule, value and threshold), or unknown.
+    """Say what became of a document in a run, or what the filters of a recipe say of a text: every score,
+    and the rule, value and threshold that decide.
 
     Example: winnow explain OUT https://example.org/page
-    """
-    from pipelines import inspection
 
-    found = inspection.explain(output, document)
-    if not found:
-        _fail(EXIT_FAILED, f"{output} has no document with id or URL {document!r}")
-    print("\n".join(found))
+    Example: winnow explain pipelines/recipes/c4.yaml page.txt
+    """
+    from pipelines import inspection, recipe as recipes
+
+    if not where.endswith((".yaml", ".yml")):
+        found = inspection.explain(where, document)
+        if not found:
+            _fail(EXIT_FAILED, f"{where} has no document with id or URL {document!r}")
+        print("\n".join(found))
+        return
+    try:
+        loaded = recipes.load(where)
+        text = sys.stdin.read() if document == "-" else open(document, encoding="utf-8").read()
+    except (recipes.RecipeError, OSError, UnicodeDecodeError) as error:
+        _fail(EXIT_USAGE, str(error))
+    _import_from_here()
+    print("\n".join(inspection.trace(loaded, text, url)))
 
 
 @app.command("clean-work")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from corpus.documents import DOCUMENT_FIELDS
 from corpus.io import paths, readers, shards
 from corpus.tokens import manifest as token_manifest
 from pipelines import report
@@ -92,3 +94,45 @@ def _fate(folder: str, path: str, row: dict) -> str:
     if folder == "documents":
         return f"{row['id']}: kept, in {path}: {text}"
     return f"{row['id']}: dropped by {row['step']}, rule {row['rule']}: {row['value']} (threshold {row['threshold']}): {text}"
+
+
+def trace(recipe, text: str, url: str | None = None) -> list[str]:
+    """Lines that say what every row-wise step of a recipe does to a text: its scores, and the rule, value
+    and threshold by which it is dropped, where that is its fate. Steps after that still say theirs, on the
+    text as it was."""
+    columns = {name: pa.nulls(1, kind) for name, kind in DOCUMENT_FIELDS.items()}
+    columns |= {"id": pa.array(["document"]), "text": pa.array([text]), "url": pa.array([url], pa.string())}
+    batch = pa.record_batch(columns)
+    lines = []
+    for step in recipe.steps:
+        if not hasattr(step, "apply"):
+            lines.append(f"{step.name}: decides over the whole corpus; see `winnow explain OUT ID` after a run")
+            continue
+        for name, value in _scores(step, batch):
+            lines.append(f"{step.name}: {name} = {value}")
+        outcome = step.apply(batch)
+        for counter, number in sorted(outcome.counters.items()):
+            lines.append(f"{step.name}: {counter}: {number}")
+        if len(outcome.rows):
+            value, threshold = outcome.values[0], outcome.thresholds[0]
+            lines.append(f"{step.name}: DROPPED by rule {outcome.rules[0]}: {value} (threshold {threshold})")
+            continue
+        before, after = batch["text"][0].as_py(), outcome.kept["text"][0].as_py()
+        changed = f", text {len(before):,} -> {len(after):,} characters" if before != after else ""
+        lines.append(f"{step.name}: kept{changed}")
+        batch = outcome.kept
+    return lines
+
+
+def _scores(step, batch: pa.RecordBatch) -> list[tuple[str, object]]:
+    """The columns that the step adds when it tags, for one document."""
+    fields = {field.name for field in dataclasses.fields(step)}
+    if "mode" in fields:
+        step = dataclasses.replace(step, mode="tag")
+    elif "tag" in fields:  # language: it tags whatever it keeps
+        step = dataclasses.replace(step, tag=True, keep=())
+    else:
+        return []
+    tagged = step.apply(batch).kept
+    names = [name for name in tagged.schema.names if not batch.schema.names.count(name) or tagged[name] != batch[name]]
+    return [(name, tagged[name][0].as_py()) for name in names] if tagged.num_rows else []

@@ -234,6 +234,18 @@ def test_looking_at_a_run(full_run):
     assert (output / "report.html").read_text().startswith("<!DOCTYPE html>")
 
 
+def test_explain_shows_what_the_filters_of_a_recipe_say(full_run, tmp_path):
+    _, recipe, _, _ = full_run
+    page = tmp_path / "page.txt"
+    page.write_text("\n".join(corpora.german("x", i) for i in range(5)) + "\nmenu")
+    said = winnow("explain", recipe, page, check=0).stdout.splitlines()
+    assert "c4: line_no_end_mark: 1" in said
+    assert "language: language = de" in said
+    assert any(line.startswith("language: DROPPED by rule not_kept: de 0.99") and "en >= 0.9" in line for line in said)
+    assert any(line.startswith("near_dedup: decides over the whole corpus") for line in said)
+    assert "no such file" in winnow("explain", recipe, tmp_path / "none", check=2).stderr.lower()
+
+
 def test_verify_finds_damage(full_run, tmp_path):
     folder, _, _, _ = full_run
     output = tmp_path / "out"
