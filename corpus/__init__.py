@@ -4,6 +4,9 @@ import hashlib
 import os
 import pathlib
 import shutil
+import time
+
+KEEP_SECONDS = 7 * 24 * 3600
 
 
 def _kernel_cache() -> None:
@@ -26,8 +29,10 @@ def _kernel_cache() -> None:
         home = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
     cache = home / f"winnow-kernels-{digest.hexdigest()[:16]}"
     if not cache.exists():
+        old = time.time() - KEEP_SECONDS  # a younger one may belong to a run that still goes on
         for stale in home.glob("winnow-kernels-*"):
-            shutil.rmtree(stale, ignore_errors=True)
+            if stale.stat().st_mtime < old:
+                shutil.rmtree(stale, ignore_errors=True)
     os.environ["NUMBA_CACHE_DIR"] = str(cache)
 
 

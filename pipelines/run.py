@@ -10,6 +10,8 @@ import dataclasses
 import os
 from typing import Any
 
+import pyarrow as pa
+
 from corpus.cleaning.where import Where
 from corpus.io import paths, readers, rows, tables
 from corpus.views import ShardView
@@ -18,7 +20,7 @@ from pipelines.engine import Engine, Manifest, MapSummary, NothingRuns, describe
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.steps import TOKEN_STEPS, passes, tokens
 
-PASS_CODE = ("corpus.io", "corpus.text", "corpus.documents", "corpus.views", "resiliparse", "langdetect")
+PASS_CODE = ("corpus.io", "corpus.text", "corpus.documents", "corpus.views", "resiliparse", "langdetect", "publicsuffixlist")
 """Code that every pass depends on; of libraries it is the version that counts."""
 
 
@@ -191,10 +193,14 @@ def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
         if source.path.endswith(".parquet"):
             columns |= set(tables.columns(source.path))
             break
+    if not any(isinstance(step, Where) for step in recipe.steps):
+        return
+    nothing = pa.RecordBatch.from_pylist([], rows.SCHEMA)
     for step in recipe.steps:
         if isinstance(step, Where):
             recipes.known(step.names(), sorted(columns), "score or column", f"where {step.expression!r}")
-        columns |= set(step.columns() if hasattr(step, "columns") else ())
+        elif hasattr(step, "apply"):  # what it adds to no documents it adds to any
+            columns |= set(step.apply(nothing).kept.schema.names)
 
 
 def _check_output(recipe: Recipe, output: str) -> None:

@@ -48,10 +48,6 @@ class Custom:
         """The function's module: a change of it is a change of the filter."""
         return (self.function.partition(":")[0],)
 
-    def columns(self) -> list[str]:
-        """Columns it adds."""
-        return [f"{self.label}.score"] if self.mode == "tag" else []
-
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """See the class. Raises ValueError if the function returns something else."""
         scores = self._scores(batch.column("text"))

@@ -58,10 +58,6 @@ class Language:
         """Files it reads: the model, if one is named."""
         return [self.model] if self.model else []
 
-    def columns(self) -> list[str]:
-        """Columns it adds."""
-        return ["language", "language.probability"] if self.tag else []
-
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Tags the documents and drops those that are not kept: by rule `undetected`, or `not_kept`
         with a value such as "fr 0.9999" (probabilities rounded down to four places)."""

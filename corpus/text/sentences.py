@@ -62,11 +62,19 @@ _EG, _IE = np.uint64(_key("e.g")), np.uint64(_key("i.e"))
 def count_sentences(data, start, end, at_most=np.iinfo(np.int64).max):
     """Number of sentences of `data[start:end]`, text without white space at its end; 0 if
     it is empty. Stops counting at `at_most`."""
-    if start >= end:
-        return 0
-    count = 1
+    count = 0
+    while start < end and count < at_most:
+        _, start = sentence_at(data, start, end)
+        count += 1
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def sentence_at(data, start, end):
+    """(end of the sentence that starts at `start`, start of the next one) in text without
+    white space at its end; both are `end` for the last sentence."""
     position = start
-    while position < end and count < at_most:
+    while position < end:
         if not _is_stop(data[position]):
             position += 1
             continue
@@ -82,8 +90,24 @@ def count_sentences(data, start, end, at_most=np.iinfo(np.int64).max):
             kind = ORDINARY
             if not emphatic:
                 kind = _kind(data, start, first, position)
-            count += _is_break(data, kind, following, end)
-    return count
+            if _is_break(data, kind, following, end):
+                after = _skip_closers(data, position, end)
+                return after, _skip_spaces(data, after, end)
+    return end, end
+
+
+def split(data, starts, ends):
+    """The sentences of some ranges of text, such as lines: (sentence starts, sentence ends, first).
+
+    int64 byte positions in `data`, white space between sentences and at both ends of a range
+    left out; range *i* has the sentences `first[i]:first[i + 1]`, none if it is blank.
+    """
+    first = np.zeros(len(starts) + 1, np.int64)
+    np.cumsum(_count_ranges(data, starts, ends), out=first[1:])
+    sentence_starts = np.empty(first[-1], np.int64)
+    sentence_ends = np.empty(first[-1], np.int64)
+    _split_ranges(data, starts, ends, first, sentence_starts, sentence_ends)
+    return sentence_starts, sentence_ends, first
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -123,6 +147,16 @@ def _skip_closers(data, position, end):
 
 
 @numba.njit(cache=True, nogil=True)
+def _skip_spaces(data, position, end):
+    while position < end:
+        length = spans.space_length(data, position, end)
+        if length == 0:
+            break
+        position += length
+    return position
+
+
+@numba.njit(cache=True, nogil=True)
 def _following(data, position, end):
     """Start of what follows a run of stops that ends at `position`: a word after white
     space, or the mark right there. `end` if nothing follows but closing marks, -1 if the
@@ -132,11 +166,7 @@ def _following(data, position, end):
         return end
     if after > position or data[position] in (0x28, 0x5B, 0x7B, 0x3B, 0x3A, 0x2A, 0x40):
         return position  # a closing mark or ( [ { ; : * @
-    while after < end:
-        length = spans.space_length(data, after, end)
-        if length == 0:
-            break
-        after += length
+    after = _skip_spaces(data, after, end)
     if after == position:
         return -1
     return end if _skip_closers(data, after, end) == end else after
@@ -160,8 +190,8 @@ def _kind(data, start, stop, after):
             longest = max(longest, letters)
         elif 0x30 <= byte <= 0x39:
             digits += 1
-        elif byte >= 0x80 and data[utf8.previous(data, position + 1)] not in (0xC2, 0xE2):
-            return ORDINARY  # a letter; U+0080 to U+00BF and U+2000 to U+2FFF are signs
+        elif byte >= 0x80 and _is_high_letter(data, utf8.previous(data, position + 1), stop):
+            return ORDINARY
         else:
             break
         key = key << np.uint64(8) | np.uint64(byte)
@@ -174,6 +204,14 @@ def _kind(data, start, stop, after):
     if longest == 1 and key != _EG and key != _IE:
         return INITIAL if length == 1 else ABBREVIATION
     return ABBREVIATION if longest and _is_in(key, _ABBREVIATION_KEYS) else ORDINARY
+
+
+@numba.njit(cache=True, nogil=True)
+def _is_high_letter(data, position, end):
+    """Whether the character at `position`, not ASCII, is a letter: not white space, and not one of
+    the signs U+0080 to U+00BF and U+2000 to U+2FFF."""
+    byte = data[position]
+    return byte != 0xC2 and byte != 0xE2 and spans.space_length(data, position, end) == 0
 
 
 @numba.njit(cache=True, nogil=True)
@@ -205,13 +243,23 @@ def _is_break(data, kind, following, end):
 
 def count_texts(text: pa.Array) -> np.ndarray:
     """Sentences (int64) of each text of a string column, all its lines together."""
-    return _count_texts(*buffers(text))
+    data, offsets = buffers(text)
+    return _count_ranges(data, offsets[:-1], offsets[1:])
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_texts(data, offsets):
-    counts = np.empty(len(offsets) - 1, np.int64)
+def _count_ranges(data, starts, ends):
+    counts = np.empty(len(starts), np.int64)
     for i in range(len(counts)):
-        start, end = spans.strip(data, offsets[i], offsets[i + 1])
+        start, end = spans.strip(data, starts[i], ends[i])
         counts[i] = count_sentences(data, start, end)
     return counts
+
+
+@numba.njit(cache=True, nogil=True)
+def _split_ranges(data, starts, ends, first, sentence_starts, sentence_ends):
+    for i in range(len(starts)):
+        position, end = spans.strip(data, starts[i], ends[i])
+        for sentence in range(first[i], first[i + 1]):
+            sentence_starts[sentence] = position
+            sentence_ends[sentence], position = sentence_at(data, position, end)

@@ -9,7 +9,16 @@ line here, one test.
 from corpus.cleaning.bad_words import BadWords
 from corpus.cleaning.c4 import C4
 from corpus.cleaning.custom import Custom
+from corpus.cleaning.domains import DomainFilter
+from corpus.cleaning.fineweb import FineWeb
+from corpus.cleaning.gopher import GopherQuality, GopherRepetition
 from corpus.cleaning.length import Length
+from corpus.cleaning.mc4 import ParagraphFilter
+from corpus.cleaning.pii import PersonalData
+from corpus.cleaning.refinedweb import RefinedWebLines
+from corpus.cleaning.repair import TextRepair
+from corpus.cleaning.split import Split
+from corpus.cleaning.url_filter import UrlFilter
 from corpus.cleaning.where import Where
 from corpus.language.detect import Language
 from pipelines.steps.decontaminate import DecontaminateStep
@@ -19,7 +28,24 @@ from pipelines.steps.substring_dedup import SubstringDedup
 from pipelines.steps.tokens import Pack, Tokenize
 from tokenizer_training.train import TrainTokenizer
 
-STAGES = (Length, C4, Language, BadWords, Where, Custom)
+STAGES = (
+    Length,
+    UrlFilter,
+    DomainFilter,
+    TextRepair,
+    C4,
+    ParagraphFilter,
+    GopherQuality,
+    GopherRepetition,
+    FineWeb,
+    RefinedWebLines,
+    Language,
+    BadWords,
+    PersonalData,
+    Where,
+    Custom,
+    Split,
+)
 GLOBAL_STEPS = (UrlDedup, LineDedup, ExactDedup, NearDedup, SubstringDedup, DecontaminateStep)
 TOKEN_STEPS = ("train_tokenizer", "tokenize", "pack")
 STEPS = {step.name: step for step in (*STAGES, *GLOBAL_STEPS, TrainTokenizer, Tokenize, Pack)}

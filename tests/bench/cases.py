@@ -57,7 +57,7 @@ CASES = {
         "pydivsufsort: divsufsort and kasai, no ranges",
         "pydivsufsort",
     ),
-    "contamination": Case("13-grams of evaluation sets in the text", needs=("items",)),
+    "contamination": Case("13-grams of evaluation sets in the text"),
     "bpe_train": Case("byte-level BPE of 32,000 tokens: count, merge, write", "tokenizers BpeTrainer", "tokenizers"),
     "encode": Case(
         "BPE ids with a freshly loaded encoder",

@@ -43,7 +43,7 @@ def langdetect(job: Job) -> Side:
     def answers(found, documents: int) -> list[str]:
         languages, probabilities = (np.concatenate(column)[:documents] for column in zip(*found))
         pairs = zip(languages.tolist(), probabilities.tolist())
-        return [f"{LANGUAGES[i]} {p}" if i >= 0 else "none" for i, p in pairs]
+        return [f"{LANGUAGES[i]} {p:.5f}" if i >= 0 else "none" for i, p in pairs]
 
     return over_batches(batches, lambda: [detect(batch["text"]) for batch in batches], answers)
 

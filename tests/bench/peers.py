@@ -46,7 +46,7 @@ def langdetect(job: Job) -> Side:
             found = detect_langs(text)
         except LangDetectException:
             return "none"
-        return f"{found[0].lang} {found[0].prob}" if found else "none"
+        return f"{found[0].lang} {found[0].prob:.5f}" if found else "none"
 
     return over_texts(texts, lambda: [detect(text) for text in texts], lambda found, _: found)
 

@@ -24,7 +24,11 @@ def test_hash_spans():
     assert [int(h) for h in got] == [xxhash.xxh64_intdigest(piece, 7) for piece in pieces]
 
 
-@given(st.lists(st.text() | st.sampled_from([" A b", "a B\u3000", "ΟΔΟΣ", "İ" * 300]), max_size=5))
+# Characters that this Python does not know yet have no lower case here.
+ASSIGNED = st.text(st.characters(exclude_categories=["Cs", "Cn"]))
+
+
+@given(st.lists(ASSIGNED | st.sampled_from([" A b", "a B\u3000", "ΟΔΟΣ", "İ" * 300]), max_size=5))
 @settings(deadline=None)
 def test_hash_lines_is_of_the_stripped_lower_case_line(texts):
     data, offsets = arrow.buffers(pa.array(texts, pa.string()))

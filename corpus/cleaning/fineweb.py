@@ -1,0 +1,167 @@
+"""FineWeb's own quality rules (Penedo et al. 2024, "The FineWeb Datasets", section 3.6), as the paper and as
+datatrove 0.10 (`FineWebQualityFilter`) have them.
+
+The paper drops at the thresholds, datatrove beyond them; datatrove's limit for repeated characters is a tenth of
+the paper's, and its rule for newlines is not in the paper.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import numba
+import numpy as np
+import pyarrow as pa
+
+from corpus.cleaning import rules
+from corpus.cleaning.gopher_words import PRESETS, TERMINAL_MARKS, find_words, make_room, tables
+from corpus.cleaning.presets import check_preset, configured
+from corpus.cleaning.repetition import number_spans
+from corpus.cleaning.rules import Mode
+from corpus.documents import Outcome
+from corpus.text import arrow, spans, utf8
+
+RULES = {
+    "paper": (
+        ("empty", "lines", ">=", "min_lines", 1),
+        ("few_lines_end_in_punctuation", "line_punctuation_ratio", ">", "min_line_punctuation_ratio", 0.12),
+        ("too_many_short_lines", "short_line_ratio", "<", "max_short_line_ratio", 0.67),
+        ("duplicate_characters", "character_duplication_ratio", "<", "max_character_duplication_ratio", 0.1),
+        ("too_many_newlines", "newline_ratio", "<=", "max_newline_ratio", None),
+    ),
+    "datatrove": (
+        ("empty", "lines", ">=", "min_lines", 1),
+        ("few_lines_end_in_punctuation", "line_punctuation_ratio", ">=", "min_line_punctuation_ratio", 0.12),
+        ("too_many_short_lines", "short_line_ratio", "<=", "max_short_line_ratio", 0.67),
+        ("duplicate_characters", "character_duplication_ratio", "<=", "max_character_duplication_ratio", 0.01),
+        ("too_many_newlines", "newline_ratio", "<=", "max_newline_ratio", 0.3),
+    ),
+}
+"""(rule, score, sign, field, threshold; None: no rule unless the field is set)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FineWeb:
+    """FineWeb's quality rules. Lines are those between newlines that are not blank.
+
+    line_punctuation_ratio: lines that end in a terminal mark (one of 159, `TERMINAL_MARKS`; spaces at the end
+        are not stripped) per line
+    short_line_ratio: lines of at most `short_line_length` code points per line
+    character_duplication_ratio: code points in copies of lines after the first, per code point that is no
+        newline
+    newline_ratio: newlines per word, words of `str.split` for "paper" and of NLTK for "datatrove"
+    """
+
+    name: ClassVar[str] = "fineweb"
+    rules: ClassVar[tuple[str, ...]] = tuple(rule[0] for rule in RULES["paper"])
+
+    preset: Literal["paper", "datatrove"] = "paper"
+    mode: Mode = "drop"
+    min_lines: float | None = None
+    min_line_punctuation_ratio: float | None = None
+    max_short_line_ratio: float | None = None
+    short_line_length: int = 30
+    max_character_duplication_ratio: float | None = None
+    max_newline_ratio: float | None = None
+
+    def __post_init__(self):
+        check_preset(self, RULES)
+
+    def score(self, text: pa.Array) -> dict[str, np.ndarray]:
+        """Scores of every text, float64[n]; NaN for ratios of texts without lines."""
+        return {**self._score_lines(text), "newline_ratio": self._score_newlines(text, np.ones(len(text), bool))}
+
+    def apply(self, batch: pa.RecordBatch) -> Outcome:
+        """Drops the documents that fail a rule, or tags all. Words are counted only where it matters."""
+        text = batch["text"]
+        if self.mode == "tag":
+            return rules.tag(batch, self.name, self.score(text))
+        scores = self._score_lines(text)
+        *line_rules, newline_rules = ([rule] for rule in RULES[self.preset])
+        line_rules = configured(self, [rule for one in line_rules for rule in one])
+        newline_rules = configured(self, newline_rules)
+        active = np.logical_and.reduce([rule.passes(scores[rule.score]) for rule in line_rules])
+        if newline_rules:
+            scores["newline_ratio"] = self._score_newlines(text, active)
+        return rules.drop(batch, scores, [*line_rules, *newline_rules])
+
+    def _score_lines(self, text: pa.Array) -> dict[str, np.ndarray]:
+        counts = count_lines(*arrow.buffers(text), self.short_line_length, _MARK_KEYS)
+        lines, punctuated, short, duplicate, characters = counts.T.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            return {
+                "lines": lines,
+                "line_punctuation_ratio": punctuated / lines,
+                "short_line_ratio": short / lines,
+                "character_duplication_ratio": np.where(lines > 0, duplicate / characters, np.nan),
+            }
+
+    def _score_newlines(self, text: pa.Array, active: np.ndarray) -> np.ndarray:
+        data, offsets = arrow.buffers(text)
+        counts = count_newlines(data, offsets, active, PRESETS[self.preset], tables())
+        newlines, words = counts.T.astype(np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(words > 0, newlines / words, np.nan)
+
+
+_MARK_KEYS = np.array(sorted(ord(mark) for mark in TERMINAL_MARKS))
+
+
+@numba.njit(cache=True, nogil=True)
+def count_lines(data, offsets, short_length, marks):
+    """(lines, lines that end in one of `marks` (sorted code points), lines of at most `short_length` code points,
+    code points of repeated lines, code points but newlines): int64[documents, 5]."""
+    counts = np.zeros((len(offsets) - 1, 5), np.int64)
+    longest = 1
+    for i in range(len(counts)):
+        longest = max(longest, offsets[i + 1] - offsets[i] + 1)
+    starts, ends = np.empty(longest, np.int64), np.empty(longest, np.int64)
+    lengths, first = np.empty(longest, np.int64), np.empty(longest, np.int32)
+    table = np.empty(16, np.int32)
+    for i in range(len(counts)):
+        lines = 0
+        position = offsets[i]
+        while position < offsets[i + 1]:
+            stop = position
+            length = 0
+            while stop < offsets[i + 1] and data[stop] != 0x0A:
+                length += data[stop] & 0xC0 != 0x80
+                stop += 1
+            counts[i, 4] += length
+            begin, end = spans.strip(data, position, stop)
+            if begin < end:
+                starts[lines], ends[lines], lengths[lines] = position, stop, length
+                lines += 1
+                counts[i, 1] += _ends_in(data, stop, marks)
+                counts[i, 2] += length <= short_length
+            position = stop + 1
+        counts[i, 0] = lines
+        table = number_spans(data, starts, ends, lines, table, first)
+        for line in range(lines):
+            counts[i, 3] += lengths[line] if first[line] != line else 0
+    return counts
+
+
+@numba.njit(cache=True, nogil=True)
+def _ends_in(data, end, marks):
+    """Whether the code point before `end` is one of `marks`."""
+    last = data[end - 1]
+    if last < 0x80:
+        return last == 0x2E or last == 0x21 or last == 0x3F
+    code_point, _ = utf8.decode(data, utf8.previous(data, end))
+    at = np.searchsorted(marks, code_point)
+    return at < len(marks) and marks[at] == code_point
+
+
+@numba.njit(cache=True, nogil=True)
+def count_newlines(data, offsets, active, preset, tables):
+    """(newlines, words) of the documents with `active` (bool[documents]): int64[documents, 2]."""
+    counts = np.zeros((len(offsets) - 1, 2), np.int64)
+    room = make_room(offsets, preset)
+    for i in range(len(counts)):
+        if active[i]:
+            for position in range(offsets[i], offsets[i + 1]):
+                counts[i, 0] += data[position] == 0x0A
+            counts[i, 1] = find_words(data, offsets[i], offsets[i + 1], preset, tables, room)
+    return counts

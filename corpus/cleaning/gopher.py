@@ -1,0 +1,201 @@
+"""Gopher's rules of quality and of repetition (Rae et al. 2021, "Scaling Language Models: Methods, Analysis &
+Insights from Training Gopher", appendix A1.1), as the paper, datatrove 0.10 and DCLM define them.
+
+The thresholds are the same everywhere, what is measured is not:
+
+                      paper                     dclm                       datatrove
+    words             `str.split`               fastText's that begin      NLTK's with a character that is
+                                                with a letter or number    no punctuation
+    mean word length  of `str.split`            of `str.split`             of the words above
+    symbols           "#"; "..." and "…"        "#", "...", ". . .", "…"   "#"; "..." and "…"
+                      per `str.split` word      together, per word         per NLTK word
+    bullets           ● • * -                   ● • * -                    • -
+    ellipsis line     ... …                     ... … ". . ."              ... …
+    with a letter     of `str.split`            of `str.split`             of all NLTK words
+    stop words        different ones,           occurrences,               different ones,
+                      any case                  any case                   this case
+    lines             not blank, stripped       not blank, stripped        `str.splitlines`
+    duplicates        all copies                all copies                 copies after the first
+    n-gram words      `str.split`               UAX #29                    NLTK's
+    top n-gram        of as frequent ones the longest, 0 if none is        the first, even if it occurs once,
+                      repeated                                             with spaces
+    repeated n-grams  words in any copy, once   words in any copy, once    seen before, left to right
+    of characters     of the words              of the words               of the text
+
+UAX #29 is `corpus.text.word_break`, NLTK's words are `corpus.text.treebank`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.cleaning import gopher_words, repetition, rules
+from corpus.cleaning.gopher_words import PRESETS, Preset
+from corpus.cleaning.presets import check_preset, configured
+from corpus.cleaning.rules import Mode
+from corpus.documents import Outcome
+from corpus.text import arrow
+
+QUALITY_RULES = (
+    ("too_few_words", "words", ">=", "min_words", 50),
+    ("too_many_words", "words", "<=", "max_words", 100_000),
+    ("words_too_short", "mean_word_length", ">=", "min_mean_word_length", 3),
+    ("words_too_long", "mean_word_length", "<=", "max_mean_word_length", 10),
+    ("too_many_hashes", "hash_ratio", "<=", "max_hash_ratio", 0.1),
+    ("too_many_ellipses", "ellipsis_ratio", "<=", "max_ellipsis_ratio", 0.1),
+    ("too_many_symbols", "symbol_ratio", "<=", "max_symbol_ratio", 0.1),
+    ("too_many_bullet_lines", "bullet_line_fraction", "<=", "max_bullet_line_fraction", 0.9),
+    ("too_many_ellipsis_lines", "ellipsis_line_fraction", "<=", "max_ellipsis_line_fraction", 0.3),
+    ("too_few_alphabetic_words", "alphabetic_word_fraction", ">=", "min_alphabetic_word_fraction", 0.8),
+    ("too_few_stop_words", "stop_words", ">=", "min_stop_words", 2),
+)
+"""(rule, score, sign, field, threshold), thresholds of Rae et al. 2021, A1.1."""
+
+UNUSED_QUALITY_RULES = {
+    "paper": ("too_many_symbols",),
+    "datatrove": ("too_many_symbols",),
+    "dclm": ("too_many_hashes", "too_many_ellipses"),
+}
+"""Symbols: one test of each kind, or one of both together. A threshold that is set turns its rule on."""
+
+SEGMENT_RULES = (
+    ("empty", "lines", ">=", "min_lines", 1),
+    ("duplicate_lines", "duplicate_line_fraction", "<=", "max_duplicate_line_fraction", 0.30),
+    ("duplicate_paragraphs", "duplicate_paragraph_fraction", "<=", "max_duplicate_paragraph_fraction", 0.30),
+    (
+        "duplicate_line_characters",
+        "duplicate_line_character_fraction",
+        "<=",
+        "max_duplicate_line_character_fraction",
+        0.20,
+    ),
+    (
+        "duplicate_paragraph_characters",
+        "duplicate_paragraph_character_fraction",
+        "<=",
+        "max_duplicate_paragraph_character_fraction",
+        0.20,
+    ),
+)
+GRAM_THRESHOLDS = (0.20, 0.18, 0.16, 0.15, 0.14, 0.13, 0.12, 0.11, 0.10)
+GRAM_RULES = tuple(
+    (score.removesuffix("_fraction"), score, "<=", f"max_{score}", threshold)
+    for score, threshold in zip(repetition.GRAM_SCORES, GRAM_THRESHOLDS)
+)
+"""Thresholds of Rae et al. 2021, Table A1."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GopherQuality:
+    """Gopher's quality rules, `QUALITY_RULES`, by the definitions of a preset (see the module).
+
+    A threshold of None is that of `QUALITY_RULES`, or no rule for those of UNUSED_QUALITY_RULES. In tag mode
+    every score becomes a column and no document is dropped.
+    """
+
+    name: ClassVar[str] = "gopher_quality"
+    rules: ClassVar[tuple[str, ...]] = tuple(rule[0] for rule in QUALITY_RULES)
+
+    preset: Preset = "paper"
+    mode: Mode = "drop"
+    min_words: float | None = None
+    max_words: float | None = None
+    min_mean_word_length: float | None = None
+    max_mean_word_length: float | None = None
+    max_hash_ratio: float | None = None
+    max_ellipsis_ratio: float | None = None
+    max_symbol_ratio: float | None = None
+    max_bullet_line_fraction: float | None = None
+    max_ellipsis_line_fraction: float | None = None
+    min_alphabetic_word_fraction: float | None = None
+    min_stop_words: float | None = None
+
+    def __post_init__(self):
+        check_preset(self, PRESETS)
+
+    def score(self, text: pa.Array) -> dict[str, np.ndarray]:
+        """Scores of every text, float64[n]; NaN for means and ratios of texts without words (or lines)."""
+        data, offsets = arrow.buffers(text)
+        counts = gopher_words.count_quality(data, offsets, PRESETS[self.preset], gopher_words.tables())
+        count = dict(zip(gopher_words.COUNTS, counts.T.astype(np.float64)))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return {
+                "words": count["words"],
+                "mean_word_length": count["characters"] / count["measured_words"],
+                "hash_ratio": count["hashes"] / count["all_words"],
+                "ellipsis_ratio": count["ellipses"] / count["all_words"],
+                "symbol_ratio": (count["hashes"] + count["ellipses"]) / count["all_words"],
+                "bullet_line_fraction": count["bullet_lines"] / count["lines"],
+                "ellipsis_line_fraction": count["ellipsis_lines"] / count["lines"],
+                "alphabetic_word_fraction": count["alphabetic"] / count["all_words"],
+                "stop_words": count["stop_words"],
+            }
+
+    def apply(self, batch: pa.RecordBatch) -> Outcome:
+        """Drops the documents that fail a rule, or tags all."""
+        scores = self.score(batch["text"])
+        if self.mode == "tag":
+            return rules.tag(batch, self.name, scores)
+        unused = UNUSED_QUALITY_RULES[self.preset]
+        return rules.drop(batch, scores, configured(self, QUALITY_RULES, unused))
+
+
+@dataclasses.dataclass(frozen=True)
+class GopherRepetition:
+    """Gopher's repetition rules, `SEGMENT_RULES` then `GRAM_RULES`, by the definitions of a preset.
+
+    A threshold of None is that of the table. Texts without a line are dropped as `empty`. In tag mode every
+    score becomes a column and no document is dropped; else n-grams are only counted in documents that the
+    rules for lines and paragraphs leave.
+    """
+
+    name: ClassVar[str] = "gopher_repetition"
+    rules: ClassVar[tuple[str, ...]] = tuple(rule[0] for rule in (*SEGMENT_RULES, *GRAM_RULES))
+
+    preset: Preset = "paper"
+    mode: Mode = "drop"
+    min_lines: float | None = None
+    max_duplicate_line_fraction: float | None = None
+    max_duplicate_paragraph_fraction: float | None = None
+    max_duplicate_line_character_fraction: float | None = None
+    max_duplicate_paragraph_character_fraction: float | None = None
+    max_top_2_gram_fraction: float | None = None
+    max_top_3_gram_fraction: float | None = None
+    max_top_4_gram_fraction: float | None = None
+    max_duplicate_5_gram_fraction: float | None = None
+    max_duplicate_6_gram_fraction: float | None = None
+    max_duplicate_7_gram_fraction: float | None = None
+    max_duplicate_8_gram_fraction: float | None = None
+    max_duplicate_9_gram_fraction: float | None = None
+    max_duplicate_10_gram_fraction: float | None = None
+
+    def __post_init__(self):
+        check_preset(self, PRESETS)
+
+    def score(self, text: pa.Array) -> dict[str, np.ndarray]:
+        """Scores of every text, float64[n]; 0 where there is nothing to repeat."""
+        return {**self._score_segments(text), **self._score_grams(text, np.ones(len(text), bool))}
+
+    def apply(self, batch: pa.RecordBatch) -> Outcome:
+        """Drops the documents that fail a rule, or tags all."""
+        text = batch["text"]
+        if self.mode == "tag":
+            return rules.tag(batch, self.name, self.score(text))
+        scores = self._score_segments(text)
+        segment_rules = configured(self, SEGMENT_RULES)
+        active = np.logical_and.reduce([rule.passes(scores[rule.score]) for rule in segment_rules])
+        scores.update(self._score_grams(text, active))
+        return rules.drop(batch, scores, [*segment_rules, *configured(self, GRAM_RULES)])
+
+    def _score_segments(self, text: pa.Array) -> dict[str, np.ndarray]:
+        scores = repetition.segment_scores(*arrow.buffers(text), PRESETS[self.preset])
+        return dict(zip(repetition.SEGMENT_SCORES, scores.T))
+
+    def _score_grams(self, text: pa.Array, active: np.ndarray) -> dict[str, np.ndarray]:
+        data, offsets = arrow.buffers(text)
+        scores = repetition.gram_scores(data, offsets, active, PRESETS[self.preset], gopher_words.tables())
+        return dict(zip(repetition.GRAM_SCORES, scores.T))

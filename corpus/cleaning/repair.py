@@ -1,0 +1,66 @@
+"""Text whose bytes were once decoded with the wrong charset ("mojibake"), repaired by ftfy."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from corpus.documents import Outcome, replace_column
+
+NOTHING_TO_REPAIR = r"^[\t\n\r -%'-~]*$"
+"""Texts that ftfy leaves alone but for their line breaks: printable ASCII without "&", which may begin an
+entity."""
+
+
+@dataclass(frozen=True)
+class TextRepair:
+    """Repairs texts with ftfy (Speer 2019); drops none. Needs the extra `repair`.
+
+    The defaults are those that datatrove's FTFYFormatter uses: wrong decodings, C1 control characters and
+    terminal escapes are repaired, HTML entities outside of HTML decoded; quotes, ligatures, line ends, widths
+    and Unicode normalisation are left alone. Counter: `repaired`, texts that changed. ftfy works at a few
+    MB/s a core; plain ASCII texts are passed over.
+    """
+
+    unescape_html: Literal["auto"] | bool = "auto"
+    uncurl_quotes: bool = False
+    fix_latin_ligatures: bool = False
+    fix_character_width: bool = False
+    fix_line_breaks: bool = False
+    remove_control_chars: bool = False
+    normalization: Literal["NFC", "NFD", "NFKC", "NFKD"] | None = None
+
+    name: ClassVar[str] = "repair"
+    rules: ClassVar[tuple[str, ...]] = ()
+
+    def check(self) -> None:
+        """Raises ImportError if ftfy is missing."""
+        ftfy_module()
+
+    def apply(self, batch: pa.RecordBatch) -> Outcome:
+        """The batch with repaired texts. Raises ImportError if ftfy is missing."""
+        ftfy = ftfy_module()
+        config = ftfy.TextFixerConfig(**dataclasses.asdict(self), fix_surrogates=False, explain=False)
+        column = pc.fill_null(batch["text"], "")
+        clean = pc.match_substring_regex(column, NOTHING_TO_REPAIR).to_pylist()
+        texts = column.to_pylist()
+        repaired = 0
+        for row, text in enumerate(texts):
+            if self.fix_line_breaks or not clean[row]:
+                texts[row] = ftfy.fix_text(text, config)
+                repaired += texts[row] != text
+        kept = replace_column(batch, "text", pa.array(texts, column.type)) if repaired else batch
+        return Outcome(kept, counters={"repaired": repaired} if repaired else {})
+
+
+def ftfy_module():
+    """The module ftfy. Raises ImportError that says how to get it."""
+    try:
+        import ftfy
+    except ImportError as error:
+        raise ImportError("the step repair needs ftfy: pip install 'winnow[repair]'") from error
+    return ftfy

@@ -1,0 +1,207 @@
+"""Documents from addresses that are blocked: by domain, host, exact URL, or words in the URL."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from corpus.cleaning.bad_words import Trie, build_trie, first_entries
+from corpus.documents import Outcome
+from corpus.io import paths
+from corpus.text import arrow, hashing
+
+HOST = r"^(?:[a-z][a-z0-9+.-]*:)?(?://)?(?:[^/?#@]*@)?(?P<host>\[[^\]]*\]|[^:/?#]*)"
+"""Scheme, user and host of a URL in lower case (RFC 3986, 3); the scheme may be missing."""
+
+KEY = r"^(?:[a-z][a-z0-9+.-]*:)?//|#.*$|/+$"
+"""What two spellings of a URL may differ in, case aside; see `url_keys`."""
+
+
+@dataclass(frozen=True)
+class UrlFilter:
+    """Drops documents whose URL one of the lists names; the first rule that hits wins.
+
+    The rules and their order are those of datatrove's URLFilter (FineWeb); the lists are not part of this
+    package. Each list is the path of a text file of one entry a line; "#" begins a comment line.
+
+    domains: registered domains ("example.co.uk"), rule `domain`; they block other hosts below them, too
+    hosts: whole hosts ("blog.example.com"); those in `domains` count as well, rule `host`
+    urls: exact URLs but for scheme, "www.", fragment and "/" at the end, rule `url`
+    hard_words: one of these words in the URL, rule `hard_word`
+    soft_words: `min_soft_words` different ones of these words, rule `soft_words`
+    subwords: one of these anywhere in the URL when all but letters and digits is left out, rule `subword`
+    public_suffixes: a public_suffix_list.dat to use instead of that of the package publicsuffixlist
+
+    Words are runs of ASCII letters and digits. Case matters nowhere (datatrove lowers its lists but not the
+    words of the URL, so that "/PORN/" passes). A registered domain is the part of a host below a public suffix
+    of the ICANN section, as tldextract has it ("a.blogspot.com" is of "blogspot.com"); an IP address is its
+    own. The value is the entry found, for words the first in the URL. Documents without a URL are kept and
+    counted as `without_url`. Raises FileNotFoundError where a list is missing.
+
+    Domains, hosts and URLs are kept as 64-bit hashes (XXH64): 8 bytes an entry. A URL that is not
+    listed hits with a chance of (entries / 2**64), one in 10**12 for lists of millions.
+    """
+
+    domains: str | None = None
+    hosts: str | None = None
+    urls: str | None = None
+    hard_words: str | None = None
+    soft_words: str | None = None
+    subwords: str | None = None
+    min_soft_words: int = 2
+    public_suffixes: str | None = None
+
+    name: ClassVar[str] = "url_filter"
+    rules: ClassVar[tuple[str, ...]] = ("domain", "host", "url", "hard_word", "soft_words", "subword")
+
+    def inputs(self) -> list[str]:
+        """The list files it reads."""
+        names = (self.domains, self.hosts, self.urls, self.hard_words, self.soft_words, self.subwords)
+        return [path for path in (*names, self.public_suffixes) if path]
+
+    def apply(self, batch: pa.RecordBatch) -> Outcome:
+        """Drops by the first rule that hits; the value is the entry of the list."""
+        urls = batch["url"] if "url" in batch.schema.names else pa.nulls(batch.num_rows, pa.string())
+        urls = pc.ascii_lower(pc.fill_null(urls.cast(pa.string()), ""))
+        missing = int(pc.sum(pc.equal(urls, "")).as_py() or 0)
+        decided = np.full(batch.num_rows, -1)
+        values: dict[int, str] = {}
+        for number, found in enumerate((*self._by_place(urls), *self._by_words(urls))):
+            for row, value in found.items():
+                if decided[row] < 0:
+                    decided[row], values[row] = number, value
+        rows = np.flatnonzero(decided >= 0)
+        threshold = {"soft_words": f"fewer than {self.min_soft_words} listed"}
+        return Outcome(
+            batch.filter(pa.array(decided < 0)) if len(rows) else batch,
+            rows,
+            [self.rules[number] for number in decided[rows]],
+            [values[row] for row in rows],
+            [threshold.get(self.rules[number], "not listed") for number in decided[rows]],
+            {"without_url": missing} if missing else {},
+        )
+
+    def _by_place(self, urls: pa.Array) -> tuple[dict[int, str], ...]:
+        """Rows that the rules `domain`, `host` and `url` hit, and the entries."""
+        domain, host, url = {}, {}, {}
+        if self.domains or self.hosts:
+            hosts = hosts_of(urls)
+            for path in filter(None, (self.hosts, self.domains)):
+                host |= _listed(hosts, load_hosts(path))
+        if self.domains:
+            unique = pc.dictionary_encode(hosts)
+            domains = [registered_domain(name, self.public_suffixes) for name in unique.dictionary.to_pylist()]
+            domain = _listed(pa.array(domains, pa.string()).take(unique.indices), load_hosts(self.domains))
+        if self.urls:
+            url = _listed(url_keys(urls), load_urls(self.urls))
+        return domain, host, url
+
+    def _by_words(self, urls: pa.Array) -> tuple[dict[int, str], ...]:
+        """Rows that the rules `hard_word`, `soft_words` and `subword` hit, and the entries."""
+        hard, soft, sub = {}, {}, {}
+        if self.hard_words or self.soft_words or self.subwords:
+            words = words_of(urls)
+        if self.hard_words:
+            hard = _first_words(words, load_words(self.hard_words), False)
+        if self.soft_words:
+            trie = load_words(self.soft_words)
+            listed = set(trie.words)
+            for row in _first_words(words, trie, False):
+                hits = [word for word in dict.fromkeys(words[row].as_py().split()) if word in listed]
+                if len(hits) >= self.min_soft_words:
+                    soft[row] = " ".join(hits)
+        if self.subwords:
+            sub = _first_words(pc.replace_substring(words, " ", ""), load_words(self.subwords), True)
+        return hard, soft, sub
+
+
+def hosts_of(urls: pa.Array) -> pa.Array:
+    """Host of each lower-case URL, "" for none."""
+    hosts = pc.struct_field(pc.extract_regex(urls, HOST), "host")
+    return pc.utf8_rtrim(pc.fill_null(hosts, ""), ".")
+
+
+def url_keys(urls: pa.Array) -> pa.Array:
+    """Lower-case URLs without scheme, "www.", fragment and "/" at the end."""
+    bare = pc.replace_substring_regex(pc.replace_substring_regex(urls, r"#.*$", ""), KEY, "")
+    return pc.replace_substring_regex(bare, r"^www\.", "")
+
+
+def words_of(urls: pa.Array) -> pa.Array:
+    """The words of each lower-case URL with one space between them."""
+    return pc.replace_substring_regex(urls, "[^a-z0-9]+", " ")
+
+
+def registered_domain(host: str, public_suffixes: str | None = None) -> str:
+    """The registered domain of a host in lower case; the host itself if it is an IP address or a public
+    suffix, or has no dot. A name in letters beyond ASCII counts as its "xn--" form."""
+    last = host.rpartition(".")[2]
+    if host.startswith("[") or last.isdigit() or not last:
+        return host
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode()
+        except UnicodeError:
+            return host
+    return suffix_list(public_suffixes).privatesuffix(host) or host
+
+
+@functools.cache
+def suffix_list(path: str | None):
+    """The public suffix list of the package (`None`) or of a file, its ICANN section; read once a process."""
+    from publicsuffixlist import PublicSuffixList
+
+    source = paths.read_bytes(path).decode("utf-8").splitlines() if path else None
+    return PublicSuffixList(source, only_icann=True)
+
+
+def _entries(path: str) -> pa.Array:
+    """Entries of a list in lower case, without comments and blank lines."""
+    lines = pa.array(paths.read_bytes(path).decode("utf-8").splitlines(), pa.string())
+    lines = pc.ascii_lower(pc.utf8_trim_whitespace(lines))
+    return lines.filter(pc.invert(pc.or_(pc.equal(lines, ""), pc.starts_with(lines, "#"))))
+
+
+@functools.cache
+def load_hosts(path: str) -> np.ndarray:
+    """Sorted hashes (uint64) of a list of domains or hosts."""
+    return np.unique(_hashes(pc.utf8_trim(_entries(path), ".")))
+
+
+@functools.cache
+def load_urls(path: str) -> np.ndarray:
+    """Sorted hashes (uint64) of a list of URLs."""
+    return np.unique(_hashes(url_keys(_entries(path))))
+
+
+@functools.cache
+def load_words(path: str) -> Trie:
+    """A list of words, only their letters and digits."""
+    words = pc.replace_substring_regex(_entries(path), "[^a-z0-9]+", "").to_pylist()
+    return build_trie(tuple(dict.fromkeys(word for word in words if word)))
+
+
+def _hashes(texts: pa.Array) -> np.ndarray:
+    data, offsets = arrow.buffers(texts)
+    return hashing.hash_spans(data, offsets[:-1], offsets[1:])
+
+
+def _listed(texts: pa.Array, hashes: np.ndarray) -> dict[int, str]:
+    """Rows of the texts that are in a list, and the texts; an empty text is in none."""
+    if not len(hashes) or not len(texts):
+        return {}
+    wanted = _hashes(texts)
+    places = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
+    hits = np.flatnonzero((hashes[places] == wanted) & (pc.binary_length(texts).to_numpy() > 0))
+    return {int(row): texts[row].as_py() for row in hits}
+
+
+def _first_words(texts: pa.Array, trie: Trie, anywhere: bool) -> dict[int, str]:
+    """Rows of the texts with a word of the list, and the first such word."""
+    entries = first_entries(texts, trie, anywhere)
+    return {int(row): trie.words[entries[row]] for row in np.flatnonzero(entries >= 0)}
