@@ -8,6 +8,7 @@ import glob
 import json
 import os
 import re
+import sys
 
 import numpy as np
 import worker
@@ -187,7 +188,21 @@ def loader_memmap(job: Job) -> Side:
     return Side(work, 2 * (len(ids) - 1), tokens=len(ids) - 1)
 
 
+def _without_torchvision() -> None:
+    """mosaicml-streaming imports torchvision for its image sets, and there is no build of it beside every
+    torch; no text passes through it. transformers must look for it before it is stood in for."""
+    import types
+
+    from transformers import BatchEncoding, BatchFeature  # noqa: F401
+
+    for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional", "torchvision.datasets"):
+        sys.modules[name] = types.ModuleType(name)
+    sys.modules["torchvision.transforms.functional"].to_tensor = None
+    sys.modules["torchvision.datasets"].VisionDataset = object
+
+
 def loader_causal(job: Job) -> Side:
+    _without_torchvision()
     from streaming import MDSWriter, StreamingDataset
     from streaming.base.util import clean_stale_shared_memory
 
