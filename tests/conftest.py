@@ -4,7 +4,13 @@ import os
 import pathlib
 import sys
 
+import hypothesis
 import pytest
+
+# Random inputs look for new faults on a developer's machine; CI tests the change with the same ones each time.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

@@ -6,6 +6,9 @@ from hypothesis import given, settings, strategies as st
 
 from corpus.cleaning.split import Split, page_digests
 
+ASSIGNED = st.characters(exclude_categories=["Cs", "Cn"])
+"""Characters that this Python knows: its Unicode is older than ours, and it is the oracle."""
+
 URLS = [f"https://www.site{i}.org/page/?utm_source=x" for i in range(300)]
 
 
@@ -54,7 +57,7 @@ def test_degenerate():
 
 
 @settings(deadline=None)
-@given(st.lists(st.text(max_size=8), max_size=6), st.integers(1, 6))
+@given(st.lists(st.text(ASSIGNED, max_size=8), max_size=6), st.integers(1, 6))
 def test_does_not_depend_on_the_batch(urls, every):
     whole = Split(every).apply(batch_of(urls)).kept["split"].to_pylist()
     parts = [Split(every).apply(batch_of(urls).slice(i, 1)).kept["split"].to_pylist() for i in range(len(urls))]

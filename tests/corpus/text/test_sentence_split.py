@@ -6,6 +6,9 @@ from hypothesis import given, settings, strategies as st
 
 from corpus.text import sentences
 
+ASSIGNED = st.characters(exclude_categories=["Cs", "Cn"])
+"""Characters that this Python knows: its Unicode is older than ours, and it is the oracle."""
+
 
 def split(*texts):
     """The sentences of each text, which stand in one buffer."""
@@ -46,7 +49,7 @@ def test_ranges_of_one_buffer():
     assert split() == []
 
 
-@given(st.lists(st.text() | st.text(st.sampled_from("aAIe.?! \u3000\"')(1,-é“”»。[{*")), max_size=4))
+@given(st.lists(st.text(ASSIGNED) | st.text(st.sampled_from("aAIe.?! \u3000\"')(1,-é“”»。[{*")), max_size=4))
 @settings(deadline=None)
 def test_nothing_but_white_space_is_left_out_and_counts_agree(texts):
     for text, found in zip(texts, split(*texts)):

@@ -5,6 +5,9 @@ from hypothesis import strategies as st
 
 from corpus.text import search
 
+ASSIGNED = st.characters(exclude_categories=["Cs", "Cn"])
+"""Characters that this Python knows: its Unicode is older than ours, and it is the oracle."""
+
 NEEDLES = ("lorem ipsum", "javascript", "use cookies", "cookie", "kiki", "aaa", "aab", "wifi", "kkk")
 
 
@@ -26,7 +29,7 @@ def test_examples(text):
     assert find(text) == [needle for needle in NEEDLES if needle in text.lower()]
 
 
-@given(st.text(st.sampled_from("aAbBkKiIcCoOeE \u212a\u0130é")) | st.text())
+@given(st.text(st.sampled_from("aAbBkKiIcCoOeE \u212a\u0130é")) | st.text(ASSIGNED))
 @settings(deadline=None)
 def test_equals_python(text):
     needles = ("kik", "cook", "aab", "oei", "bio", "kai", "eic")

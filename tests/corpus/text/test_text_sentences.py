@@ -5,6 +5,9 @@ from hypothesis import strategies as st
 
 from corpus.text import sentences
 
+ASSIGNED = st.characters(exclude_categories=["Cs", "Cn"])
+"""Characters that this Python knows: its Unicode is older than ours, and it is the oracle."""
+
 
 def count(text, **options):
     data = np.frombuffer(f"A. {text}".encode(), np.uint8)
@@ -48,7 +51,7 @@ def test_examples(text, expected):
     assert count(text) == expected
 
 
-@given(st.text() | st.text(st.sampled_from("aAIe.?! \u3000\"')(1,-é“”»。")), st.integers(1, 4))
+@given(st.text(ASSIGNED) | st.text(st.sampled_from("aAIe.?! \u3000\"')(1,-é“”»。")), st.integers(1, 4))
 @settings(deadline=None)
 def test_bounds(text, at_most):
     text = text.strip()
