@@ -19,6 +19,7 @@ from corpus.cleaning.refinedweb import RefinedWebLines
 from corpus.cleaning.repair import TextRepair
 from corpus.cleaning.split import Split
 from corpus.cleaning.url_filter import UrlFilter
+from corpus.cleaning.url_removal import UrlRemoval
 from corpus.cleaning.where import Where
 from corpus.language.detect import Language
 from pipelines.steps.decontaminate import DecontaminateStep
@@ -33,6 +34,7 @@ STAGES = (
     UrlFilter,
     DomainFilter,
     TextRepair,
+    UrlRemoval,
     C4,
     ParagraphFilter,
     GopherQuality,

@@ -16,6 +16,7 @@ MATCH_BYTES = 100  # shortest repeated text: 50 GPT-2 tokens of two bytes (Lee e
 VOCABULARY = 32_000
 SEQUENCE = 2048
 BATCH = 8
+URL_LISTS = ("domains", "hard_words", "soft_words", "subwords")
 
 
 class Case(NamedTuple):
@@ -38,6 +39,18 @@ CASES = {
         "datatrove C4QualityFilter, sentences split at full stops instead of by punkt",
         "datatrove",
         8 * MB,
+    ),
+    "url_filter": Case(
+        "domains, hosts and words of URLs, per byte of the documents' text",
+        "datatrove URLFilter, the same lists",
+        "datatrove",
+        needs=("lists",),
+    ),
+    "pii": Case(
+        "e-mail and IP addresses replaced",
+        "datatrove PIIFormatter, IPv4 only",
+        "datatrove",
+        16 * MB,
     ),
     "langdetect": Case("language of each document, the package's answers", "langdetect", "langdetect", 4 * MB),
     "minhash": Case(

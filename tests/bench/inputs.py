@@ -5,6 +5,7 @@ sample.arrow   one more for every four of them, for training the tokenizer: neve
 tokenizer/     a BPE of `cases.VOCABULARY` tokens, trained on the sample
 tokens/        the corpus in ids, over and over: two bytes for each of its bytes, one shard
 items/         evaluation sets
+lists/         domains and words that a URL filter looks for
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from cases import VOCABULARY
 
+from corpus.cleaning.url_filter import hosts_of
 from corpus.io import paths, readers
 from corpus.tokens import manifest
 from corpus.tokens.encoder import load_encoder
@@ -59,20 +61,27 @@ def prepare(folder: pathlib.Path, corpus: str | None, size: int) -> tuple[str, i
 
 
 def _shuffled(patterns: list[str], size: int) -> pa.Table:
-    """Ids and texts, in an order that is the same every time, so many that four fifths of them have
+    """Ids, URLs and texts, in an order that is the same every time, so many that four fifths of them have
     about `size` bytes. Of a larger input only the beginning, twice as much as is needed, is drawn from."""
     wanted = size * 5 // 4
     batches, held = [], 0
     for batch in _read(patterns):
-        batches.append(batch.select(["id", "text"]))
+        batches.append(pa.RecordBatch.from_pydict({"id": batch["id"], "url": _urls(batch), "text": batch["text"]}))
         held += batch["text"].nbytes
         if held > 2 * wanted:
             break
     table = pa.Table.from_batches(batches)
-    table = table.set_column(1, "text", pc.cast(table["text"], pa.large_string())).combine_chunks()
+    table = table.set_column(2, "text", pc.cast(table["text"], pa.large_string())).combine_chunks()
     order = np.random.default_rng(0).permutation(len(table))
     ends = np.cumsum(pc.binary_length(table["text"]).to_numpy()[order])
     return table.take(pa.array(order[: max(np.searchsorted(ends, wanted, "right"), 5)]))
+
+
+def _urls(batch: pa.RecordBatch) -> pa.Array:
+    """The URLs in lower case, since the peer does not lower them; made up where there is none."""
+    made_up = pc.binary_join_element_wise("https://example.com", batch["id"], "/")
+    urls = pc.fill_null(batch["url"], made_up) if "url" in batch.schema.names else made_up
+    return pc.utf8_lower(urls)
 
 
 def _read(patterns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -86,7 +95,7 @@ def _write(path: pathlib.Path, table: pa.Table) -> None:
     """An uncompressed Arrow file in batches of about BATCH_TEXT bytes of text, as `string`."""
     numbers = np.cumsum(pc.binary_length(table["text"]).to_numpy()) // BATCH_TEXT
     bounds = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(table)]
-    schema = pa.schema([("id", pa.string()), ("text", pa.string())])
+    schema = pa.schema([("id", pa.string()), ("url", pa.string()), ("text", pa.string())])
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         for start, end in itertools.pairwise(bounds):
             writer.write_table(table.slice(start, end - start).cast(schema).combine_chunks())
@@ -131,4 +140,21 @@ def make_tokens(folder: pathlib.Path) -> None:
     )
 
 
-MAKERS = {"tokenizer": make_tokenizer, "tokens": make_tokens}
+def make_lists(folder: pathlib.Path) -> None:
+    """Write lists/, unless that is done: as many words as datatrove's own lists have, 100,000 made-up domains
+    and one host in fifty of the corpus."""
+    (folder / "lists").mkdir(exist_ok=True)
+    with pa.OSFile(str(folder / "corpus.arrow")) as file:
+        urls = pa.ipc.open_file(file).read_all()["url"].combine_chunks()
+    hosts = sorted(set(hosts_of(urls).to_pylist()))[::50]
+    lists = {
+        "domains": [*hosts, *(f"blocked{i}.net" for i in range(100_000))],
+        "hard_words": ["casino", *(f"hard{i}" for i in range(214))],
+        "soft_words": ["manual", "index", "archive", "page", *(f"soft{i}" for i in range(84))],
+        "subwords": ["gratis", *(f"sub{i}word" for i in range(133))],
+    }
+    for name, entries in lists.items():
+        (folder / "lists" / f"{name}.txt").write_text("\n".join(filter(None, entries)) + "\n", encoding="utf-8")
+
+
+MAKERS = {"tokenizer": make_tokenizer, "tokens": make_tokens, "lists": make_lists}

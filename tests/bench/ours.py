@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 import worker
 from cases import (
-    BANDS, BATCH, MATCH_BYTES, NGRAM, PERMUTATIONS, ROWS, SEQUENCE, THRESHOLD, VOCABULARY,
+    BANDS, BATCH, MATCH_BYTES, NGRAM, PERMUTATIONS, ROWS, SEQUENCE, THRESHOLD, URL_LISTS, VOCABULARY,
 )  # fmt: skip
 from worker import Job, Side, digests, over_batches
 
 from corpus.cleaning.c4 import C4
+from corpus.cleaning.pii import PersonalData
+from corpus.cleaning.url_filter import UrlFilter
 from corpus.contamination.rules import Decontaminate
 from corpus.dedup import clusters, lsh, shingles
 from corpus.dedup import minhash as hashing
@@ -32,6 +34,27 @@ FEW = 4
 
 def c4(job: Job) -> Side:
     stage, batches = C4(), job.batches()
+    stage.apply(batches[0].slice(0, FEW))
+    return over_batches(batches, lambda: [stage.apply(batch) for batch in batches])
+
+
+def url_filter(job: Job) -> Side:
+    lists = {name: os.path.join(job.folder, "lists", f"{name}.txt") for name in URL_LISTS}
+    stage, batches = UrlFilter(**lists), job.batches()
+    stage.apply(batches[0].slice(0, FEW))
+
+    def answers(outcomes, documents: int) -> list[str]:
+        found = []
+        for batch, outcome in zip(batches, outcomes):
+            rules = dict(zip(outcome.rows.tolist(), outcome.rules))
+            found += [rules.get(row, "kept") for row in range(batch.num_rows)]
+        return found[:documents]
+
+    return over_batches(batches, lambda: [stage.apply(batch) for batch in batches], answers)
+
+
+def pii(job: Job) -> Side:
+    stage, batches = PersonalData(), job.batches()
     stage.apply(batches[0].slice(0, FEW))
     return over_batches(batches, lambda: [stage.apply(batch) for batch in batches])
 
@@ -157,6 +180,8 @@ def loader(job: Job) -> Side:
 
 SIDES = {
     "c4": c4,
+    "url_filter": url_filter,
+    "pii": pii,
     "langdetect": langdetect,
     "minhash": minhash,
     "near_dedup": near_dedup,

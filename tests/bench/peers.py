@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import worker
 from cases import (
-    BANDS, BATCH, MATCH_BYTES, NGRAM, PERMUTATIONS, ROWS, SEQUENCE, THRESHOLD, VOCABULARY,
+    BANDS, BATCH, MATCH_BYTES, NGRAM, PERMUTATIONS, ROWS, SEQUENCE, THRESHOLD, URL_LISTS, VOCABULARY,
 )  # fmt: skip
 from worker import Job, Side, digests, over_texts
 
@@ -33,6 +33,43 @@ def c4(job: Job) -> Side:
         return [rules.filter(Document(text=text, id="")) for text in texts]
 
     return over_texts(texts, work)
+
+
+def url_filter(job: Job) -> Side:
+    import tldextract
+    from datatrove.data import Document
+    from datatrove.pipeline.filters import URLFilter
+
+    def entries(name: str) -> list[str]:
+        with open(os.path.join(job.folder, "lists", f"{name}.txt"), encoding="utf-8") as file:
+            return file.read().split()
+
+    domains, hard, soft, sub = map(entries, URL_LISTS)
+    rules = URLFilter(2, domains, None, hard, sub, soft, use_integrated_lists=False)
+    rules.tldextractor = tldextract.TLDExtract(suffix_list_urls=())  # its own copy of the list, no download
+    texts = job.texts()
+    urls = [url for batch in job.batches() for url in batch["url"].to_pylist()]
+    names = {
+        "subdomain": "host",
+        "hard_blacklisted": "hard_word",
+        "soft_blacklisted": "soft_words",
+        "blacklisted_subword": "subword",
+    }
+
+    def work() -> list:
+        return [rules.filter(Document(text="", id="", metadata={"url": url})) for url in urls]
+
+    def answers(found, _) -> list[str]:
+        return ["kept" if one is True else names.get(one[1], one[1]) for one in found]
+
+    return over_texts(texts, work, answers)
+
+
+def pii(job: Job) -> Side:
+    from datatrove.pipeline.formatters import PIIFormatter
+
+    texts, formatter = job.texts(), PIIFormatter()
+    return over_texts(texts, lambda: [formatter.format(text) for text in texts])
 
 
 def langdetect(job: Job) -> Side:
@@ -230,6 +267,8 @@ def loader_causal(job: Job) -> Side:
 
 SIDES = {
     "c4": c4,
+    "url_filter": url_filter,
+    "pii": pii,
     "langdetect": langdetect,
     "minhash": minhash,
     "near_dedup": near_dedup,
