@@ -3,8 +3,6 @@ tensorflow-datasets 3.1.0 (`text/c4_utils.py`), but for how sentences are counte
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -24,7 +22,7 @@ from corpus.cleaning.c4_page import (
     clean_pages,
 )
 from corpus.documents import Outcome, replace_column
-from corpus.text import arrow, search
+from corpus.text import arrow, punkt, search
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class C4:
 
     `disable` turns rules off. `sentences` is how sentences are counted: "rules"
     (`corpus.text.sentences`), or "punkt", NLTK's English model, as in C4; that needs nltk
-    and its data, and is slow. Counters: lines dropped by each line rule and `line_kept`,
+    and its data. Counters: lines dropped by each line rule and `line_kept`,
     over all pages (a page dropped at a line counts those before it), and the `citations`
     cut out of kept lines.
     """
@@ -73,25 +71,29 @@ class C4:
         if self.sentences not in ("rules", "punkt"):
             raise ValueError(f"c4.sentences is 'rules' or 'punkt', not {self.sentences!r}")
 
+    def check(self) -> None:
+        """Raises ImportError for "punkt" without NLTK."""
+        if self.sentences == "punkt":
+            punkt.tokenizer()
+
     def apply(self, batch: pa.RecordBatch) -> Outcome:
-        """Cleans the texts and drops pages. Raises RuntimeError for "punkt" without NLTK."""
-        count_sentences = punkt_counter() if self.sentences == "punkt" else None
+        """Cleans the texts and drops pages. Raises ImportError for "punkt" without NLTK."""
         least = 0 if "too_few_sentences" in self.disable else self.min_sentences
         settings = Settings(
             sum(1 << i for i, rule in enumerate(RULES) if rule not in self.disable),
             self.max_page_characters,
             self.max_word_length,
             self.min_words_per_line,
-            least if count_sentences is None else 0,
+            least if self.sentences == "rules" else 0,
         )
         data, offsets = arrow.buffers(batch["text"])
         out, out_offsets, verdicts, values, counters = clean_pages(
             data, offsets, settings, search.prepare(NEEDLES)
         )
         texts = arrow.string_array(out, out_offsets, batch.schema.field("text").type)
-        if count_sentences is not None:
+        if self.sentences == "punkt":
             for page in np.flatnonzero(verdicts == KEPT):
-                values[page] = sum(map(count_sentences, texts[page].as_py().split("\n")))
+                values[page] = punkt.count_lines(texts[page].as_py(), least)
                 if values[page] < least:
                     verdicts[page] = TOO_FEW_SENTENCES
 
@@ -117,18 +119,3 @@ class C4:
             CURLY_BRACKET: "{",
             TOO_FEW_SENTENCES: str(self.min_sentences),
         }[int(verdict)]
-
-
-@functools.cache
-def punkt_counter() -> Callable[[str], int]:
-    """Counts sentences with NLTK's Punkt model for English. Raises RuntimeError without it."""
-    try:
-        from nltk.tokenize.punkt import PunktTokenizer
-
-        tokenizer = PunktTokenizer("english")
-    except (ImportError, LookupError) as error:
-        raise RuntimeError(
-            "c4.sentences=punkt needs nltk and its punkt_tab data: pip install nltk && "
-            "python -m nltk.downloader punkt_tab"
-        ) from error
-    return lambda line: len(tokenizer.tokenize(line))

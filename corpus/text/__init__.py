@@ -9,6 +9,7 @@ files, stages or recipes, and imports nothing of ours but `corpus.documents`.
     spans       lines, stripping and words, as Python's `str` methods see them
     search      finding ASCII words regardless of case, as `needle in text.lower()` does
     sentences   counting English sentences by rule
+    punkt       the same by NLTK's model, where it is installed
     lowering    lower case of whole texts, as `str.lower`
     hashing     64-bit and 128-bit hashes of byte ranges and of lines
     select      a string column with some of its lines left out

@@ -43,7 +43,7 @@ REQUIREMENTS = [
     # Its own pins (numpy < 2.2, transformers < 5) conflict with the rest; what it imports works as it is.
     ["--no-deps", "mosaicml-streaming==0.13.0"],
     ["brotli", "catalogue", "matplotlib", "python-snappy", "tqdm", "transformers", "xxhash", "zstd"],
-    ["fasteners", "pyahocorasick", "tldextract"],
+    ["fasteners", "pyahocorasick", "spacy", "tldextract"],
 ]
 ONE_THREAD = {
     f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA", "RAYON")

@@ -36,9 +36,9 @@ class Case(NamedTuple):
 CASES = {
     "c4": Case(
         "C4's page cleaning, all rules",
-        "datatrove C4QualityFilter, sentences split at full stops instead of by punkt",
+        "datatrove C4QualityFilter",
         "datatrove",
-        8 * MB,
+        4 * MB,
     ),
     "url_filter": Case(
         "domains, hosts and words of URLs, per byte of the documents' text",

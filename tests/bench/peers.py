@@ -23,11 +23,10 @@ GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+
 
 def c4(job: Job) -> Side:
     from datatrove.data import Document
-    from datatrove.pipeline.filters import c4_filters
+    from datatrove.pipeline.filters import C4QualityFilter
 
-    # Punkt's model is a download. Splitting at full stops is faster, to the peer's advantage.
-    c4_filters.split_into_sentences = lambda text, language: text.split(". ")
-    texts, rules = job.texts(), c4_filters.C4QualityFilter()
+    texts, rules = job.texts(), C4QualityFilter()
+    rules.filter(Document(text="This loads the model. " * 5, id=""))
 
     def work() -> list:
         return [rules.filter(Document(text=text, id="")) for text in texts]

@@ -3,7 +3,6 @@
 import collections
 import gzip
 import json
-import sys
 import types
 
 import c4_oracle
@@ -15,9 +14,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.cleaning import c4
 from corpus.cleaning.c4 import C4
-from corpus.text import sentences
+from corpus.text import punkt, sentences
 
 
 def count_sentences(line):
@@ -239,24 +237,12 @@ def test_slices_nulls_types_and_batch_size(type):
 
 def test_punkt(monkeypatch):
     """The wiring, with a stand-in for NLTK that counts full stops."""
-    punkt = types.ModuleType("nltk.tokenize.punkt")
-    punkt.PunktTokenizer = lambda language: types.SimpleNamespace(tokenize=lambda x: x.split(".")[:-1])
-    monkeypatch.setitem(sys.modules, "nltk", types.ModuleType("nltk"))
-    monkeypatch.setitem(sys.modules, "nltk.tokenize", types.ModuleType("nltk.tokenize"))
-    monkeypatch.setitem(sys.modules, "nltk.tokenize.punkt", punkt)
-    c4.punkt_counter.cache_clear()
+    stand_in = types.SimpleNamespace(span_tokenize=lambda text: iter(text.split(".")[:-1]))
+    monkeypatch.setattr(punkt, "tokenizer", lambda: stand_in)
     pages = ["A b c d e.f.g.", f"{GOOD}\n{GOOD}", f"{GOOD}\n" * 3]
     outcome = C4(sentences="punkt").apply(batch_of(pages))
     assert outcome.kept["n"].to_pylist() == [0, 2]
     assert (outcome.rules, outcome.values) == (["too_few_sentences"], ["2"])
-    c4.punkt_counter.cache_clear()
-
-
-def test_punkt_without_nltk(monkeypatch):
-    monkeypatch.setitem(sys.modules, "nltk.tokenize.punkt", None)
-    c4.punkt_counter.cache_clear()
-    with pytest.raises(RuntimeError, match="pip install nltk"):
-        C4(sentences="punkt").apply(batch_of([GOOD]))
 
 
 def wet_texts(path):
