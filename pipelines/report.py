@@ -21,7 +21,7 @@ from pipelines.steps import TOKEN_STEPS
 from pipelines.steps.passes import unique_names
 
 EXAMPLES_PER_RULE = 3
-LIBRARIES = ("winnow", "datasketch", "fastwarc", "langdetect", "numba", "numpy", "pyarrow", "pydivsufsort", "ray", "resiliparse", "sentencepiece", "tokenizers")  # fmt: skip
+LIBRARIES = ("winnow", "datasketch", "fastwarc", "langdetect", "numba", "numpy", "pyarrow", "pydivsufsort", "ray", "resiliparse", "sentencepiece", "tokenizers", "trafilatura")  # fmt: skip
 
 
 def merge_steps(manifests: list[Manifest]) -> list[dict[str, Any]]:

@@ -101,7 +101,7 @@ class Runner:
         files = [path for stage in stages if hasattr(stage, "inputs") for path in stage.inputs()]
         prints = tuple((path, describe_file(path).hash) for path in files)
         tasks = [dataclasses.replace(task, inputs=(*task.inputs, *prints)) for task in tasks]
-        code = (*PASS_CODE, *(module for stage in stages for module in _code(stage)))
+        code = (*PASS_CODE, *(self.recipe.read.libraries() if view is None else ()), *(module for stage in stages for module in _code(stage)))
         manifests = self.engine.map(self._place("+".join(names)), passes.run_pass, tasks, configuration, code)
         self.result.manifests += manifests
         return passes.new_view(manifests)
@@ -171,8 +171,9 @@ def check(recipe: Recipe, output: str) -> None:
     """Everything that can be refused before work starts. Raises RecipeError; writes nothing."""
     sources = input_sources(recipe.input)
     try:
+        recipe.read.check()
         readers.split(sources, recipe.read, recipe.task_bytes)
-    except ValueError as error:
+    except (ImportError, ValueError) as error:
         raise RecipeError(str(error)) from None
     for step in recipe.steps:
         try:

@@ -27,14 +27,19 @@ from resiliparse.parse.html import HTMLTree
 
 from corpus.io import charset
 
-EXTRACTOR = "corpus.io.html:extract_one"
+EXTRACTORS = {
+    "resiliparse": "corpus.io.html:extract_page",
+    "resiliparse_main": "corpus.io.html:extract_main",
+    "trafilatura": "corpus.io.html_trafilatura:extract_main",
+}
+"""Choices of extraction and the function, `module:name`, that the child imports for each."""
 MEMORY_LIMIT = 4 << 30
 """Bytes of address space of the child. A page of 32 MiB needs some 600 MiB."""
 GRACE = 30.0
 """Seconds beyond the limit after which the parent stops waiting for the child's own timer: enough
 for a child to start on a busy machine."""
 
-_SPACES = re.compile(r"[ \t\r\f\v\u00a0]{2,}|[\t\r\f\v\u00a0]")
+_SPACES = re.compile("  +")
 _SIZE = struct.Struct("<q")
 _ANSWER = struct.Struct("<?q")
 _CHILD = """
@@ -46,22 +51,34 @@ serve(**config)
 """
 
 
-def extract_one(data: bytes, declared: str | None = None, main_content: bool = False) -> str:
+def extract_page(data: bytes, declared: str | None = None) -> str:
     """The text of an HTML page in the form of Common Crawl's WET files: the title, unless it is
     the first line anyway, then a line a block; runs of spaces, tabs and no-break spaces are one
-    space, and there are no blank lines. Menus and footers are kept, unless `main_content` asks
-    resiliparse to leave them out. `declared` is the charset of the HTTP header.
+    space, and there are no blank lines. Menus and footers are kept. `declared` is the charset of
+    the HTTP header.
     """
+    return _resiliparse(data, declared, main_content=False)
+
+
+def extract_main(data: bytes, declared: str | None = None) -> str:
+    """The same without what resiliparse takes for menus, footers and other boilerplate."""
+    return _resiliparse(data, declared, main_content=True)
+
+
+def _resiliparse(data: bytes, declared: str | None, main_content: bool) -> str:
     tree = HTMLTree.parse(charset.decode(data, declared))
     text = extract_plain_text(
         tree, preserve_formatting=True, main_content=main_content, list_bullets=False, alt_texts=False
     )
-    stripped = (line.strip() for line in _SPACES.sub(" ", text).split("\n"))
-    lines = [line for line in stripped if line]
+    text = "\n".join([stripped for line in text.split("\n") if (stripped := line.strip())])
+    for space in "\t\r\f\v\u00a0":
+        text = text.replace(space, " ")
+    if "  " in text:  # few pages; searching for pairs alone is much faster than replacing runs
+        text = _SPACES.sub(" ", text)
     title = " ".join((tree.title or "").split())
-    if title and lines[:1] != [title]:
-        lines.insert(0, title)
-    return "\n".join(lines)
+    if title and text.partition("\n")[0] != title:
+        text = f"{title}\n{text}" if text else title
+    return text
 
 
 class Failed(str):
@@ -72,11 +89,11 @@ class Extractor:
     """Extracts the text of pages in a child process. A context manager; not thread-safe.
 
     `timeout` is in seconds a page. `extractor` names the function, `module:name`, with the
-    signature of `extract_one`.
+    signature of `extract_page`.
     """
 
-    def __init__(self, timeout: float, main_content: bool = False, extractor: str = EXTRACTOR):
-        self.timeout, self.main_content, self.extractor = timeout, main_content, extractor
+    def __init__(self, timeout: float, extractor: str = EXTRACTORS["resiliparse"]):
+        self.timeout, self.extractor = timeout, extractor
         self.child: subprocess.Popen | None = None
         self._unread = bytearray()  # answers that have come and not been looked at
 
@@ -119,7 +136,6 @@ class Extractor:
             "path": [entry or os.getcwd() for entry in sys.path],
             "parent": os.getpid(),
             "timeout": self.timeout,
-            "main_content": self.main_content,
             "extractor": self.extractor,
         }
         command = [sys.executable, "-c", _CHILD, json.dumps(config)]
@@ -187,7 +203,7 @@ class _Died(Exception):
         self.timed_out = timed_out
 
 
-def serve(parent: int, timeout: float, main_content: bool, extractor: str) -> None:
+def serve(parent: int, timeout: float, extractor: str) -> None:
     """The child: read batches of pages from standard input until it ends, answer on standard
     output. The timer's signal has its default action, which is to kill the process even where
     native code never returns to the interpreter."""
@@ -200,7 +216,7 @@ def serve(parent: int, timeout: float, main_content: bool, extractor: str) -> No
         for data, declared in pickle.loads(sys.stdin.buffer.read(*_SIZE.unpack(head))):
             signal.setitimer(signal.ITIMER_REAL, timeout)
             try:
-                good, answer = True, function(data, declared, main_content).encode()
+                good, answer = True, function(data, declared).encode()
             except Exception as error:
                 good, answer = False, f"{type(error).__name__}: {error}".encode("utf-8", "replace")
             signal.setitimer(signal.ITIMER_REAL, 0)

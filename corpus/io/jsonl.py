@@ -5,36 +5,62 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from corpus.io import rows, streams
 from corpus.io.rows import Quarantined
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _decode = json.JSONDecoder(parse_constant=lambda name: None).decode  # NaN and Infinity are null
 
 
 def read(unit, options) -> Iterator[rows.Event]:
     """Documents of the lines that begin in the unit's byte range."""
+    repair = options.invalid_utf8 == "repair"
     for offset, line, error in lines(unit.path, unit.start or 0, unit.end, options.document_max_bytes):
         if error is None:
             if line.isspace() or not line:
                 continue
             try:
-                yield rows.document(parse(line), options, unit.path, str(offset))
+                row, repaired = parse(line, repair)
+                yield rows.document(row, options, unit.path, str(offset), repaired)
                 continue
             except (ValueError, RecursionError) as problem:
                 error = rows.reason(problem)
         yield Quarantined(unit.path, offset, error, line[: streams.PREFIX])
 
 
-def parse(line: bytes) -> dict:
-    """The object that a line holds. Raises ValueError (or RecursionError) if it holds none, is
-    not UTF-8, or escapes half a surrogate pair, which no UTF-8 text can hold."""
-    value = _decode(line.decode())
+def parse(line: bytes, repair: bool = False) -> tuple[dict, bool]:
+    """(the object that a line holds, whether it was repaired). Raises ValueError (or
+    RecursionError) if it holds none, is not UTF-8, or escapes half a surrogate pair, which no
+    UTF-8 text can hold. `repair` puts U+FFFD in place of both."""
+    try:
+        value = _object(line.decode())
+        if _ESCAPED_SURROGATE.search(line):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value, False
+    except UnicodeError:
+        if not repair:
+            raise
+        return _without_surrogates(_object(line.decode("utf-8", "replace"))), True
+
+
+def _object(line: str) -> dict:
+    value = _decode(line)
     if not isinstance(value, dict):
         raise ValueError(f"a line must hold an object, not {rows.kind(value)}")
-    if _ESCAPED_SURROGATE.search(line):
-        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _without_surrogates(value: Any) -> Any:
+    """A JSON value with U+FFFD for every half of a surrogate pair in its strings and names."""
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_without_surrogates(name): _without_surrogates(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
     return value
 
 

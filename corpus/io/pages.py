@@ -30,11 +30,11 @@ class _Page(tuple):
 
 
 def read(unit, options, extractor: str) -> Iterator[rows.Event]:
-    """Events of every record, in the order of the file."""
+    """Events of every record, in the order of the file; `extractor` is as in `html.Extractor`."""
     waiting: list = []
     size = 0
     chunks = streams.chunks(unit.path, resume=b"WARC/")
-    with html.Extractor(options.html_timeout, options.main_content, extractor) as child:
+    with html.Extractor(options.html_timeout, extractor) as child:
         for record in warc.records(chunks, streams.compression(unit.path) is not None):
             event = _event(record, unit.path, options)
             waiting.append(event)
@@ -70,7 +70,7 @@ def _event(record: warc.Record | warc.Fault, path: str, options) -> rows.Event |
         if kind == "response":
             return _response(record, path, options)
         if kind == "conversion":
-            return _conversion(record, path)
+            return _conversion(record, path, options)
     except ValueError as error:
         return Quarantined(path, record.position, rows.reason(error), record.body[: streams.PREFIX])
     return Skipped(kind or "no WARC-Type")
@@ -87,12 +87,12 @@ def _dropped(document: Document, rule: str, value: object, threshold: object, te
     return Dropped(document.id, document.url, rule, str(value), str(threshold), text[:PREFIX_CHARACTERS])
 
 
-def _conversion(record: warc.Record, path: str) -> rows.Event:
+def _conversion(record: warc.Record, path: str, options) -> rows.Event:
     media_type = record.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in ("text/plain", ""):
         return _dropped(_document(record, path), "not_html", media_type, "text/plain")
-    record.body.decode()
-    return _document(record, path, record.body.rstrip(b"\r\n"))
+    text, repaired = rows.utf8(record.body, options)
+    return rows.marked(_document(record, path, text.rstrip(b"\r\n")), repaired)
 
 
 def _response(record: warc.Record, path: str, options) -> rows.Event | _Page:

@@ -8,11 +8,11 @@ counted as skipped because it is no document.
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from collections.abc import Iterator
 from typing import Literal
 
-from corpus.io import jsonl, pages, paths, rows, streams, tables
-from corpus.io.html import EXTRACTOR
+from corpus.io import html, jsonl, pages, paths, rows, streams, tables
 from corpus.io.rows import Document, Quarantined, Reading
 
 RULES = (*pages.RULES, "empty_text")
@@ -38,18 +38,33 @@ class ReadOptions:
     """How to read.
 
     `text_field` and `id_field` name the fields of JSON objects and Parquet columns.
-    `html_timeout` is in seconds a page; `html_max_bytes` is the most of a page's body, after its
-    codings; `main_content` leaves menus and footers of HTML out, as far as resiliparse can tell.
-    `document_max_bytes` is the longest line of JSON, cell of a table or text file.
+    `extract` is how HTML becomes text: "resiliparse" keeps the whole page, menus and footers too;
+    "resiliparse_main" and "trafilatura" (settings of FineWeb; needs the extra `html`) the main
+    content, as far as each can tell. `html_timeout` is in seconds a page; `html_max_bytes` is the
+    most of a page's body, after its codings. `document_max_bytes` is the longest line of JSON, cell
+    of a table or text file. `invalid_utf8` is what becomes of JSON lines, WET records, rows of tables
+    and text files that are not UTF-8: they are quarantined, or each invalid sequence becomes U+FFFD
+    and the step counts them as `repaired_utf8`. (Web pages have charsets, and are always decoded.)
     """
 
     format: Literal["auto", "warc", "jsonl", "parquet", "text"] = "auto"
     text_field: str = "text"
     id_field: str = "id"
+    extract: Literal["resiliparse", "resiliparse_main", "trafilatura"] = "resiliparse"
     html_timeout: float = 60.0
     html_max_bytes: int = 32 << 20
-    main_content: bool = False
     document_max_bytes: int = 1 << 30
+    invalid_utf8: Literal["quarantine", "repair"] = "quarantine"
+
+    def check(self) -> None:
+        """Raises ImportError if the package that `extract` names is missing."""
+        for package in self.libraries():
+            if importlib.util.find_spec(package) is None:
+                raise ImportError(f"read.extract {self.extract!r} needs the package {package}: pip install 'winnow[html]'")
+
+    def libraries(self) -> tuple[str, ...]:
+        """Optional packages whose version decides what is read."""
+        return ("trafilatura",) if self.extract == "trafilatura" else ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,14 +107,15 @@ def split(sources: list[paths.Source], options: ReadOptions, unit_bytes: int = U
     return units
 
 
-def read(unit: Unit, options: ReadOptions, extractor: str = EXTRACTOR) -> Iterator[Reading]:
+def read(unit: Unit, options: ReadOptions, extractor: str | None = None) -> Iterator[Reading]:
     """Everything in a unit, in order, in batches of at most `documents.MAX_BATCH_TEXT` bytes of
-    text and `rows.BATCH_ROWS` rows. `extractor` names the function that extracts text from HTML.
+    text and `rows.BATCH_ROWS` rows. `extractor` names a function (see `html.Extractor`) to extract
+    text from HTML instead of the one that `options` choose.
 
     Raises OSError (FileNotFoundError, ...) if the storage does; faults of the data are
     quarantined.
     """
-    return rows.batches(_events(unit, options, extractor))
+    return rows.batches(_events(unit, options, extractor or html.EXTRACTORS[options.extract]))
 
 
 def _events(unit: Unit, options: ReadOptions, extractor: str) -> Iterator[rows.Event]:
@@ -123,12 +139,15 @@ def _read_text(unit: Unit, options: ReadOptions) -> Iterator[rows.Event]:
         if error:
             break
     text = b"".join(pieces).removeprefix(b"\xef\xbb\xbf")
+    repaired = False
     if not error:
         try:
-            text.decode()
+            text, repaired = rows.utf8(text, options)
+            if len(text) > options.document_max_bytes:  # a repaired one can be three times as long
+                error = f"a text above the limit of {options.document_max_bytes} bytes"
         except UnicodeDecodeError as problem:
             error = rows.reason(problem)
     if error:
         yield Quarantined(unit.path, 0, error, text[: streams.PREFIX])
     else:
-        yield Document(f"{unit.path}#0", text, source=unit.path)
+        yield rows.marked(Document(f"{unit.path}#0", text, source=unit.path), repaired)

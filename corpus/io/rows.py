@@ -41,6 +41,12 @@ class Document(NamedTuple):
     metadata: str | None = None
 
 
+class Repaired(NamedTuple):
+    """A document whose record held invalid UTF-8, replaced by U+FFFD."""
+
+    document: Document
+
+
 class Dropped(NamedTuple):
     """A record that a rule of the reader dropped."""
 
@@ -67,7 +73,7 @@ class Skipped(NamedTuple):
     kind: str
 
 
-Event = Union[Document, Dropped, Quarantined, Skipped, pa.RecordBatch]
+Event = Union[Document, Repaired, Dropped, Quarantined, Skipped, pa.RecordBatch]
 """A record batch is documents that are in the form of the table already, whole."""
 
 
@@ -77,7 +83,8 @@ class Reading:
 
     `dropped`: dicts of id, url, rule, value, threshold, text (a prefix); `quarantined`: dicts of
     source, position, error, raw; `skipped`: number of records that are no documents, by kind;
-    `bytes_read`: bytes of text in `documents`.
+    `bytes_read`: bytes of text in `documents`; `repaired`: number of records, in `documents` or
+    `dropped`, whose invalid UTF-8 was replaced.
     """
 
     documents: pa.RecordBatch
@@ -85,6 +92,7 @@ class Reading:
     quarantined: list[dict[str, Any]]
     skipped: dict[str, int]
     bytes_read: int
+    repaired: int = 0
 
 
 def batches(events: Iterable[Event]) -> Iterator[Reading]:
@@ -98,6 +106,9 @@ def batches(events: Iterable[Event]) -> Iterator[Reading]:
                 pending = _Pending()
             yield Reading(event, [], [], {}, documents.text_bytes(event.column("text")))
             continue
+        repaired = isinstance(event, Repaired)
+        if repaired:
+            event = event.document
         if isinstance(event, Document):
             if not event.text or event.text.isspace():
                 event = Dropped(event.id, event.url, "empty_text", "0", "1", "")
@@ -105,6 +116,7 @@ def batches(events: Iterable[Event]) -> Iterator[Reading]:
                 yield pending.reading()
                 pending = _Pending()
         pending.add(event)
+        pending.repaired += repaired
         if pending.records >= BATCH_ROWS or pending.raw > BATCH_RAW:
             yield pending.reading()
             pending = _Pending()
@@ -123,6 +135,7 @@ class _Pending:
     records: int = 0
     text: int = 0
     raw: int = 0
+    repaired: int = 0
 
     def add(self, event: Event) -> None:
         if isinstance(event, Skipped):
@@ -142,11 +155,30 @@ class _Pending:
         columns = zip(*self.kept) if self.kept else [[] for _ in SCHEMA]
         arrays = [pa.array(list(column), field.type) for column, field in zip(columns, SCHEMA)]
         batch = pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
-        return Reading(batch, self.dropped, self.quarantined, self.skipped, self.text)
+        return Reading(batch, self.dropped, self.quarantined, self.skipped, self.text, self.repaired)
 
 
-def document(row: dict[str, Any], options, path: str, place: str) -> Document:
-    """The document that a JSON object, or a row of a table, describes; takes `row` apart.
+def utf8(data: bytes, options) -> tuple[bytes, bool]:
+    """(valid UTF-8, whether `data` is not). Raises UnicodeDecodeError for invalid UTF-8 unless
+    `options.invalid_utf8` is "repair": each maximal invalid sequence becomes U+FFFD, as Python's
+    `errors="replace"` and the Unicode Standard (section 3.9, "substitution of maximal subparts") have it."""
+    try:
+        data.decode()
+        return data, False
+    except UnicodeDecodeError:
+        if options.invalid_utf8 != "repair":
+            raise
+        return data.decode("utf-8", "replace").encode(), True
+
+
+def marked(document: Document, repaired: bool) -> Document | Repaired:
+    """The event for a document."""
+    return Repaired(document) if repaired else document
+
+
+def document(row: dict[str, Any], options, path: str, place: str, repaired: bool = False) -> Document | Repaired:
+    """The document that a JSON object, or a row of a table, describes; takes `row` apart. It is
+    marked if it was `repaired`, or is so here.
 
     A missing id becomes `path#place`; a field `timestamp` serves as date if there is no `date`;
     an empty string is no url, date, source or language. Raises ValueError if there is no text.
@@ -158,7 +190,8 @@ def document(row: dict[str, Any], options, path: str, place: str) -> Document:
     if isinstance(text, str):
         text = text.encode()
     elif isinstance(text, bytes):  # Parquet without the annotation UTF8
-        text.decode()
+        text, broken = utf8(text, options)
+        repaired |= broken
     else:
         raise ValueError(f"field {options.text_field!r} must be a string, not {kind(text)}")
     if len(text) > options.document_max_bytes:
@@ -168,7 +201,7 @@ def document(row: dict[str, Any], options, path: str, place: str) -> Document:
     date = _string(row.pop("date" if "date" in row else "timestamp", None))
     source = _string(row.pop("source", None)) or path
     language = _string(row.pop("language", None))
-    return Document(identity, text, url, date, source, language, _metadata(row) if row else None)
+    return marked(Document(identity, text, url, date, source, language, _metadata(row) if row else None), repaired)
 
 
 def _metadata(row: dict[str, Any]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -80,11 +81,11 @@ def _row_group(table, file, group: int, first: int, path: str, options) -> Itera
             yield batch
             first += batch.num_rows
             continue
-        for offset, row in enumerate(_rows(batch)):
+        for offset, (row, repaired) in enumerate(_rows(batch, options)):
             try:
                 if isinstance(row, UnicodeDecodeError):
                     raise row
-                yield rows.document(row, options, path, str(first + offset))
+                yield rows.document(row, options, path, str(first + offset), repaired)
             except ValueError as error:
                 yield Quarantined(path, position, f"row {first + offset}: {rows.reason(error)}", b"")
         first += batch.num_rows
@@ -110,13 +111,30 @@ def _is_document_table(batch: pa.RecordBatch, options) -> bool:
     return not blank and longest <= options.document_max_bytes and text_bytes(text) <= MAX_BATCH_TEXT
 
 
-def _rows(batch: pa.RecordBatch) -> list[dict | UnicodeDecodeError]:
+def _rows(batch: pa.RecordBatch, options) -> list[tuple[dict | UnicodeDecodeError, bool]]:
+    """Every row, and whether it was repaired; the error in place of one that is not UTF-8 and may not be."""
     try:
-        return batch.to_pylist()
+        return [(row, False) for row in batch.to_pylist()]
     except UnicodeDecodeError as error:
-        if batch.num_rows == 1:
-            return [error]
-        return [row for index in range(batch.num_rows) for row in _rows(batch.slice(index, 1))]
+        if batch.num_rows > 1:
+            return [row for index in range(batch.num_rows) for row in _rows(batch.slice(index, 1), options)]
+        if options.invalid_utf8 != "repair":
+            return [(error, False)]
+        return [({name: _repaired(batch.column(name)[0]) for name in batch.schema.names}, True)]
+
+
+def _repaired(value: pa.Scalar) -> Any:
+    """A cell as a Python object, with U+FFFD for what is not UTF-8 in its strings, nested ones too."""
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        if isinstance(value, pa.StructScalar):
+            return {name: _repaired(item) for name, item in value.items()}
+        if isinstance(value, pa.MapScalar):
+            return [tuple(_repaired(item) for item in pair.values()) for pair in value.values]
+        if isinstance(value, pa.ListScalar):  # of any kind
+            return [_repaired(item) for item in value.values]
+        return value.as_buffer().to_pybytes().decode("utf-8", "replace")
 
 
 def _extent(group: pq.RowGroupMetaData) -> tuple[int, int]:

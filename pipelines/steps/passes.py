@@ -106,6 +106,8 @@ class _Work:
             count.bytes_out += size
             for row in reading.dropped:
                 _add(count.dropped, row["rule"], 1)
+            if reading.repaired:
+                _add(count.counters, "repaired_utf8", reading.repaired)
             for kind, number in reading.skipped.items():
                 _add(self.skipped, kind, number)
             self.quarantined.extend(reading.quarantined)

@@ -28,6 +28,8 @@ def parse(text):
         ("steps: [{language: {backend: fastext}}]", "did you mean 'fasttext'?"),
         ("step: [c4]", "unknown recipe key 'step' in the recipe; did you mean 'steps'?"),
         ("{read: {html_timout: 3}, steps: [c4]}", "did you mean 'html_timeout'?"),
+        ("{read: {extract: trafilatra}, steps: [c4]}", "unknown value 'trafilatra' in option 'extract' of read; did you mean 'trafilatura'?"),
+        ("{read: {invalid_utf8: repare}, steps: [c4]}", "did you mean 'repair'?"),
         ("steps: []", "the recipe has no steps"),
         ("steps: [tokenize]", "needs a step 'train_tokenizer' before it"),
         ("steps: [train_tokenizer, c4]", "step 'c4' cannot come after 'train_tokenizer'"),

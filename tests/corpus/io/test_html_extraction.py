@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-from corpus.io import charset, html
+from corpus.io import charset, html, http, streams, warc
 
 PAGE = b"<html><title>One  title</title><body><ul><li>first</li><li>second&nbsp;\t item</li></ul><p>third"
 
 
-def hostile(data, declared=None, main_content=False):
+def hostile(data, declared=None):
     """Stands in for the extractor: the page says what happens."""
     if data == b"loop":
         while True:
@@ -53,22 +53,105 @@ def here(monkeypatch):
 
 
 def test_title_first_then_a_line_a_block():
-    assert html.extract_one(PAGE) == "One title\nfirst\nsecond item\nthird"
+    assert html.extract_page(PAGE) == "One title\nfirst\nsecond item\nthird"
 
 
 def test_title_is_not_repeated_and_empty_pages_are_empty():
-    assert html.extract_one(b"<title>A</title><h1>A</h1><p>b") == "A\nb"
-    assert html.extract_one(b"<title>A</title><h1>A</h1><h2>A</h2>") == "A\nA"
-    assert html.extract_one(b"<title>A</title><h1>AB</h1>") == "A\nAB"
-    assert html.extract_one(b"") == ""
-    assert html.extract_one(b"<title>only</title>") == "only"
-    assert html.extract_one(b"\0\0<p>a\0b") == "ab"
+    assert html.extract_page(b"<title>A</title><h1>A</h1><p>b") == "A\nb"
+    assert html.extract_page(b"<title>A</title><h1>A</h1><h2>A</h2>") == "A\nA"
+    assert html.extract_page(b"<title>A</title><h1>AB</h1>") == "A\nAB"
+    assert html.extract_page(b"") == ""
+    assert html.extract_page(b"<title>only</title>") == "only"
+    assert html.extract_page(b"\0\0<p>a\0b") == "ab"
+
+
+MENU = b"<nav><ul><li><a href=/>Home</a><li><a href=/shop>Shop</a></ul></nav>"
+FOOTER = b"<footer><p>Imprint and terms of use</p></footer>"
+PARAGRAPH = b"<p>The harbour was rebuilt after the storm of 1902, and the old lighthouse beside it was moved to the hill. %d</p>"
+
+
+def article(*numbers):
+    paragraphs = b"".join(PARAGRAPH % number for number in numbers)
+    return b"<html><head><title>Harbours</title></head><body>" + MENU + b"<main><article><h1>Harbours</h1>" + paragraphs + b"</article></main>" + FOOTER + b"</body></html>"  # fmt: skip
+
+
+def lines_of(*numbers):
+    return [(PARAGRAPH[3:-4] % number).decode() for number in numbers]
+
+
+def extracted(choice, *pages):
+    with html.Extractor(60, html.EXTRACTORS[choice]) as child:
+        return [text.decode() for text in child.extract([(page, None) for page in pages])]
+
+
+def test_main_content_leaves_menu_and_footer_out():
+    page = article(1, 2)
+    assert html.extract_page(page).split("\n") == ["Harbours", "Home", "Shop", "Harbours", *lines_of(1, 2), "Imprint and terms of use"]
+    assert html.extract_main(page).split("\n") == ["Harbours", *lines_of(1, 2)]
+    assert html.extract_main(b"") == ""
+
+
+def fresh(page):
+    """The oracle: trafilatura by itself, in a process that has read nothing before."""
+    script = "import sys, trafilatura; page = sys.stdin.buffer.read().decode()\n"
+    script += "text = trafilatura.extract(page, favor_precision=True, include_comments=False, deduplicate=True)\n"
+    script += "sys.stdout.buffer.write((text or '').encode())"
+    return subprocess.run([sys.executable, "-c", script], input=page, capture_output=True, check=True).stdout.decode()
+
+
+def test_trafilatura_does_not_depend_on_pages_before():
+    pytest.importorskip("trafilatura", reason="trafilatura is not installed: pip install 'winnow[html]'")
+    pages = [article(1, 2, 3), article(4, 4, 4, 4, 4, 4, 5), article(*range(9)), b"", b"<p>short"]
+    expected = [fresh(page) for page in pages]
+    assert expected[0].split("\n") == ["Harbours", *lines_of(1, 2, 3)]
+    assert expected[1].count(lines_of(4)[0]) < 6 and expected[1].endswith(lines_of(5)[0])
+    assert extracted("trafilatura", *pages, *pages[::-1], *pages) == [*expected, *expected[::-1], *expected]
+
+
+def test_trafilatura_on_real_pages_is_what_a_fresh_process_gives(real_data):
+    pytest.importorskip("trafilatura", reason="trafilatura is not installed: pip install 'winnow[html]'")
+    chunks = streams.chunks(str(real_data / "web/sample-commoncrawl-2020-34.warc.gz"), resume=b"WARC/")
+    bodies = [http.parse(r.body).body for r in warc.records(chunks, True) if r.headers["warc-type"] == "response"]
+    pages = [charset.decode(body).encode() for body in bodies[:6]]
+    assert extracted("trafilatura", *pages, *pages)[6:] == [fresh(page) for page in pages]
+
+
+@pytest.mark.parametrize("choice", html.EXTRACTORS)
+def test_a_page_that_hangs_or_crashes_costs_only_itself_whatever_the_extractor(tmp_path, monkeypatch, choice):
+    if choice == "trafilatura":
+        pytest.importorskip("trafilatura", reason="trafilatura is not installed: pip install 'winnow[html]'")
+    module, _, name = html.EXTRACTORS[choice].partition(":")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "hostile_extractor.py").write_text(
+        f"import os\nfrom {module} import {name} as chosen\n"
+        "def extract(data, declared=None):\n"
+        "    while data == b'hang': pass\n"
+        "    if data == b'crash': os.abort()\n"
+        "    return chosen(data, declared)\n"
+    )
+    with html.Extractor(3, "hostile_extractor:extract") as child:
+        pages = [article(1, 2), b"hang", b"crash", article(3, 4)]
+        first, hung, crashed, last = child.extract([(page, None) for page in pages])
+    assert [first.decode(), last.decode()] == extracted(choice, article(1, 2), article(3, 4))
+    assert hung == "extraction took longer than 3 s"
+    assert crashed == "the extractor was killed by signal 6 at this page, twice"
+
+
+@pytest.mark.parametrize("choice", html.EXTRACTORS)
+def test_odd_pages_have_some_text_or_a_reason(choice):
+    if choice == "trafilatura":
+        pytest.importorskip("trafilatura", reason="trafilatura is not installed: pip install 'winnow[html]'")
+    odd = [b"", b"\xff\xfe", b"\0" * 100, b"<", b"<?xml version='1.0' encoding='utf-8'?><html><p>x", b"<div>" * 20_000]
+    odd += [b"<p>&#xD800;&#0;&#x110000;", "<p>𝄞".encode(), bytes(range(256)), b"<p>" + b"\x01\x0b" * 9]
+    with html.Extractor(60, html.EXTRACTORS[choice]) as child:
+        for answer in child.extract([(page, None) for page in odd]):
+            assert isinstance(answer, html.Failed) or isinstance(answer.decode(), str)
 
 
 def test_child_gives_what_the_function_gives():
     pages = [(PAGE, None), ("<p>grün".encode("latin-1"), "iso-8859-1"), ("<p>𝄞 日本".encode(), None)]
     with html.Extractor(10) as child:
-        assert child.extract(pages) == [html.extract_one(*page).encode() for page in pages]
+        assert child.extract(pages) == [html.extract_page(*page).encode() for page in pages]
         assert child.extract([]) == []
 
 

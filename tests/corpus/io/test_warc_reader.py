@@ -357,10 +357,10 @@ def test_a_record_above_the_limit_costs_only_itself(tmp_path, monkeypatch):
 def test_a_page_that_hangs_the_extractor_is_quarantined(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "hanging_extractor.py").write_text(
-        "from corpus.io.html import extract_one\n"
+        "from corpus.io.html import extract_page\n"
         "def extract(data, *rest):\n"
         "    while b'page 2' in data: pass\n"
-        "    return extract_one(data, *rest)\n"
+        "    return extract_page(data, *rest)\n"
     )
     path = tmp_path / "x.warc"
     path.write_bytes(b"".join(numbered(i) for i in range(COUNT)))
