@@ -125,7 +125,8 @@ class Extractor:
             self._start()
         first = len(answers)
         message = pickle.dumps(pages[first:], protocol=5)
-        self._write(_SIZE.pack(len(message)) + message)
+        self._write(_SIZE.pack(len(message)))
+        self._write(message)
         for _ in pages[first:]:
             good, size = _ANSWER.unpack(self._read(_ANSWER.size))
             answer = self._read(size)

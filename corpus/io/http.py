@@ -7,9 +7,9 @@ coded body that ends early gives what there is of it.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import zlib
+from typing import NamedTuple
 
 import zstandard
 
@@ -20,8 +20,7 @@ _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([^\s;"']+)""", re.IGNORECASE)
 
 
-@dataclasses.dataclass(frozen=True)
-class Response:
+class Response(NamedTuple):
     """`body` still has its transfer and content codings."""
 
     status: int

@@ -11,10 +11,10 @@ Format: WARC/1.0 and 1.1 (ISO 28500:2009, 2017), WARC/0.18 as in ClueWeb09.
 from __future__ import annotations
 
 import collections
-import dataclasses
 import datetime
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from corpus.io.streams import PREFIX, Chunk
 
@@ -26,14 +26,14 @@ HEADER_LIMIT = 64 << 10
 _VERSION = re.compile(rb"WARC/\d+\.\d+[ \t]*\r?\n")
 _RECORD = re.compile(rb"\n(?=WARC/\d+\.\d+[ \t]*\r?\n[A-Za-z-]+:)")
 _NEXT = re.compile(rb"(?:(?:\r\n){2,}|\n{2,})WARC/")
+_FIELD = re.compile(r"\n([^:\n]*):([^\n]*)")
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _LOOKAHEAD = 256
 """Bytes after a record that are looked at for the start of the next: some newlines, "WARC/"."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """`headers` have lower-case names, the first of equal names counts. `position` is the byte
     offset in the file (of the gzip member, if compressed); `place` is that offset as text, with
     the offset inside the member where several records share one."""
@@ -44,8 +44,7 @@ class Record:
     place: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """A record that cannot be read: where, why, and its first bytes."""
 
     position: int
@@ -105,15 +104,10 @@ class _Window:
 def headers(block: bytes, encoding: str) -> dict[str, str]:
     """`Name: value` lines (after a first line) as a dict with lower-case names; a line that
     begins with white space continues the one before; the first of equal names counts."""
-    found: dict[str, str] = {}
     text = block.decode(encoding, "replace")
     if "\n " in text or "\n\t" in text:
         text = _FOLD.sub(" ", text)
-    for line in text.split("\n")[1:]:
-        name, colon, value = line.partition(":")
-        if colon:
-            found.setdefault(name.strip().lower(), value.strip())
-    return found
+    return {name.strip().lower(): value.strip() for name, value in reversed(_FIELD.findall(text))}
 
 
 def split_header(data: bytes | bytearray) -> tuple[bytes, int]:
