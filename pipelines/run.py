@@ -101,7 +101,8 @@ class Runner:
         files = [path for stage in stages if hasattr(stage, "inputs") for path in stage.inputs()]
         prints = tuple((path, describe_file(path).hash) for path in files)
         tasks = [dataclasses.replace(task, inputs=(*task.inputs, *prints)) for task in tasks]
-        code = (*PASS_CODE, *(self.recipe.read.libraries() if view is None else ()), *(module for stage in stages for module in _code(stage)))
+        libraries = self.recipe.read.libraries() if view is None else ()
+        code = (*PASS_CODE, *libraries, *(module for stage in stages for module in _code(stage)))
         manifests = self.engine.map(self._place("+".join(names)), passes.run_pass, tasks, configuration, code)
         self.result.manifests += manifests
         return passes.new_view(manifests)

@@ -35,6 +35,8 @@ EXTRACTORS = {
 """Choices of extraction and the function, `module:name`, that the child imports for each."""
 MEMORY_LIMIT = 4 << 30
 """Bytes of address space of the child. A page of 32 MiB needs some 600 MiB."""
+PIPE = 64 << 10
+"""Bytes read at a time: what a pipe holds. A larger buffer costs a call to the system for its memory."""
 GRACE = 30.0
 """Seconds beyond the limit after which the parent stops waiting for the child's own timer: enough
 for a child to start on a busy machine."""
@@ -171,7 +173,7 @@ class Extractor:
     def _read(self, size: int) -> bytes:
         while len(self._unread) < size:
             self._wait(self.child.stdout, select.POLLIN)
-            piece = os.read(self.child.stdout.fileno(), 1 << 20)
+            piece = os.read(self.child.stdout.fileno(), PIPE)
             if not piece:
                 raise self._death()
             self._unread += piece

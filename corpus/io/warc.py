@@ -210,4 +210,4 @@ def date(value: str) -> str | None:
             moment += -offset if sign == "+" else offset
     except (ValueError, OverflowError):
         return None
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.isoformat() + "Z"

@@ -43,6 +43,7 @@ REQUIREMENTS = [
     # Its own pins (numpy < 2.2, transformers < 5) conflict with the rest; what it imports works as it is.
     ["--no-deps", "mosaicml-streaming==0.13.0"],
     ["brotli", "catalogue", "matplotlib", "python-snappy", "tqdm", "transformers", "xxhash", "zstd"],
+    ["fastwarc==2.0.1", "resiliparse==2.0.1"],
     ["fasteners", "pyahocorasick", "spacy", "tldextract"],
 ]
 ONE_THREAD = {
@@ -157,8 +158,18 @@ def figures(name: str, case: Case, mine: list[Figures], theirs: list[Figures]) -
         "peer_corpus_bytes": theirs[0]["bytes"] if theirs else None,
         "cores": 1,
         "repeats": len(mine),
+        "shares": shares(mine),
         "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
     }
+
+
+def shares(attempts: list[Figures]) -> dict[str, float]:
+    """The part of our time that each of the side's `parts` takes, and the rest; medians."""
+    found = {
+        name: round(statistics.median(a["parts"][name] / a["seconds"] for a in attempts), 3)
+        for name in attempts[0]["parts"]
+    }
+    return found | {"rest": round(1 - sum(found.values()), 3)} if found else {}
 
 
 def show(results: list[Figures]) -> Table:
@@ -237,6 +248,9 @@ def main() -> int:
         lines = (json.dumps(result) + "\n" for result in results)
         pathlib.Path(options.json).write_text("".join(lines), encoding="utf-8")
     Console(width=None if sys.stdout.isatty() else 140).print(show(results))
+    for result in results:
+        if result["shares"]:
+            print(f"{result['case']}, our time: " + ", ".join(f"{k} {v:.0%}" for k, v in result["shares"].items()))
     return 1 if any(result["same"] is False for result in results) else 0
 
 

@@ -17,6 +17,7 @@ VOCABULARY = 32_000
 SEQUENCE = 2048
 BATCH = 8
 URL_LISTS = ("domains", "hard_words", "soft_words", "subwords")
+ARCHIVE = "pages.warc.gz"
 
 
 class Case(NamedTuple):
@@ -34,6 +35,12 @@ class Case(NamedTuple):
 
 
 CASES = {
+    "warc": Case(
+        "web archive to documents, pages extracted in a child process; per byte of the unpacked archive",
+        "fastwarc and resiliparse by hand in one loop, nothing between them and a hostile page",
+        "fastwarc",
+        needs=("archive",),
+    ),
     "c4": Case(
         "C4's page cleaning, all rules",
         "datatrove C4QualityFilter",

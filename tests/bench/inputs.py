@@ -5,6 +5,7 @@ sample.arrow   one more for every four of them, for training the tokenizer: neve
 tokenizer/     a BPE of `cases.VOCABULARY` tokens, trained on the sample
 tokens/        the corpus in ids, over and over: two bytes for each of its bytes, one shard
 items/         evaluation sets
+pages.warc.gz  web pages: of the real corpora, whatever --corpus and --bytes say, or else the quickstart's archive
 lists/         domains and words that a URL filter looks for
 """
 
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from cases import VOCABULARY
+from cases import ARCHIVE, VOCABULARY
 
 from corpus.cleaning.url_filter import hosts_of
 from corpus.io import paths, readers
@@ -107,6 +108,18 @@ def read(path: pathlib.Path) -> list[pa.Array]:
         return [batch["text"] for batch in pa.ipc.open_file(file).read_all().to_batches()]
 
 
+def make_archive(folder: pathlib.Path) -> None:
+    """Write pages.warc.gz, some 65 MB unpacked; archives put one after the other are one."""
+    web = pathlib.Path(os.environ.get("WINNOW_DATA", ROOT.parent / "shared" / "data")) / "web"
+    archives = [*web.glob("realweb-*.warc.gz"), *web.glob("part-00000.warc.gz")]
+    if not archives:
+        write_archive(str(folder / "web"))
+        archives = sorted((folder / "web").glob("*.warc.gz"))
+    with open(folder / ARCHIVE, "wb") as whole:
+        for archive in archives:
+            whole.write(archive.read_bytes())
+
+
 def make_tokenizer(folder: pathlib.Path) -> None:
     """Train tokenizer/ on the sample, unless that is done."""
     if not (folder / "tokenizer").exists():
@@ -157,4 +170,4 @@ def make_lists(folder: pathlib.Path) -> None:
         (folder / "lists" / f"{name}.txt").write_text("\n".join(filter(None, entries)) + "\n", encoding="utf-8")
 
 
-MAKERS = {"tokenizer": make_tokenizer, "tokens": make_tokens, "lists": make_lists}
+MAKERS = {"archive": make_archive, "tokenizer": make_tokenizer, "tokens": make_tokens, "lists": make_lists}

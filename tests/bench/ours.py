@@ -5,13 +5,17 @@ from __future__ import annotations
 import glob
 import os
 import tempfile
+import time
+import zlib
 
 import numpy as np
 import pyarrow as pa
 import worker
 from cases import (
-    BANDS, BATCH, MATCH_BYTES, NGRAM, PERMUTATIONS, ROWS, SEQUENCE, THRESHOLD, URL_LISTS, VOCABULARY,
+    ARCHIVE, BANDS, BATCH, MATCH_BYTES, NGRAM, PERMUTATIONS, ROWS, SEQUENCE, THRESHOLD, URL_LISTS, VOCABULARY,
 )  # fmt: skip
+from resiliparse.extract.html2text import extract_plain_text
+from resiliparse.parse.html import HTMLTree
 from worker import Job, Side, digests, over_batches
 
 from corpus.cleaning.c4 import C4
@@ -21,6 +25,8 @@ from corpus.contamination.rules import Decontaminate
 from corpus.dedup import clusters, lsh, shingles
 from corpus.dedup import minhash as hashing
 from corpus.dedup.suffix_array import repeated_ranges
+from corpus.io import charset, http, pages, paths, readers, streams
+from corpus.io import warc as archives
 from corpus.language.langdetect import detect
 from corpus.language.profiles import LANGUAGES
 from corpus.loader import TokenStream
@@ -69,6 +75,39 @@ def langdetect(job: Job) -> Side:
         return [f"{LANGUAGES[i]} {p:.5f}" if i >= 0 else "none" for i, p in pairs]
 
     return over_batches(batches, lambda: [detect(batch["text"]) for batch in batches], answers)
+
+
+def warc(job: Job) -> Side:
+    path, options = os.path.join(job.folder, ARCHIVE), readers.ReadOptions()
+    chunks = list(streams.chunks(path))
+    (unit,) = readers.split(paths.expand(path), options)
+
+    def work() -> int:
+        return sum(reading.documents.num_rows for reading in readers.read(unit, options))
+
+    return Side(work, sum(len(chunk.data) for chunk in chunks), parts=lambda: _libraries(path, chunks))
+
+
+def _libraries(path: str, chunks: list[streams.Chunk]) -> dict[str, float]:
+    """Seconds that zlib and resiliparse take alone, over the same members and pages."""
+    starts = sorted({chunk.member for chunk in chunks})
+    data = paths.read_bytes(path)
+    members = [data[start:end] for start, end in zip(starts, [*starts[1:], len(data)])]
+    started = time.perf_counter()
+    for member in members:
+        zlib.decompress(member, 31)
+    gzip = time.perf_counter() - started
+    responses = (
+        http.parse(record.body)
+        for record in archives.records(iter(chunks), compressed=True)
+        if record.headers["warc-type"] == "response"
+    )
+    found = [charset.decode(r.body, r.charset) for r in responses if r.status == 200 and r.media_type in pages.HTML_TYPES]
+    started = time.perf_counter()
+    for page in found:
+        tree = HTMLTree.parse(page)
+        extract_plain_text(tree, preserve_formatting=True, main_content=False, list_bullets=False, alt_texts=False)
+    return {"gzip": gzip, "resiliparse": time.perf_counter() - started}
 
 
 def minhash(job: Job) -> Side:
@@ -179,6 +218,7 @@ def loader(job: Job) -> Side:
 
 
 SIDES = {
+    "warc": warc,
     "c4": c4,
     "url_filter": url_filter,
     "pii": pii,

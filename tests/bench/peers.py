@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import worker
 from cases import (
-    BANDS, BATCH, MATCH_BYTES, NGRAM, PERMUTATIONS, ROWS, SEQUENCE, THRESHOLD, URL_LISTS, VOCABULARY,
+    ARCHIVE, BANDS, BATCH, MATCH_BYTES, NGRAM, PERMUTATIONS, ROWS, SEQUENCE, THRESHOLD, URL_LISTS, VOCABULARY,
 )  # fmt: skip
 from worker import Job, Side, digests, over_texts
 
@@ -69,6 +69,31 @@ def pii(job: Job) -> Side:
 
     texts, formatter = job.texts(), PIIFormatter()
     return over_texts(texts, lambda: [formatter.format(text) for text in texts])
+
+
+def warc(job: Job) -> Side:
+    import gzip
+
+    from fastwarc.warc import ArchiveIterator, WarcRecordType
+    from resiliparse.extract.html2text import extract_plain_text
+    from resiliparse.parse.encoding import bytes_to_str, detect_encoding
+
+    path = os.path.join(job.folder, ARCHIVE)
+    with gzip.open(path) as file:
+        size = sum(map(len, iter(lambda: file.read(1 << 20), b"")))
+
+    def work() -> list[str]:
+        texts = []
+        for record in ArchiveIterator(path, record_types=WarcRecordType.response):
+            if record.http_headers.status_code == 200 and record.http_content_type in ("text/html", "application/xhtml+xml"):
+                data = record.reader.read()
+                page = bytes_to_str(data, record.http_charset or detect_encoding(data))
+                texts.append(
+                    extract_plain_text(page, preserve_formatting=True, main_content=False, list_bullets=False, alt_texts=False)
+                )
+        return texts
+
+    return Side(work, size)
 
 
 def langdetect(job: Job) -> Side:
@@ -265,6 +290,7 @@ def loader_causal(job: Job) -> Side:
 
 
 SIDES = {
+    "warc": warc,
     "c4": c4,
     "url_filter": url_filter,
     "pii": pii,

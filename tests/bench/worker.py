@@ -49,13 +49,14 @@ class Job:
 class Side(NamedTuple):
     """One side of a case, ready to run. `work` is what is timed, over `bytes` bytes in `documents`
     documents. `answers(result of work, n)` says what was found for the first n documents, so that two
-    sides can be compared."""
+    sides can be compared. `parts` measures, after the work, the seconds that parts of it take alone."""
 
     work: Callable[[], Any]
     bytes: int
     documents: int = 0
     answers: Callable[[Any, int], list[str]] | None = None
     tokens: int = 0
+    parts: Callable[[], dict[str, float]] | None = None
 
 
 def over_batches(batches: list[pa.RecordBatch], work: Callable[[], Any], answers=None) -> Side:
@@ -92,6 +93,7 @@ def serve(sides: dict[str, Callable[[Job], Side]]) -> None:
             result = side.work()
             seconds = time.perf_counter() - start
             reply = {"seconds": seconds, "bytes": side.bytes, "documents": side.documents, "tokens": side.tokens}
+            reply["parts"] = side.parts() if side.parts else {}
             reply["version"] = importlib.metadata.version(job.package) if job.package else None
         else:
             reply = side.answers(result, int(argument[0])) if side.answers else None
