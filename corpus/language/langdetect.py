@@ -18,28 +18,18 @@ from __future__ import annotations
 import numba
 import numpy as np
 import pyarrow as pa
-from langdetect.detector import Detector
-from langdetect.utils.ngram import NGram
 
+from corpus.language.langdetect_text import FIRST_READ, MAX_CHARACTERS, head
 from corpus.language.profiles import ITERATION_LIMIT, OTHER, TRIALS, find, key, load
+from corpus.text.arrow import buffers
 
 # Constants of langdetect/detector.py.
-MAX_CHARACTERS = 10_000  # only so much of a text is looked at, spaces counted before they are collapsed
 CHECK_EVERY = 5
 CONVERGED = 0.99999
 ALPHA = 0.5
 ALPHA_WIDTH = 0.05
 BASE_FREQUENCY = 10_000
 MIN_REPORTED = 0.1  # a language at most this probable is not reported
-
-LOOK_AHEAD = (8 + 2076) + (64 + 1 + 255 + 255) + 2
-"""The longest match of Detector.URL_RE, of MAIL_RE and of the Vietnamese normalisation, together."""
-
-FIRST_READ = 1 << 14
-"""Bytes of a document read at first; four times as many each time that is not enough."""
-
-GROUP = 64
-"""Documents handed to the kernel at a time: few, so that their characters stay in the cache."""
 
 
 def detect(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -48,68 +38,49 @@ def detect(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     Returns its index in `profiles.LANGUAGES` (int64, -1 where the library raises "No features in text" or
     reports no language) and its probability (float64, 0 where undetected).
     """
-    languages = np.empty(len(text), np.int64)
-    probabilities = np.empty(len(text), np.float64)
-    for start in range(0, len(text), GROUP):
-        group = slice(start, start + GROUP)
-        heads = [head(memoryview(value.as_buffer() or b"")) for value in text[group]]
-        offsets = np.cumsum([0, *map(len, heads)])
-        codes = np.frombuffer("".join(heads).encode("utf-32-le"), np.uint32)
-        _detect(codes, offsets, load(), languages[group], probabilities[group])
+    data, offsets = buffers(text)
+    return detect_spans(data, offsets[:-1], offsets[1:])
+
+
+def detect_spans(data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`detect` of the texts data[starts[i]:ends[i]] (UTF-8 as uint8; int64 positions)."""
+    languages = np.full(len(starts), -1)
+    probabilities = np.zeros(len(starts))
+    if len(starts):
+        _detect(data, starts, ends, load(), languages, probabilities)
     return languages, probabilities
 
 
-def head(text: memoryview) -> str:
-    """The first MAX_CHARACTERS characters of UTF-8 `text` as `Detector.append` sees them, with URLs
-    and mail addresses blanked and Vietnamese letters composed.
-
-    Only as much is read as decides them. Each substitution looks no further ahead than its longest
-    match, so what is more than LOOK_AHEAD characters before the end of a prefix comes out as it
-    would from the whole text.
-    """
-    size = FIRST_READ
-    while True:
-        # A character cut in two by the end of the prefix is left out.
-        characters = str(text[:size], "utf-8", "ignore")
-        characters = Detector.URL_RE.sub(" ", characters)
-        if "@" in characters:
-            characters = Detector.MAIL_RE.sub(" ", characters)
-        if any(mark in characters for mark in NGram.DMARK_CLASS):
-            characters = NGram.normalize_vi(characters)
-        if size >= len(text) or len(characters) - LOOK_AHEAD >= MAX_CHARACTERS:
-            return characters[:MAX_CHARACTERS]
-        size *= 4
-
-
 @numba.njit(cache=True, nogil=True)
-def _detect(codes, offsets, tables, languages, probabilities):
-    """Fills languages and probabilities (see `detect`) for the documents codes[offsets[i]:offsets[i + 1]]."""
-    text = np.empty(MAX_CHARACTERS, np.uint32)
+def _detect(data, starts, ends, tables, languages, probabilities):
+    """Fills languages and probabilities, which come as those of undetected texts."""
+    codes = np.empty(FIRST_READ, np.uint32)
     grams = np.empty(3 * MAX_CHARACTERS, np.int32)
     odds = np.empty(tables.frequencies.shape[1])
     mean = np.empty(tables.frequencies.shape[1])
-    for document in range(len(offsets) - 1):
-        length = _clean(codes[offsets[document] : offsets[document + 1]], text)
-        count = _extract(text[:length], tables, grams)
-        languages[document], probabilities[document] = -1, 0.0
+    for i in range(len(starts)):
+        codes, length = head(data, starts[i], ends[i], tables.vietnamese, codes)
+        length = _clean(codes[:length])
+        count = _extract(codes[:length], tables, grams)
         if count == 0:
             continue
         _average_trials(grams[:count], tables, odds, mean)
         best = np.argmax(mean)  # the first of equals, as a stable sort has it
         if mean[best] > MIN_REPORTED:
-            languages[document], probabilities[document] = best, mean[best]
+            languages[i], probabilities[i] = best, mean[best]
 
 
 @numba.njit(cache=True, nogil=True)
-def _clean(codes, text):
+def _clean(codes):
     """Collapses runs of spaces; takes out Latin letters where there are fewer than half as many as
-    others (Detector.append, cleaning_text). Writes code points to `text`, returns how many."""
+    others (Detector.append, cleaning_text). Works in place, returns how many code points are left."""
     length, latin, other = 0, 0, 0
-    for i in range(len(codes)):
-        code = codes[i]
-        if code == 0x20 and i > 0 and codes[i - 1] == 0x20:
+    previous = 0
+    for code in codes:
+        if code == 0x20 and previous == 0x20:
             continue
-        text[length] = code
+        previous = code
+        codes[length] = code
         length += 1
         if 0x41 <= code <= 0x7A:
             latin += 1
@@ -119,8 +90,8 @@ def _clean(codes, text):
         return length
     kept = 0
     for i in range(length):
-        if not 0x41 <= text[i] <= 0x7A:
-            text[kept] = text[i]
+        if not 0x41 <= codes[i] <= 0x7A:
+            codes[kept] = codes[i]
             kept += 1
     return kept
 

@@ -40,6 +40,15 @@ WORDS_DRAWN = 1 << 14
 """32-bit outputs of the Mersenne Twister kept: more than a detection can use, see `_draws`."""
 
 
+class Vietnamese(NamedTuple):
+    """Letters that the library composes with the mark after them: composed[i, j] is letters[j] with
+    marks[i]. Code points, uint32[5, 24], [24] and [5]."""
+
+    composed: np.ndarray
+    letters: np.ndarray
+    marks: np.ndarray
+
+
 class Tables(NamedTuple):
     """What the kernel needs, from `load`.
 
@@ -47,6 +56,7 @@ class Tables(NamedTuple):
     upper: bool[0x110000], str.isupper after that normalisation
     slots: int64[2**k], hash table of n-grams: `key` << ROW_BITS | row of `frequencies`, -1 where free
     frequencies: float64[n-grams, 55], share of the n-gram among those of its length
+    vietnamese: see there
     words: uint32[WORDS_DRAWN], outputs of random.Random(SEED)
     normals: float64[WORDS_DRAWN, 2], the pair of normal deviates drawn from words[i : i + 4]
     """
@@ -55,6 +65,7 @@ class Tables(NamedTuple):
     upper: np.ndarray
     slots: np.ndarray
     frequencies: np.ndarray
+    vietnamese: Vietnamese
     words: np.ndarray
     normals: np.ndarray
 
@@ -75,7 +86,13 @@ def load() -> Tables:
     characters = np.array([number.get(character, OTHER) for character in normal], np.uint16)
     upper = np.array([character.isupper() for character in normal + [chr(c) for c in range(0x10000, 0x110000)]])
     keys = np.array([key(*[number[c] for c in gram.rjust(3)], len(gram)) for gram in grams])
-    return Tables(characters, upper, _hash_table(keys), frequencies, *_draws())
+    return Tables(characters, upper, _hash_table(keys), frequencies, _vietnamese(), *_draws())
+
+
+def _vietnamese() -> Vietnamese:
+    rows = (*NGram.NORMALIZED_VI_CHARS, NGram.TO_NORMALIZE_VI_CHARS, NGram.DMARK_CLASS)
+    *composed, letters, marks = (np.array([ord(c) for c in row], np.uint32) for row in rows)
+    return Vietnamese(np.array(composed), letters, marks)
 
 
 def _draws() -> tuple[np.ndarray, np.ndarray]:

@@ -7,14 +7,16 @@ import random
 
 import langdetect as library
 import langdetect.detector
+import numpy as np
 import pyarrow as pa
 import pytest
 import zstandard
 from hypothesis import given, settings, strategies as st
 from langdetect import detector_factory
+from langdetect.utils.ngram import NGram
 
-from corpus.language import langdetect
-from corpus.language.profiles import LANGUAGES
+from corpus.language import langdetect, langdetect_text
+from corpus.language.profiles import LANGUAGES, load
 
 UNDETECTED = (None, 0.0)
 
@@ -127,14 +129,40 @@ def test_only_the_beginning_of_a_long_text_is_read(reference, name):
 
 @pytest.mark.parametrize("name", LONG)
 @pytest.mark.parametrize("first_read", [3000, 4001, 20_000])
-def test_head_is_what_the_whole_text_gives(monkeypatch, name, first_read):
+def test_head_is_what_the_whole_text_gives(name, first_read):
     """Whatever the size of the first read, which cuts words, addresses and characters anywhere."""
-    whole = LONG[name]
-    for pattern in (langdetect.Detector.URL_RE, langdetect.Detector.MAIL_RE):
-        whole = pattern.sub(" ", whole)
-    monkeypatch.setattr(langdetect, "FIRST_READ", first_read)
-    head = langdetect.head(memoryview(LONG[name].encode()))
-    assert head == langdetect.NGram.normalize_vi(whole)[: langdetect.MAX_CHARACTERS]
+    data = np.frombuffer(LONG[name].encode(), np.uint8)
+    codes, length = langdetect_text.head(data, 0, len(data), load().vietnamese, np.empty(0, np.uint32), first_read)
+    assert text_of(codes[:length]) == appended(LONG[name])[: langdetect_text.MAX_CHARACTERS]
+
+
+def appended(text):
+    """A text as `Detector.append` sees it."""
+    for pattern in (library.detector.Detector.URL_RE, library.detector.Detector.MAIL_RE):
+        text = pattern.sub(" ", text)
+    return NGram.normalize_vi(text)
+
+
+def text_of(codes):
+    return codes.astype("<u4").tobytes().decode("utf-32-le")
+
+
+ADDRESS = st.text("htps:/@.-_~aZ0 \u0103\u0301\u0323e\n", max_size=40) | st.sampled_from(
+    ["http://", "https://", "http://h", "a@b", "a" * 64, "b" * 254, "c" * 255 + ".", "d" * 2076, "@", "\u01afe\u0300"]
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(text=st.lists(ADDRESS, max_size=8).map("".join), first_read=st.sampled_from([3000, 1 << 14]))
+def test_addresses_and_vietnamese_letters(text, first_read):
+    data = np.frombuffer(("-" + text).encode(), np.uint8)
+    codes, length = langdetect_text.head(data, 1, len(data), load().vietnamese, np.empty(0, np.uint32), first_read)
+    assert text_of(codes[:length]) == appended(text)
+
+
+def test_the_rest_of_a_very_long_line_is_not_read(reference):
+    line = SAMPLES["fr"] + " " * 100 + "the one and the other of them " * (50_000_000 // 30)
+    assert ours([line]) == [reference(line[:20_000])]
 
 
 PIECE = st.one_of(st.sampled_from(list(SAMPLES.values()) + ODD), st.text(max_size=8))
@@ -144,6 +172,12 @@ PIECE = st.one_of(st.sampled_from(list(SAMPLES.values()) + ODD), st.text(max_siz
 @given(texts=st.lists(st.lists(PIECE, max_size=4).map(" ".join), max_size=3))
 def test_equals_the_library(reference, texts):
     assert ours(texts) == [reference(text) for text in texts]
+
+
+@settings(deadline=None, max_examples=100)
+@given(text=st.text(max_size=60))
+def test_equals_the_library_on_any_characters(reference, text):
+    assert ours([text]) == [reference(text)]
 
 
 @pytest.mark.slow
