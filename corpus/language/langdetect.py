@@ -73,7 +73,11 @@ def _detect(data, starts, ends, tables, languages, probabilities):
 @numba.njit(cache=True, nogil=True)
 def _clean(codes):
     """Collapses runs of spaces; takes out Latin letters where there are fewer than half as many as
-    others (Detector.append, cleaning_text). Works in place, returns how many code points are left."""
+    others (Detector.append, cleaning_text). Works in place, returns how many code points are left.
+
+    The library means to count Vietnamese letters (U+1E00 to U+1EFF) for neither, but compares the
+    number of their block with its name: they are others.
+    """
     length, latin, other = 0, 0, 0
     previous = 0
     for code in codes:
@@ -84,7 +88,7 @@ def _clean(codes):
         length += 1
         if 0x41 <= code <= 0x7A:
             latin += 1
-        elif code >= 0x300 and not 0x1E00 <= code <= 0x1EFF:  # the block Latin Extended Additional
+        elif code >= 0x300:
             other += 1
     if 2 * latin >= other:
         return length
