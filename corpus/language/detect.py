@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import difflib
 import math
@@ -12,8 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.documents import Outcome, replace_column
-from corpus.language import fasttext, langdetect
+from corpus.language import fasttext, langdetect, lines
 from corpus.language.profiles import LANGUAGES
+from corpus.text import spans
+from corpus.text.arrow import buffers, string_array
+from corpus.text.select import keep_lines
 
 
 DETECTED = "detected "
@@ -26,6 +28,11 @@ class Language:
 
     keep: codes of the languages to keep; empty keeps all. A document is kept when its most probable
         language is one of them, with at least `min_probability` (0.99: C4's `detect_english`).
+    unit: "document" looks at the text as a whole; "line" at each of its lines (up to "\\n"). Then a language's
+        probability in a document is the sum over the lines in it of characters x probability, by the
+        characters of all (Dolma's document score), and the document's language the one with the most.
+    cut: with unit "line": takes out the lines that are in another language than those to keep, or less
+        probably; lines too short to tell stay. A document without a line to keep is dropped.
     backend: "langdetect" answers as langdetect 1.0.9 seeded with 0 does, as C4 used it (its codes:
         55, Chinese as zh-cn and zh-tw); "fasttext" is lid.176 (the extra `fasttext`).
     tag: write the columns `language` (code, null if undetected) and `language.probability`
@@ -40,6 +47,8 @@ class Language:
 
     keep: tuple[str, ...] = ()
     min_probability: float = 0.99
+    unit: Literal["document", "line"] = "document"
+    cut: bool = False
     backend: Literal["langdetect", "fasttext"] = "langdetect"
     tag: bool = True
     model: str = ""
@@ -49,6 +58,8 @@ class Language:
             raise ValueError(f"min_probability is {self.min_probability}, not between 0 and 1")
         if self.model and self.backend != "fasttext":
             raise ValueError("a model is for the fasttext backend only")
+        if self.cut and not (self.keep and self.unit == "line"):
+            raise ValueError("cut needs languages to keep, and unit: line")
         for code in self.keep if self.backend == "langdetect" else ():
             if code not in LANGUAGES:
                 near = difflib.get_close_matches(code, LANGUAGES, 1, 0) or ["en"]
@@ -60,28 +71,56 @@ class Language:
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Tags the documents and drops those that are not kept: by rule `undetected`, or `not_kept`
-        with a value such as "fr 0.9999" (probabilities rounded down to four places)."""
-        codes, probabilities = self._detect(batch.column("text"))
-        counters = {f"{DETECTED}{code}": n for code, n in collections.Counter(codes).items() if code}
+        with a value such as "fr 0.9999" (probabilities rounded down to four places). What it tags a document
+        that it cut with is said of what is left."""
+        data, offsets = buffers(batch.column("text"))
+        if self.unit == "document":
+            codes, languages, probabilities = self._detect(data, offsets[:-1], offsets[1:])
+            return self._outcome(batch, codes, languages, probabilities, self._passes(codes, languages, probabilities))
+        starts, ends, first = spans.lines(data, offsets, newline_only=True)
+        codes, found, each = self._detect(data, starts, ends)
+        keep = np.ones(len(starts), bool)
+        if self.cut:
+            passes = lines.choose(first, found, self._passes(codes, found, each), keep)
+            text = string_array(*keep_lines(data, starts, ends, first, keep), batch.column("text").type)
+            batch = replace_column(batch, "text", text)
+        languages, probabilities = lines.combine(data, starts, ends, first, keep, found, each, len(codes))
+        if not self.cut:
+            passes = self._passes(codes, languages, probabilities)
+        outcome = self._outcome(batch, codes, languages, probabilities, passes)
+        if not keep.all():
+            outcome.counters["lines_cut"] = int(np.count_nonzero(~keep))
+        return outcome
+
+    def _detect(self, data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+        """(all codes, the index of each text's in them, -1 if undetected, its probability)."""
+        if self.backend == "fasttext":
+            return fasttext.detect_spans(data, starts, ends, self.model)
+        return LANGUAGES, *langdetect.detect_spans(data, starts, ends)
+
+    def _passes(self, codes: tuple[str, ...], languages: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        """bool, whether each text is in a language to keep."""
+        wanted = np.array([*(not self.keep or code in self.keep for code in codes), not self.keep])
+        return wanted[languages] & ((probabilities >= self.min_probability) | (not self.keep))
+
+    def _outcome(self, batch, codes, languages, probabilities, passes) -> Outcome:
+        counters = {}
+        for language, number in enumerate(np.bincount(languages + 1)[1:]):
+            if number:
+                counters[f"{DETECTED}{codes[language]}"] = int(number)
+        undetected = languages < 0
         if self.tag:
-            undetected = np.array([code is None for code in codes], bool)
-            batch = replace_column(batch, "language", pa.array(codes, pa.string()))
+            column = pa.DictionaryArray.from_arrays(pa.array(languages, mask=undetected), pa.array(codes, pa.string()))
+            batch = replace_column(batch, "language", column.cast(pa.string()))
             batch = replace_column(batch, "language.probability", pa.array(probabilities, mask=undetected))
-        if not self.keep:
+        if passes.all():
             return Outcome(batch, counters=counters)
-        passes = [c in self.keep and p >= self.min_probability for c, p in zip(codes, probabilities)]
-        rows = np.flatnonzero(~np.array(passes, bool))
+        rows = np.flatnonzero(~passes)
         return Outcome(
-            batch.filter(pa.array(passes, pa.bool_())),
+            batch.filter(pa.array(passes)),
             rows,
-            ["undetected" if codes[i] is None else "not_kept" for i in rows],
-            ["" if codes[i] is None else f"{codes[i]} {math.floor(probabilities[i] * 1e4) / 1e4:.4f}" for i in rows],
+            ["undetected" if undetected[i] else "not_kept" for i in rows],
+            ["" if undetected[i] else f"{codes[languages[i]]} {math.floor(probabilities[i] * 1e4) / 1e4:.4f}" for i in rows],
             [f"{' or '.join(self.keep)} >= {self.min_probability:g}"] * len(rows),
             counters,
         )
-
-    def _detect(self, text: pa.Array) -> tuple[list[str | None], np.ndarray]:
-        if self.backend == "fasttext":
-            return fasttext.detect(text, self.model)
-        languages, probabilities = langdetect.detect(text)
-        return [LANGUAGES[i] if i >= 0 else None for i in languages], probabilities

@@ -13,7 +13,6 @@ import importlib.util
 import pathlib
 
 import numpy as np
-import pyarrow as pa
 
 LABEL = "__label__"
 """What fastText puts before every label."""
@@ -21,25 +20,28 @@ LABEL = "__label__"
 MISSING = "the fasttext backend needs the packages of the extra `fasttext`: pip install 'winnow[fasttext]'"
 
 
-def detect(text: pa.Array, model: str = "") -> tuple[list[str | None], np.ndarray]:
-    """The most probable language of each document of a string column, nulls as empty text.
+def detect_spans(
+    data: np.ndarray, starts: np.ndarray, ends: np.ndarray, model: str = ""
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """The most probable language of each of the texts data[starts[i]:ends[i]] (UTF-8 as uint8).
 
-    Returns its code (None for a text of white space only) and its probability (float64, at most 1,
-    0 where undetected). `model` is the path of a fastText model file, "" for the packaged lid.176.ftz.
-    Raises ModuleNotFoundError naming the extra where the packages are missing, ValueError for
-    a file that is no model.
+    Returns the codes that occur, the index of each text's in them (int64, -1 for a text of white space
+    only) and its probability (float64, at most 1, 0 where undetected). `model` is the path of a fastText model
+    file, "" for the packaged lid.176.ftz. Raises ModuleNotFoundError naming the extra where the packages
+    are missing, ValueError for a file that is no model.
     """
     predictor = _load(model or packaged_model())
-    codes: list[str | None] = [None] * len(text)
-    probabilities = np.zeros(len(text))
-    for i, value in enumerate(text):
+    codes: dict[str, int] = {}
+    languages = np.full(len(starts), -1)
+    probabilities = np.zeros(len(starts))
+    for i, (start, end) in enumerate(zip(starts, ends)):
         # fastText predicts line by line; its own scripts join lines with a space first.
-        line = (value.as_py() or "").replace("\n", " ")
+        line = data[start:end].tobytes().decode().replace("\n", " ")
         if line.strip():
             labels, scores = predictor.predict(line)
-            codes[i] = labels[0].removeprefix(LABEL)
+            languages[i] = codes.setdefault(labels[0].removeprefix(LABEL), len(codes))
             probabilities[i] = min(scores[0], 1.0)  # its soft-max table rounds to just above 1
-    return codes, probabilities
+    return tuple(codes), languages, probabilities
 
 
 def packaged_model() -> str:

@@ -3,11 +3,15 @@
 import importlib.util
 import sys
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from corpus.language import fasttext
+from hypothesis import given, settings, strategies as st
+
+from corpus.language import fasttext, langdetect
 from corpus.language.detect import Language
+from corpus.language.profiles import LANGUAGES
 
 TEXTS = [
     "The quick brown fox jumps over the lazy dog while the others are watching.",
@@ -16,6 +20,9 @@ TEXTS = [
     None,
     "Le vif renard brun saute par-dessus le chien\nparesseux pendant que les autres regardent.",
 ]
+
+
+SPANS = np.frombuffer(b"text", np.uint8), np.array([0]), np.array([4])
 
 
 def batch():
@@ -81,10 +88,10 @@ def test_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "fasttext", None)
     fasttext._load.cache_clear()
     with pytest.raises(ModuleNotFoundError, match=r"winnow\[fasttext\]"):
-        fasttext.detect(pa.array(["text"]), "some.bin")
+        fasttext.detect_spans(*SPANS, "some.bin")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r"winnow\[fasttext\]"):
-        fasttext.detect(pa.array(["text"]))
+        fasttext.detect_spans(*SPANS)
 
 
 def test_fasttext():
@@ -104,4 +111,91 @@ def test_file_that_is_no_model(tmp_path):
     pytest.importorskip("fasttext")
     (tmp_path / "model.bin").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="model.bin"):
-        fasttext.detect(pa.array(["text"]), str(tmp_path / "model.bin"))
+        fasttext.detect_spans(*SPANS, str(tmp_path / "model.bin"))
+
+
+# Lines
+
+MIXED = "\n".join(["1234", TEXTS[0], "", TEXTS[1], "7 %", TEXTS[0] * 2])
+
+
+def mixed(*texts):
+    return pa.record_batch({"id": [str(i) for i in range(len(texts))], "text": pa.array(texts, pa.large_string())})
+
+
+def identify(text):
+    """(index of the language or -1, probability) of one text."""
+    [language], [probability] = langdetect.detect(pa.array([text]))
+    return language, probability
+
+
+def by_hand(text):
+    """Dolma's document score of every language; (code, score) of the highest, over the lines of `text`."""
+    *lines, last = text.split("\n")
+    lines = [line + "\n" for line in lines] + [last]
+    sums = {}
+    for line in lines:
+        language, probability = identify(line.removesuffix("\n"))
+        if language >= 0:
+            sums[language] = sums.get(language, 0.0) + len(line) * probability
+    if not sums:
+        return None, None
+    best = min(sums, key=lambda language: (-sums[language], language))
+    return LANGUAGES[best], sums[best] / len(text)
+
+
+def test_language_of_lines():
+    outcome = Language(unit="line").apply(mixed(MIXED, TEXTS[1], "12\n\n", None))
+    assert outcome.kept["language"].to_pylist() == ["en", "de", None, None]
+    english = 3 * len(TEXTS[0]) + 1  # with a newline after the first of its lines
+    first, second, third, fourth = outcome.kept["language.probability"].to_pylist()
+    assert first == pytest.approx(english / len(MIXED), abs=1e-4) and second > 0.99
+    assert third is None and fourth is None
+    assert outcome.counters == {"detected en": 1, "detected de": 1}
+
+
+def test_lines_of_other_languages_are_cut():
+    stage = Language(unit="line", cut=True, keep=("en",))
+    outcome = stage.apply(mixed(MIXED, TEXTS[1] + "\n5", "12\n\n", TEXTS[0]))
+    assert outcome.kept["text"].to_pylist() == ["\n".join(["1234", TEXTS[0], "", "7 %", TEXTS[0] * 2]), TEXTS[0]]
+    assert outcome.kept["text"].type == pa.large_string()
+    assert outcome.kept["language"].to_pylist() == ["en", "en"]
+    assert outcome.rows.tolist() == [1, 2]
+    assert outcome.rules == ["not_kept", "undetected"]
+    assert outcome.values == ["de 0.9883", ""]
+    assert outcome.counters == {"lines_cut": 1, "detected en": 2, "detected de": 1}
+
+
+def test_improbable_lines_are_cut():
+    text = "Le chien is a dog\n" + TEXTS[4].replace("\n", " ")
+    stage = Language(unit="line", cut=True, keep=("fr",))
+    assert stage.apply(mixed(text)).kept["text"].to_pylist() == [text.split("\n")[1]]
+    assert Language(unit="line", cut=True, keep=("fr",), min_probability=0.7).apply(mixed(text)).kept["text"].to_pylist() == [text]
+    assert stage.apply(mixed("Le chien is a dog\nLe chien is a dog")).values == ["fr 0.7142"]
+
+
+def test_cut_needs_lines_and_languages():
+    for options in ({"keep": ("en",)}, {"unit": "line"}):
+        with pytest.raises(ValueError, match="cut needs"):
+            Language(cut=True, **options)
+
+
+LINE = st.sampled_from([TEXTS[0], TEXTS[1], TEXTS[4].replace("\n", " "), "1", "", " ", "\r", "\u2028", "\U0001f600", "menu", "Кот"])
+
+
+@settings(deadline=None, max_examples=60)
+@given(texts=st.lists(st.lists(LINE, max_size=5).map("\n".join), max_size=3))
+def test_lines_are_as_by_hand(texts):
+    kept = Language(unit="line").apply(mixed(*texts)).kept
+    expected = [by_hand(text) for text in texts]
+    assert kept["language"].to_pylist() == [code for code, _ in expected]
+    assert kept["language.probability"].to_pylist() == [pytest.approx(score) if score else None for _, score in expected]
+    outcome = Language(unit="line", cut=True, keep=("en", "fr"), min_probability=0.9).apply(mixed(*texts))
+    wanted = []
+    for text in texts:
+        found = [(line, *identify(line)) for line in text.split("\n")]
+        good = [language >= 0 and LANGUAGES[language] in ("en", "fr") and p >= 0.9 for _, language, p in found]
+        if any(good):
+            wanted.append("\n".join(line for (line, language, _), g in zip(found, good) if g or language < 0))
+    assert outcome.kept["text"].to_pylist() == wanted
+    assert len(outcome.rows) + len(wanted) == len(texts)
