@@ -21,7 +21,8 @@ from corpus.io import shards
 class ShardView:
     """One shard of a view: its number in corpus order, its file, the fingerprint of that file,
     its documents and bytes of text (before decisions), and the decision files that apply to it,
-    oldest first, each with its fingerprint."""
+    oldest first, each with its fingerprint; `folder` is that of its partition (`corpus.io.partitions`),
+    if documents are partitioned."""
 
     number: int
     path: str
@@ -29,6 +30,7 @@ class ShardView:
     documents: int
     text_bytes: int
     decisions: tuple[tuple[str, str], ...] = ()
+    folder: str = ""
 
     def inputs(self) -> tuple[tuple[str, str], ...]:
         """(name, fingerprint) of every file that reading this shard depends on."""

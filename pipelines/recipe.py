@@ -26,7 +26,8 @@ class Recipe:
     different recipes apart, `max_quarantined` is the share of input records that may be
     quarantined before the run counts as failed, `task_bytes` is how much one task reads or
     writes: large plain files are split to it, small files share a task until a quarter of it,
-    and a shard holds about that much text."""
+    and a shard holds about that much text. `partition_by` names a column: the documents of each of its values
+    go to a folder of their own, `documents/language=de/`, as Hive, Spark and Arrow read them."""
 
     name: str
     input: tuple[str, ...]
@@ -36,9 +37,10 @@ class Recipe:
     max_quarantined: float = 0.5
     task_bytes: int = 64 << 20
     output: str | None = None
+    partition_by: str | None = None
 
 
-_TOP = ("name", "input", "read", "steps", "output", "seed", "max_quarantined", "task_bytes")
+_TOP = ("name", "input", "read", "steps", "output", "seed", "max_quarantined", "task_bytes", "partition_by")
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -72,7 +74,7 @@ def parse(document: dict[str, Any]) -> Recipe:
     _check_order(steps)
     inputs = document.get("input") or []
     inputs = [inputs] if isinstance(inputs, str) else inputs
-    fields = {key: document[key] for key in ("seed", "max_quarantined", "task_bytes", "output") if key in document}
+    fields = {key: document[key] for key in ("seed", "max_quarantined", "task_bytes", "output", "partition_by") if key in document}
     read = _build(ReadOptions, document.get("read") or {}, "read")
     return _build(Recipe, {"name": document.get("name", "recipe"), "input": inputs, "read": read, "steps": steps, **fields}, "the recipe")
 

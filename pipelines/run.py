@@ -90,7 +90,8 @@ class Runner:
 
     def _pass(self, stages: list[Any], view: list[ShardView] | None, suffix: str) -> list[ShardView]:
         """One fused pass of `stages` over the input (`view` is None) or a view; the new view."""
-        shared = passes.Pass(tuple(stages), suffix, self.task_bytes)
+        partition_by = self.recipe.partition_by if suffix == ".parquet" else None
+        shared = passes.Pass(tuple(stages), suffix, self.task_bytes, partition_by=partition_by)
         if view is None:
             names, tasks = ["read"], self._input_tasks(shared)
             configuration = (shared, self.recipe.read, self.limit)
@@ -116,7 +117,7 @@ class Runner:
         return passes.input_tasks(groups, prints, shared, self.limit)
 
     def _publish_documents(self) -> None:
-        documents = {f"{s.number:05d}.parquet": s.path for s in self.result.documents}
+        documents = {f"{s.folder}/{s.number:05d}.parquet".lstrip("/"): s.path for s in self.result.documents}
         self.publish("documents", documents)
         for folder in ("dropped", "quarantine"):
             found = {}
@@ -133,6 +134,8 @@ class Runner:
         if self.engine.dry_run:
             return
         target = paths.join(self.output, folder)
+        if not paths.is_local(target):
+            files = {name.replace("%", "%25"): path for name, path in files.items()}
         for name, path in files.items():
             destination = paths.join(target, name)
             if not (paths.is_local(path) and os.path.exists(destination) and os.path.samefile(path, destination)):
@@ -189,13 +192,14 @@ def check(recipe: Recipe, output: str) -> None:
 
 
 def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
-    """Every score that a `where` names is tagged by a step before it or a column of the Parquet input."""
+    """Every score that a `where` names is tagged by a step before it or a column of the Parquet input;
+    so is the column that documents are partitioned by."""
     columns = set(rows.SCHEMA.names)
     for source in sources:
         if source.path.endswith(".parquet"):
             columns |= set(tables.columns(source.path))
             break
-    if not any(isinstance(step, Where) for step in recipe.steps):
+    if not recipe.partition_by and not any(isinstance(step, Where) for step in recipe.steps):
         return
     nothing = pa.RecordBatch.from_pylist([], rows.SCHEMA)
     for step in recipe.steps:
@@ -203,6 +207,10 @@ def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
             recipes.known(step.names(), sorted(columns), "score or column", f"where {step.expression!r}")
         elif hasattr(step, "apply"):  # what it adds to no documents it adds to any
             columns |= set(step.apply(nothing).kept.schema.names)
+    if recipe.partition_by:
+        files_need = {"id", "text", "url"}
+        usable = sorted(name for name in columns - files_need if not name.startswith(("_", ".")))
+        recipes.known([recipe.partition_by], usable, "column", "partition_by")
 
 
 def _check_output(recipe: Recipe, output: str) -> None:

@@ -10,15 +10,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus.documents import MAX_BATCH_TEXT, text_bytes
-from corpus.io import paths, rows, streams
+from corpus.io import partitions, paths, rows, streams
 from corpus.io.rows import Quarantined
 
 
 def columns(path: str) -> list[str]:
-    """Names of a Parquet file's columns; none if it cannot be read."""
+    """Names of a Parquet file's columns, those of its folders too; none if it cannot be read."""
     with paths.open_input(path) as file:
         try:
-            return pq.ParquetFile(file).schema_arrow.names
+            return [*pq.ParquetFile(file).schema_arrow.names, *partitions.of_path(path)]
         except (pa.ArrowException, OSError):
             return []
 
@@ -41,8 +41,8 @@ def row_group_ranges(path: str, unit_bytes: int) -> list[tuple[int, int]]:
 
 
 def read(unit, options) -> Iterator[rows.Event]:
-    """Documents of the unit's row groups. One that cannot be read is quarantined from where it
-    breaks to its end."""
+    """Documents of the unit's row groups, with the columns that its folders name (see `partitions`).
+    One that cannot be read is quarantined from where it breaks to its end."""
     with paths.open_input(unit.path) as file:
         try:
             table = pq.ParquetFile(file, page_checksum_verification=True)
@@ -68,6 +68,7 @@ def _row_group(table, file, group: int, first: int, path: str, options) -> Itera
     average = max(1, metadata.total_byte_size // max(1, metadata.num_rows))
     batch_rows = max(1, min(rows.BATCH_ROWS, MAX_BATCH_TEXT // average))
     batches = table.iter_batches(batch_rows, row_groups=[group], use_threads=False)
+    of_folders = partitions.of_path(path)
     while True:
         try:
             batch = next(batches, None)
@@ -77,6 +78,7 @@ def _row_group(table, file, group: int, first: int, path: str, options) -> Itera
             return
         if batch is None:
             return
+        batch = partitions.add_columns(batch, of_folders)
         if _is_document_table(batch, options):
             yield batch
             first += batch.num_rows

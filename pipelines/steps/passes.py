@@ -18,12 +18,15 @@ import pyarrow.compute as pc
 
 from corpus import views
 from corpus.documents import DROPPED_SCHEMA, PREFIX_CHARACTERS, QUARANTINE_SCHEMA, text_bytes
-from corpus.io import paths, readers, shards
+from corpus.io import partitions, paths, readers, shards
 from corpus.views import ShardView
 from pipelines.engine import Manifest, Outputs, Task
 
 LENGTH_BINS = 32
 """Lengths are counted in bins of powers of two: bin b holds texts of [2^(b-1), 2^b) bytes, bin 0 the empty ones."""
+
+MAX_WRITERS = 100
+"""Shards that are written at a time, of as many partitions; the one opened first is closed for a further one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Pass:
     limits: tuple[int | None, ...] = ()
     read: readers.ReadOptions | None = None
     shard: ShardView | None = None
+    partition_by: str | None = None  # the column by which the documents go to different shards, and which they lose
 
 
 @dataclasses.dataclass
@@ -62,7 +66,7 @@ class StepCount:
 
 def run_pass(argument: Pass, outputs: Outputs) -> dict[str, Any]:
     """One task of a pass; see `Pass`. Its counters are {"steps": {name: StepCount}, "skipped",
-    "shards": {output: [documents, bytes]}, "languages", "lengths"}."""
+    "shards": {output: [documents, bytes, folder of the partition]}, "languages", "lengths"}."""
     work = _Work(argument, outputs)
     if argument.shard is None:
         for unit, limit in zip(argument.units, argument.limits):
@@ -83,8 +87,8 @@ class _Work:
         self.stage_names = unique_names(argument.stages)
         self.steps.update({name: StepCount() for name in self.stage_names})
         self.skipped: dict[str, int] = {}
-        self.shards: dict[str, list[int]] = {}
-        self.writer = None
+        self.shards: dict[str, list] = {}
+        self.writers: dict[str, tuple[str, Any]] = {}  # of each partition: (output, its writer)
         self.dropped: list[pa.RecordBatch] = []
         self.quarantined: list[dict] = []
         self.languages: dict[str, int] = {}
@@ -150,25 +154,32 @@ class _Work:
         if "language" in batch.schema.names:
             for value, number in _value_counts(batch.column("language")):
                 _add(self.languages, value, number)
-        if self.writer is not None and self.writer.schema != batch.schema:
-            self._close()  # inputs with other columns
-        if self.writer is None:
-            self.name = f"documents-{len(self.shards):04d}{self.argument.suffix}"
-            self.shards[self.name] = [0, 0]
-            self.writer = shards.open_writer(self.outputs.path(self.name), batch.schema)
-        self.writer.write(batch)
-        self.shards[self.name][0] += batch.num_rows
-        self.shards[self.name][1] += int(lengths.sum())
-        if self.shards[self.name][1] >= self.argument.task_bytes:
-            self._close()
+        column = self.argument.partition_by
+        for folder, part in partitions.split(batch, column) if column else [("", batch)]:
+            self._write_part(folder, part)
 
-    def _close(self) -> None:
-        if self.writer is not None:
-            self.writer.close()
-            self.writer = None
+    def _write_part(self, folder: str, batch: pa.RecordBatch) -> None:
+        if folder in self.writers and self.writers[folder][1].schema != batch.schema:
+            self._close(folder)  # inputs with other columns
+        if folder not in self.writers:
+            if len(self.writers) == MAX_WRITERS:
+                self._close(next(iter(self.writers)))
+            name = f"documents-{len(self.shards):04d}{self.argument.suffix}"
+            self.shards[name] = [0, 0, folder]
+            self.writers[folder] = name, shards.open_writer(self.outputs.path(name), batch.schema)
+        name, writer = self.writers[folder]
+        writer.write(batch)
+        self.shards[name][0] += batch.num_rows
+        self.shards[name][1] += text_bytes(batch.column("text"))
+        if self.shards[name][1] >= self.argument.task_bytes:
+            self._close(folder)
+
+    def _close(self, folder: str) -> None:
+        self.writers.pop(folder)[1].close()
 
     def finish(self) -> dict[str, Any]:
-        self._close()
+        for folder in list(self.writers):
+            self._close(folder)
         if self.dropped:
             shards.write_parquet(self.outputs.path("dropped.parquet"), self.dropped, DROPPED_SCHEMA)
         if self.quarantined:
@@ -178,7 +189,7 @@ class _Work:
             count.check(name)
             count.seconds = round(count.seconds, 3)
         last = list(self.steps.values())[-1] if self.steps else None
-        written = sum(documents for documents, _ in self.shards.values())
+        written = sum(documents for documents, _, _ in self.shards.values())
         if last is not None and last.kept != written:
             raise AssertionError(f"{last.kept} documents kept, {written} written")
         return {
@@ -269,9 +280,9 @@ def new_view(manifests: list[Manifest]) -> list[ShardView]:
     """The shards that a pass wrote, numbered in corpus order."""
     written = []
     for manifest in manifests:
-        for name, (documents, size) in sorted(manifest.counters["shards"].items()):
+        for name, (documents, size, folder) in sorted(manifest.counters["shards"].items()):
             file = manifest.outputs[name]
-            written.append(ShardView(len(written), file.path, file.hash, documents, size))
+            written.append(ShardView(len(written), file.path, file.hash, documents, size, folder=folder))
     return written
 
 

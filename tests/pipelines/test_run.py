@@ -339,3 +339,44 @@ def test_faults_are_quarantined_and_good_records_come_through(tmp_path):
     strict = tmp_path / "strict"
     done = winnow("run", recipe, "--output", strict, "--workers", 0, "--set", "max_quarantined=0.1", check=1)
     assert "quarantined, more than max_quarantined" in done.stderr
+
+
+def test_documents_go_to_a_folder_for_each_language(full_run, tmp_path):
+    folder, _, output, _ = full_run
+    plain, parted = tmp_path / "plain", tmp_path / "parted"
+    tag = ["--step", "language", "--set", "task_bytes=16384"]
+    winnow("filter", folder / "input", plain, *tag, "--workers", 0, check=0)
+    route = [*tag, "--set", "partition_by=language"]
+    winnow("filter", folder / "input", parted, *route, "--workers", 2, check=0)
+    names = sorted(path.name for path in (parted / "documents").iterdir())
+    assert names == ["language=de", "language=en"]
+    assert len(list((parted / "documents" / "language=en").glob("*.parquet"))) > 1
+    by_id = {row["id"]: row for row in pq.read_table(plain / "documents").to_pylist()}
+    rows = pq.read_table(parted / "documents").to_pylist()
+    assert {row["id"]: row for row in rows} == by_id and len(rows) == len(by_id) == 120
+    assert "language" not in pq.read_schema(next((parted / "documents" / "language=de").iterdir())).names
+    assert report_of(parted)["documents"] == report_of(plain)["documents"]
+    assert report_of(parted)["languages"] == report_of(plain)["languages"] == {"en": 114, "de": 6}
+    assert "every file and count" in winnow("verify", parted, check=0).stdout
+    # Read back, with the column in the folders' names.
+    where = ["--where", "language == 'de'", "--workers", 0]
+    winnow("filter", parted / "documents", tmp_path / "german", *where, check=0)
+    assert pq.read_table(tmp_path / "german" / "documents")["language"].to_pylist() == ["de"] * 6
+    recipe = tmp_path / "routed.yaml"
+    recipe.write_text(f"partition_by: language\nsteps: [exact_dedup, tokenize: {{tokenizer: {output / 'tokenizer'}}}]\n")
+    winnow("run", recipe, "--input", parted / "documents", "--output", tmp_path / "tokens", "--workers", 0, check=0)
+    report = report_of(tmp_path / "tokens")
+    assert_accounted(report)
+    assert report["tokens"]["documents"] == report["documents"]["kept"] < 120
+    assert sorted(path.name for path in (tmp_path / "tokens" / "documents").iterdir()) == names
+    # Without partitions again: none stays behind.
+    winnow("filter", folder / "input", parted, *tag, "--workers", 0, check=0)
+    assert [path for path in (parted / "documents").rglob("*.parquet") if "=" in str(path.relative_to(parted))] == []
+    assert digest(parted) == digest(plain)
+
+
+@pytest.mark.parametrize("column, words", [("langage", "did you mean 'language'?"), ("text", "unknown column 'text' in partition_by")])
+def test_a_column_to_partition_by_that_is_not_there_is_refused(full_run, tmp_path, column, words):
+    folder, _, _, _ = full_run
+    done = winnow("filter", folder / "input", tmp_path / "out", "--step", "language", "--set", f"partition_by={column}", check=2)
+    assert words in done.stderr and not (tmp_path / "out").exists()
