@@ -1,5 +1,6 @@
 """Which language a document is in.
 
-`detect.Language` is the stage. `langdetect` (with its data, `profiles`) and `fasttext` are the two
-identifiers, functions over a string column. May import `corpus.documents` and `corpus.text`.
+`detect.Language` is the stage. `langdetect` (with `langdetect_text` and its data, `profiles`) and `fasttext`
+(with the files it reads, `fasttext_model`) are the two identifiers, over texts or, with `lines`, their lines.
+May import `corpus.documents` and `corpus.text`.
 """

@@ -34,7 +34,7 @@ class Language:
     cut: with unit "line": takes out the lines that are in another language than those to keep, or less
         probably; lines too short to tell stay. A document without a line to keep is dropped.
     backend: "langdetect" answers as langdetect 1.0.9 seeded with 0 does, as C4 used it (its codes:
-        55, Chinese as zh-cn and zh-tw); "fasttext" is lid.176 (the extra `fasttext`).
+        55, Chinese as zh-cn and zh-tw); "fasttext" is lid.176 (the extra `fasttext` has it).
     tag: write the columns `language` (code, null if undetected) and `language.probability`
         (float64, null if undetected).
     model: path of another fastText model.

