@@ -60,10 +60,20 @@ class Language:
             raise ValueError("a model is for the fasttext backend only")
         if self.cut and not (self.keep and self.unit == "line"):
             raise ValueError("cut needs languages to keep, and unit: line")
-        for code in self.keep if self.backend == "langdetect" else ():
-            if code not in LANGUAGES:
-                near = difflib.get_close_matches(code, LANGUAGES, 1, 0) or ["en"]
-                raise ValueError(f"langdetect knows no language {code!r}; did you mean {near[0]!r}?")
+        if self.backend == "langdetect":
+            self._check_codes(LANGUAGES)
+
+    def check(self) -> None:
+        """Raises ValueError for a code that the fastText model does not know, or for a file that is none,
+        ModuleNotFoundError if there is no model."""
+        if self.backend == "fasttext":
+            self._check_codes(fasttext.codes(self.model))
+
+    def _check_codes(self, known: tuple[str, ...]) -> None:
+        for code in self.keep:
+            if code not in known:
+                near = difflib.get_close_matches(code, known, 1, 0) or ["en"]
+                raise ValueError(f"{self.backend} knows no language {code!r}; did you mean {near[0]!r}?")
 
     def inputs(self) -> list[str]:
         """Files it reads: the model, if one is named."""

@@ -47,13 +47,18 @@ def detect_spans(
     file, "" for the packaged lid.176.ftz. Raises ModuleNotFoundError naming the extra where that is missing,
     ValueError for a file that is no model.
     """
-    loaded, codes = _load(model or packaged_model())
+    loaded, labels = _load(model or packaged_model())
     languages = np.full(len(starts), -1)
     probabilities = np.zeros(len(starts))
     dimension = loaded.input.dense.shape[1] or len(loaded.input.centroids) // CENTROIDS
     hidden = np.empty(dimension, np.float32)
-    _detect(data, starts, ends, loaded, hidden, len(codes), languages, probabilities)
-    return codes, languages, probabilities
+    _detect(data, starts, ends, loaded, hidden, len(labels), languages, probabilities)
+    return labels, languages, probabilities
+
+
+def codes(model: str = "") -> tuple[str, ...]:
+    """The languages that a model tells apart, as `detect_spans` returns them; raises what that does."""
+    return _load(model or packaged_model())[1]
 
 
 def packaged_model() -> str:

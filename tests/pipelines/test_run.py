@@ -380,3 +380,16 @@ def test_a_column_to_partition_by_that_is_not_there_is_refused(full_run, tmp_pat
     folder, _, _, _ = full_run
     done = winnow("filter", folder / "input", tmp_path / "out", "--step", "language", "--set", f"partition_by={column}", check=2)
     assert words in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_lines_of_other_languages_are_cut(tmp_path):
+    english, german = corpora.document("x", 2), corpora.german("x")
+    rows = [{"id": str(i), "text": text} for i, text in enumerate([f"{english}\n{german}\n12", german, "12"])]
+    corpora.write_jsonl(tmp_path / "x.jsonl", rows)
+    options = ["--step", "language", "--set", "language.unit=line", "--set", "language.keep=[en]"]
+    winnow("filter", tmp_path / "x.jsonl", tmp_path / "out", *options, "--set", "language.cut=true", "--workers", 0, check=0)
+    assert pq.read_table(tmp_path / "out" / "documents")["text"].to_pylist() == [f"{english}\n12"]
+    report = report_of(tmp_path / "out")
+    assert_accounted(report)
+    assert report["steps"][1]["dropped"] == {"not_kept": 1, "undetected": 1}
+    assert report["steps"][1]["counters"] == {"lines_cut": 1}

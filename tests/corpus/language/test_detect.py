@@ -89,6 +89,9 @@ def test_fasttext():
     named = Language(backend="fasttext", model=fasttext.packaged_model(), keep=("ceb", "fr"), min_probability=0.5)
     assert named.inputs() == [fasttext.packaged_model()]
     assert named.apply(batch()).kept.column("id").to_pylist() == ["e"]
+    named.check()
+    with pytest.raises(ValueError, match="did you mean 'ceb'"):
+        Language(backend="fasttext", keep=("en", "cebu")).check()
     lines = Language(backend="fasttext", unit="line", cut=True, keep=("fr",), min_probability=0.5)
     mixed = pa.record_batch({"id": ["a"], "text": [f"{TEXTS[0]}\n\n{TEXTS[4]}"]})
     assert lines.apply(mixed).kept.column("text").to_pylist() == ["\n" + TEXTS[4]]
