@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpus import views
-from corpus.dedup import exact, lines, urls
+from corpus.dedup import exact, lines, pieces, sentence_spans, urls
 from corpus.documents import address, shard_and_row
 from corpus.text import sentences
 from corpus.views import ShardView
@@ -142,35 +142,41 @@ class UrlDedup:
 
 @dataclasses.dataclass(frozen=True)
 class LineDedup:
-    """C4's line deduplication, as its code does it: of pages that share a line the one with the
-    smallest md5(url) keeps it; pages with fewer than `min_sentences` left are dropped."""
+    """C4's line deduplication: of pages that share a piece of text the one with the smallest md5(url) keeps
+    it, the others lose it; pages with fewer than `min_sentences` left are dropped.
+
+    unit: "line", as C4's code does it (`lines`), or "three_sentences", any three in a row, as the paper
+    says (`sentence_spans`)."""
 
     name: ClassVar[str] = "line_dedup"
-    rules: ClassVar[tuple[str, ...]] = lines.RULES
+    rules: ClassVar[tuple[str, ...]] = pieces.RULES
+    unit: Literal["line", "three_sentences"] = "line"
     min_sentences: int = 3
 
     def keys(self, rows, batch, shard):
-        """Every line of every document."""
-        found = lines.line_keys(batch, address(shard, rows))
+        """Every line, or span of sentences, of every document."""
+        find = lines.line_keys if self.unit == "line" else sentence_spans.span_keys
+        found = find(batch, address(shard, rows))
         table = _keyed(found.keys, found.addresses)
         for name, column in (("rank_high", found.ranks[:, 0]), ("rank_low", found.ranks[:, 1]), ("start", found.starts), ("end", found.ends)):  # fmt: skip
             table = table.append_column(name, pa.array(column))
         return table, found.keys
 
     def duplicates(self, table):
-        """Lines to cut, of one partition of keys, to the shard of their document."""
+        """Repeats of one partition of keys, to the shard of their document."""
         ranks = np.stack([table["rank_high"].to_numpy(), table["rank_low"].to_numpy()], axis=1)
         columns = (table[name].to_numpy() for name in ("address", "start", "end"))
-        cuts = lines.lines_to_cut(lines.Lines(_hashes(table), ranks, *columns))
-        shard, row = shard_and_row(cuts.addresses)
-        columns = {"row": row, "address": cuts.addresses, "start": cuts.starts, "end": cuts.ends, "owner": cuts.owners}
-        return pa.table(columns), shard
+        found = pieces.repeated(pieces.Pieces(_hashes(table), ranks, *columns), with_owned=self.unit != "line")
+        shard, row = shard_and_row(found.addresses)
+        columns = {"row": row, "address": found.addresses, "start": found.starts, "end": found.ends}
+        return pa.table({**columns, "owner": found.owners, "owned": found.owned}), shard
 
-    def finish(self, rows, batch, cuts):
-        """Cuts with their newlines, and drops for pages of which too little is left."""
-        sorted_cuts = lines.Cuts(*(cuts[name].to_numpy() for name in ("address", "start", "end", "owner")))
-        shard = shard_and_row(sorted_cuts.addresses)[0].max(initial=0)
-        decided = lines.decisions(batch, address(shard, rows), sorted_cuts, sentences.count_texts, self.min_sentences)
+    def finish(self, rows, batch, repeats):
+        """Cuts, and drops for pages of which too little is left."""
+        found = pieces.Repeats(*(repeats[name].to_numpy() for name in ("address", "start", "end", "owner", "owned")))
+        decide = lines.decisions if self.unit == "line" else sentence_spans.decisions
+        shard = shard_and_row(found.addresses)[0].max(initial=0)
+        decided = decide(batch, address(shard, rows), found, sentences.count_texts, self.min_sentences)
         return pa.Table.from_batches([decided]).select(PROPOSAL_SCHEMA.names)
 
     def decide(self, run, place, name, shard_views):

@@ -12,7 +12,7 @@ from corpus.cleaning.c4 import C4
 from corpus.cleaning.length import Length
 from corpus.cleaning.mc4 import ParagraphFilter
 from corpus.cleaning.split import Split
-from corpus.dedup import lines, urls
+from corpus.dedup import lines, pieces, urls
 from corpus.text import sentences
 
 GOLDEN = json.loads((pathlib.Path(__file__).parents[2] / "oracles" / "c4_golden.json").read_text())
@@ -78,7 +78,7 @@ def test_duplicate_lines(least):
     names, texts = zip(*golden["pages"].items())
     batch = batch_of(texts, url=pa.array(names))
     addresses = np.arange(len(batch))
-    cuts = lines.lines_to_cut(lines.line_keys(batch, addresses))
+    cuts = pieces.repeated(lines.line_keys(batch, addresses), with_owned=False)
     left = dict(zip(names, texts))
     for decision in reversed(lines.decisions(batch, addresses, cuts, sentences.count_texts, least).to_pylist()):
         url, start, end = names[decision["row"]], decision["start"], decision["end"]

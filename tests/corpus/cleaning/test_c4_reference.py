@@ -16,7 +16,7 @@ from corpus.cleaning.c4 import C4
 from corpus.cleaning.length import Length
 from corpus.cleaning.mc4 import ParagraphFilter
 from corpus.cleaning.split import Split
-from corpus.dedup import lines, urls
+from corpus.dedup import lines, pieces, urls
 from corpus.documents import replace_column
 from corpus.io import paths, readers
 from corpus.language.detect import Language
@@ -72,7 +72,7 @@ def newest(batch):
 def without_lines(batch):
     """The batch after line deduplication."""
     addresses = np.arange(len(batch))
-    cuts = lines.lines_to_cut(lines.line_keys(batch, addresses))
+    cuts = pieces.repeated(lines.line_keys(batch, addresses), with_owned=False)
     decided = lines.decisions(batch, addresses, cuts, sentences.count_texts)
     texts = [text.encode() for text in batch["text"].to_pylist()]
     for decision in reversed(decided.to_pylist()):

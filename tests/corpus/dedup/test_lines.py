@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from corpus.dedup import lines
+from corpus.dedup import lines, pieces
 from corpus.dedup.exact import partition_of
 from corpus.documents import DECISION_SCHEMA, address
 
@@ -64,9 +64,9 @@ def run(batches, min_sentences=3, partitions=3):
     # Batches in reverse: what is decided must not depend on the order of arrival.
     found = join([lines.line_keys(b, a) for b, a in zip(batches[::-1], addresses[::-1])])
     parts = partition_of(found.keys, partitions)
-    cuts = [lines.lines_to_cut(lines.Lines(*[c[parts == p] for c in found])) for p in range(partitions)]
-    cuts = lines.sort_cuts(join(cuts))
-    return [lines.decisions(b, a, cuts, count_column, min_sentences) for b, a in zip(batches, addresses)]
+    repeats = [pieces.repeated(pieces.Pieces(*[c[parts == p] for c in found]), False) for p in range(partitions)]
+    repeats = pieces.sort(join(repeats))
+    return [lines.decisions(b, a, repeats, count_column, min_sentences) for b, a in zip(batches, addresses)]
 
 
 def apply(batch, decisions):

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from corpus.dedup import lines, sentence_spans
+from corpus.dedup import pieces, sentence_spans
 from corpus.dedup.exact import partition_of
 from corpus.documents import DECISION_SCHEMA, address, replace_column
 from corpus.io import readers
@@ -65,8 +65,8 @@ def run(batches, min_sentences=0, partitions=3, length=3):
     # Batches in reverse: what is decided must not depend on the order of arrival.
     found = concatenate([sentence_spans.span_keys(b, a, length) for b, a in zip(batches[::-1], addresses[::-1])])
     parts = partition_of(found.keys, partitions)
-    repeats = [sentence_spans.repeated_spans(lines.Lines(*[c[parts == p] for c in found])) for p in range(partitions)]
-    repeats = sentence_spans.sort_repeats(concatenate(repeats))
+    repeats = [pieces.repeated(pieces.Pieces(*[c[parts == p] for c in found]), True) for p in range(partitions)]
+    repeats = pieces.sort(concatenate(repeats))
     count = sentences.count_texts
     return [sentence_spans.decisions(b, a, repeats, count, min_sentences) for b, a in zip(batches, addresses)]
 
