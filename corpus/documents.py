@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -86,6 +87,18 @@ class Outcome:
     values: list[str] = dataclasses.field(default_factory=list)
     thresholds: list[str] = dataclasses.field(default_factory=list)
     counters: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+class Place(NamedTuple):
+    """Where in a document a rule found something: bytes `start` to `end` of a column of strings.
+
+    A stage may have `where_in(batch, outcome) -> list[Place]` for a batch of one document and what `apply`
+    made of it. It is only called to explain, so it may be slow, but must find what `apply` did."""
+
+    rule: str
+    start: int
+    end: int
+    column: str = "text"
 
 
 def address(shard: int, rows: np.ndarray) -> np.ndarray:

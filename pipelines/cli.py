@@ -137,7 +137,7 @@ VERBS = {
     ("dedup", "exact"): (("exact_dedup",), "Keep the first of documents with equal text."),
     ("dedup", "near"): (("near_dedup",), "Keep one of near-duplicates (MinHash, verified by exact Jaccard)."),
     ("dedup", "substring"): (("substring_dedup",), "Cut long repeated substrings from all copies but the first."),
-    ("dedup", "lines"): (("line_dedup",), "C4's line deduplication."),
+    ("dedup", "lines"): (("line_dedup",), "C4's line deduplication, of lines or of spans of three sentences."),
     ("dedup", "urls"): (("url_dedup",), "Keep the newest page of a URL."),
     ("decontaminate",): (("decontaminate",), "Drop documents that contain evaluation items."),
     ("train-tokenizer",): (("train_tokenizer",), "Train a tokenizer on documents."),
@@ -166,14 +166,14 @@ def _verb_help(words: tuple[str, ...], text: str) -> str:
 
 def _verb(words: tuple[str, ...], steps: tuple[str, ...]):
     """A command function whose options are the fields of the steps' classes."""
+    from pipelines import recipe as recipes
     from pipelines.steps import STEPS
 
     fields = {field.name: (name, field) for name in steps for field in dataclasses.fields(STEPS[name])}
+    choices = {key: recipes.choices(STEPS[name], key) for key, (name, _) in fields.items()}
 
     def command(**given: Any) -> None:
         import yaml
-
-        from pipelines import recipe as recipes
 
         options: dict[str, dict[str, Any]] = {name: {} for name in steps}
         for key, (name, field) in fields.items():
@@ -193,7 +193,7 @@ def _verb(words: tuple[str, ...], steps: tuple[str, ...]):
         inspect.Parameter("output", positional, annotation=Annotated[str, typer.Argument(help="Run directory.")]),
     ]
     for key, (_, field) in fields.items():
-        option = typer.Option("--" + key.replace("_", "-"), help=f"Default: {_default(field)}.", metavar="VALUE")
+        option = typer.Option("--" + key.replace("_", "-"), help=f"Default: {_default(field)}.", metavar="|".join(choices[key]) or "VALUE")
         parameters.append(inspect.Parameter(key, positional, default=None, annotation=Annotated[Optional[list[str]], option]))
     for key, annotation, default in (("workers", Workers, None), ("address", Address, None), ("limit", Limit, None), ("dry_run", DryRun, False)):  # fmt: skip
         parameters.append(inspect.Parameter(key, positional, default=default, annotation=annotation))
@@ -217,7 +217,7 @@ def filter_(
     input: Annotated[str, typer.Argument(help="Path, folder, glob or URI.")],
     output: Annotated[str, typer.Argument(help="Run directory.")],
     step: Annotated[Optional[list[str]], typer.Option("--step", help="A filter: c4, language, bad_words, length ... Repeatable, in order.")] = None,  # fmt: skip
-    where: Annotated[Optional[str], typer.Option("--where", help="Keep what this holds for, after the filters: an expression over scores.")] = None,  # fmt: skip
+    where: Annotated[Optional[str], typer.Option("--where", help="Keep what this holds for, after the filters: an expression over scores, such as gopher_quality.words > 50 or language.zh-cn > 0.5.")] = None,  # fmt: skip
     set: Overrides = None,
     workers: Workers = None,
     address: Address = None,
@@ -305,31 +305,51 @@ def inspect_(
 @app.command()
 def explain(
     where: Annotated[str, typer.Argument(help="A run directory, or a recipe.")],
-    document: Annotated[str, typer.Argument(help="Of a run: the id or URL of a document. For a recipe: a text file, - for standard input.")],  # fmt: skip
+    document: Annotated[str, typer.Argument(help="Of a run: the id or URL of a document. For a recipe: a text file, - for standard input; with --input the id or URL of a document in it.")],  # fmt: skip
     url: Annotated[Optional[str], typer.Option("--url", help="For a recipe: the URL the text is from.")] = None,
+    input: Annotated[Optional[list[str]], typer.Option("--input", help="For a recipe: path, folder, glob or URI of documents to look in. Repeatable.")] = None,  # fmt: skip
+    set: Overrides = None,
+    most: Annotated[int, typer.Option("--places", help="How many places in the text to show for each step.", min=0)] = 20,
 ) -> None:
     """Say what became of a document in a run, or what the filters of a recipe say of a text: every score,
-    and the rule, value and threshold that decide.
+    the rule, value and threshold that decide, and the places in the text that they are about.
 
     Example: winnow explain OUT https://example.org/page
 
     Example: winnow explain pipelines/recipes/c4.yaml page.txt
+
+    Example: winnow explain pipelines/recipes/c4.yaml https://example.org/page --input 'crawl/*.warc.wet.gz'
     """
     from pipelines import inspection, recipe as recipes
 
     if not where.endswith((".yaml", ".yml")):
-        found = inspection.explain(where, document)
+        found = inspection.explain(where, document, most)
         if not found:
             _fail(EXIT_FAILED, f"{where} has no document with id or URL {document!r}")
-        print("\n".join(found))
+        _print_styled(found)
         return
     try:
-        loaded = recipes.load(where)
-        text = sys.stdin.read() if document == "-" else open(document, encoding="utf-8").read()
+        loaded = recipes.load(where, set or [], input or [])
+        if input:
+            batch = inspection.find(loaded, document)
+        else:
+            text = sys.stdin.read() if document == "-" else open(document, encoding="utf-8").read()
+            batch = inspection.document_of(text, url)
     except (recipes.RecipeError, OSError, UnicodeDecodeError) as error:
         _fail(EXIT_USAGE, str(error))
+    if batch is None:
+        _fail(EXIT_FAILED, f"the input has no document with id or URL {document!r}")
     _import_from_here()
-    print("\n".join(inspection.trace(loaded, text, url)))
+    _print_styled(inspection.trace(loaded, batch, most))
+
+
+def _print_styled(lines) -> None:
+    """Lines of rich text; plain where standard output is no terminal."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for line in lines:
+        console.print(line, soft_wrap=True)
 
 
 @app.command("clean-work")

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from rich.text import Text
 
-from corpus.documents import DOCUMENT_FIELDS
+from corpus import views
+from corpus.documents import DOCUMENT_FIELDS, Place
 from corpus.io import paths, readers, shards
 from corpus.tokens import manifest as token_manifest
-from pipelines import report
+from corpus.views import ShardView
+from pipelines import places, report
 from pipelines.engine import Manifest, describe_file
+from pipelines.run import input_sources
+from pipelines.steps import passes
+
+KEPT, DROPPED, DROPPED_HERE = ("kept", "bold green"), ("dropped", "bold red"), ("DROPPED", "bold red")
+"""Verdicts and how they look in a terminal."""
 
 
 def _json(path: str) -> dict:
@@ -76,52 +86,132 @@ def _rows(path: str) -> int:
     return sum(batch.num_rows for batch in shards.read(path))
 
 
-def explain(output: str, document: str) -> list[str]:
-    """Lines that say what became of the document with this id or URL."""
-    found = []
+def explain(output: str, document: str, most: int) -> list[Text]:
+    """Lines that say what became of the document with this id or URL: what the global steps decided about
+    it, `most` cuts a step, as long as the run has its work/, and where it is now."""
+    found = _decided(output, document, most)
     for folder in ("documents", "dropped"):
         for source in paths.list_files(paths.join(output, folder)):
             for batch in shards.read(source.path):
-                table = pa.Table.from_batches([batch])
-                match = pc.or_kleene(pc.equal(table["id"], document), pc.equal(table["url"], document))
-                for row in table.filter(match).to_pylist():
-                    found.append(_fate(folder, source.path, row))
+                found += [_fate(folder, source.path, row) for row in batch.filter(_is(document, batch)).to_pylist()]
     return found
 
 
-def _fate(folder: str, path: str, row: dict) -> str:
-    text = row["text"][:200].replace("\n", "\\n")
+def _is(document: str, batch: pa.RecordBatch) -> pa.Array:
+    """Whether a row is the document with this id or URL."""
+    same = pc.equal(batch["id"], document)
+    return pc.or_kleene(same, pc.equal(batch["url"], document)) if "url" in batch.schema.names else same
+
+
+def _fate(folder: str, path: str, row: dict) -> Text:
+    text = places.printable(row["text"][:200])
     if folder == "documents":
-        return f"{row['id']}: kept, in {path}: {text}"
-    return f"{row['id']}: dropped by {row['step']}, rule {row['rule']}: {row['value']} (threshold {row['threshold']}): {text}"
+        return Text.assemble(f"{row['id']}: ", KEPT, f", in {path}: {text}")
+    verdict = f" by {row['step']}, rule {row['rule']}: {row['value']} (threshold {row['threshold']}): {text}"
+    return Text.assemble(f"{row['id']}: ", DROPPED, verdict)
 
 
-def trace(recipe, text: str, url: str | None = None) -> list[str]:
-    """Lines that say what every row-wise step of a recipe does to a text: its scores, and the rule, value
-    and threshold by which it is dropped, where that is its fate. Steps after that still say theirs, on the
-    text as it was."""
+def _decided(output: str, document: str, most: int) -> list[Text]:
+    """The decisions of each global step about a document. The steps' folders are numbered in order: a pass
+    has written the shards that the decisions after it are about."""
+    said: list[Text] = []
+    view: list[ShardView] = []
+    manifests: dict[str, list[Manifest]] = {}
+    for source in paths.list_files(paths.join(output, "work")):
+        folder, _, name = source.path.rpartition("/")
+        if name.endswith(".json") and "-" not in name:
+            manifests.setdefault(folder, []).append(Manifest.from_json(paths.read_bytes(source.path), folder))
+    for folder in sorted(manifests):
+        done = sorted(manifests[folder], key=lambda manifest: manifest.key)
+        if "shards" in done[0].counters:
+            view = passes.new_view(done)
+        elif folder.endswith("-decide"):
+            decisions = [manifest.outputs["decisions.arrow"] for manifest in done]
+            said += [line for s, file in zip(view, decisions) for line in _in_shard(view, s, file.path, document, most)]
+            view = [s.decided(file.path, file.hash) for s, file in zip(view, decisions)]
+    return said
+
+
+def _in_shard(view: list[ShardView], shard: ShardView, decisions: str, document: str, most: int) -> Iterator[Text]:
+    """What a step decided about a document, if it is in this shard."""
+    for rows, batch in views.read(shard):
+        for place in np.flatnonzero(_is(document, batch).fill_null(False)):
+            decided = shards.read_table(decisions)
+            decided = decided.filter(pc.equal(decided["row"], rows[place])).to_pylist()
+            name = batch["id"][int(place)].as_py()
+            because = {by: _name(view, by) for by in {decision["by"] for decision in decided if decision["by"]}}
+            for decision in decided:
+                if decision["action"] == "drop" and decision["by"]:
+                    cause = because[decision["by"]]
+                    yield Text(f"{name}: {decision['step']}: {decision['reason']}: the other document is {cause}")
+            cuts = [decision for decision in decided if decision["action"] == "cut"]
+            found = [Place(f"cut, {c['reason']} of {because.get(c['by'], c['by'])}", c["start"], c["end"]) for c in cuts]
+            for line in places.say(batch["text"][int(place)].as_py(), found, most):
+                yield Text.assemble(f"{name}: {cuts[0]['step']}: ", line)
+
+
+def _name(view: list[ShardView], by: str) -> str:
+    """The id of the document at "shard:row"; other names stay."""
+    shard, _, row = by.partition(":")
+    if not (shard.isdigit() and row.isdigit()):
+        return by
+    left = int(row)
+    for batch in shards.read(view[int(shard)].path):
+        if left < batch.num_rows:
+            return batch["id"][left].as_py()
+        left -= batch.num_rows
+    return by
+
+
+def find(recipe, name: str) -> pa.RecordBatch | None:
+    """The document of a recipe's input with this id or URL, as a batch of one; the first, or None."""
+    sources = input_sources(recipe.input)
+    for unit in readers.split(sources, recipe.read, recipe.task_bytes):
+        for reading in readers.read(unit, recipe.read):
+            found = reading.documents.filter(_is(name, reading.documents))
+            if found.num_rows:
+                return found.slice(0, 1)
+    return None
+
+
+def document_of(text: str, url: str | None = None) -> pa.RecordBatch:
+    """A batch of one document."""
     columns = {name: pa.nulls(1, kind) for name, kind in DOCUMENT_FIELDS.items()}
     columns |= {"id": pa.array(["document"]), "text": pa.array([text]), "url": pa.array([url], pa.string())}
-    batch = pa.record_batch(columns)
+    return pa.record_batch(columns)
+
+
+def trace(recipe, batch: pa.RecordBatch, most: int) -> list[Text]:
+    """Lines that say what every row-wise step of a recipe does to a batch of one document: its scores; where
+    in the text it found what, `most` places (numbers of lines are those of the text that the step is given);
+    and the rule, value and threshold by which it is dropped, where that is its fate. Steps after that still
+    say theirs, on the text as it was."""
     lines = []
     for step in recipe.steps:
         if not hasattr(step, "apply"):
-            lines.append(f"{step.name}: decides over the whole corpus; see `winnow explain OUT ID` after a run")
+            lines.append(Text(f"{step.name}: decides over the whole corpus; see `winnow explain OUT ID` after a run"))
             continue
-        for name, value in _scores(step, batch):
-            lines.append(f"{step.name}: {name} = {value}")
+        said = [Text(f"{name} = {value}") for name, value in _scores(step, batch)]
         outcome = step.apply(batch)
-        for counter, number in sorted(outcome.counters.items()):
-            lines.append(f"{step.name}: {counter}: {number}")
+        said += [Text(f"{counter}: {number}") for counter, number in sorted(outcome.counters.items())]
+        if hasattr(step, "where_in"):
+            said += _places(batch, step.where_in(batch, outcome), most)
         if len(outcome.rows):
-            value, threshold = outcome.values[0], outcome.thresholds[0]
-            lines.append(f"{step.name}: DROPPED by rule {outcome.rules[0]}: {value} (threshold {threshold})")
-            continue
-        before, after = batch["text"][0].as_py(), outcome.kept["text"][0].as_py()
-        changed = f", text {len(before):,} -> {len(after):,} characters" if before != after else ""
-        lines.append(f"{step.name}: kept{changed}")
-        batch = outcome.kept
+            verdict = f" by rule {outcome.rules[0]}: {outcome.values[0]} (threshold {outcome.thresholds[0]})"
+            said.append(Text.assemble(DROPPED_HERE, verdict))
+        else:
+            before, after = batch["text"][0].as_py(), outcome.kept["text"][0].as_py()
+            changed = f", text {len(before):,} -> {len(after):,} characters" if before != after else ""
+            said.append(Text.assemble(KEPT, changed))
+            batch = outcome.kept
+        lines += [Text.assemble(f"{step.name}: ", line) for line in said]
     return lines
+
+
+def _places(batch: pa.RecordBatch, found: list[Place], most: int) -> list[Text]:
+    in_url = places.say(batch["url"][0].as_py() or "", [p for p in found if p.column == "url"], most)
+    in_text = places.say(batch["text"][0].as_py(), [p for p in found if p.column == "text"], most)
+    return [*(Text.assemble("URL, ", line) for line in in_url), *in_text]
 
 
 def _scores(step, batch: pa.RecordBatch) -> list[tuple[str, object]]:

@@ -164,6 +164,11 @@ def _types(kind: type, options: dict[str, Any], where: str) -> dict[str, Any]:
     return values
 
 
+def choices(kind: type, option: str) -> tuple[str, ...]:
+    """The strings that an option of a step's class may be; none where any may."""
+    return _choices(get_type_hints(kind)[option])
+
+
 def _choices(hint: Any) -> tuple[str, ...]:
     """The strings a Literal (or a tuple or union of one) allows."""
     if get_origin(hint) is Literal:

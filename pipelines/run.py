@@ -14,6 +14,8 @@ import pyarrow as pa
 
 from corpus.cleaning.where import Where
 from corpus.io import paths, readers, rows, tables
+from corpus.language.detect import Language
+from corpus.language.profiles import LANGUAGES
 from corpus.views import ShardView
 from pipelines import recipe as recipes
 from pipelines.engine import Engine, Manifest, MapSummary, NothingRuns, describe_file
@@ -192,8 +194,9 @@ def check(recipe: Recipe, output: str) -> None:
 
 
 def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
-    """Every score that a `where` names is tagged by a step before it or a column of the Parquet input;
-    so is the column that documents are partitioned by."""
+    """Every score that a `where` names is tagged by a step before it or a column of the Parquet input, and
+    every language is one that the step before it knows, where that is a closed set; documents are partitioned
+    by such a column, too."""
     columns = set(rows.SCHEMA.names)
     for source in sources:
         if source.path.endswith(".parquet"):
@@ -202,9 +205,13 @@ def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
     if not recipe.partition_by and not any(isinstance(step, Where) for step in recipe.steps):
         return
     nothing = pa.RecordBatch.from_pylist([], rows.SCHEMA)
+    codes = None
     for step in recipe.steps:
+        if isinstance(step, Language):
+            codes = LANGUAGES if step.backend == "langdetect" else None
         if isinstance(step, Where):
             recipes.known(step.names(), sorted(columns), "score or column", f"where {step.expression!r}")
+            recipes.known(step.languages(), codes or step.languages(), "language", f"where {step.expression!r}")
         elif hasattr(step, "apply"):  # what it adds to no documents it adds to any
             columns |= set(step.apply(nothing).kept.schema.names)
     if recipe.partition_by:

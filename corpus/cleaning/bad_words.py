@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.dedup.urls import normalize_url
-from corpus.documents import Outcome
+from corpus.documents import Outcome, Place
 from corpus.io import paths
 from corpus.text import arrow, lowering, unicode, utf8
 
@@ -98,6 +98,18 @@ class BadWords:
             [f"none of the {found[row][1]} list" for row in rows],
             {"spared": len(found) - len(rows)} if self.drop_fraction < 1.0 else {},
         )
+
+    def where_in(self, batch: pa.RecordBatch, outcome: Outcome) -> list[Place]:
+        """Where the entry stands that dropped the document."""
+        if not outcome.rules:
+            return []
+        text, entry = batch["text"][0].as_py(), outcome.values[0]
+        origin = [i for i, character in enumerate(text) for _ in character.lower()]  # one may become two
+        origin.append(len(text))
+        language = _primary(self.language if self.language != "auto" else batch["language"][0].as_py())
+        pattern = re.escape(entry) if language in ANYWHERE else rf"(?<!\w){re.escape(entry)}(?!\w)"
+        found = ((origin[match.start()], origin[match.end()]) for match in re.finditer(pattern, text.lower()))
+        return [Place("bad_word", len(text[:start].encode()), len(text[:end].encode())) for start, end in found]
 
     def _spares(self, batch: pa.RecordBatch, row: int) -> bool:
         """Whether a document with a match is among the share that is kept.

@@ -3,6 +3,7 @@ tensorflow-datasets 3.1.0 (`text/c4_utils.py`), but for how sentences are counte
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -11,18 +12,31 @@ import pyarrow as pa
 
 from corpus.cleaning.c4_page import (
     CURLY_BRACKET,
+    JAVASCRIPT,
     KEPT,
     LOREM_IPSUM,
     NEEDLES,
     PAGE_TOO_LONG,
+    POLICIES,
+    POLICY,
     RULES,
     TOO_FEW_SENTENCES,
     Rule,
     Settings,
+    citation_length,
+    clean_line,
     clean_pages,
 )
-from corpus.documents import Outcome, replace_column
-from corpus.text import arrow, punkt, search
+from corpus.documents import Outcome, Place, replace_column
+from corpus.text import arrow, punkt, search, spans
+
+PHRASES = {
+    LOREM_IPSUM: re.compile(rb"lorem ipsum", re.IGNORECASE),
+    JAVASCRIPT: re.compile(rb"javascript", re.IGNORECASE),
+    CURLY_BRACKET: re.compile(rb"{"),
+    POLICY: re.compile("|".join(POLICIES).encode(), re.IGNORECASE),
+}
+"""What some rules look for in a line."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +93,7 @@ class C4:
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Cleans the texts and drops pages. Raises ImportError for "punkt" without NLTK."""
         least = 0 if "too_few_sentences" in self.disable else self.min_sentences
-        settings = Settings(
-            sum(1 << i for i, rule in enumerate(RULES) if rule not in self.disable),
-            self.max_page_characters,
-            self.max_word_length,
-            self.min_words_per_line,
-            least if self.sentences == "rules" else 0,
-        )
+        settings = self._settings(least if self.sentences == "rules" else 0)
         data, offsets = arrow.buffers(batch["text"])
         out, out_offsets, verdicts, values, counters = clean_pages(
             data, offsets, settings, search.prepare(NEEDLES)
@@ -106,6 +114,33 @@ class C4:
             thresholds=[self._threshold(verdict) for verdict in verdicts[rows]],
             counters={name: int(n) for name, n in zip((*RULES, "line_kept"), counters) if n},
         )
+
+    def where_in(self, batch: pa.RecordBatch, outcome: Outcome) -> list[Place]:
+        """The lines that a rule dropped, the citations cut out of the others, and what dropped the page."""
+        if outcome.rules == ["page_too_long"]:
+            return []
+        data, offsets = arrow.buffers(batch["text"])
+        settings, needles = self._settings(0), search.prepare(NEEDLES)
+        out = np.empty(offsets[1] - offsets[0], np.uint8)
+        places: list[Place] = []
+        following = offsets[0]
+        while following < offsets[1] and not (places and places[-1].rule in self.rules):
+            start = following
+            end, following = spans.line_at(data, start, offsets[1])
+            verdict, _, cut = clean_line(data, start, end, out, 0, settings, needles)
+            if verdict != KEPT:
+                phrase = PHRASES[verdict].search(data[start:end].tobytes()) if verdict in PHRASES else None
+                first, last = phrase.span() if phrase else (0, end - start)
+                places.append(Place(RULES[verdict], start + first, start + last))
+            for position in start + np.flatnonzero(data[start:end] == ord("[")) if verdict == KEPT and cut else ():
+                if length := citation_length(data, position, end):
+                    places.append(Place("citations", position, position + length))
+        return [place._replace(start=place.start - offsets[0], end=place.end - offsets[0]) for place in places]
+
+    def _settings(self, min_sentences: int) -> Settings:
+        enabled = sum(1 << i for i, rule in enumerate(RULES) if rule not in self.disable)
+        words = self.max_word_length, self.min_words_per_line
+        return Settings(enabled, self.max_page_characters, *words, min_sentences)
 
     @staticmethod
     def _value(verdict: int, value: int) -> str:

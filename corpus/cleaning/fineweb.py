@@ -19,7 +19,7 @@ from corpus.cleaning.gopher_words import PRESETS, TERMINAL_MARKS, find_words, ma
 from corpus.cleaning.presets import check_preset, configured
 from corpus.cleaning.repetition import number_spans
 from corpus.cleaning.rules import Mode
-from corpus.documents import Outcome
+from corpus.documents import Outcome, Place
 from corpus.text import arrow, spans, utf8
 
 RULES = {
@@ -85,6 +85,26 @@ class FineWeb:
         if newline_rules:
             scores["newline_ratio"] = self._score_newlines(text, active)
         return rules.drop(batch, scores, [*line_rules, *newline_rules])
+
+    def where_in(self, batch: pa.RecordBatch, outcome: Outcome) -> list[Place]:
+        """The lines that the rule is about: those without a mark at the end, the short ones, or copies."""
+        if not outcome.rules:
+            return []
+        rule, text = outcome.rules[0], batch["text"][0].as_py()
+        places: list[Place] = []
+        seen: set[str] = set()
+        end = -1
+        for line in text.split("\n"):
+            start, end = end + 1, end + 1 + len(line.encode())
+            fails = {
+                "few_lines_end_in_punctuation": not line.endswith(TERMINAL_MARKS),
+                "too_many_short_lines": len(line) <= self.short_line_length,
+                "duplicate_characters": line in seen,
+            }
+            if line.strip() and fails.get(rule, False):
+                places.append(Place(rule, start, end))
+            seen.add(line)
+        return places
 
     def _score_lines(self, text: pa.Array) -> dict[str, np.ndarray]:
         counts = count_lines(*arrow.buffers(text), self.short_line_length, _MARK_KEYS)

@@ -28,16 +28,17 @@ UAX #29 is `corpus.text.word_break`, NLTK's words are `corpus.text.treebank`.
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 
-from corpus.cleaning import gopher_words, repetition, rules
+from corpus.cleaning import gopher_words, repeats, repetition, rules
 from corpus.cleaning.gopher_words import PRESETS, Preset
 from corpus.cleaning.presets import check_preset, configured
 from corpus.cleaning.rules import Mode
-from corpus.documents import Outcome
+from corpus.documents import Outcome, Place
 from corpus.text import arrow
 
 QUALITY_RULES = (
@@ -143,6 +144,19 @@ class GopherQuality:
         unused = UNUSED_QUALITY_RULES[self.preset]
         return rules.drop(batch, scores, configured(self, QUALITY_RULES, unused))
 
+    def where_in(self, batch: pa.RecordBatch, outcome: Outcome) -> list[Place]:
+        """Bullet lines, lines that end in an ellipsis, or symbols, where the rule is about them."""
+        rule, text = outcome.rules[0] if outcome.rules else "", batch["text"][0].as_py().encode()
+        found = gopher_words.find_symbols(text, PRESETS[self.preset])
+        kinds = {
+            "too_many_hashes": ("hashes",),
+            "too_many_ellipses": ("ellipses",),
+            "too_many_symbols": ("hashes", "ellipses"),
+            "too_many_bullet_lines": ("bullet_lines",),
+            "too_many_ellipsis_lines": ("ellipsis_lines",),
+        }
+        return [Place(rule, *bounds) for bounds in sorted(b for kind in kinds.get(rule, ()) for b in found[kind])]
+
 
 @dataclasses.dataclass(frozen=True)
 class GopherRepetition:
@@ -190,6 +204,18 @@ class GopherRepetition:
         active = np.logical_and.reduce([rule.passes(scores[rule.score]) for rule in segment_rules])
         scores.update(self._score_grams(text, active))
         return rules.drop(batch, scores, [*segment_rules, *configured(self, GRAM_RULES)])
+
+    def where_in(self, batch: pa.RecordBatch, outcome: Outcome) -> list[Place]:
+        """The repeated lines or paragraphs, all copies of the most frequent n-gram, or what repeated n-grams
+        cover, as the rule counts them."""
+        if not outcome.rules or outcome.rules[0] == "empty":
+            return []
+        rule, text, preset = outcome.rules[0], batch["text"][0].as_py().encode(), PRESETS[self.preset]
+        if match := re.fullmatch(r"(?:top|duplicate)_(\d+)_gram", rule):
+            found = repeats.grams(text, int(match[1]), preset)
+        else:
+            found = repeats.segments(text, 2 if "paragraph" in rule else 1, preset)
+        return [Place(rule, start, end) for start, end in found]
 
     def _score_segments(self, text: pa.Array) -> dict[str, np.ndarray]:
         scores = repetition.segment_scores(*arrow.buffers(text), PRESETS[self.preset])

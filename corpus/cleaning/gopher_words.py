@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
 import numba
@@ -295,3 +296,24 @@ def _ends_in_ellipsis(data, start, end, preset):
     if (one == 0x2E and two == 0x2E and three == 0x2E) or (one == 0xE2 and two == 0x80 and three == 0xA6):
         return True
     return preset == DCLM and end - start >= 5 and _is_spaced_ellipsis(data, end - 5, end)
+
+
+def find_symbols(text: bytes, preset: int) -> dict[str, list[tuple[int, int]]]:
+    """What the counts of these names count in a text: (start, end) in bytes."""
+    found: dict[str, list[tuple[int, int]]] = {"bullet_lines": [], "ellipsis_lines": []}
+    found["hashes"] = [match.span() for match in re.finditer(b"#", text)]
+    ellipses = ("...", "…", *([". . ."] if preset == DCLM else []))
+    found["ellipses"] = [match.span() for mark in ellipses for match in re.finditer(re.escape(mark).encode(), text)]
+    data = np.frombuffer(text, np.uint8)
+    following = 0
+    while following < len(text):
+        start = following
+        end, following = spans.line_at(data, start, len(text))
+        if preset != DATATROVE:
+            end = (text + b"\n").index(b"\n", start)
+            following = end + 1
+        counts = np.zeros(len(COUNTS), np.int64)
+        _count_lines(data, start, end, preset, counts)
+        for number, name in ((BULLET_LINES, "bullet_lines"), (ELLIPSIS_LINES, "ellipsis_lines")):
+            found[name] += [(start, end)] * counts[number]
+    return found

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from corpus.cleaning import rules
 from corpus.cleaning.pii_spans import EMAIL, IPV4, IPV6, PHONE, find_spans
-from corpus.documents import Outcome, replace_column
+from corpus.documents import Outcome, Place, replace_column
 from corpus.text import arrow
 from corpus.text.hashing import hash64
 
@@ -61,10 +61,7 @@ class PersonalData:
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """The batch with replaced texts or further columns (float64)."""
         data, offsets = arrow.buffers(batch["text"])
-        starts, ends, kinds, first = find_spans(data, offsets, "phones" in self.kinds)
-        wanted = np.isin(kinds, [number for kind in self.kinds for number in KINDS[kind]])
-        starts, ends, kinds = starts[wanted], ends[wanted], kinds[wanted]
-        first = np.concatenate([[0], np.cumsum(wanted)])[first]
+        starts, ends, kinds, first = self._find(data, offsets)
         if self.mode == "tag":
             rows = np.repeat(np.arange(batch.num_rows), np.diff(first))
             scores = {k: np.bincount(rows[np.isin(kinds, KINDS[k])], minlength=batch.num_rows) for k in self.kinds}
@@ -74,6 +71,20 @@ class PersonalData:
         counts = {kind: int(np.isin(kinds, KINDS[kind]).sum()) for kind in self.kinds}
         outcome.counters |= {kind: n for kind, n in counts.items() if n}
         return outcome
+
+    def where_in(self, batch: pa.RecordBatch, outcome: Outcome) -> list[Place]:
+        """The matches of each kind."""
+        data, offsets = arrow.buffers(batch["text"])
+        names = {number: kind for kind, numbers in KINDS.items() for number in numbers}
+        starts, ends, kinds, _ = self._find(data, offsets)
+        bounds = zip(kinds, starts - offsets[0], ends - offsets[0])
+        return [Place(names[int(kind)], start, end) for kind, start, end in bounds]
+
+    def _find(self, data, offsets):
+        """What `find_spans` finds of the kinds that are looked for."""
+        starts, ends, kinds, first = find_spans(data, offsets, "phones" in self.kinds)
+        wanted = np.isin(kinds, [number for kind in self.kinds for number in KINDS[kind]])
+        return starts[wanted], ends[wanted], kinds[wanted], np.concatenate([[0], np.cumsum(wanted)])[first]
 
     def _replaced(self, batch, data, offsets, starts, ends, kinds, first) -> pa.RecordBatch:
         """The batch with every span replaced."""

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from corpus.cleaning.refinedweb_lines import RULES, Settings, clean_pages, marks
-from corpus.documents import Outcome, replace_column
+from corpus.cleaning.refinedweb_lines import RULES, Settings, clean_page, clean_pages, marks
+from corpus.documents import Outcome, Place, replace_column
 from corpus.text import arrow
 
 
@@ -50,9 +50,8 @@ class RefinedWebLines:
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Cleans the texts and drops pages; the value is the share of words removed."""
-        settings = Settings(self.max_uppercase, self.max_digits, self.min_words, self.max_words_to_cut)
         data, offsets = arrow.buffers(batch["text"])
-        out, out_offsets, before, after, counters = clean_pages(data, offsets, settings, marks())
+        out, out_offsets, before, after, counters = clean_pages(data, offsets, self._settings(), marks())
         texts = arrow.string_array(out, out_offsets, batch.schema.field("text").type)
         removed = (before - after) / np.maximum(before, 1)
         dropped = removed > self.max_removed
@@ -65,3 +64,18 @@ class RefinedWebLines:
             thresholds=[str(self.max_removed)] * len(rows),
             counters={rule: int(n) for rule, n in zip((*RULES, "line_kept"), counters) if n},
         )
+
+    def where_in(self, batch: pa.RecordBatch, outcome: Outcome) -> list[Place]:
+        """The lines that a rule dropped or cut."""
+        text = batch["text"][0].as_py().encode()
+        data, out = np.frombuffer(text, np.uint8), np.empty(len(text), np.uint8)
+        places, end = [], -1
+        for line in text.split(b"\n"):
+            start, end = end + 1, end + 1 + len(line)
+            counters = np.zeros(len(RULES) + 1, np.int64)
+            clean_page(data, start, end, out, 0, self._settings(), marks(), counters)
+            places += [Place(RULES[rule], start, end) for rule in np.flatnonzero(counters[:-1])]
+        return places
+
+    def _settings(self) -> Settings:
+        return Settings(self.max_uppercase, self.max_digits, self.min_words, self.max_words_to_cut)

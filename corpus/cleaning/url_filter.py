@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.cleaning.bad_words import Trie, build_trie, first_entries
-from corpus.documents import Outcome
+from corpus.documents import Outcome, Place
 from corpus.io import paths
 from corpus.text import arrow, hashing
 
@@ -85,6 +86,21 @@ class UrlFilter:
             [threshold.get(self.rules[number], "not listed") for number in decided[rows]],
             {"without_url": missing} if missing else {},
         )
+
+    def where_in(self, batch: pa.RecordBatch, outcome: Outcome) -> list[Place]:
+        """What of the URL is listed."""
+        if not outcome.rules:
+            return []
+        rule, url = outcome.rules[0], batch["url"][0].as_py().encode()
+        words = [outcome.values[0]] if rule != "soft_words" else outcome.values[0].split()
+        if rule == "subword":
+            patterns = ["[^a-z0-9]*".join(words[0])]
+        elif rule in ("hard_word", "soft_words"):
+            patterns = [f"(?<![a-z0-9]){word}(?![a-z0-9])" for word in words]
+        else:
+            patterns = [re.escape(words[0])]
+        found = (re.search(pattern.encode(), url, re.IGNORECASE) for pattern in patterns)
+        return [Place(rule, *match.span(), "url") for match in found if match]
 
     def _by_place(self, urls: pa.Array) -> tuple[dict[int, str], ...]:
         """Rows that the rules `domain`, `host` and `url` hit, and the entries."""

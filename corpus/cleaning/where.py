@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import operator
+import re
 from typing import ClassVar
 
 import numpy as np
@@ -31,7 +32,10 @@ class Where:
     Names are columns: scores that an earlier step tagged (`step.score`), or columns of the table
     (`language == "en"`); `language.xx` is the probability of language xx where that is the document's
     language, else 0. Comparisons (also `0.1 < x < 0.9`), `and`, `or`, `not`, numbers and strings are
-    all there is. A comparison with a missing value does not hold."""
+    all there is. A comparison with a missing value does not hold.
+
+    Names may have dots and hyphens within (`language.zh-cn > 0.5`): there is no subtraction. A name with a dot
+    may have parts that are words of the expression elsewhere (`language.is`, `language.or`)."""
 
     name: ClassVar[str] = "where"
     rules: ClassVar[tuple[str, ...]] = ("where",)
@@ -43,9 +47,16 @@ class Where:
 
     def names(self) -> list[str]:
         """The columns the expression needs. Raises ValueError where it is more than comparisons."""
+        return list(dict.fromkeys(_column(name) for name in self._names()))
+
+    def languages(self) -> list[str]:
+        """The languages whose probabilities it asks for."""
+        return [name.removeprefix("language.") for name in self._names() if _is_language(name)]
+
+    def _names(self) -> list[str]:
         found: list[str] = []
         _check(_parse(self.expression), self.expression, found)
-        return [_column(name) for name in dict.fromkeys(found)]
+        return list(dict.fromkeys(found))
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Keeps the rows for which the expression is true. Raises KeyError for a missing column."""
@@ -55,11 +66,27 @@ class Where:
         return Outcome(batch.filter(pa.array(keep)), rows, ["where"] * len(rows), values, [self.expression] * len(rows))
 
 
+_STRING_OR_NAME = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?<![\w.])[^\W\d]\w*(?:[.-]\w+)+""")
+"""A string, which stays as it is, or a name with dots or hyphens, which is no name to Python."""
+
+
 def _parse(expression: str) -> ast.expr:
+    """The syntax tree; names with dots and hyphens in it are single names."""
+    names: dict[str, str] = {}
+    own = "_" * len(expression)  # longer than any other name in it
+
+    def stand_in(match: re.Match) -> str:
+        return match[0] if match[1] else names.setdefault(match[0], f"{own}{len(names)}")
+
     try:
-        return ast.parse(expression.strip(), mode="eval").body
+        tree = ast.parse(_STRING_OR_NAME.sub(stand_in, expression.strip()), mode="eval").body
     except SyntaxError as error:
         raise ValueError(f"{expression!r} is not an expression: {error.msg}") from None
+    real = {short: name for name, short in names.items()}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = real.get(node.id, node.id)
+    return tree
 
 
 def _check(node: ast.expr, expression: str, names: list[str]) -> None:
@@ -85,11 +112,8 @@ def _is_number(node: ast.expr) -> bool:
 
 
 def _name(node: ast.expr, expression: str) -> str:
-    """`a.b.c` from its syntax tree; a number after a dot cannot stand in one, so `top_2_gram` and the like do."""
     if isinstance(node, ast.Name):
         return node.id
-    if isinstance(node, ast.Attribute):
-        return f"{_name(node.value, expression)}.{node.attr}"
     raise ValueError(f"{ast.unparse(node)!r} in {expression!r} is neither a name, a number nor a string")
 
 

@@ -18,6 +18,7 @@ def test_help_imports_nothing_heavy():
 
 @pytest.mark.parametrize("verb, words", [
     (["dedup", "near"], ["--threshold", "Default: 0.8", "--permutations", "Example: winnow dedup near"]),
+    (["dedup", "lines"], ["--unit", "line|three_sentences", "--min-sentences"]),
     (["train-tokenizer"], ["--family", "--vocab-size", "32000"]),
     (["pack"], ["--tokenizer", "--sequence-length"]),
     (["decontaminate"], ["--against", "none, must be given"]),

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import corpora
+import spans_oracle
 
 WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 PUBLISHED = ("documents", "dropped", "quarantine", "tokenizer", "tokens")
@@ -188,6 +189,51 @@ def test_verbs_are_recipes_of_one_step(full_run, tmp_path):
     assert "threshold must be in (0, 1]" in wrong.stderr
 
 
+@pytest.fixture(scope="module")
+def span_runs(tmp_path_factory):
+    """Pages of lines of sentences that share spans, {url: page}, and runs of line_dedup over them: by the verb,
+    and by a recipe with several shards, with no and two workers."""
+    folder = tmp_path_factory.mktemp("spans")
+    (folder / "input").mkdir()
+    shared = [[corpora.sentence("shared", i, j) for j in range(4)] for i in range(3)]
+    pages = {}
+    for i in range(24):
+        own = [[corpora.sentence(i, line, j) for j in range(1 + (i + line) % 3)] for line in range(3)]
+        passage = shared[i % 3][i % 2 :]  # of some only two or three of its sentences
+        lines = [passage] if i % 4 else [[sentence] for sentence in passage]
+        pages[f"http://site{i}.example/"] = [*own[:1], *lines, *own[1:]] if i % 5 else [*lines, *own[: i % 2]]
+    for part in range(4):
+        rows = [{"id": f"doc-{i}", "url": url, "text": spans_oracle.join(page)} for i, (url, page) in enumerate(pages.items()) if i % 4 == part]
+        corpora.write_jsonl(folder / "input" / f"{part}.jsonl", rows)
+    recipe = folder / "spans.yaml"
+    recipe.write_text("task_bytes: 2048\nsteps: [line_dedup]\n")
+    winnow("dedup", "lines", folder / "input", folder / "verb", "--unit", "three_sentences", "--workers", 0, check=0)
+    for workers in (0, 2):
+        settings = ["--set", "line_dedup.unit=three_sentences", "--workers", workers]
+        winnow("run", recipe, "--input", folder / "input", "--output", folder / f"run-{workers}", *settings, check=0)
+    return pages, folder
+
+
+def test_three_sentence_spans_stay_in_one_place(span_runs):
+    pages, folder = span_runs
+    expected = spans_oracle.reference(pages, min_sentences=3)
+    assert len({result for result in expected.values() if isinstance(result, tuple)}) == 2  # both rules
+    assert any(text != spans_oracle.join(pages[url]) for url, text in expected.items() if isinstance(text, str))
+    for name in ("verb", "run-0"):
+        kept = {row["url"]: row["text"] for row in pq.read_table(folder / name / "documents").to_pylist()}
+        dropped = {row["url"]: (row["rule"],) for row in pq.read_table(folder / name / "dropped").to_pylist()}
+        assert kept | dropped == expected
+        assert_accounted(report_of(folder / name))
+    assert len(list((folder / "run-0" / "documents").iterdir())) > 1
+    assert digest(folder / "run-2") == digest(folder / "run-0")
+
+
+def test_an_unknown_unit_is_refused_before_work(span_runs, tmp_path):
+    _, folder = span_runs
+    done = winnow("dedup", "lines", folder / "input", tmp_path / "no", "--unit", "three_sentence", check=2)
+    assert "did you mean 'three_sentences'?" in done.stderr and not (tmp_path / "no").exists()
+
+
 def test_thresholds_apply_to_tagged_documents_and_a_filter_of_ones_own_runs(full_run, tmp_path):
     folder, _, _, _ = full_run
     (tmp_path / "mine.py").write_text("def share_of_e(text):\n    return text.count('e') / len(text)\n")
@@ -203,6 +249,12 @@ def test_thresholds_apply_to_tagged_documents_and_a_filter_of_ones_own_runs(full
     assert 0 < len(expected) < len(tagged) == 40
     wrong = winnow("filter", tmp_path / "tagged" / "documents", tmp_path / "no", "--where", "share_of_e.scor < 1", check=2)
     assert "did you mean 'share_of_e.score'?" in wrong.stderr
+    chinese = ["--step", "language", "--where", "language.zh-cn > 0.5", "--workers", 0]
+    done = winnow("filter", folder / "input" / "a.jsonl", tmp_path / "chinese", *chinese, check=0)
+    assert "0 kept" in done.stdout
+    chinese[3] = "language.zh-cm > 0.5"
+    wrong = winnow("filter", folder / "input" / "a.jsonl", tmp_path / "no", *chinese, check=2)
+    assert "unknown language 'zh-cm'" in wrong.stderr and "did you mean 'zh-cn'?" in wrong.stderr
 
 
 @pytest.mark.slow

@@ -47,7 +47,33 @@ def test_probability_of_a_language():
     assert Where("not language.en > 0.5").apply(batch).kept.num_rows == 2
 
 
-@pytest.mark.parametrize("wrong", ["", "a", "a <", "f(a) > 1", "a + 1 > 2", "a in b", "a['x'] > 1", "import os", "a > [1]"])
+def test_names_with_hyphens_and_reserved_words():
+    batch = pa.record_batch({"language": ["zh-cn", "zh-tw", "is"], "language.probability": [0.9, 0.8, 0.7], "a-b": [1, 2, 3]})
+    for expression, kept in (
+        ("language.zh-cn > 0.5", ["zh-cn"]),
+        ("language.zh-cn>.5 or language.is>.5", ["zh-cn", "is"]),
+        ("language == 'zh-tw'", ["zh-tw"]),
+        ('language == "language.zh-cn"', []),
+        ("a-b > 1e-5 and -1e-0<language.zh-tw", ["zh-cn", "zh-tw", "is"]),
+        ("not a-b<3", ["is"]),
+    ):
+        assert Where(expression).apply(batch).kept["language"].to_pylist() == kept, expression
+    both = Where("language.zh-cn > a-b or language.is < a-b")
+    assert both.names() == ["language.probability", "a-b"]
+    assert both.languages() == ["zh-cn", "is"]
+
+
+NAMES = st.from_regex(r"[^\W\d]\w*([.-]\w+)+", fullmatch=True)
+
+
+@settings(deadline=None)
+@given(st.lists(NAMES, min_size=1, max_size=4), st.sampled_from(["<", "<=", "!="]))
+def test_any_name_with_dots_and_hyphens_is_one_name(names, sign):
+    expression = " and ".join(f"{name}{sign}1.e-5" for name in names)
+    assert Where(expression)._names() == list(dict.fromkeys(names))
+
+
+@pytest.mark.parametrize("wrong", ["a - b > 1", "a -b > 1", "a.b - 1 > 2", "", "a", "a <", "f(a) > 1", "a + 1 > 2", "a in b", "a['x'] > 1", "import os", "a > [1]"])
 def test_anything_else_is_refused(wrong):
     with pytest.raises(ValueError):
         Where(wrong)

@@ -1,7 +1,5 @@
 """Sentence span deduplication against the rule in plain Python, on texts put together from sentences."""
 
-import hashlib
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -12,41 +10,7 @@ from corpus.dedup.exact import partition_of
 from corpus.documents import DECISION_SCHEMA, address, replace_column
 from corpus.io import readers
 from corpus.text import sentences
-
-
-def md5(text):
-    return hashlib.md5(text.encode()).hexdigest()
-
-
-def join(page):
-    """A page is a list of lines, a line a list of sentences."""
-    return "\n".join(" ".join(line) for line in page)
-
-
-def reference(pages, length=3, min_sentences=0):
-    """{url: page} to {url: text, or the reason to drop it}."""
-    places = {}
-    for number, (url, page) in enumerate(pages.items()):
-        flat = [sentence.strip().lower() for line in page for sentence in line]
-        for at in range(len(flat) - length + 1):
-            places.setdefault(tuple(flat[at : at + length]), []).append((md5(url), number, at))
-    gone, stays = set(), set()
-    for span_places in places.values():
-        owner, *others = sorted(span_places)
-        if others:
-            stays |= {(owner[1], owner[2] + i) for i in range(length)}
-            gone |= {(number, at + i) for _, number, at in others for i in range(length)}
-    results = {}
-    for number, (url, page) in enumerate(pages.items()):
-        at, left = 0, []
-        for line in page:
-            kept = [s for i, s in enumerate(line, at) if (number, i) not in gone - stays]
-            at += len(line)
-            if kept or not line:
-                left.append(kept)
-        text, count = join(left), sum(map(len, left))
-        results[url] = ("empty",) if not text else ("too_few_sentences",) if count < min_sentences else text
-    return results
+from spans_oracle import join, md5, reference
 
 
 def batch_of(pages, kind=pa.string()):
