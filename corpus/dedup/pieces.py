@@ -113,15 +113,18 @@ def decisions(
     none, as mC4 does.
 
     A document is dropped as "empty" or "too_few_sentences" (score: how many) by what would be left of it,
-    whether or not it lost anything. The cuts of the others stay; `by` is the "shard:row" of the owner.
+    whether or not it lost anything. The cuts of the others stay. `by` is the "shard:row" of the owner, for a
+    drop that of the first piece that went.
     """
     left = ranges.cut(text, cuts.rows, cuts.starts, cuts.ends)
     empty = np.diff(arrow.buffers(left)[1]) == 0
     counts = np.asarray(count_sentences(left), np.int64)
     too_few = ~empty & (counts < min_sentences)
     dropped = np.flatnonzero(empty | too_few)
+    owners = [f"{shard}:{row}" for shard, row in zip(*shard_and_row(cuts.owners))]
+    first_owner = dict(zip(cuts.rows[::-1], owners[::-1]))
     kept = ~np.isin(cuts.rows, dropped)
-    cuts, reasons = Cuts(*[column[kept] for column in cuts]), reasons[kept]
+    cuts, reasons, owners = Cuts(*[column[kept] for column in cuts]), reasons[kept], np.array(owners, str)[kept]
     drops, total = len(dropped), len(dropped) + len(reasons)
     table = {
         "row": addresses[np.concatenate([dropped, cuts.rows])] & ((1 << ROW_BITS) - 1),
@@ -130,7 +133,7 @@ def decisions(
         "end": [None] * drops + cuts.ends.tolist(),
         "step": [step] * total,
         "reason": [RULES[int(too_few[i])] for i in dropped] + reasons.tolist(),
-        "by": [None] * drops + [f"{shard}:{row}" for shard, row in zip(*shard_and_row(cuts.owners))],
+        "by": [first_owner.get(row) for row in dropped] + owners.tolist(),
         "score": counts[dropped].astype(float).tolist() + [None] * (total - drops),
     }
     order = np.argsort(table["row"], kind="stable")

@@ -134,6 +134,7 @@ def test_dropped_pages():
     [decisions] = run([batch])
     assert apply(batch, decisions) == ["A. B. C.", ("empty",), ("too_few_sentences",), ("empty",)]
     assert decisions.column("score").to_pylist() == [0.0, 1.0, 0.0]
+    assert decisions.column("by").to_pylist() == ["0:0", None, "0:3"]
     [decisions] = run([batch], min_sentences=0)
     assert apply(batch, decisions) == ["A. B. C.", ("empty",), "Short.", ("empty",)]
 

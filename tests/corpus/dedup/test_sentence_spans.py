@@ -111,6 +111,7 @@ def test_dropped_pages():
     [decisions] = run([batch], min_sentences=3)
     assert apply(batch, decisions) == ["AA. BB. CC.", ("too_few_sentences",), ("empty",), ("too_few_sentences",)]
     assert decisions["score"].to_pylist() == [1.0, 0.0, 1.0]
+    assert decisions["by"].to_pylist() == ["0:0", None, None]
     assert apply(batch, *run([batch], min_sentences=0)) == ["AA. BB. CC.", "DD.", ("empty",), "Too short."]
 
 
