@@ -320,7 +320,7 @@ def explain(
 
     Example: winnow explain pipelines/recipes/c4.yaml https://example.org/page --input 'crawl/*.warc.wet.gz'
     """
-    from pipelines import inspection, recipe as recipes
+    from pipelines import inspection, recipe as recipes, run as runs
 
     if not where.endswith((".yaml", ".yml")):
         found = inspection.explain(where, document, most)
@@ -328,8 +328,10 @@ def explain(
             _fail(EXIT_FAILED, f"{where} has no document with id or URL {document!r}")
         _print_styled(found)
         return
+    _import_from_here()
     try:
         loaded = recipes.load(where, set or [], input or [])
+        runs.check_steps(loaded, runs.input_sources(loaded.input) if input else [])
         if input:
             batch = inspection.find(loaded, document)
         else:
@@ -339,7 +341,6 @@ def explain(
         _fail(EXIT_USAGE, str(error))
     if batch is None:
         _fail(EXIT_FAILED, f"the input has no document with id or URL {document!r}")
-    _import_from_here()
     _print_styled(inspection.trace(loaded, batch, most))
 
 

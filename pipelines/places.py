@@ -27,7 +27,8 @@ def say(text: str, places: Iterable[Place], most: int) -> list[Text]:
     groups: dict[tuple[str, str], tuple[Text, list[str]]] = {}
     for rule, start, end, _ in places:
         words = data[start:end].decode()
-        start += len(words.encode()) - len(words.lstrip().encode())
+        if words.strip() or start not in begins:  # a blank line may have either of its newlines with it
+            start += len(words.encode()) - len(words.lstrip().encode())
         words = words.strip()
         line = bisect.bisect_right(begins, start, hi=len(lines)) - 1
         last = bisect.bisect_left(begins, start + len(words.encode()), lo=line + 1, hi=len(lines))

@@ -181,6 +181,12 @@ def check(recipe: Recipe, output: str) -> None:
         readers.split(sources, recipe.read, recipe.task_bytes)
     except (ImportError, ValueError) as error:
         raise RecipeError(str(error)) from None
+    check_steps(recipe, sources)
+    _check_output(recipe, output)
+
+
+def check_steps(recipe: Recipe, sources: list[paths.Source]) -> None:
+    """What of the steps can be refused before work on these files. Raises RecipeError."""
     for step in recipe.steps:
         try:
             for path in step.inputs() if hasattr(step, "inputs") else ():
@@ -190,7 +196,6 @@ def check(recipe: Recipe, output: str) -> None:
         except (ImportError, ValueError, OSError) as error:
             raise RecipeError(f"step {step.name!r}: {error}") from None
     _check_columns(recipe, sources)
-    _check_output(recipe, output)
 
 
 def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:

@@ -305,13 +305,8 @@ def find_symbols(text: bytes, preset: int) -> dict[str, list[tuple[int, int]]]:
     ellipses = ("...", "…", *([". . ."] if preset == DCLM else []))
     found["ellipses"] = [match.span() for mark in ellipses for match in re.finditer(re.escape(mark).encode(), text)]
     data = np.frombuffer(text, np.uint8)
-    following = 0
-    while following < len(text):
-        start = following
-        end, following = spans.line_at(data, start, len(text))
-        if preset != DATATROVE:
-            end = (text + b"\n").index(b"\n", start)
-            following = end + 1
+    starts, ends, _ = spans.lines(data, np.array([0, len(text)]), newline_only=preset != DATATROVE)
+    for start, end in zip(starts.tolist(), ends.tolist()):
         counts = np.zeros(len(COUNTS), np.int64)
         _count_lines(data, start, end, preset, counts)
         for number, name in ((BULLET_LINES, "bullet_lines"), (ELLIPSIS_LINES, "ellipsis_lines")):

@@ -12,13 +12,18 @@ def join(page):
     return "\n".join(" ".join(line) for line in page)
 
 
+def spans(page, length=3):
+    """The spans of a page, in order."""
+    flat = [sentence.strip().lower() for line in page for sentence in line]
+    return [tuple(flat[at : at + length]) for at in range(len(flat) - length + 1)]
+
+
 def reference(pages, length=3, min_sentences=0):
     """{url: page} to {url: text, or the reason to drop it}."""
     places = {}
     for number, (url, page) in enumerate(pages.items()):
-        flat = [sentence.strip().lower() for line in page for sentence in line]
-        for at in range(len(flat) - length + 1):
-            places.setdefault(tuple(flat[at : at + length]), []).append((md5(url), number, at))
+        for at, span in enumerate(spans(page, length)):
+            places.setdefault(span, []).append((md5(url), number, at))
     gone, stays = set(), set()
     for span_places in places.values():
         owner, *others = sorted(span_places)

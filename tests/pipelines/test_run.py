@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -228,6 +229,23 @@ def test_three_sentence_spans_stay_in_one_place(span_runs):
     assert digest(folder / "run-2") == digest(folder / "run-0")
 
 
+def test_explain_names_the_page_that_keeps_a_span(span_runs):
+    pages, folder = span_runs
+    expected = spans_oracle.reference(pages, min_sentences=3)
+    by_id = {f"doc-{i}": (page, expected[url]) for i, (url, page) in enumerate(pages.items())}
+    spans = [spans_oracle.spans(page) for page, _ in by_id.values()]
+    cut = next(name for name, (page, left) in by_id.items() if isinstance(left, str) and left != spans_oracle.join(page))
+    said = winnow("explain", folder / "run-0", cut, check=0).stdout.splitlines()
+    match = re.fullmatch(rf'{cut}: line_dedup: line [\d:]+: cut, duplicate_span of (doc-\d+): "The .*"', said[0])
+    assert set(spans[int(cut[4:])]) & set(spans[int(match[1][4:])]) and match[1] != cut
+    assert said[-1].startswith(f"{cut}: kept, in")
+    gone = next(name for name, (_, left) in by_id.items() if left == ("empty",))
+    first, last = winnow("explain", folder / "run-0", gone, check=0).stdout.splitlines()
+    owner = re.fullmatch(rf"{gone}: line_dedup: empty: the other document is (doc-\d+)", first)[1]
+    assert set(spans[int(gone[4:])]) & set(spans[int(owner[4:])]) and owner != gone
+    assert last.startswith(f"{gone}: dropped by line_dedup, rule empty")
+
+
 def test_an_unknown_unit_is_refused_before_work(span_runs, tmp_path):
     _, folder = span_runs
     done = winnow("dedup", "lines", folder / "input", tmp_path / "no", "--unit", "three_sentence", check=2)
@@ -281,20 +299,34 @@ def test_looking_at_a_run(full_run):
     assert f"{report['documents']['in']:,} in = " in winnow("inspect", output, check=0).stdout
     assert "kept, in" in winnow("explain", output, "doc-0", check=0).stdout
     assert "dropped by bad_words, rule bad_word: flumpet" in winnow("explain", output, "doc-15", check=0).stdout
+    assert "doc-3: line_dedup: empty: the other document is doc-2\n" in winnow("explain", output, "doc-3", check=0).stdout
     assert winnow("explain", output, "doc-nobody", check=1).stderr.count("\n") == 1
     assert "report.html" in winnow("report", output, check=0).stdout
     assert (output / "report.html").read_text().startswith("<!DOCTYPE html>")
 
 
 def test_explain_shows_what_the_filters_of_a_recipe_say(full_run, tmp_path):
-    _, recipe, _, _ = full_run
+    folder, recipe, _, _ = full_run
     page = tmp_path / "page.txt"
     page.write_text("\n".join(corpora.german("x", i) for i in range(5)) + "\nmenu")
     said = winnow("explain", recipe, page, check=0).stdout.splitlines()
     assert "c4: line_no_end_mark: 1" in said
     assert "language: language = de" in said
     assert any(line.startswith("language: DROPPED by rule not_kept: de 0.99") and "en >= 0.9" in line for line in said)
+    assert 'c4: line 6: line_no_end_mark: "menu"' in said
     assert any(line.startswith("near_dedup: decides over the whole corpus") for line in said)
+    asked = ["explain", recipe, "doc-13", "--input", folder / "input" / "a.jsonl"]
+    said = winnow(*asked, "--set", "c4.min_words_per_line=4", "--places", 1, check=0).stdout.splitlines()
+    assert [line for line in said if line.startswith("c4: ")] == [
+        "c4: line_no_end_mark: 3",
+        'c4: line 1: line_no_end_mark: "menu"',
+        "c4: and 2 more such lines",
+        "c4: DROPPED by rule too_few_sentences: 0 (threshold 3)",
+    ]
+    wrong = winnow("explain", recipe, page, "--set", f"bad_words.path={tmp_path / 'none'}", check=2).stderr
+    assert wrong.startswith("winnow: step 'bad_words': ") and wrong.count("\n") == 1
+    asked[2] = "doc-nobody"
+    assert winnow(*asked, check=1).stderr.count("\n") == 1
     assert "no such file" in winnow("explain", recipe, tmp_path / "none", check=2).stderr.lower()
 
 
