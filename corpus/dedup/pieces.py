@@ -121,10 +121,10 @@ def decisions(
     counts = np.asarray(count_sentences(left), np.int64)
     too_few = ~empty & (counts < min_sentences)
     dropped = np.flatnonzero(empty | too_few)
-    owners = [f"{shard}:{row}" for shard, row in zip(*shard_and_row(cuts.owners))]
-    first_owner = dict(zip(cuts.rows[::-1], owners[::-1]))
+    losers = dropped[np.isin(dropped, cuts.rows)]
+    causes = dict(zip(losers, _names(cuts.owners[np.searchsorted(cuts.rows, losers)])))
     kept = ~np.isin(cuts.rows, dropped)
-    cuts, reasons, owners = Cuts(*[column[kept] for column in cuts]), reasons[kept], np.array(owners, str)[kept]
+    cuts, reasons = Cuts(*[column[kept] for column in cuts]), reasons[kept]
     drops, total = len(dropped), len(dropped) + len(reasons)
     table = {
         "row": addresses[np.concatenate([dropped, cuts.rows])] & ((1 << ROW_BITS) - 1),
@@ -133,8 +133,13 @@ def decisions(
         "end": [None] * drops + cuts.ends.tolist(),
         "step": [step] * total,
         "reason": [RULES[int(too_few[i])] for i in dropped] + reasons.tolist(),
-        "by": [first_owner.get(row) for row in dropped] + owners.tolist(),
+        "by": [causes.get(row) for row in dropped] + _names(cuts.owners),
         "score": counts[dropped].astype(float).tolist() + [None] * (total - drops),
     }
     order = np.argsort(table["row"], kind="stable")
     return pa.RecordBatch.from_pydict(table, schema=DECISION_SCHEMA).take(pa.array(order))
+
+
+def _names(addresses: np.ndarray) -> list[str]:
+    """The "shard:row" of each address."""
+    return [f"{shard}:{row}" for shard, row in zip(*(part.tolist() for part in shard_and_row(addresses)))]

@@ -52,8 +52,8 @@ def span_keys(batch: pa.RecordBatch, addresses: np.ndarray, length: int = SPAN_S
     """All spans of a batch (columns id, text, and url if there is one; addresses int64 by row), in order.
 
     keys are 128-bit hashes of the sentences' hashes, starts and ends the bytes from the first sentence's
-    start to the last one's end. A document of s sentences has
-    max(0, s - length + 1) spans. Raises ValueError for a length below 1.
+    start to the last one's end. A document of s sentences has max(0, s - length + 1) spans. Raises
+    ValueError for a length below 1.
     """
     if length < 1:
         raise ValueError(f"a span has at least 1 sentence, not {length}")
