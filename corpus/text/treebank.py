@@ -6,9 +6,8 @@ white space goes on its own through three passes: quotation marks and apostrophe
 other marks; then, token by token, clitics ("'s", "n't") and contractions ("cannot"). A stretch of ASCII
 letters and digits needs only the last.
 
-Two things differ. Where sentences end is decided by `corpus.text.sentences`, not by Punkt's learnt model;
-that only matters to full stops, which are words of their own at the end of a sentence only. And of two
-clitics in a row only one is split off before a mark ("x's'," stays "x's" and "'").
+One thing differs: where sentences end is decided by `corpus.text.sentences`, not by Punkt's learnt model;
+that only matters to full stops, which are words of their own at the end of a sentence only.
 """
 
 from __future__ import annotations
@@ -33,9 +32,11 @@ _STRETCH = np.full(256, OTHER, np.uint8)
 _STRETCH[list(b"0123456789_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")] = ALPHANUMERIC
 _STRETCH[[*range(0x21), 0xC2, 0xE1, 0xE2, 0xE3]] = MAYBE_SPACE
 
-PLAIN, PADDED, COLON, STOP, DASH, APOSTROPHE, QUOTE, LEAD = range(8)
+PLAIN, SPACE, PADDED, PADDED_LATER, COLON, STOP, DASH, APOSTROPHE, QUOTE, LEAD = range(10)
 _KINDS = np.zeros(256, np.uint8)
-_KINDS[list(b";@#$%&?!*()[]{}<>")] = PADDED
+_KINDS[ord(" ")] = SPACE
+_KINDS[list(b";@#$%&?!")] = PADDED
+_KINDS[list(b"*()[]{}<>")] = PADDED_LATER
 _KINDS[list(b":,")] = COLON
 _KINDS[ord(".")] = STOP
 _KINDS[ord("-")] = DASH
@@ -160,9 +161,12 @@ def _final_stop(data, start, end):
 
 
 @numba.njit(cache=True, nogil=True)
-def _space_marks(data, end, ends_sentence, classes, digits, out):
+def _space_marks(data, end, ends_sentence, before_space, classes, digits, out):
     """Second pass, nltk's PUNCTUATION to ENDING_QUOTES: sets marks apart. The last full stop is a mark if
-    `ends_sentence`. Returns the bytes written."""
+    `ends_sentence`; `before_space`: U+0020 follows the stretch. Returns the bytes written.
+
+    An apostrophe before a space is set apart half-way through: the spaces around PADDED_LATER, "--" and what
+    closes a quotation come too late for it."""
     written = 0
     last_stop = end - 1
     while ends_sentence and data[last_stop] != 0x2E:
@@ -178,7 +182,8 @@ def _space_marks(data, end, ends_sentence, classes, digits, out):
             position += 1
             continue
         width = 1
-        apart = kind == PADDED
+        apart = kind == PADDED or kind == PADDED_LATER
+        early = kind == SPACE or kind == PADDED or kind == COLON or kind == STOP
         twice = position + 1 < end and data[position + 1] == byte
         if kind == COLON:
             apart = position + 1 == end
@@ -195,6 +200,9 @@ def _space_marks(data, end, ends_sentence, classes, digits, out):
         elif kind == LEAD:
             width = utf8.width(byte)
             apart = _is_dash_or_closing(data, position, width)
+            early = apart and width == 3 and 0x92 <= data[position + 2] <= 0x95
+        if early and (apart or kind == SPACE):
+            written = _part_apostrophe(out, written)
         if kind == QUOTE:
             out[written], out[written + 1], out[written + 2], out[written + 3] = 0x20, 0x27, 0x27, 0x20
             written += 4
@@ -205,6 +213,15 @@ def _space_marks(data, end, ends_sentence, classes, digits, out):
                 out[written + i] = data[position + i]
             written += width
         position += width
+    return _part_apostrophe(out, written) if before_space else written
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _part_apostrophe(out, written):
+    """Puts a space before an apostrophe at the end of `out[:written]`; returns the bytes written."""
+    if written > 1 and out[written - 1] == 0x27 and out[written - 2] != 0x27:
+        out[written - 1], out[written] = 0x20, 0x27
+        written += 1
     return written
 
 
@@ -355,7 +372,8 @@ def split_words(data, start, end, classes, digits, first, second, out, starts):
                 before = np.uint8(0) if begin == start else data[begin - 1]
                 length = _open_quotes(data, begin, position, before, classes, first)
                 closes = begin <= last_stop < position
-                length = _space_marks(first, length, closes, classes, digits, second)
+                before_space = position < stop and data[position] == 0x20
+                length = _space_marks(first, length, closes, before_space, classes, digits, second)
                 written, count = _split_stretch(second, length, classes, out, written, starts, count)
             position += gap
         start = following
