@@ -152,7 +152,7 @@ def count_quality(data, offsets, preset, tables):
         else:
             _count_words(data, room.starts, room.ends, words, preset, tables, counts[i])
         if preset == DCLM:
-            counts[i, WORDS] = _count_fasttext_words(data, start, end, tables)
+            counts[i, WORDS] = count_fasttext_words(data, start, end, tables)
         _count_symbols(data, start, end, preset, counts[i])
         _count_lines(data, start, end, preset, counts[i])
     return counts
@@ -211,9 +211,9 @@ def _stop_word(data, start, end, ignore_case):
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_fasttext_words(data, start, end, tables):
+def count_fasttext_words(data, start, end, tables):
     """Words as fastText's `tokenize` splits them, at six ASCII characters and NUL, that begin with a letter
-    or a number: what DCLM's `page_length_filter` counts."""
+    or a number: what DCLM's `page_length_filter` and `word_counter_enricher` count."""
     breaks = tables.breaks
     count = 0
     inside = False

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
+from corpus.cleaning import gopher_words
 from corpus.cleaning.refinedweb_lines import RULES, Settings, clean_page, clean_pages, marks
 from corpus.documents import Outcome, Place, replace_column
 from corpus.text import arrow
@@ -30,13 +31,13 @@ class RefinedWebLines:
     the case, "items in cart" anywhere (`line_items_in_cart`), "Read more..." at the end
     (`line_read_more`) and "Sign-in" at the start (`line_sign_in`), and are dropped if nothing is left.
     The page is stripped, and dropped if more than `max_removed` of its words are gone
-    (`too_many_words_removed`). Counters: lines dropped or cut by each line rule, and `line_kept`, over
+    (`too_many_words_removed`), of words as fastText splits them, which knows ASCII white space only, that begin
+    with a letter or a number. Counters: lines dropped or cut by each line rule, and `line_kept`, over
     all pages.
 
     Where DataComp-LM differs: it takes the dots of "Read more..." as wildcards, by mistake; it strips the
-    page after each rule rather than once; it drops empty pages; it matches a few letters that are not
-    ASCII (such as U+0131) within the three phrases; and it counts words with fastText's tokenizer, which
-    knows ASCII white space only.
+    page after each rule rather than once; it drops pages without words; and it matches a few letters that are
+    not ASCII (such as U+0131) within the three phrases.
     """
 
     max_uppercase: float = 0.5
@@ -51,7 +52,9 @@ class RefinedWebLines:
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Cleans the texts and drops pages; the value is the share of words removed."""
         data, offsets = arrow.buffers(batch["text"])
-        out, out_offsets, before, after, counters = clean_pages(data, offsets, self._settings(), marks())
+        out, out_offsets, before, after, counters = clean_pages(
+            data, offsets, self._settings(), marks(), gopher_words.tables()
+        )
         texts = arrow.string_array(out, out_offsets, batch.schema.field("text").type)
         removed = (before - after) / np.maximum(before, 1)
         dropped = removed > self.max_removed

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from corpus.cleaning.gopher_words import count_fasttext_words
 from corpus.text import spans, unicode, utf8
 
 RULES = (
@@ -95,12 +96,12 @@ class Settings(NamedTuple):
 
 
 @numba.njit(cache=True, nogil=True)
-def clean_pages(data, offsets, settings, marks):
-    """Applies the line rules to every page of a string column.
+def clean_pages(data, offsets, settings, marks, tables):
+    """Applies the line rules to every page of a string column; `tables` are `gopher_words.tables()`.
 
     Returns (out, out_offsets, before, after, counters): the cleaned texts; int64[pages] each, words of
-    the page before and after; int64[len(RULES) + 1], lines that each rule dropped or cut and, last,
-    lines kept (those cut among them).
+    the page before and after (`count_fasttext_words`); int64[len(RULES) + 1], lines that each rule dropped
+    or cut and, last, lines kept (those cut among them).
     """
     pages = len(offsets) - 1
     out = np.empty(offsets[-1] - offsets[0], np.uint8)
@@ -109,33 +110,30 @@ def clean_pages(data, offsets, settings, marks):
     after = np.zeros(pages, np.int64)
     counters = np.zeros(KEPT + 1, np.int64)
     for page in range(pages):
-        end, before[page], after[page] = clean_page(
-            data, offsets[page], offsets[page + 1], out, out_offsets[page], settings, marks, counters
-        )
-        out_offsets[page + 1] = _strip_in_place(out, out_offsets[page], end)
+        start, stop, begin = offsets[page], offsets[page + 1], out_offsets[page]
+        end = clean_page(data, start, stop, out, begin, settings, marks, counters)
+        out_offsets[page + 1] = _strip_in_place(out, begin, end)
+        before[page] = count_fasttext_words(data, start, stop, tables)
+        after[page] = count_fasttext_words(out, begin, out_offsets[page + 1], tables)
     return out, out_offsets, before, after, counters
 
 
 @numba.njit(cache=True, nogil=True)
 def clean_page(data, start, end, out, begin, settings, marks, counters):
-    """Writes the cleaned page to `out` from `begin`: (end in `out`, words before, words after)."""
-    written, words_before, words_after = begin, 0, 0
-    kept = 0
+    """Writes the cleaned page to `out` from `begin`; returns its end there."""
+    written, kept = begin, 0
     position = start
     while position < end:
         line_end = position
         while line_end < end and data[line_end] != 0x0A:
             line_end += 1
         verdict, words = judge_line(data, position, line_end, settings, marks)
-        words_before += words
         if verdict == KEPT:
             target = written + (kept > 0)
             stop = target + line_end - position
             out[target:stop] = data[position:line_end]
             if words and words <= settings.max_words_to_cut:
-                verdict, cut_stop = cut_line(out, target, stop, counters)
-                if cut_stop < stop:
-                    stop, words = cut_stop, spans.count_words(out, target, cut_stop)
+                verdict, stop = cut_line(out, target, stop, counters)
         else:
             counters[verdict] += 1
         position = line_end + 1
@@ -144,9 +142,8 @@ def clean_page(data, start, end, out, begin, settings, marks, counters):
             if kept:
                 out[written] = 0x0A
             written = stop
-            words_after += words
             kept += 1
-    return written, words_before, words_after
+    return written
 
 
 @numba.njit(cache=True, nogil=True)

@@ -37,6 +37,11 @@ def judge(line, stage):
     return "line_too_few_words" if len(line.split()) < stage.min_words else None
 
 
+def count_words(text):
+    """fastText's words that begin with a letter or a number."""
+    return sum(word[0].isalnum() for word in re.split("[ \n\r\t\v\f\0]+", text) if word)
+
+
 def oracle(text, stage, counters):
     """(cleaned text, share of words removed)."""
     kept = []
@@ -57,7 +62,7 @@ def oracle(text, stage, counters):
             kept.append(line)
     counters["line_kept"] += len(kept) - (text.endswith("\n") and kept[-1:] == [""])
     cleaned = "\n".join(kept).strip()
-    before, after = len(text.split()), len(cleaned.split())
+    before, after = count_words(text), count_words(cleaned)
     return cleaned, (before - after) / max(before, 1)
 
 
