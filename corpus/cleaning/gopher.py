@@ -22,7 +22,9 @@ The thresholds are the same everywhere, what is measured is not:
     repeated n-grams  words in any copy, once   words in any copy, once    seen before, left to right
     of characters     of the words              of the words               of the text
 
-UAX #29 is `corpus.text.word_break`, NLTK's words are `corpus.text.treebank`.
+UAX #29 is `corpus.text.word_break`, NLTK's words are `corpus.text.treebank`. datatrove 0.10 itself splits English
+into NLTK's words only when a filter is given `language=NLTKTokenizer("english")`, by default into spaCy's; NLTK's
+are those of datatrove 0.2, of FineWeb's time.
 """
 
 from __future__ import annotations
