@@ -14,13 +14,14 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from corpus.cleaning import rules
-from corpus.cleaning.gopher_words import PRESETS, TERMINAL_MARKS, find_words, make_room, tables
+from corpus.cleaning import rules, shared_words
+from corpus.cleaning.gopher_words import ALL_WORDS, PRESETS, TERMINAL_MARKS, find_words, make_room, tables
 from corpus.cleaning.presets import check_preset, configured
 from corpus.cleaning.repetition import number_spans
 from corpus.cleaning.rules import Mode
 from corpus.documents import Outcome, Place
 from corpus.text import arrow, spans, utf8
+from corpus.text.leaf import leaf
 
 RULES = {
     "paper": (
@@ -68,22 +69,30 @@ class FineWeb:
     def __post_init__(self):
         check_preset(self, RULES)
 
+    @property
+    def shared_words(self) -> str | None:
+        """The preset whose counts of words this stage shares (`corpus.cleaning.shared_words`)."""
+        return self.preset
+
     def score(self, text: pa.Array) -> dict[str, np.ndarray]:
         """Scores of every text, float64[n]; NaN for ratios of texts without lines."""
-        return {**self._score_lines(text), "newline_ratio": self._score_newlines(text, np.ones(len(text), bool))}
+        newlines = self._score_newlines(text, np.ones(len(text), bool), shared_words.UNKNOWN)
+        return {**self._score_lines(text), "newline_ratio": newlines}
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Drops the documents that fail a rule, or tags all. Words are counted only where it matters."""
         text = batch["text"]
-        if self.mode == "tag":
-            return rules.tag(batch, self.name, self.score(text))
+        known = shared_words.known(batch, self.preset)
         scores = self._score_lines(text)
+        if self.mode == "tag":
+            scores["newline_ratio"] = self._score_newlines(text, np.ones(len(text), bool), known)
+            return rules.tag(batch, self.name, scores)
         *line_rules, newline_rules = ([rule] for rule in RULES[self.preset])
         line_rules = configured(self, [rule for one in line_rules for rule in one])
         newline_rules = configured(self, newline_rules)
         active = np.logical_and.reduce([rule.passes(scores[rule.score]) for rule in line_rules])
         if newline_rules:
-            scores["newline_ratio"] = self._score_newlines(text, active)
+            scores["newline_ratio"] = self._score_newlines(text, active, known)
         return rules.drop(batch, scores, [*line_rules, *newline_rules])
 
     def where_in(self, batch: pa.RecordBatch, outcome: Outcome) -> list[Place]:
@@ -117,9 +126,9 @@ class FineWeb:
                 "character_duplication_ratio": np.where(lines > 0, duplicate / characters, np.nan),
             }
 
-    def _score_newlines(self, text: pa.Array, active: np.ndarray) -> np.ndarray:
+    def _score_newlines(self, text: pa.Array, active: np.ndarray, known: np.ndarray) -> np.ndarray:
         data, offsets = arrow.buffers(text)
-        counts = count_newlines(data, offsets, active, PRESETS[self.preset], tables())
+        counts = count_newlines(data, offsets, active, PRESETS[self.preset], tables(), known)
         newlines, words = counts.T.astype(np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(words > 0, newlines / words, np.nan)
@@ -163,7 +172,7 @@ def count_lines(data, offsets, short_length, marks):
     return counts
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _ends_in(data, end, marks):
     """Whether the code point before `end` is one of `marks`."""
     last = data[end - 1]
@@ -175,13 +184,17 @@ def _ends_in(data, end, marks):
 
 
 @numba.njit(cache=True, nogil=True)
-def count_newlines(data, offsets, active, preset, tables):
-    """(newlines, words) of the documents with `active` (bool[documents]): int64[documents, 2]."""
+def count_newlines(data, offsets, active, preset, tables, known):
+    """(newlines, words) of the documents with `active` (bool[documents]): int64[documents, 2]. `known` is
+    int64[documents, len(WORD_COUNTS)], with no row if words are to be counted."""
     counts = np.zeros((len(offsets) - 1, 2), np.int64)
     room = make_room(offsets, preset)
     for i in range(len(counts)):
         if active[i]:
             for position in range(offsets[i], offsets[i + 1]):
                 counts[i, 0] += data[position] == 0x0A
-            counts[i, 1] = find_words(data, offsets[i], offsets[i + 1], preset, tables, room)
+            if len(known):
+                counts[i, 1] = known[i, ALL_WORDS]
+            else:
+                counts[i, 1] = find_words(data, offsets[i], offsets[i + 1], preset, tables, room)
     return counts

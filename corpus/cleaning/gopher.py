@@ -36,7 +36,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from corpus.cleaning import gopher_words, repeats, repetition, rules
+from corpus.cleaning import gopher_words, repeats, repetition, rules, shared_words
 from corpus.cleaning.gopher_words import PRESETS, Preset
 from corpus.cleaning.presets import check_preset, configured
 from corpus.cleaning.rules import Mode
@@ -120,10 +120,20 @@ class GopherQuality:
     def __post_init__(self):
         check_preset(self, PRESETS)
 
+    @property
+    def shared_words(self) -> str | None:
+        """The preset whose counts of words this stage shares (`corpus.cleaning.shared_words`)."""
+        return None if self.preset == "dclm" else self.preset
+
     def score(self, text: pa.Array) -> dict[str, np.ndarray]:
         """Scores of every text, float64[n]; NaN for means and ratios of texts without words (or lines)."""
+        return self._scores(self._count(text, shared_words.UNKNOWN))
+
+    def _count(self, text: pa.Array, known: np.ndarray) -> np.ndarray:
         data, offsets = arrow.buffers(text)
-        counts = gopher_words.count_quality(data, offsets, PRESETS[self.preset], gopher_words.tables())
+        return gopher_words.count_quality(data, offsets, PRESETS[self.preset], gopher_words.tables(), known)
+
+    def _scores(self, counts: np.ndarray) -> dict[str, np.ndarray]:
         count = dict(zip(gopher_words.COUNTS, counts.T.astype(np.float64)))
         with np.errstate(invalid="ignore", divide="ignore"):
             return {
@@ -140,7 +150,10 @@ class GopherQuality:
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Drops the documents that fail a rule, or tags all."""
-        scores = self.score(batch["text"])
+        counts = self._count(batch["text"], shared_words.known(batch, self.preset))
+        if shared_words.is_wanted(batch, self.preset):
+            batch = shared_words.store(batch, self.preset, counts[:, : len(gopher_words.WORD_COUNTS)])
+        scores = self._scores(counts)
         if self.mode == "tag":
             return rules.tag(batch, self.name, scores)
         unused = UNUSED_QUALITY_RULES[self.preset]
@@ -192,19 +205,31 @@ class GopherRepetition:
     def __post_init__(self):
         check_preset(self, PRESETS)
 
+    @property
+    def shared_words(self) -> str | None:
+        """The preset whose counts of words this stage shares (`corpus.cleaning.shared_words`)."""
+        return None if self.preset == "dclm" else self.preset
+
     def score(self, text: pa.Array) -> dict[str, np.ndarray]:
         """Scores of every text, float64[n]; 0 where there is nothing to repeat."""
-        return {**self._score_segments(text), **self._score_grams(text, np.ones(len(text), bool))}
+        active = np.ones(len(text), bool)
+        return {**self._score_segments(text), **self._score_grams(text, active, shared_words.UNKNOWN)}
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Drops the documents that fail a rule, or tags all."""
         text = batch["text"]
-        if self.mode == "tag":
-            return rules.tag(batch, self.name, self.score(text))
         scores = self._score_segments(text)
-        segment_rules = configured(self, SEGMENT_RULES)
-        active = np.logical_and.reduce([rule.passes(scores[rule.score]) for rule in segment_rules])
-        scores.update(self._score_grams(text, active))
+        segment_rules = configured(self, SEGMENT_RULES) if self.mode == "drop" else []
+        active = np.ones(len(text), bool)
+        for rule in segment_rules:
+            active &= rule.passes(scores[rule.score])
+        wanted = shared_words.is_wanted(batch, self.preset)
+        counts = np.zeros((len(text) if wanted else 0, len(gopher_words.WORD_COUNTS)), np.int64)
+        scores.update(self._score_grams(text, active, counts))
+        if wanted:
+            batch = shared_words.store(batch, self.preset, counts)
+        if self.mode == "tag":
+            return rules.tag(batch, self.name, scores)
         return rules.drop(batch, scores, [*segment_rules, *configured(self, GRAM_RULES)])
 
     def where_in(self, batch: pa.RecordBatch, outcome: Outcome) -> list[Place]:
@@ -223,7 +248,7 @@ class GopherRepetition:
         scores = repetition.segment_scores(*arrow.buffers(text), PRESETS[self.preset])
         return dict(zip(repetition.SEGMENT_SCORES, scores.T))
 
-    def _score_grams(self, text: pa.Array, active: np.ndarray) -> dict[str, np.ndarray]:
+    def _score_grams(self, text: pa.Array, active: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
         data, offsets = arrow.buffers(text)
-        scores = repetition.gram_scores(data, offsets, active, PRESETS[self.preset], gopher_words.tables())
+        scores = repetition.gram_scores(data, offsets, active, PRESETS[self.preset], gopher_words.tables(), counts)
         return dict(zip(repetition.GRAM_SCORES, scores.T))

@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from corpus.text import spans, treebank, unicode, utf8, word_break
+from corpus.text.leaf import leaf
 
 Preset = Literal["paper", "datatrove", "dclm"]
 PAPER, DATATROVE, DCLM = range(3)
@@ -31,7 +32,8 @@ COUNTS = (
     WORDS, MEASURED_WORDS, CHARACTERS, ALL_WORDS, ALPHABETIC, STOPS, HASHES, ELLIPSES,
     LINES, BULLET_LINES, ELLIPSIS_LINES,
 ) = range(len(COUNTS))  # fmt: skip
-"""Columns of `count_quality`: words that count; words whose length counts and their code points; all words
+WORD_COUNTS = COUNTS[: STOPS + 1]
+"""Columns of `count_quality`, of which WORD_COUNTS depend on the words alone: words that count; words whose length counts and their code points; all words
 and those with a letter; stop words; "#" and ellipses; lines, those that begin with a bullet, those that end
 in an ellipsis."""
 
@@ -67,13 +69,12 @@ class Tables(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Scratch for the words of one document: positions, NLTK's words one after the other, two buffers."""
+    """Room for the words of one document: positions, NLTK's words one after the other, scratch to make them."""
 
     starts: np.ndarray
     ends: np.ndarray
     joined: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
+    scratch: np.ndarray
 
 
 def tables() -> Tables:
@@ -93,11 +94,11 @@ def make_room(offsets, preset):
         longest = max(longest, offsets[i + 1] - offsets[i] + 16)
     joined = longest if preset == DATATROVE else 0
     positions = np.empty(longest, np.int64), np.empty(longest, np.int64)
-    scratch = np.empty(treebank.GROWTH * joined, np.uint8), np.empty(treebank.GROWTH * joined, np.uint8)
-    return Room(positions[0], positions[1], np.empty(2 * joined, np.uint8), scratch[0], scratch[1])
+    scratch = np.empty(treebank.GROWTH * joined, np.uint8)
+    return Room(positions[0], positions[1], np.empty(2 * joined, np.uint8), scratch)
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def find_words(data, start, end, preset, tables, room):
     """Number of words of a document, for n-grams; `room.starts` and `room.ends` say where they are: in `data`,
     or for DATATROVE in `room.joined`, where they follow each other."""
@@ -106,7 +107,7 @@ def find_words(data, start, end, preset, tables, room):
     if preset == DATATROVE:
         starts, ends = room.starts, room.ends
         count, written = treebank.split_words(
-            data, start, end, tables.classes, tables.digits, room.first, room.second, room.joined, starts
+            data, start, end, tables.classes, tables.digits, room.scratch, room.joined, starts
         )
         for i in range(count):
             ends[i] = starts[i + 1] if i + 1 < count else written
@@ -114,7 +115,7 @@ def find_words(data, start, end, preset, tables, room):
     return _split_at_spaces(data, start, end, room.starts, room.ends)
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _split_at_spaces(data, start, end, starts, ends):
     """`str.split`."""
     count = 0
@@ -139,18 +140,19 @@ def _split_at_spaces(data, start, end, starts, ends):
 
 
 @numba.njit(cache=True, nogil=True)
-def count_quality(data, offsets, preset, tables):
-    """The numbers behind the quality rules: int64[documents, len(COUNTS)]."""
+def count_quality(data, offsets, preset, tables, known):
+    """The numbers behind the quality rules: int64[documents, len(COUNTS)]. `known` is int64[documents,
+    len(WORD_COUNTS)], with no row if words are to be counted."""
     counts = np.zeros((len(offsets) - 1, len(COUNTS)), np.int64)
     split = PAPER if preset == DCLM else preset
     room = make_room(offsets, preset)
     for i in range(len(counts)):
         start, end = offsets[i], offsets[i + 1]
-        words = find_words(data, start, end, split, tables, room)
-        if preset == DATATROVE:
-            _count_words(room.joined, room.starts, room.ends, words, preset, tables, counts[i])
+        if len(known):
+            counts[i, : len(WORD_COUNTS)] = known[i]
         else:
-            _count_words(data, room.starts, room.ends, words, preset, tables, counts[i])
+            words = find_words(data, start, end, split, tables, room)
+            count_words(data, room, words, preset, tables, counts[i])
         if preset == DCLM:
             counts[i, WORDS] = count_fasttext_words(data, start, end, tables)
         _count_symbols(data, start, end, preset, counts[i])
@@ -158,7 +160,16 @@ def count_quality(data, offsets, preset, tables):
     return counts
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
+def count_words(data, room, count, preset, tables, counts):
+    """Adds WORD_COUNTS of the words that `find_words` has found to `counts`."""
+    if preset == DATATROVE:
+        _count_words(room.joined, room.starts, room.ends, count, preset, tables, counts)
+    else:
+        _count_words(data, room.starts, room.ends, count, preset, tables, counts)
+
+
+@leaf
 def _count_words(data, starts, ends, count, preset, tables, counts):
     classes, marks = tables.classes, tables.punctuation  # a tuple counts references at every access
     found = 0
@@ -194,7 +205,7 @@ def _count_words(data, starts, ends, count, preset, tables, counts):
             found &= found - 1
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _stop_word(data, start, end, ignore_case):
     """1 << its number for a word of STOP_WORDS, else 0."""
     key = 0
@@ -210,7 +221,7 @@ def _stop_word(data, start, end, ignore_case):
     return 0
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def count_fasttext_words(data, start, end, tables):
     """Words as fastText's `tokenize` splits them, at six ASCII characters and NUL, that begin with a letter
     or a number: what DCLM's `page_length_filter` and `word_counter_enricher` count."""
@@ -227,7 +238,7 @@ def count_fasttext_words(data, start, end, tables):
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _count_symbols(data, start, end, preset, counts):
     """`text.count` of "#", "...", "…" and, for DCLM, ". . ."."""
     after, after_spaced = start, start  # where the next match may begin
@@ -247,7 +258,7 @@ def _count_symbols(data, start, end, preset, counts):
             counts[ELLIPSES] += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _is_spaced_ellipsis(data, position, end):
     if position + 5 > end:
         return False
@@ -255,7 +266,7 @@ def _is_spaced_ellipsis(data, position, end):
     return stops and data[position + 1] == 0x20 and data[position + 3] == 0x20
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _count_lines(data, start, end, preset, counts):
     """Lines: of `str.splitlines` for DATATROVE, else those between newlines that are not blank."""
     position = start
@@ -275,7 +286,7 @@ def _count_lines(data, start, end, preset, counts):
         position = following
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _is_bullet(data, start, end, preset):
     """- or U+2022; not for DATATROVE also * and U+25CF."""
     byte = data[start]
@@ -287,7 +298,7 @@ def _is_bullet(data, start, end, preset):
     return (second == 0x80 and third == 0xA2) or (second == 0x97 and third == 0x8F and preset != DATATROVE)
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _ends_in_ellipsis(data, start, end, preset):
     """... or U+2026; for DCLM also ". . ."."""
     if end - start < 3:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from corpus.cleaning.gopher_words import DATATROVE, find_words, make_room
+from corpus.cleaning.gopher_words import DATATROVE, count_words, find_words, make_room
 from corpus.text import spans, utf8
+from corpus.text.leaf import leaf
 
 LEAST_GRAM, GREATEST_TOP_GRAM, GREATEST_GRAM = 2, 4, 10
 """Rae et al. 2021, Table A1: the most frequent 2- to 4-gram, all repeated 5- to 10-grams."""
@@ -56,34 +57,47 @@ def _eight_bytes(data, position):
     return value
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
+def _few_bytes(data, start, end):
+    """data[start:end], less than eight bytes, as a number; those of one length differ if their bytes do."""
+    begin, length = np.uint64(start), np.uint64(end - start)
+    value = np.uint64(0)
+    if length >= 4:  # the first four and the last four
+        last = begin + length - np.uint64(4)
+        for i in range(4):
+            value |= np.uint64(data[begin + np.uint64(i)]) << np.uint64(8 * i)
+            value |= np.uint64(data[last + np.uint64(i)]) << np.uint64(8 * i + 32)
+    elif length > 0:  # the first, the middle and the last
+        value = np.uint64(data[begin]) | np.uint64(data[begin + (length >> np.uint64(1))]) << np.uint64(8)
+        value |= np.uint64(data[begin + length - np.uint64(1)]) << np.uint64(16)
+    return value
+
+
+@leaf
 def _hash(data, start, end):
     """A number that depends on all bytes, to look up things that are then compared: uint64."""
     state = np.uint64(end - start) * _MIX
-    while start + 8 <= end:
+    last = _few_bytes(data, start, end) if end - start < 8 else _eight_bytes(data, end - 8)
+    while start + 8 < end:
         state = (state ^ _eight_bytes(data, start)) * _MIX
         state ^= state >> np.uint64(32)
         start += 8
-    last = np.uint64(0)
-    for position in range(start, end):
-        last = last << np.uint64(8) | np.uint64(data[np.uint64(position)])
     state = (state ^ last) * _MIX
     return state ^ state >> np.uint64(32)
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _equal(data, start, end, other, other_end):
     if end - start != other_end - other:
         return False
-    while start + 8 <= end:
+    if end - start < 8:
+        return _few_bytes(data, start, end) == _few_bytes(data, other, other_end)
+    while start + 8 < end:
         if _eight_bytes(data, start) != _eight_bytes(data, other):
             return False
         start += 8
         other += 8
-    for i in range(end - start):
-        if data[start + i] != data[other + i]:
-            return False
-    return True
+    return _eight_bytes(data, end - 8) == _eight_bytes(data, other_end - 8)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -103,7 +117,7 @@ def number_spans(data, starts, ends, count, table, first):
     return table
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def find_segments(data, start, end, newlines, strip, starts, ends):
     """Parts of a text between runs of at least `newlines` newlines; stripped, and the empty ones left out, if
     `strip`. Writes their positions and returns their number."""
@@ -171,7 +185,7 @@ def segment_scores(data, offsets, preset):
     return scores
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _duplicates(data, starts, ends, first, count, count_first, copies):
     """(duplicate spans, their characters, characters of all spans)."""
     copies[:count] = 0
@@ -188,9 +202,10 @@ def _duplicates(data, starts, ends, first, count, count_first, copies):
 
 
 @numba.njit(cache=True, nogil=True)
-def gram_scores(data, offsets, active, preset, tables):
-    """GRAM_SCORES of the documents with `active` (bool[documents]), NaN for the others:
-    float64[documents, 9]."""
+def gram_scores(data, offsets, active, preset, tables, counts):
+    """GRAM_SCORES of the documents with `active` (bool[documents]), NaN for the others: float64[documents, 9].
+
+    Adds `gopher_words.WORD_COUNTS` of those documents to `counts`, int64[documents, 6], unless it has no row."""
     scores = np.full((len(offsets) - 1, len(GRAM_SCORES)), np.nan)
     room = make_room(offsets, preset)
     table = np.empty(16, np.int32)
@@ -200,6 +215,8 @@ def gram_scores(data, offsets, active, preset, tables):
         if not active[i]:
             continue
         count = find_words(data, offsets[i], offsets[i + 1], preset, tables, room)
+        if len(counts):
+            count_words(data, room, count, preset, tables, counts[i])
         if count >= len(until):
             numbers, longer = np.empty(count + 1, np.int32), np.empty(count + 1, np.int32)
             copies, until = np.empty(count + 1, np.int32), np.empty(count + 1, np.int64)
@@ -222,14 +239,14 @@ def gram_scores(data, offsets, active, preset, tables):
     return scores
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _count_characters(data, starts, ends, count, until):
     until[0] = 0
     for i in range(count):
         until[i + 1] = until[i] + utf8.characters(data, starts[i], ends[i])
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _keep_repeated(numbers, count, copies):
     """Counts how often each number occurs, in `copies`, and replaces numbers that occur once by -1. Returns
     how many stay."""
@@ -291,7 +308,7 @@ def _score_grams(numbers, longer, copies, count, until, total, last, table, scor
     return table
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _top_gram(numbers, copies, grams, until, n, left, spaced):
     """Characters of all copies of the most frequent n-gram. Of those as frequent the longest counts, and 0
     if none is repeated; for datatrove (`spaced`) the first, repeated or not, with the spaces between words."""
@@ -307,7 +324,7 @@ def _top_gram(numbers, copies, grams, until, n, left, spaced):
     return most * (longest + n - 1 if spaced else longest)
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _covered(numbers, grams, until, n):
     """Characters of the words in repeated n-grams, each once."""
     characters, reached = 0, 0
@@ -365,12 +382,13 @@ def _score_joined_grams(joined, starts, stops, count, until, total, table, begin
 def _mark_repeated_windows(data, length, positions, count, offset, table, marks):
     """Sets `marks[i]` unless the WINDOW bytes at `positions[i] + offset` differ from those of all others; a few
     marks are set by mistake. Returns the table."""
-    table, mask = empty_table(4 * count, table)
+    table, mask = empty_table(2 * count, table)
     for i in range(count):
         begin = positions[i] + offset
         marks[i] = 0
         if begin >= 0 and begin + WINDOW <= length:
-            slot = np.int64(_hash(data, begin, begin + WINDOW) & np.uint64(mask))
+            key = (_eight_bytes(data, begin) * _MIX ^ _eight_bytes(data, begin + 8)) * _MIX
+            slot = np.int64(key >> np.uint64(32)) & mask
             table[slot] = min(table[slot] + 1, 1)
             marks[i] = slot
         else:

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from corpus.text import spans, utf8
 from corpus.text.arrow import buffers
+from corpus.text.leaf import leaf
 
 ABBREVIATIONS = """
     mr mrs ms messrs dr prof rev hon gen col maj capt lt sgt adm gov sen rep reps st sr jr esq
@@ -58,7 +59,7 @@ _STARTER_KEYS = np.array(sorted(_key(w) for w in STARTERS if len(w) <= 8), np.ui
 _EG, _IE = np.uint64(_key("e.g")), np.uint64(_key("i.e"))
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def count_sentences(data, start, end, at_most=np.iinfo(np.int64).max):
     """Number of sentences of `data[start:end]`, text without white space at its end; 0 if
     it is empty. Stops counting at `at_most`."""
@@ -69,7 +70,7 @@ def count_sentences(data, start, end, at_most=np.iinfo(np.int64).max):
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def sentence_at(data, start, end):
     """(end of the sentence that starts at `start`, start of the next one) in text without
     white space at its end; both are `end` for the last sentence."""
@@ -120,7 +121,7 @@ def _is_letter(byte):
     return 0x41 <= byte <= 0x5A or 0x61 <= byte <= 0x7A
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _closer_length(data, position, end):
     """Bytes of the closing quotation mark or bracket at `position`: " ' ) ] } and curly
     quotes (U+2018, U+2019, U+201C, U+201D) and guillemets; 0 if none."""
@@ -136,7 +137,7 @@ def _closer_length(data, position, end):
     return 0
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _skip_closers(data, position, end):
     while position < end:
         length = _closer_length(data, position, end)
@@ -146,7 +147,7 @@ def _skip_closers(data, position, end):
     return position
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _skip_spaces(data, position, end):
     while position < end:
         length = spans.space_length(data, position, end)
@@ -156,7 +157,7 @@ def _skip_spaces(data, position, end):
     return position
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _following(data, position, end):
     """Start of what follows a run of stops that ends at `position`: a word after white
     space, or the mark right there. `end` if nothing follows but closing marks, -1 if the
@@ -172,7 +173,7 @@ def _following(data, position, end):
     return end if _skip_closers(data, after, end) == end else after
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _kind(data, start, stop, after):
     """What the word before the full stops `data[stop:after]` is to the rules."""
     if after - stop > 1:
@@ -206,7 +207,7 @@ def _kind(data, start, stop, after):
     return ABBREVIATION if longest and _is_in(key, _ABBREVIATION_KEYS) else ORDINARY
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _is_high_letter(data, position, end):
     """Whether the character at `position`, not ASCII, is a letter: not white space, and not one of
     the signs U+0080 to U+00BF and U+2000 to U+2FFF."""
@@ -214,13 +215,13 @@ def _is_high_letter(data, position, end):
     return byte != 0xC2 and byte != 0xE2 and spans.space_length(data, position, end) == 0
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _is_in(key, keys):
     at = np.searchsorted(keys, key)
     return at < len(keys) and keys[at] == key
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _is_break(data, kind, following, end):
     """Whether a sentence ends between a word of `kind` and what begins at `following`."""
     if kind == ORDINARY:

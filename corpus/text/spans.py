@@ -10,8 +10,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from corpus.text.leaf import leaf
 
-@numba.njit(cache=True, nogil=True)
+
+@leaf
 def space_length(data, position, end):
     """Bytes of the white space character (`str.isspace`) at `position`, 0 if none is there."""
     byte = data[position]
@@ -33,7 +35,7 @@ def space_length(data, position, end):
     return 3 if third <= 0x8A or third == 0xA8 or third == 0xA9 or third == 0xAF else 0
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def line_end_length(data, position, end):
     """Bytes of the line end (`str.splitlines`; \\r\\n is one) at `position`, 0 if none."""
     byte = data[position]
@@ -48,7 +50,7 @@ def line_end_length(data, position, end):
     return 0
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def line_at(data, start, end):
     """(end of the line that starts at `start`, start of the next one)."""
     position = start
@@ -63,7 +65,7 @@ def line_at(data, start, end):
     return end, end
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def strip(data, start, end):
     """`data[start:end]` without the white space at its ends, as (start, end)."""
     while start < end:
@@ -81,7 +83,7 @@ def strip(data, start, end):
     return start, end
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def count_words(data, start, end, at_most=np.iinfo(np.int64).max):
     """Number of words, `len(text.split())`; stops counting at `at_most`."""
     count = 0
@@ -102,7 +104,7 @@ def count_words(data, start, end, at_most=np.iinfo(np.int64).max):
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def longest_word(data, start, end):
     """Code points of the longest word of `text.split()`; 0 if there is none."""
     longest = 0
@@ -120,7 +122,7 @@ def longest_word(data, start, end):
     return longest
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def has_longer_word(data, start, end, limit):
     """Whether a word of `text.split()` has more than `limit` code points (limit >= 0).
 
@@ -152,7 +154,7 @@ def lines(data, offsets, newline_only=False):
     return starts, ends, first
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _line(data, start, end, newline_only):
     """(end of the line at `start`, start of the next); the next is -1 after the last."""
     if not newline_only:
@@ -177,7 +179,7 @@ def _count_lines(data, offsets, newline_only):
     return first
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _find_lines(data, offsets, newline_only, first, starts, ends):
     for entry in range(len(offsets) - 1):
         position, end = offsets[entry], offsets[entry + 1]

@@ -2,8 +2,9 @@
 
 That tokenizer rewrites a sentence by two dozen regular expressions and splits what comes out at white
 space. Nearly all of them look no further than the next white space, so that here each stretch between
-white space goes on its own through three passes: quotation marks and apostrophes that open something; all
-other marks; then, token by token, clitics ("'s", "n't") and contractions ("cannot"). A stretch of ASCII
+white space goes on its own through three steps: quotation marks and apostrophes that open something are set
+apart by spaces; all other marks are words of their own; from what is between them, clitics ("'s", "n't") and
+contractions ("cannot") are split off. A stretch without quotation marks skips the first step, one of ASCII
 letters and digits needs only the last.
 
 What differs: where sentences end is decided by `corpus.text.sentences`, not by Punkt's learnt model; that only
@@ -20,25 +21,28 @@ import numba
 import numpy as np
 
 from corpus.text import sentences, spans, unicode, utf8
+from corpus.text.leaf import leaf
 
 # (first part, second part) of CONTRACTIONS2 of nltk's MacIntyreContractions, but for "d'ye" and "wanna".
 CONTRACTIONS = (b"can|not", b"d|'ye", b"gim|me", b"gon|na", b"got|ta", b"lem|me", b"more|'n", b"wan|na")
 WANNA = len(CONTRACTIONS) - 1  # only before white space
-LONGEST_CONTRACTION = 6
+SHORTEST_CONTRACTION, LONGEST_CONTRACTION = 4, 6
 _FIRST = np.array([word.index(b"|") for word in CONTRACTIONS])
 _LENGTH = np.array([len(word) - 1 for word in CONTRACTIONS])
 _LETTERS = np.array(
     [list(word.replace(b"|", b"").ljust(LONGEST_CONTRACTION, b"\0")) for word in CONTRACTIONS], np.uint8
 )
 
-ALPHANUMERIC, MAYBE_SPACE, OTHER = range(3)
+MAYBE_SPACE, MAYBE_QUOTE, OTHER = 1, 2, 4
+"""What the bytes of a stretch may begin: white space, something for the first step, more than a word."""
 _STRETCH = np.full(256, OTHER, np.uint8)
-_STRETCH[list(b"0123456789_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")] = ALPHANUMERIC
-_STRETCH[[*range(0x21), 0xC2, 0xE1, 0xE2, 0xE3]] = MAYBE_SPACE
+_STRETCH[list(b"0123456789_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")] = 0
+_STRETCH[[*range(0x21), 0xC2, 0xE1, 0xE2, 0xE3]] |= MAYBE_SPACE
+_STRETCH[[*b"'`\"", 0xC2, 0xE2]] |= MAYBE_QUOTE
 
 PLAIN, SPACE, PADDED, PADDED_LATER, COLON, STOP, DASH, APOSTROPHE, QUOTE, LEAD = range(10)
 _KINDS = np.zeros(256, np.uint8)
-_KINDS[ord(" ")] = SPACE
+_KINDS[ord(" ")] = SPACE  # of the first step
 _KINDS[list(b";@#$%&?!")] = PADDED
 _KINDS[list(b"*()[]{}<>")] = PADDED_LATER
 _KINDS[list(b":,")] = COLON
@@ -49,10 +53,10 @@ _KINDS[ord('"')] = QUOTE
 _KINDS[[0xC2, 0xE2]] = LEAD
 
 GROWTH = 4
-"""Bytes that a pass writes per byte of a sentence, at most: '"' becomes " '' "."""
+"""Bytes that the first step writes per byte, at most: '"' becomes " `` "."""
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _is_word(data, position, classes):
     """Whether the character at `position` matches \\w, combining marks among them."""
     byte = data[position]
@@ -61,13 +65,13 @@ def _is_word(data, position, classes):
     return classes[utf8.decode(data, position)[0]] & (unicode.WORD | unicode.MARK) > 0
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _ends_word(data, position, end, classes):
     """\\b after a word character."""
     return position == end or not _is_word(data, position, classes)
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _is_clitic(data, position, end, classes):
     """(?:re|ve|ll|m|t|s|d|n)\\b, regardless of case, which makes U+017F an s."""
     if data[position] == 0xC5 and data[position + 1] == 0xBF:
@@ -82,9 +86,9 @@ def _is_clitic(data, position, end, classes):
     return pair and _ends_word(data, position + 2, end, classes)
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _open_quotes(data, start, end, before, classes, out):
-    """First pass, nltk's STARTING_QUOTES: writes to `out` and returns the bytes written.
+    """First step, nltk's STARTING_QUOTES: writes to `out` and returns the bytes written.
 
     `before` is the byte before, or 0 at the beginning of a sentence; later, what the rule for double
     quotes sees before a character."""
@@ -135,7 +139,7 @@ def _is_opening(data, position, width):
     return False
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _pad(data, position, width, out, written):
     out[written] = 0x20
     for i in range(width):
@@ -144,7 +148,7 @@ def _pad(data, position, width, out, written):
     return written + width + 2
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _final_stop(data, start, end):
     """Position of the full stop that closes the sentence `data[start:end]`, -1 if there is none: it follows
     another character, no full stop, and only closing marks and spaces, no opening quote, come after it."""
@@ -166,29 +170,27 @@ def _final_stop(data, start, end):
     return -1
 
 
-@numba.njit(cache=True, nogil=True)
-def _space_marks(data, end, ends_sentence, before_space, classes, digits, out):
-    """Second pass, nltk's PUNCTUATION to ENDING_QUOTES: sets marks apart. The last full stop is a mark if
-    `ends_sentence`; `before_space`: U+0020 follows the stretch. Returns the bytes written.
+@leaf
+def _split_marks(data, position, end, ends_sentence, before_space, classes, digits, out, written, starts, count):
+    """Second step, nltk's PUNCTUATION to ENDING_QUOTES: appends the words of `data[position:end]`, marks apart.
+    The last full stop is a mark if `ends_sentence`; `before_space`: U+0020 follows the stretch. Returns (bytes
+    written, words).
 
     An apostrophe before a space is set apart half-way through: the spaces around PADDED_LATER, "--" and what
     closes a quotation come too late for it."""
-    written = 0
     last_stop = end - 1
     while ends_sentence and data[last_stop] != 0x2E:
         last_stop -= 1
     taken = -1  # a character that the rule for : and , has consumed
-    position = 0
+    begin = position
     while position < end:
         byte = data[position]
         kind = _KINDS[byte]
         if kind == PLAIN:
-            out[written] = byte
-            written += 1
             position += 1
             continue
         width = 1
-        apart = kind == PADDED or kind == PADDED_LATER
+        apart = kind == PADDED or kind == PADDED_LATER or kind == QUOTE or kind == SPACE
         early = kind == SPACE or kind == PADDED or kind == COLON or kind == STOP
         twice = position + 1 < end and data[position + 1] == byte
         if kind == COLON:
@@ -207,28 +209,27 @@ def _space_marks(data, end, ends_sentence, before_space, classes, digits, out):
             width = utf8.width(byte)
             apart = _is_dash_or_closing(data, position, width)
             early = apart and width == 3 and 0x92 <= data[position + 2] <= 0x95
-        if early and (apart or kind == SPACE):
-            written = _part_apostrophe(out, written)
-        if kind == QUOTE:
-            out[written], out[written + 1], out[written + 2], out[written + 3] = 0x20, 0x27, 0x27, 0x20
-            written += 4
-        elif apart:
-            written = _pad(data, position, width, out, written)
-        else:
-            for i in range(width):
-                out[written + i] = data[position + i]
-            written += width
+        if apart:
+            written, count = _split_part(data, begin, position, early, classes, out, written, starts, count)
+            begin = position + width
+            if kind == QUOTE:
+                starts[count] = written
+                out[written], out[written + 1] = 0x27, 0x27
+                written, count = written + 2, count + 1
+            elif kind != SPACE:
+                written, count = _emit(data, position, begin, out, written, starts, count)
         position += width
-    return _part_apostrophe(out, written) if before_space else written
+    return _split_part(data, begin, end, before_space, classes, out, written, starts, count)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
-def _part_apostrophe(out, written):
-    """Puts a space before an apostrophe at the end of `out[:written]`; returns the bytes written."""
-    if written > 1 and out[written - 1] == 0x27 and out[written - 2] != 0x27:
-        out[written - 1], out[written] = 0x20, 0x27
-        written += 1
-    return written
+@leaf
+def _split_part(data, start, end, before_space, classes, out, written, starts, count):
+    """Appends the words between two marks; an apostrophe at the end is one of its own if a space follows."""
+    last = end - 1
+    if before_space and last > start and data[last] == 0x27 and data[last - 1] != 0x27:
+        written, count = _split_clitics(data, start, last, classes, out, written, starts, count)
+        return _emit(data, last, end, out, written, starts, count)
+    return _split_clitics(data, start, end, classes, out, written, starts, count)
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -240,7 +241,7 @@ def _is_dash_or_closing(data, position, width):
     return data[position + 1] == 0x80 and (0x92 <= third <= 0x95 or third == 0x99 or third == 0x9D)
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _clitic_length(data, start, end):
     """Bytes of the clitic that the token ends in: (of 's 'm 'd ', of 'll 're 've n't before that)."""
     stop = end
@@ -264,7 +265,7 @@ def _clitic_length(data, start, end):
     return first, 0
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _contraction_at(data, position, end, classes):
     """Number of the contraction at `position`, -1 if there is none."""
     letter = data[position] | 0x20
@@ -283,7 +284,7 @@ def _contraction_at(data, position, end, classes):
     return -1
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _emit(data, start, end, out, written, starts, count):
     """Appends a token, if it is not empty: (bytes written, tokens)."""
     if start == end:
@@ -295,13 +296,13 @@ def _emit(data, start, end, out, written, starts, count):
     return written, count + 1
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _split_contractions(data, start, end, classes, out, written, starts, count):
     """Appends a token with its contractions taken apart."""
     begin = start
     position = start
     boundary = True
-    while position < end:
+    while position + SHORTEST_CONTRACTION <= end:
         number = _contraction_at(data, position, end, classes) if boundary else -1
         if number >= 0:
             middle = position + _FIRST[number]
@@ -316,33 +317,25 @@ def _split_contractions(data, start, end, classes, out, written, starts, count):
     return _emit(data, begin, end, out, written, starts, count)
 
 
-@numba.njit(cache=True, nogil=True)
-def _split_stretch(data, length, classes, out, written, starts, count):
-    """Appends the tokens that the passes have set apart by spaces in `data[:length]`."""
-    position = 0
-    while position < length:
-        if data[position] == 0x20:
-            position += 1
-            continue
-        begin = position
-        while position < length and data[position] != 0x20:
-            position += 1
-        clitic, earlier = _clitic_length(data, begin, position)
-        middle = position - clitic
-        for a, b in ((begin, middle - earlier), (middle - earlier, middle), (middle, position)):
-            if a < b:
-                written, count = _split_contractions(data, a, b, classes, out, written, starts, count)
+@leaf
+def _split_clitics(data, start, end, classes, out, written, starts, count):
+    """Third step: appends the words of what is between two marks."""
+    clitic, earlier = _clitic_length(data, start, end)
+    middle = end - clitic
+    for a, b in ((start, middle - earlier), (middle - earlier, middle), (middle, end)):
+        if a < b:
+            written, count = _split_contractions(data, a, b, classes, out, written, starts, count)
     return written, count
 
 
-@numba.njit(cache=True, nogil=True)
-def split_words(data, start, end, classes, digits, first, second, out, starts):
+@leaf
+def split_words(data, start, end, classes, digits, room, out, starts):
     """Writes the words of `data[start:end]` one after the other to `out` and where each begins to `starts`;
     returns (their number, bytes written).
 
-    `classes` is `unicode.class_table()`, `digits` is `digit_table()`; `first` and `second` (uint8) are
-    scratch with room for GROWTH times the longest stretch without white space, `out` (uint8) needs twice the
-    bytes of the text, `starts` (any integer) one entry a byte.
+    `classes` is `unicode.class_table()`, `digits` is `digit_table()`; `room` (uint8) is scratch for
+    GROWTH times the longest stretch without white space, `out` (uint8) needs twice the bytes of the text,
+    `starts` (any integer) one entry a byte.
     """
     count = 0
     written = 0
@@ -353,34 +346,36 @@ def split_words(data, start, end, classes, digits, first, second, out, starts):
         position = start
         while position < stop:
             begin = position
-            gap, plain = 0, True
+            gap, bits = 0, 0
             while position < stop:
                 kind = _STRETCH[data[position]]
-                if kind == MAYBE_SPACE:
+                if kind & MAYBE_SPACE:
                     gap = 1 if data[position] == 0x20 else spans.space_length(data, position, stop)
                     if gap:
                         break
-                plain &= kind == ALPHANUMERIC
+                bits |= kind
                 position += 1
-            if plain and begin < position:
-                length = position - begin  # "cannot", "gimme" ...
-                if not 5 <= length <= LONGEST_CONTRACTION or _contraction_at(data, begin, position, classes) < 0:
-                    starts[count] = written
-                    count += 1
-                    for i in range(begin, position):
-                        out[written] = data[i]
-                        written += 1
-                else:
-                    written, count = _split_contractions(
-                        data, begin, position, classes, out, written, starts, count
-                    )
-            elif begin < position:
+            length = position - begin
+            plain = bits == 0 and (
+                not 5 <= length <= LONGEST_CONTRACTION  # "cannot", "gimme" ...
+                or _contraction_at(data, begin, position, classes) < 0
+            )
+            if plain:
+                written, count = _emit(data, begin, position, out, written, starts, count)
+                position += gap
+                continue
+            closes = begin <= last_stop < position
+            before_space = position < stop and data[position] == 0x20
+            if bits & MAYBE_QUOTE:
                 before = np.uint8(0) if begin == start else data[begin - 1]
-                length = _open_quotes(data, begin, position, before, classes, first)
-                closes = begin <= last_stop < position
-                before_space = position < stop and data[position] == 0x20
-                length = _space_marks(first, length, closes, before_space, classes, digits, second)
-                written, count = _split_stretch(second, length, classes, out, written, starts, count)
+                length = _open_quotes(data, begin, position, before, classes, room)
+                written, count = _split_marks(
+                    room, 0, length, closes, before_space, classes, digits, out, written, starts, count
+                )
+            else:
+                written, count = _split_marks(
+                    data, begin, position, closes, before_space, classes, digits, out, written, starts, count
+                )
             position += gap
         start = following
     return count, written

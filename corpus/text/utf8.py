@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numba
 
+from corpus.text.leaf import leaf
+
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def width(lead):
@@ -18,7 +20,7 @@ def width(lead):
     return 3 if lead < 0xF0 else 4
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def decode(data, position):
     """(code point, its width in bytes) at `position`."""
     first = int(data[position])
@@ -33,7 +35,7 @@ def decode(data, position):
     return high | int(data[position + 2] & 0x3F) << 6 | (data[position + 3] & 0x3F), 4
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def encode(code_point, out, position):
     """Writes `code_point` to `out` at `position`; returns the position after it."""
     if code_point < 0x80:
@@ -55,7 +57,7 @@ def encode(code_point, out, position):
     return position + 4
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def previous(data, position):
     """Start of the code point that ends before `position`, which must not be the first."""
     position -= 1
@@ -64,7 +66,7 @@ def previous(data, position):
     return position
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def characters(data, start, end):
     """Number of code points in `data[start:end]`."""
     count = 0

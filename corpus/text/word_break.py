@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from corpus.text import unicode, utf8
+from corpus.text.leaf import leaf
 
 CLASSES = (
     "Other CR LF Newline Extend ZWJ Regional_Indicator Format Katakana Hebrew_Letter ALetter "
@@ -54,7 +55,7 @@ def _is_letter(kind):
     return kind == LETTER or kind == HEBREW_LETTER
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _skip_ignored(data, position, end, table):
     """Position after the characters that WB4 ignores."""
     while position < end:
@@ -65,7 +66,7 @@ def _skip_ignored(data, position, end, table):
     return position
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _joins(before, kind):
     """Whether two neighbours never part: WB5, WB8 to WB10, WB13 to WB13b."""
     if _is_letter(before) or before == NUMERIC:
@@ -77,7 +78,7 @@ def _joins(before, kind):
     return False
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _bridges(before, kind, after):
     """Whether `kind` holds its neighbours together: WB6 and WB7, WB7b and WB7c, WB11 and WB12."""
     if _is_letter(before):
@@ -89,7 +90,7 @@ def _bridges(before, kind, after):
     return before == NUMERIC and after == NUMERIC and middle
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def segment_end(data, start, end, table):
     """End of the segment that begins at `start`; `table` is `class_table()`. Only white space, \r\n and
     flags (pairs of regional indicators), in which no word begins, are not held together."""
@@ -130,7 +131,7 @@ def segment_end(data, start, end, table):
     return position
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def find_words(data, start, end, table, starts, ends):
     """Writes the words of `data[start:end]` as byte positions to `starts` and `ends` (room for one a
     code point) and returns their number."""

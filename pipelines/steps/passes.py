@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus import views
+from corpus.cleaning import shared_words
 from corpus.documents import DROPPED_SCHEMA, PREFIX_CHARACTERS, QUARANTINE_SCHEMA, text_bytes
 from corpus.io import partitions, paths, readers, shards
 from corpus.views import ShardView
@@ -85,6 +86,7 @@ class _Work:
         self.outputs = outputs
         self.steps: dict[str, StepCount] = {} if argument.shard else {"read": StepCount()}
         self.stage_names = unique_names(argument.stages)
+        self.shared = shared_words.plan(argument.stages)
         self.steps.update({name: StepCount() for name in self.stage_names})
         self.skipped: dict[str, int] = {}
         self.shards: dict[str, list] = {}
@@ -125,9 +127,10 @@ class _Work:
                 break
 
     def through_stages(self, batch: pa.RecordBatch) -> None:
-        for name, stage in zip(self.stage_names, self.argument.stages):
+        for name, stage, shared in zip(self.stage_names, self.argument.stages, self.shared):
             if not batch.num_rows:
                 break
+            batch = shared_words.offer(batch, shared)
             count = self.steps[name]
             started = time.perf_counter()
             outcome = stage.apply(batch)
@@ -146,7 +149,7 @@ class _Work:
                 )
             batch = outcome.kept
         if batch.num_rows:
-            self._write(batch)
+            self._write(shared_words.offer(batch, None))
 
     def _write(self, batch: pa.RecordBatch) -> None:
         lengths = pc.binary_length(batch.column("text")).to_numpy(zero_copy_only=False).astype(np.int64)

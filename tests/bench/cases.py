@@ -47,6 +47,13 @@ CASES = {
         "datatrove",
         4 * MB,
     ),
+    "quality": Case(
+        "Gopher's repetition and quality rules, then FineWeb's, as datatrove has them",
+        "datatrove's three filters, words by nltk, sentences given: punkt's model is a download",
+        "datatrove",
+        2 * MB,
+        ("sentences",),
+    ),
     "url_filter": Case(
         "domains, hosts and words of URLs, per byte of the documents' text",
         "datatrove URLFilter, the same lists",

@@ -6,6 +6,7 @@ tokenizer/     a BPE of `cases.VOCABULARY` tokens, trained on the sample
 tokens/        the corpus in ids, over and over: two bytes for each of its bytes, one shard
 items/         evaluation sets
 pages.warc.gz  web pages: of the real corpora, whatever --corpus and --bytes say, or else the quickstart's archive
+sentences.arrow  the sentences of each document of corpus.arrow
 lists/         domains and words that a URL filter looks for
 """
 
@@ -24,6 +25,8 @@ from cases import ARCHIVE, VOCABULARY
 
 from corpus.cleaning.url_filter import hosts_of
 from corpus.io import paths, readers
+from corpus.text import sentences
+from corpus.text.arrow import buffers
 from corpus.tokens import manifest
 from corpus.tokens.encoder import load_encoder
 from corpus.tokens.megatron import ShardWriter
@@ -170,4 +173,26 @@ def make_lists(folder: pathlib.Path) -> None:
         (folder / "lists" / f"{name}.txt").write_text("\n".join(filter(None, entries)) + "\n", encoding="utf-8")
 
 
-MAKERS = {"archive": make_archive, "tokenizer": make_tokenizer, "tokens": make_tokens, "lists": make_lists}
+def make_sentences(folder: pathlib.Path) -> None:
+    """Write sentences.arrow: of each document of corpus.arrow, its sentences by our rules."""
+    if (folder / "sentences.arrow").exists():
+        return
+    schema = pa.schema([("sentences", pa.list_(pa.string()))])
+    with pa.OSFile(str(folder / "sentences.arrow"), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for text in read(folder / "corpus.arrow"):
+            data, offsets = buffers(text)
+            starts, ends, first = sentences.split(data, offsets[:-1], offsets[1:])
+            split = [
+                [data[a:b].tobytes().decode() for a, b in zip(starts[i:j], ends[i:j])]
+                for i, j in itertools.pairwise(first)
+            ]
+            writer.write_batch(pa.record_batch([pa.array(split, schema.field(0).type)], schema))
+
+
+MAKERS = {
+    "archive": make_archive,
+    "lists": make_lists,
+    "sentences": make_sentences,
+    "tokenizer": make_tokenizer,
+    "tokens": make_tokens,
+}

@@ -18,7 +18,10 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 from worker import Job, Side, digests, over_batches
 
+from corpus.cleaning import shared_words
 from corpus.cleaning.c4 import C4
+from corpus.cleaning.fineweb import FineWeb
+from corpus.cleaning.gopher import GopherQuality, GopherRepetition
 from corpus.cleaning.pii import PersonalData
 from corpus.cleaning.url_filter import UrlFilter
 from corpus.contamination.rules import Decontaminate
@@ -42,6 +45,33 @@ def c4(job: Job) -> Side:
     stage, batches = C4(), job.batches()
     stage.apply(batches[0].slice(0, FEW))
     return over_batches(batches, lambda: [stage.apply(batch) for batch in batches])
+
+
+def quality(job: Job) -> Side:
+    stages, batches = [kind(preset="datatrove") for kind in (GopherRepetition, GopherQuality, FineWeb)], job.batches()
+    plan = shared_words.plan(stages)
+
+    def apply(batch: pa.RecordBatch) -> list:
+        """(places in the batch of the documents that the stage was given, what it did), for each stage."""
+        done, left = [], np.arange(batch.num_rows)
+        for stage, shared in zip(stages, plan):
+            outcome = stage.apply(shared_words.offer(batch, shared))
+            done.append((left, outcome))
+            batch, left = outcome.kept, np.delete(left, outcome.rows)
+        return done
+
+    def answers(found, documents: int) -> list[str]:
+        rules = []
+        for done in found:
+            fates = ["kept"] * len(done[0][0])
+            for stage, (left, outcome) in zip(stages, done):
+                for row, rule in zip(left[outcome.rows], outcome.rules):
+                    fates[row] = f"{stage.name} {rule}"
+            rules += fates
+        return rules[:documents]
+
+    apply(batches[0].slice(0, FEW))
+    return over_batches(batches, lambda: [apply(batch) for batch in batches], answers)
 
 
 def url_filter(job: Job) -> Side:
@@ -220,6 +250,7 @@ def loader(job: Job) -> Side:
 SIDES = {
     "warc": warc,
     "c4": c4,
+    "quality": quality,
     "url_filter": url_filter,
     "pii": pii,
     "langdetect": langdetect,

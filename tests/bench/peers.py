@@ -11,6 +11,7 @@ import re
 import sys
 
 import numpy as np
+import pyarrow as pa
 import worker
 from cases import (
     ARCHIVE, BANDS, BATCH, MATCH_BYTES, NGRAM, PERMUTATIONS, ROWS, SEQUENCE, THRESHOLD, URL_LISTS, VOCABULARY,
@@ -19,6 +20,28 @@ from worker import Job, Side, digests, over_texts
 
 GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
 """GPT-2's pattern as tiktoken has it (`tiktoken_ext/openai_public.py`)."""
+
+QUALITY_RULES = {
+    "dup_line_frac": "duplicate_lines",
+    "dup_line_char_frac": "duplicate_line_characters",
+    "dup_para_frac": "duplicate_paragraphs",
+    "dup_para_char_frac": "duplicate_paragraph_characters",
+    "gopher_short_doc": "too_few_words",
+    "gopher_long_doc": "too_many_words",
+    "gopher_below_avg_threshold": "words_too_short",
+    "gopher_above_avg_threshold": "words_too_long",
+    "gopher_too_many_hashes": "too_many_hashes",
+    "gopher_too_many_ellipsis": "too_many_ellipses",
+    "gopher_too_many_bullets": "too_many_bullet_lines",
+    "gopher_too_many_end_ellipsis": "too_many_ellipsis_lines",
+    "gopher_below_alpha_threshold": "too_few_alphabetic_words",
+    "gopher_enough_stop_words": "too_few_stop_words",
+    "line_punct_ratio": "few_lines_end_in_punctuation",
+    "short_line_ratio": "too_many_short_lines",
+    "char_dup_ratio": "duplicate_characters",
+    "list_ratio": "too_many_newlines",
+} | {f"duplicated_{n}_n_grams": f"duplicate_{n}_gram" for n in range(5, 11)}
+"""datatrove's names of the rules, and ours."""
 
 
 def c4(job: Job) -> Side:
@@ -32,6 +55,48 @@ def c4(job: Job) -> Side:
         return [rules.filter(Document(text=text, id="")) for text in texts]
 
     return over_texts(texts, work)
+
+
+def quality(job: Job) -> Side:
+    from datatrove.data import Document
+    from datatrove.pipeline import filters
+    from datatrove.utils.word_tokenizers import WordTokenizer
+    from nltk.tokenize import NLTKWordTokenizer
+
+    with pa.OSFile(os.path.join(job.folder, "sentences.arrow")) as file:
+        table = pa.ipc.open_file(file).read_all()
+    texts = job.texts()
+    sentences = dict(zip(texts, table["sentences"].slice(0, len(texts)).to_pylist()))
+
+    class Words(WordTokenizer):
+        """nltk's `word_tokenize`, where the sentences cost nothing."""
+
+        split = NLTKWordTokenizer().tokenize
+
+        def word_tokenize(self, text: str) -> list[str]:
+            return [word for sentence in sentences[text] for word in self.split(sentence)]
+
+        def sent_tokenize(self, text: str) -> list[str]:
+            return sentences[text]
+
+        def span_tokenize(self, text: str) -> list[tuple[int, int]]:
+            raise NotImplementedError
+
+    words = Words()
+    chain = [
+        ("gopher_repetition", filters.GopherRepetitionFilter(language=words)),
+        ("gopher_quality", filters.GopherQualityFilter(language=words)),
+        ("fineweb", filters.FineWebQualityFilter(language=words)),
+    ]
+
+    def fate(document: Document) -> str:
+        for name, rules in chain:
+            verdict = rules.filter(document)
+            if verdict is not True:
+                return f"{name} {QUALITY_RULES.get(verdict[1], verdict[1])}"
+        return "kept"
+
+    return over_texts(texts, lambda: [fate(Document(text=text, id="")) for text in texts], lambda found, _: found)
 
 
 def url_filter(job: Job) -> Side:
@@ -292,6 +357,7 @@ def loader_causal(job: Job) -> Side:
 SIDES = {
     "warc": warc,
     "c4": c4,
+    "quality": quality,
     "url_filter": url_filter,
     "pii": pii,
     "langdetect": langdetect,
