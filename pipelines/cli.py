@@ -182,6 +182,8 @@ def _verb(words: tuple[str, ...], steps: tuple[str, ...]):
                 options[name][key] = values if _is_tuple(field) else values[-1]
         document = {"name": " ".join(words), "input": [given["input"]], "steps": [{n: options[n]} for n in steps]}
         try:
+            for setting in given["set"] or []:
+                recipes.override(document, setting)
             recipe = recipes.parse(document)
         except recipes.RecipeError as error:
             _fail(EXIT_USAGE, str(error))
@@ -195,7 +197,7 @@ def _verb(words: tuple[str, ...], steps: tuple[str, ...]):
     for key, (_, field) in fields.items():
         option = typer.Option("--" + key.replace("_", "-"), help=f"Default: {_default(field)}.", metavar="|".join(choices[key]) or "VALUE")
         parameters.append(inspect.Parameter(key, positional, default=None, annotation=Annotated[Optional[list[str]], option]))
-    for key, annotation, default in (("workers", Workers, None), ("address", Address, None), ("limit", Limit, None), ("dry_run", DryRun, False)):  # fmt: skip
+    for key, annotation, default in (("set", Overrides, None), ("workers", Workers, None), ("address", Address, None), ("limit", Limit, None), ("dry_run", DryRun, False)):  # fmt: skip
         parameters.append(inspect.Parameter(key, positional, default=default, annotation=annotation))
     command.__signature__ = inspect.Signature(parameters)
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -4,6 +4,7 @@ exchange by shard -> decide."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 from corpus import views
 from corpus.dedup import exact, lines, pieces, sentence_spans, urls
 from corpus.documents import address, shard_and_row
-from corpus.text import sentences
+from corpus.text import punkt, sentences
 from corpus.views import ShardView
 from pipelines import exchange
 from pipelines.engine import File, Outputs, Task
@@ -146,12 +147,18 @@ class LineDedup:
     it, the others lose it; pages with fewer than `min_sentences` left are dropped.
 
     unit: "line", as C4's code does it (`lines`), or "three_sentences", any three in a row, as the paper
-    says (`sentence_spans`)."""
+    says (`sentence_spans`). sentences: how those left are counted, "rules" or "punkt", as for the step c4."""
 
     name: ClassVar[str] = "line_dedup"
     rules: ClassVar[tuple[str, ...]] = pieces.RULES
     unit: Literal["line", "three_sentences"] = "line"
     min_sentences: int = 3
+    sentences: Literal["rules", "punkt"] = "rules"
+
+    def check(self):
+        """Raises ImportError for "punkt" without NLTK."""
+        if self.sentences == "punkt":
+            punkt.tokenizer()
 
     def keys(self, rows, batch, shard):
         """Every line, or span of sentences, of every document."""
@@ -176,7 +183,10 @@ class LineDedup:
         found = pieces.Repeats(*(repeats[name].to_numpy() for name in ("address", "start", "end", "owner", "owned")))
         decide = lines.decisions if self.unit == "line" else sentence_spans.decisions
         shard = shard_and_row(found.addresses)[0].max(initial=0)
-        decided = decide(batch, address(shard, rows), found, sentences.count_texts, self.min_sentences)
+        count = sentences.count_texts
+        if self.sentences == "punkt":
+            count = functools.partial(punkt.count_texts, most=self.min_sentences)
+        decided = decide(batch, address(shard, rows), found, count, self.min_sentences)
         return pa.Table.from_batches([decided]).select(PROPOSAL_SCHEMA.names)
 
     def decide(self, run, place, name, shard_views):

@@ -15,6 +15,7 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 import corpora
 import spans_oracle
@@ -188,6 +189,10 @@ def test_verbs_are_recipes_of_one_step(full_run, tmp_path):
     assert report_of(tmp_path / "tokens")["tokens"]["documents"] == report_of(filtered)["documents"]["kept"]
     wrong = winnow("dedup", "near", folder / "input", tmp_path / "no", "--threshold", "2", check=2)
     assert "threshold must be in (0, 1]" in wrong.stderr
+    winnow("dedup", "exact", filtered / "documents", tmp_path / "one", "--set", "task_bytes=1", "--workers", 0, check=0)
+    assert yaml.safe_load((tmp_path / "one" / "recipe.yaml").read_text())["task_bytes"] == 1
+    wrong = winnow("dedup", "lines", folder / "input", tmp_path / "no", "--set", "read.extrac=x", check=2)
+    assert "did you mean 'extract'?" in wrong.stderr
 
 
 @pytest.fixture(scope="module")

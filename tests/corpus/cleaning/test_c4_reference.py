@@ -1,9 +1,10 @@
 """Every stage of C4 against C4's own code on real text, in the order of its pipeline.
 
-Needs `pip install --no-deps tensorflow-datasets==4.9.10`; skipped without. Sentences are counted by our
-rules on both sides.
+Needs `pip install --no-deps tensorflow-datasets==4.9.10`; skipped without. Sentences are counted on both sides by our
+rules, and by Punkt where NLTK has its model.
 """
 
+import functools
 import json
 
 import c4_reference
@@ -20,7 +21,7 @@ from corpus.dedup import lines, pieces, urls
 from corpus.documents import replace_column
 from corpus.io import paths, readers
 from corpus.language.detect import Language
-from corpus.text import sentences
+from corpus.text import punkt, sentences
 
 pytestmark = [
     pytest.mark.slow,
@@ -28,13 +29,16 @@ pytestmark = [
 ]
 
 
-def count_sentences(text):
-    return int(sentences.count_texts(pa.array([text], pa.string()))[0])
+COUNTERS = {
+    "rules": lambda text: int(sentences.count_texts(pa.array([text], pa.string()))[0]),
+    "punkt": lambda text: len(punkt.tokenizer().tokenize(text)),
+}
+"""How the reference counts the sentences of a text, by the name of our option."""
 
 
 @pytest.fixture(scope="module")
 def reference():
-    return c4_reference.load(count_sentences)
+    return c4_reference.load(COUNTERS["rules"])
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +73,12 @@ def newest(batch):
     return batch.filter(pa.array(~np.isin(np.arange(len(batch)), dropped)))
 
 
-def without_lines(batch):
+def without_lines(batch, counted):
     """The batch after line deduplication."""
     addresses = np.arange(len(batch))
     cuts = pieces.repeated(lines.line_keys(batch, addresses), with_owned=False)
-    decided = lines.decisions(batch, addresses, cuts, sentences.count_texts)
+    count = sentences.count_texts if counted == "rules" else functools.partial(punkt.count_texts, most=3)
+    decided = lines.decisions(batch, addresses, cuts, count)
     texts = [text.encode() for text in batch["text"].to_pylist()]
     for decision in reversed(decided.to_pylist()):
         row = decision["row"]
@@ -85,7 +90,14 @@ def without_lines(batch):
     return replace_column(batch, "text", pa.array([t and t.decode() for t in texts], pa.string())).filter(kept)
 
 
-def test_every_stage_decides_alike(reference, documents, real_data, record_property):
+@pytest.mark.parametrize("counted", COUNTERS)
+def test_every_stage_decides_alike(documents, real_data, counted):
+    if counted == "punkt":
+        try:
+            punkt.tokenizer()
+        except ImportError as error:
+            pytest.skip(str(error))
+    reference = c4_reference.load(COUNTERS[counted])
     pages = pages_of(reference, documents)
     sizes = {"pages": len(pages)}
 
@@ -106,7 +118,7 @@ def test_every_stage_decides_alike(reference, documents, real_data, record_prope
     assert_same(ParagraphFilter().apply(batch).kept, list(filter(reference.paragraph_filter, pages)))
 
     reference.counters.clear()
-    outcome = C4().apply(batch)
+    outcome = C4(sentences=counted).apply(batch)
     clean_page = reference.get_clean_page_fn()
     pages = [cleaned for page in pages for cleaned in clean_page(page)]
     assert_same(batch := outcome.kept, pages)
@@ -121,7 +133,7 @@ def test_every_stage_decides_alike(reference, documents, real_data, record_prope
     for ours, theirs in names.items():
         assert outcome.rules.count(ours) == counted.get(f"filtered:{theirs}", 0)
 
-    batch = without_lines(batch)
+    batch = without_lines(batch, counted)
     order = {page.url: i for i, page in enumerate(pages)}
     pages = reference.remove_duplicate_text(c4_reference.Collection(pages)).items
     pages.sort(key=lambda page: order[page.url])
