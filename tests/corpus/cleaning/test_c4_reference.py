@@ -123,15 +123,15 @@ def test_every_stage_decides_alike(documents, real_data, counted):
     pages = [cleaned for page in pages for cleaned in clean_page(page)]
     assert_same(batch := outcome.kept, pages)
     sizes["c4"] = len(pages)
-    counted = {name: n for (space, name), n in reference.counters.items() if space == "clean-page"}
+    seen = {name: n for (space, name), n in reference.counters.items() if space == "clean-page"}
     names = {"line_word_too_long": "too_long_word", "line_no_end_mark": "no_endmark", "line_too_few_words": "too_short"}
     names |= {"line_javascript": "javascript", "line_policy": "policy"}
     for ours, theirs in names.items():
-        assert outcome.counters.get(ours, 0) == counted.get(f"line-filtered:{theirs}", 0)
-    assert outcome.counters["line_kept"] == counted["line-passed"]
+        assert outcome.counters.get(ours, 0) == seen.get(f"line-filtered:{theirs}", 0)
+    assert outcome.counters["line_kept"] == seen["line-passed"]
     names = {"lorem_ipsum": "loremipsum", "curly_bracket": "squigglybracket", "too_few_sentences": "too_few_sentences"}
     for ours, theirs in names.items():
-        assert outcome.rules.count(ours) == counted.get(f"filtered:{theirs}", 0)
+        assert outcome.rules.count(ours) == seen.get(f"filtered:{theirs}", 0)
 
     batch = without_lines(batch, counted)
     order = {page.url: i for i, page in enumerate(pages)}
