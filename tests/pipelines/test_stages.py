@@ -83,6 +83,8 @@ def configured() -> list:
         FineWeb(),
         Language(),
         Language(keep=("en", "ja")),
+        Language(unit="line"),
+        Language(keep=("en",), unit="line", cut=True, min_probability=0.5),
         Length(min_words=2, max_characters=2000),
         ParagraphFilter(),
         ParagraphFilter(mode="tag"),
