@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from corpus.tokens.pretoken_table import SHORT, find, key, mixed
+from corpus.text.leaf import leaf
+from corpus.tokens.pretoken_table import SHORT, find, home, key, mixed, prefetch
 from corpus.tokens.pretokenize import gpt2_end
 
 _SCAN_LIMIT = 48
@@ -27,6 +28,8 @@ _CACHE_LIMIT = 255
 """Longest pre-token, in bytes, that is cached."""
 _NO_RULE = np.uint64(0xFFFFFFFFFFFFFFFF)
 _INLINE_IDS = 3
+_BLOCK = 64
+"""Pre-tokens whose slots are fetched from memory at a time."""
 ENCODE_SLACK = 2
 """Ids that `encode` may write past the last one."""
 
@@ -64,7 +67,7 @@ def make_rules(byte_ids: list[int], merges: list[tuple[int, int, int]], tokens) 
     return Rules(np.array(byte_ids, np.int32), pairs, neighbours)
 
 
-def make_cache(slots: int = 1 << 20) -> Cache:
+def make_cache(slots: int = 1 << 21) -> Cache:
     """A cache for up to `slots` / 2 pre-tokens (a power of two): 32 bytes a slot, 16 more."""
     return Cache(
         np.zeros(4 * slots, np.uint64),
@@ -101,11 +104,12 @@ def _rule(pairs, left, right):
     return pairs[slot, 1]
 
 
-@numba.njit(cache=True, nogil=True)
-def _merge_by_scan(data, start, end, rules, out, place):
-    """Writes the ids of `data[start:end]` to `out` from `place`; returns the place after."""
+@leaf
+def _merge_by_scan(data, start, end, rules, ranks, out, place):
+    """Writes the ids of `data[start:end]` to `out` from `place`, where there must be room for one
+    id a byte; returns the place after. `ranks` (uint64[_SCAN_LIMIT]) is room for the rule of the
+    pair that starts at each symbol."""
     n = end - start
-    ranks = np.empty(n, np.uint64)  # rule of the pair that starts at each symbol
     for i in range(n):
         out[place + i] = rules.byte_ids[data[start + i]]
     for i in range(n - 1):
@@ -129,7 +133,7 @@ def _merge_by_scan(data, start, end, rules, out, place):
     return place + n
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _push(heap, size, entry):
     i = size
     while i > 0 and heap[(i - 1) >> 1] > entry:
@@ -139,7 +143,7 @@ def _push(heap, size, entry):
     return size + 1
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _pop(heap, size):
     """Removes the least entry, heap[0]; returns the new size."""
     size -= 1
@@ -215,29 +219,27 @@ def _push_growing(heap, size, entry):
 
 
 @numba.njit(cache=True, nogil=True)
-def merge(data, start, end, rules, out, place):
-    """Ids of the pre-token `data[start:end]`, written to `out` from `place`, where there must
-    be room for one id a byte. Returns the place after the last."""
-    if end - start <= _SCAN_LIMIT:
-        return _merge_by_scan(data, start, end, rules, out, place)
+def _merge_by_pieces(data, start, end, rules, ranks, out, place):
+    """As `_merge_by_scan`, for any length."""
     first = start
     for i in range(start + 1, end + 1):
         if i == end or not rules.neighbours[np.int64(data[i - 1]) << 8 | data[i]]:
             if i - first <= _SCAN_LIMIT:
-                place = _merge_by_scan(data, first, i, rules, out, place)
+                place = _merge_by_scan(data, first, i, rules, ranks, out, place)
             else:
                 place = _merge_by_heap(data, first, i, rules, out, place)
             first = i
     return place
 
 
-@numba.njit(cache=True, nogil=True)
-def _remember(cache, slot, low, high, data, start, length, ids):
-    """Writes a pre-token into the empty `slot`. Empties the cache first when it is full, and
-    then leaves it empty: the slot would be another."""
+@leaf
+def _remember(cache, slot, low, high, data, start, length, ids, first, last):
+    """Writes a pre-token into the empty `slot` with `ids[first:last]`. Empties the cache first
+    when it is full, and then leaves it empty: the slot would be another."""
     slots, keys, arena, used = cache
+    count = last - first
     full = 8 * used[0] >= slots.size or used[1] + length > keys.size
-    if full or used[2] + ids.size > arena.size:
+    if full or used[2] + count > arena.size:
         slots[:] = 0
         used[:] = 0
         return
@@ -246,18 +248,20 @@ def _remember(cache, slot, low, high, data, start, length, ids):
     slots[slot + np.uint64(1)] = high
     if length > SHORT:
         slots[slot + np.uint64(3)] = used[1]
-        keys[used[1] : used[1] + length] = data[start : start + length]
+        for i in range(length):
+            keys[used[1] + i] = data[start + i]
         used[1] += length
-    if length > SHORT or ids.size > _INLINE_IDS:
+    if length > SHORT or count > _INLINE_IDS:
         value = used[2]
-        arena[used[2] : used[2] + ids.size] = ids
-        used[2] += ids.size
+        for i in range(count):
+            arena[used[2] + i] = ids[first + i]
+        used[2] += count
     else:
-        value = np.int64(ids[0])
-        second = np.uint64(ids[1]) if ids.size > 1 else np.uint64(0)
-        third = np.uint64(ids[2]) if ids.size > 2 else np.uint64(0)
+        value = np.int64(ids[first])
+        second = np.uint64(ids[first + 1]) if count > 1 else np.uint64(0)
+        third = np.uint64(ids[first + 2]) if count > 2 else np.uint64(0)
         slots[slot + np.uint64(3)] = third << np.uint64(32) | second
-    slots[slot + np.uint64(2)] = np.uint64(value) << np.uint64(32) | np.uint64(ids.size)
+    slots[slot + np.uint64(2)] = np.uint64(value) << np.uint64(32) | np.uint64(count)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -269,8 +273,8 @@ def warm(cache, data, offsets, ids, id_offsets):
         if 0 < length <= _CACHE_LIMIT and 8 * (cache.used[0] + 1) < cache.slots.size:
             low, high = key(data, start, length)
             slot = find(cache.slots, cache.keys, data, start, length, low, high)
-            known = ids[id_offsets[w] : id_offsets[w + 1]]
-            _remember(cache, slot, low, high, data, start, length, known)
+            first, last = id_offsets[w], id_offsets[w + 1]
+            _remember(cache, slot, low, high, data, start, length, ids, first, last)
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
@@ -291,39 +295,63 @@ def _recall(slots, slot, length, ids, out, place):
     return place + count
 
 
+@leaf
+def _divide(data, i, end, classes, slots, block):
+    """Cuts the next pre-tokens of the text that goes on from byte `i` to `end`, at most _BLOCK.
+    Writes their ends and keys to `block`, and has their slots fetched. Returns how many."""
+    n = 0
+    while i < end and n < _BLOCK:
+        j = gpt2_end(data, i, end, classes)
+        low, high = key(data, i, j - i)
+        prefetch(slots, home(slots, low, high))
+        block[0, n], block[1, n], block[2, n] = j, low, high
+        i = j
+        n += 1
+    return n
+
+
 @numba.njit(cache=True, nogil=True)
-def _merge_and_remember(data, start, end, rules, cache, slot, low, high, out, place):
-    after = merge(data, start, end, rules, out, place)
-    _remember(cache, slot, low, high, data, start, end - start, out[place:after])
-    return after
+def _look_up(data, i, n, block, rules, cache, ranks, out, place):
+    """Writes the ids of `n` pre-tokens, cut from byte `i` on, to `out` from `place`. Returns
+    the place after the last."""
+    slots, keys, ids, _ = cache
+    for b in range(n):
+        j, low, high = np.int64(block[0, b]), block[1, b], block[2, b]
+        if j - i > _CACHE_LIMIT:
+            last = _merge_by_pieces(data, i, j, rules, ranks, out, np.int64(place))
+            place = np.uint64(last)
+        else:
+            slot = find(slots, keys, data, i, j - i, low, high)
+            if slots[slot + np.uint64(1)] != 0:
+                place = _recall(slots, slot, j - i, ids, out, place)
+            else:
+                first = np.int64(place)
+                if j - i <= _SCAN_LIMIT:
+                    last = _merge_by_scan(data, i, j, rules, ranks, out, first)
+                else:
+                    last = _merge_by_pieces(data, i, j, rules, ranks, out, first)
+                _remember(cache, slot, low, high, data, i, j - i, out, first, last)
+                place = np.uint64(last)
+        i = j
+    return place
 
 
 @numba.njit(cache=True, nogil=True)
 def encode(data, offsets, classes, rules, cache, out, ends):
-    """Encodes the texts `data[offsets[d] : offsets[d + 1]]`.
+    """Encodes the texts `data[offsets[d] : offsets[d + 1]]`, a block of pre-tokens at a time:
+    a slot is on its way from memory while the pre-tokens after it are cut.
 
     `out` (int32) has room for one id a byte and ENCODE_SLACK more; `ends` (int64, one more
     than texts) receives where each text's ids end. Returns the number of ids."""
-    slots, keys, ids, _ = cache
+    block = np.empty((3, _BLOCK), np.uint64)
+    ranks = np.empty(_SCAN_LIMIT, np.uint64)
     place = np.uint64(0)
     ends[0] = 0
     for d in range(offsets.size - 1):
         i = offsets[d]
-        end = offsets[d + 1]
-        while i < end:
-            j = gpt2_end(data, i, end, classes)
-            if j - i > _CACHE_LIMIT:
-                place = np.uint64(merge(data, i, j, rules, out, np.int64(place)))
-            else:
-                low, high = key(data, i, j - i)
-                slot = find(slots, keys, data, i, j - i, low, high)
-                if slots[slot + np.uint64(1)] != 0:
-                    place = _recall(slots, slot, j - i, ids, out, place)
-                else:
-                    at = np.int64(place)
-                    place = np.uint64(
-                        _merge_and_remember(data, i, j, rules, cache, slot, low, high, out, at)
-                    )
-            i = j
+        while i < offsets[d + 1]:
+            n = _divide(data, i, offsets[d + 1], classes, cache.slots, block)
+            place = _look_up(data, i, n, block, rules, cache, ranks, out, place)
+            i = np.int64(block[0, n - 1])
         ends[d + 1] = place
     return place

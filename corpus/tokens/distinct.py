@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.text.arrow import buffers, string_array
+from corpus.text.leaf import leaf
 from corpus.tokens import pretokenize
 from corpus.tokens.pretoken_table import find, key, rehash
 from corpus.tokens.pretokenize import blank_free_end, gpt2_end, is_blank
@@ -73,7 +74,7 @@ def _is_line_end(byte):
     return byte == 0x0A or byte == 0x0D
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _line_end(data, i, end):
     line_end = _is_line_end(data[i])
     j = i + 1

@@ -27,6 +27,8 @@ _LONG = np.uint64(0xFF) << np.uint64(56)
 # Odd multipliers of the finalizer of MurmurHash3 (Appleby 2011, fmix64).
 _MULTIPLIER_A = np.uint64(0xFF51AFD7ED558CCD)
 _MULTIPLIER_B = np.uint64(0xC4CEB9FE1A85EC53)
+_MASKS = np.array([(1 << 8 * min(max(n, 0), 8)) - 1 for n in range(-8, SHORT + 1)], np.uint64)
+"""At n + 8, the lowest n bytes of a word, none for n < 0: a branch on a length costs more."""
 _FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 
 
@@ -54,6 +56,24 @@ def trailing_zeros(typing_context, word):
     return types.int64(word), generate
 
 
+@intrinsic
+def prefetch(typing_context, array, i):
+    """Asks for the cache line of element `i` of a contiguous array, without waiting for it."""
+
+    def generate(context, builder, signature, arguments):
+        values = context.make_array(signature.args[0])(context, builder, arguments[0])
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        address = builder.bitcast(builder.gep(values.data, [arguments[1]]), byte)
+        ask = builder.module.declare_intrinsic(
+            "llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        )
+        # to be read, kept in every cache, data
+        builder.call(ask, [address, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.uint64), generate
+
+
 @numba.njit(cache=True, nogil=True, forceinline=True)
 def _long_hash(data, start, length):
     """Hash of more than 15 bytes: FNV-1a (Fowler, Noll, Vo) over words of eight bytes, the
@@ -75,12 +95,9 @@ def key(data, start, length):
         return _long_hash(data, start, length), _LONG | np.uint64(length)
     low = high = np.uint64(0)
     if start + 16 <= data.size:
-        low = load64(data, start)
-        if length < 8:
-            low &= (np.uint64(1) << np.uint64(8 * length)) - np.uint64(1)
-        elif length > 8:
-            high = load64(data, start + 8)
-            high &= (np.uint64(1) << np.uint64(8 * (length - 8))) - np.uint64(1)
+        at = np.uint64(length)
+        low = load64(data, start) & _MASKS[at + np.uint64(8)]
+        high = load64(data, start + 8) & _MASKS[at]
     else:
         for i in range(length):
             byte = np.uint64(data[start + i])
@@ -99,6 +116,12 @@ def mixed(low, high):
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
+def home(slots, low, high):
+    """The slot where the search for a key begins."""
+    return mixed(low, high) << np.uint64(2) & np.uint64(slots.size - 4)
+
+
+@numba.njit(cache=True, nogil=True, forceinline=True)
 def _same_bytes(keys, place, data, start, length):
     for i in range(length):
         if keys[place + np.uint64(i)] != data[start + i]:
@@ -112,7 +135,7 @@ def find(slots, keys, data, start, length, low, high):
 
     `low`, `high`: `key(data, start, length)`."""
     mask = np.uint64(slots.size - 4)
-    slot = mixed(low, high) << np.uint64(2) & mask
+    slot = home(slots, low, high)
     while True:
         stored = slots[slot + np.uint64(1)]
         if stored == high and slots[slot] == low:
@@ -131,7 +154,7 @@ def rehash(slots, larger):
     mask = np.uint64(larger.size - 4)
     for old in range(0, slots.size, 4):
         if slots[old + 1] != 0:
-            slot = mixed(slots[old], slots[old + 1]) << np.uint64(2) & mask
+            slot = home(larger, slots[old], slots[old + 1])
             while larger[slot + np.uint64(1)] != 0:
                 slot = slot + np.uint64(4) & mask
             for word in range(4):

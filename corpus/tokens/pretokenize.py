@@ -20,6 +20,7 @@ import numba
 import numpy as np
 
 from corpus.text import unicode
+from corpus.text.leaf import leaf
 from corpus.tokens.pretoken_table import load64, trailing_zeros
 
 OTHER, LETTER, NUMBER, SPACE = 0, 1, 2, 3
@@ -81,7 +82,7 @@ def _contraction_end(data, i, end):
     return i
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _white_space_end(data, i, end, classes):
     """End of the run of white space that starts at `i`, less its last character when
     something follows the run and that leaves a character."""
@@ -95,7 +96,7 @@ def _white_space_end(data, i, end, classes):
     return end
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def gpt2_end(data, i, end, classes):
     """End of the pre-token that starts at byte `i` of a text that ends at `end` (> i)."""
     if data[i] == ord("'"):
@@ -137,7 +138,7 @@ def is_blank(byte):
     return byte == 0x20 or byte == 0x09 or byte == 0x0A or byte == 0x0D
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def blank_free_end(data, i, end):
     """End of the run of non-blanks, or of the run of blanks, that starts at `i`."""
     blank = is_blank(data[i])
