@@ -12,6 +12,7 @@ import numba
 import numpy as np
 
 from corpus.text import sentences, spans, unicode, utf8
+from corpus.text.leaf import leaf
 from corpus.text.search import find
 
 Rule = Literal[
@@ -97,7 +98,7 @@ def clean_pages(data, offsets, settings, needles):
     return out, out_offsets, verdicts, values, counters
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def clean_page(data, start, end, out, out_start, settings, needles, counters):
     """Writes the cleaned page to `out` from `out_start`: (verdict, value, end in `out`).
 
@@ -135,7 +136,7 @@ def clean_page(data, start, end, out, out_start, settings, needles, counters):
     return KEPT, 0, _strip_in_place(out, out_start, written)
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def clean_line(data, start, end, out, begin, settings, needles):
     """Writes the edited line `data[start:end]` to `out` from `begin`: (the first rule that
     fires or `KEPT`, end in `out`, citations cut)."""
@@ -167,7 +168,7 @@ def clean_line(data, start, end, out, begin, settings, needles):
     return KEPT, stop, cut
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def copy_without_citations(data, start, end, out, begin, enabled):
     """Copies a line without its citation marks: (end in `out`, marks cut)."""
     cut = 0
@@ -185,14 +186,14 @@ def copy_without_citations(data, start, end, out, begin, enabled):
     return begin, cut
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def citation_length(data, position, end):
     """Bytes of `\\[\\d*\\]|\\[edit\\]|\\[citation needed\\]` at the "[" at `position`, else 0.
 
     `\\d` is any decimal digit of Unicode, as in Python's `re`."""
     for word in (EDIT, CITATION_NEEDED):
         after = position + len(word)
-        if after <= end and np.array_equal(data[position:after], word):
+        if after <= end and _is_at(data, position, word):
             return len(word)
     after = position + 1
     while after < end and data[after] != 0x5D:
@@ -204,7 +205,15 @@ def citation_length(data, position, end):
     return after + 1 - position if after < end else 0
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
+def _is_at(data, position, word):
+    for i in range(len(word)):
+        if data[position + i] != word[i]:
+            return False
+    return True
+
+
+@leaf
 def has_end_mark(data, start, end):
     """Whether the line ends in one of . ? ! " and not in "..."."""
     if start == end:
@@ -215,7 +224,7 @@ def has_end_mark(data, start, end):
     return last == 0x3F or last == 0x21 or last == 0x22
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def has_curly_bracket(data, start, end):
     """Whether the line contains "{"."""
     for position in range(start, end):
@@ -224,7 +233,7 @@ def has_curly_bracket(data, start, end):
     return False
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _strip_in_place(out, start, end):
     """Strips `out[start:end]` and moves it to `start`; returns its new end."""
     begin, end = spans.strip(out, start, end)

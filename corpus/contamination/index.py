@@ -24,6 +24,7 @@ import pyarrow as pa
 from corpus.contamination import words
 from corpus.io import paths
 from corpus.text import arrow
+from corpus.text.leaf import leaf
 
 FILTER_BITS_PER_GRAM = 16
 """Size of the prefilter. With two bits set for a gram it lets through about 2 % of the rest."""
@@ -186,7 +187,7 @@ def _all_grams(data, offsets, item_of_text, table, ngram, min_words):
     return (text[:written].copy(),) + columns
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def equal(left, left_start, right, right_start, size):
     """Whether `size` bytes of two arrays are the same."""
     for i in range(size):

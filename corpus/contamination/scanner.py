@@ -11,6 +11,7 @@ import pyarrow as pa
 from corpus.contamination import words
 from corpus.contamination.index import Index, equal, filter_bits
 from corpus.text import arrow
+from corpus.text.leaf import leaf
 
 SPAN_SCHEMA = pa.schema(
     [
@@ -101,7 +102,7 @@ def _probe(found, total, grams, min_words, hits, count):
     return hits, count
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _is_at(found, total, first, grams, gram):
     """Whether the words from `first` are those of `gram`."""
     after = first + grams.size[gram]

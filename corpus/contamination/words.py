@@ -20,6 +20,7 @@ import numba
 import numpy as np
 
 from corpus.text import unicode
+from corpus.text.leaf import leaf
 from corpus.text.utf8 import decode, encode
 
 DEFINITION = "lower-alphanumeric-1"
@@ -70,7 +71,7 @@ def mix(value):
     return value ^ (value >> _SHIFT)
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def split(data, start, end, table, words):
     """Writes the words of `data[start:end]` (valid UTF-8) to `words`; returns how many."""
     text, at, source, hash = words
@@ -113,7 +114,7 @@ def split(data, start, end, table, words):
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def word_end(data, position, end, table):
     """Byte after the word that holds `position`."""
     while position < end:
@@ -145,7 +146,7 @@ def roll(state, first, power, word):
     return (state - first * power) * _WORD + word
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def sequence_hash(hashes, start, size):
     """Hash (uint64) of the words from `start`: the mixed state of the sequence."""
     state = np.uint64(0)

@@ -22,6 +22,7 @@ import pyarrow as pa
 from corpus.language.langdetect_text import FIRST_READ, MAX_CHARACTERS, head
 from corpus.language.profiles import ITERATION_LIMIT, OTHER, TRIALS, find, key, load
 from corpus.text.arrow import buffers
+from corpus.text.leaf import leaf
 
 # Constants of langdetect/detector.py.
 CHECK_EVERY = 5
@@ -70,7 +71,7 @@ def _detect(data, starts, ends, tables, languages, probabilities):
             languages[i], probabilities[i] = best, mean[best]
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _clean(codes):
     """Collapses runs of spaces; takes out Latin letters where there are fewer than half as many as
     others (Detector.append, cleaning_text). Works in place, returns how many code points are left.
@@ -100,7 +101,7 @@ def _clean(codes):
     return kept
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _extract(text, tables, grams):
     """Rows of `frequencies` of all known n-grams in order (Detector._extract_ngrams). Returns how many.
 
@@ -136,7 +137,7 @@ def _extract(text, tables, grams):
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _average_trials(grams, tables, odds, mean):
     """Mean of the trials' probabilities (Detector._detect_block), into `mean`; `odds` is scratch."""
     count = len(grams)
@@ -172,7 +173,7 @@ def _average_trials(grams, tables, odds, mean):
             mean[j] += odds[j] / TRIALS
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _normalize(odds):
     """Scales `odds` to a sum of 1; returns the largest."""
     total = 0.0

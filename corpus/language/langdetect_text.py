@@ -9,6 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from corpus.text.leaf import leaf
 from corpus.text.utf8 import decode, width
 
 MAX_CHARACTERS = 10_000  # of langdetect/detector.py: spaces count before they are collapsed
@@ -60,7 +61,7 @@ def head(data, start, end, vietnamese, codes, first_read=FIRST_READ):
         size *= 4
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _decode(data, start, end, codes):
     """Code points of `data[start:end]`, but for one that its end cuts in two. Returns how many, and
     whether there are colons, at signs and combining marks among them."""
@@ -90,7 +91,7 @@ def _is(code, kind):
     return code < 128 and CLASSES[code] & kind != 0
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _run(codes, start, end, kind, longest):
     """Length of the run of characters of a kind at `start`, at most `longest`."""
     position = start
@@ -99,7 +100,7 @@ def _run(codes, start, end, kind, longest):
     return position - start
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _blank_urls(codes, count):
     """`URL_RE.sub(" ", text)` in place; returns the new length."""
     kept, position = 0, 0
@@ -112,7 +113,7 @@ def _blank_urls(codes, count):
     return kept
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _url_end(codes, start, end):
     """End of the match of `https?://[...]{1,2076}` at an "h"; `start` if there is none."""
     position = start + 1
@@ -130,7 +131,7 @@ def _url_end(codes, start, end):
     return position + length if length else start
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _blank_mails(codes, count):
     """`MAIL_RE.sub(" ", text)` in place; returns the new length. `local` is the run of characters of
     a local part just before `position` that no earlier match has taken."""
@@ -150,7 +151,7 @@ def _blank_mails(codes, count):
     return kept
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _domain_end(codes, start, end):
     """End of the match of `[host]{1,255}[mail]{1,255}` at `start`, the first part as long as the second
     permits; 0 if there is none."""
@@ -161,7 +162,7 @@ def _domain_end(codes, start, end):
     return start + first if first >= 2 else 0  # the first part gives its last character away
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _compose(codes, count, vietnamese):
     """`NGram.normalize_vi` in place: a letter and the mark after it become one; returns the new length."""
     kept, position = 0, 0
@@ -179,7 +180,7 @@ def _compose(codes, count, vietnamese):
     return kept
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _index(values, value):
     for i in range(len(values)):
         if values[i] == value:

@@ -16,6 +16,8 @@ import numpy as np
 from langdetect.detector_factory import PROFILES_DIRECTORY, DetectorFactory
 from langdetect.utils.ngram import NGram
 
+from corpus.text.leaf import leaf
+
 LANGUAGES = tuple(
     "af ar bg bn ca cs cy da de el en es et fa fi fr gu he hi hr hu id it ja kn ko lt lv mk ml mr ne nl no pa pl"
     " pt ro ru sk sl so sq sv sw ta te th tl tr uk ur vi zh-cn zh-tw".split()
@@ -117,7 +119,7 @@ def _draws() -> tuple[np.ndarray, np.ndarray]:
     return words[:WORDS_DRAWN], normals
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def key(first, second, third, length):
     """Hash table key of the last `length` of three character numbers (12 bits each)."""
     if length < 3:
@@ -127,7 +129,7 @@ def key(first, second, third, length):
     return np.int64(first) << 24 | np.int64(second) << 12 | np.int64(third)
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _slot(key, mask):
     """First slot to try: the high half of a multiplicative hash (Knuth)."""
     return np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & mask
@@ -148,7 +150,7 @@ def _hash_table(keys):
     return slots
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def find(key, slots):
     """Row of an n-gram, -1 if it is in no profile."""
     slot = _slot(key, len(slots) - 1)

@@ -7,8 +7,9 @@ points that are not ASCII matter to that: U+212A (Kelvin sign) lowers to "k", an
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from corpus.text.leaf import leaf
 
 KELVIN_SIGN, DOTTED_I = "\u212a".encode(), "\u0130".encode()
 FILTER = 3  # rows of the table that decide where to look closer
@@ -37,7 +38,7 @@ def prepare(needles: tuple[str, ...]) -> np.ndarray:
     return np.concatenate([coarse, exact])
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def find(data, start, end, table):
     """Bit mask (uint64) of the needles that occur in `data[start:end]`."""
     found = np.uint64(0)
@@ -57,7 +58,7 @@ def find(data, start, end, table):
         position += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _matches(data, position, end, table):
     """Bit mask of the needles that begin at `position`."""
     matched = ~np.uint64(0)
