@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from corpus.text import lowering, spans, unicode
+from corpus.text.leaf import leaf
 
 # xxHash specification 0.2, section "XXH64 algorithm description".
 PRIME_1 = np.uint64(0x9E3779B185EBCA87)
@@ -37,7 +38,7 @@ def _round(state, lane):
     return _rotate(state + lane * PRIME_2, 31) * PRIME_1
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _stripes(data, start, end, seed):
     """State after the whole 32-byte stripes of `data[start:end]`, at least one."""
     one, two = seed + PRIME_1 + PRIME_2, seed + PRIME_2
@@ -53,7 +54,7 @@ def _stripes(data, start, end, seed):
     return state
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def hash64(data, start, end, seed):
     """XXH64 (uint64) of `data[start:end]`; `seed` is uint64."""
     seed = np.uint64(seed)

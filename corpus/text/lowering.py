@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numba
-
 from corpus.text import unicode, utf8
+from corpus.text.leaf import leaf
 
 CASED, CASE_IGNORABLE = unicode.CASED, unicode.CASE_IGNORABLE
 GREATEST_GROWTH = 1.5
@@ -12,7 +11,7 @@ GREATEST_GROWTH = 1.5
 U+023A (2 bytes) to U+2C65 (3 bytes)."""
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def lower(data, start, end, lower_table, case_table, out):
     """Writes the lower-case form of `data[start:end]` to `out` and returns its bytes.
 
@@ -40,7 +39,7 @@ def lower(data, start, end, lower_table, case_table, out):
     return written
 
 
-@numba.njit(cache=True, nogil=True)
+@leaf
 def _is_final(data, start, position, end, case_table):
     """Whether the capital sigma at `position` ends a word (Unicode 3.13, Final_Sigma):
     a cased letter before it and none after, case-ignorable characters skipped."""

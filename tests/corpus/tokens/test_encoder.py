@@ -128,6 +128,12 @@ def test_long_runs_equal_the_reference(encoders, references, unit):
         ]
 
 
+def test_texts_about_the_size_of_a_block_equal_the_reference(encoders, references):
+    sizes = [0, 1, bpe._BLOCK - 1, bpe._BLOCK, bpe._BLOCK + 1, 2 * bpe._BLOCK, 2 * bpe._BLOCK + 1]
+    texts = [" dog the" * (n // 2) + "!" * (n % 2) for n in sizes]
+    assert ids_of(encoders["bpe"], pa.array(texts)) == [references["bpe"](text) for text in texts]
+
+
 def test_time_of_one_long_word_is_not_quadratic(encoders):
     encoder = encoders["bpe"]
     encoder.encode(pa.array(["ab" * 1000]))
