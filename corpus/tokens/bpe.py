@@ -68,7 +68,9 @@ def make_rules(byte_ids: list[int], merges: list[tuple[int, int, int]], tokens) 
 
 
 def make_cache(slots: int = 1 << 21) -> Cache:
-    """A cache for up to `slots` / 2 pre-tokens (a power of two): 32 bytes a slot, 16 more."""
+    """A cache for up to `slots` / 2 pre-tokens (a power of two): 32 bytes a slot, 16 more that are
+    touched only as far as they are used. A million is what 50 MB in some 400 languages need
+    without being emptied (694,000)."""
     return Cache(
         np.zeros(4 * slots, np.uint64),
         np.empty(8 * slots + _CACHE_LIMIT, np.uint8),
