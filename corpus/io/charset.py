@@ -25,6 +25,11 @@ def decode(data: bytes, declared: str | None = None, markup: bool = True) -> str
     `markup`; then what uchardet detects. If the bytes fit none of them, those that do not fit
     the first become U+FFFD.
     """
+    if b"\x1b" not in data:  # as in nearly all; with it, 7-bit ISO-2022-JP would pass for UTF-8
+        try:
+            return data.decode().removeprefix("\ufeff")
+        except UnicodeDecodeError:
+            pass
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, "replace")

@@ -1,9 +1,13 @@
 """Text of HTML pages, extracted in a child process with a time limit for each page.
 
 A parser written in native code can loop, or crash, on a hostile page, and nothing within the
-same process can stop it. `Extractor` therefore keeps one child, sends it pages by the batch and
-reads one answer a page. The child sets a timer before each page whose signal kills it; the
-parent then gives up that page, starts a new child and goes on with the next.
+same process can stop it. `Extractor` therefore keeps one child and gives it pages by the batch.
+The child writes one answer a page and sets a timer before each page whose signal kills it; the
+parent then gives up the first page without an answer, starts a new child and goes on with the next.
+
+Pages and answers go through two files without a name, in memory where the system has such; two
+pipes carry one message a batch, so that neither process has to wake for every page, and the
+answers outlive the child.
 
 This module imports nothing of ours but `charset`, so that a child starts quickly.
 """
@@ -20,7 +24,7 @@ import signal
 import struct
 import subprocess
 import sys
-import time
+import tempfile
 
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
@@ -35,10 +39,8 @@ EXTRACTORS = {
 """Choices of extraction and the function, `module:name`, that the child imports for each."""
 MEMORY_LIMIT = 4 << 30
 """Bytes of address space of the child. A page of 32 MiB needs some 600 MiB."""
-PIPE = 64 << 10
-"""Bytes read at a time: what a pipe holds. A larger buffer costs a call to the system for its memory."""
 GRACE = 30.0
-"""Seconds beyond the limit after which the parent stops waiting for the child's own timer: enough
+"""Seconds beyond the limit without an answer after which the parent stops waiting for the child: enough
 for a child to start on a busy machine."""
 
 _SPACES = re.compile("  +")
@@ -97,13 +99,15 @@ class Extractor:
     def __init__(self, timeout: float, extractor: str = EXTRACTORS["resiliparse"]):
         self.timeout, self.extractor = timeout, extractor
         self.child: subprocess.Popen | None = None
-        self._unread = bytearray()  # answers that have come and not been looked at
+        self._pages, self._answers = _nameless_file(), _nameless_file()
 
     def __enter__(self) -> Extractor:
         return self
 
     def __exit__(self, *_) -> None:
         self._stop()
+        os.close(self._pages)
+        os.close(self._answers)
 
     def extract(self, pages: list[tuple[bytes, str | None]]) -> list[bytes | Failed]:
         """For each page (HTML, declared charset or None) its text in UTF-8, or why there is none.
@@ -121,18 +125,33 @@ class Extractor:
         return answers
 
     def _exchange(self, pages, answers) -> None:
-        """Send the pages that have no answer yet and append the answers as they come."""
+        """Have the pages without an answer extracted and append the answers, as many as there are."""
         if self.child is None or self.child.poll() is not None:
             self._stop()
             self._start()
-        first = len(answers)
-        message = pickle.dumps(pages[first:], protocol=5)
-        self._write(_SIZE.pack(len(message)))
-        self._write(message)
-        for _ in pages[first:]:
-            good, size = _ANSWER.unpack(self._read(_ANSWER.size))
-            answer = self._read(size)
-            answers.append(answer if good else Failed(answer.decode("utf-8", "replace")))
+        message = pickle.dumps(pages[len(answers) :], protocol=5)
+        _put(self._pages, message, 0)
+        try:
+            self._wait_for(len(message))
+        finally:
+            answers += _parsed(os.pread(self._answers, os.fstat(self._answers).st_size, 0))
+
+    def _wait_for(self, size: int) -> None:
+        """Tell the child that `size` bytes of pages are there, and wait until it has answered them."""
+        os.ftruncate(self._answers, 0)
+        try:
+            os.write(self.child.stdin.fileno(), _SIZE.pack(size))
+        except BrokenPipeError:
+            raise self._death() from None
+        poll, answered = select.poll(), 0
+        poll.register(self.child.stdout.fileno(), select.POLLIN)
+        while not poll.poll((self.timeout + GRACE) * 1000):
+            before, answered = answered, os.fstat(self._answers).st_size
+            if answered == before:
+                self._stop()
+                raise _Died(f"no answer within {self.timeout + GRACE:g} s", timed_out=True)
+        if not os.read(self.child.stdout.fileno(), 1):
+            raise self._death()
 
     def _start(self) -> None:
         config = {
@@ -140,11 +159,12 @@ class Extractor:
             "parent": os.getpid(),
             "timeout": self.timeout,
             "extractor": self.extractor,
+            "pages": self._pages,
+            "answers": self._answers,
         }
         command = [sys.executable, "-c", _CHILD, json.dumps(config)]
-        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
-        os.set_blocking(self.child.stdin.fileno(), False)
-        os.set_blocking(self.child.stdout.fileno(), False)
+        files = (self._pages, self._answers)
+        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, pass_fds=files)
 
     def _stop(self) -> int | None:
         """Kill the child. Returns its exit status: negative is the signal that killed it."""
@@ -156,37 +176,7 @@ class Extractor:
         self.child.stdin.close()
         self.child.stdout.close()
         self.child = None
-        self._unread.clear()
         return status
-
-    def _write(self, message: bytes) -> None:
-        rest = memoryview(message)
-        while rest:
-            self._wait(self.child.stdin, select.POLLOUT)
-            try:
-                rest = rest[os.write(self.child.stdin.fileno(), rest) :]
-            except BlockingIOError:
-                continue
-            except BrokenPipeError:
-                raise self._death() from None
-
-    def _read(self, size: int) -> bytes:
-        while len(self._unread) < size:
-            self._wait(self.child.stdout, select.POLLIN)
-            piece = os.read(self.child.stdout.fileno(), PIPE)
-            if not piece:
-                raise self._death()
-            self._unread += piece
-        data = bytes(memoryview(self._unread)[:size])
-        del self._unread[:size]
-        return data
-
-    def _wait(self, pipe, event: int) -> None:
-        poll = select.poll()
-        poll.register(pipe.fileno(), event)
-        if not poll.poll((self.timeout + GRACE) * 1000):
-            self._stop()
-            raise _Died(f"no answer within {self.timeout + GRACE:g} s", timed_out=True)
 
     def _death(self) -> _Died:
         try:
@@ -206,26 +196,58 @@ class _Died(Exception):
         self.timed_out = timed_out
 
 
-def serve(parent: int, timeout: float, extractor: str) -> None:
-    """The child: read batches of pages from standard input until it ends, answer on standard
+def _nameless_file() -> int:
+    """A file descriptor that is the parent's and its child's; both give offsets with it, since they share its own."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("winnow-pages")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def _put(file: int, data: bytes, offset: int) -> int:
+    """Write `data` at `offset`; return the offset after it."""
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(file, rest, offset)
+        rest, offset = rest[written:], offset + written
+    return offset
+
+
+def _parsed(data: bytes) -> list[bytes | Failed]:
+    """The answers in `data`; one that is not whole, since the child died, is left out."""
+    answers: list[bytes | Failed] = []
+    start = _ANSWER.size
+    while start <= len(data):
+        good, size = _ANSWER.unpack_from(data, start - _ANSWER.size)
+        end = start + size
+        if end > len(data):
+            break
+        answers.append(data[start:end] if good else Failed(data[start:end].decode("utf-8", "replace")))
+        start = end + _ANSWER.size
+    return answers
+
+
+def serve(parent: int, timeout: float, extractor: str, pages: int, answers: int) -> None:
+    """The child: for each size that comes on standard input, until it ends, extract a batch of
+    that many bytes in the file `pages`, write the answers to the file `answers` and a byte to standard
     output. The timer's signal has its default action, which is to kill the process even where
     native code never returns to the interpreter."""
     _guard(parent)
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # what a library prints must not mix with the answers
+    done = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what a library prints must not mix with it
     module, _, name = extractor.partition(":")
     function = getattr(importlib.import_module(module), name)
-    while len(head := sys.stdin.buffer.read(_SIZE.size)) == _SIZE.size:
-        for data, declared in pickle.loads(sys.stdin.buffer.read(*_SIZE.unpack(head))):
+    while len(size := sys.stdin.buffer.read(_SIZE.size)) == _SIZE.size:
+        end = 0
+        for data, declared in pickle.loads(os.pread(pages, *_SIZE.unpack(size), 0)):
             signal.setitimer(signal.ITIMER_REAL, timeout)
             try:
                 good, answer = True, function(data, declared).encode()
             except Exception as error:
                 good, answer = False, f"{type(error).__name__}: {error}".encode("utf-8", "replace")
             signal.setitimer(signal.ITIMER_REAL, 0)
-            message = memoryview(_ANSWER.pack(good, len(answer)) + answer)
-            while message:
-                message = message[answers.write(message) :]
+            end = _put(answers, _ANSWER.pack(good, len(answer)) + answer, end)
+        done.write(b".")
 
 
 def _guard(parent: int) -> None:

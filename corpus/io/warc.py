@@ -25,16 +25,25 @@ HEADER_LIMIT = 64 << 10
 
 _VERSION = re.compile(rb"WARC/\d+\.\d+[ \t]*\r?\n")
 _RECORD = re.compile(rb"\n(?=WARC/\d+\.\d+[ \t]*\r?\n[A-Za-z-]+:)")
-_NEXT = re.compile(rb"(?:(?:\r\n){2,}|\n{2,})WARC/")
-_FIELD = re.compile(r"\n([^:\n]*):([^\n]*)")
+_NEXT = re.compile(rb"(?:(?:\r\n){2,}|\n{2,})(?=WARC/)")
+_LINE_ENDS = re.compile(rb"[\r\n]*")
 _FOLD = re.compile(r"\r?\n[ \t]+")
-_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_BLANK_LINE = re.compile(rb"\n\r?\n")  # after what ends the line before, whose \r is white space
 _LOOKAHEAD = 256
 """Bytes after a record that are looked at for the start of the next: some newlines, "WARC/"."""
 
 
+FIELDS = frozenset(
+    {
+        *("warc-type", "warc-record-id", "warc-target-uri", "warc-date", "content-type", "content-length"),
+        *("content-encoding", "transfer-encoding"),  # of HTTP
+    }
+)
+"""The header fields that are kept; most of a header is of no use here."""
+
+
 class Record(NamedTuple):
-    """`headers` have lower-case names, the first of equal names counts. `position` is the byte
+    """`headers` are those of `FIELDS` that there are. `position` is the byte
     offset in the file (of the gzip member, if compressed); `place` is that offset as text, with
     the offset inside the member where several records share one."""
 
@@ -102,12 +111,17 @@ class _Window:
 
 
 def headers(block: bytes, encoding: str) -> dict[str, str]:
-    """`Name: value` lines (after a first line) as a dict with lower-case names; a line that
+    """`Name: value` lines (after a first line) whose lower-case names are in `FIELDS`; a line that
     begins with white space continues the one before; the first of equal names counts."""
     text = block.decode(encoding, "replace")
     if "\n " in text or "\n\t" in text:
         text = _FOLD.sub(" ", text)
-    return {name.strip().lower(): value.strip() for name, value in reversed(_FIELD.findall(text))}
+    found: dict[str, str] = {}
+    for line in text.split("\n")[1:]:
+        name, colon, value = line.partition(":")
+        if colon and (name := name.strip().lower()) in FIELDS:
+            found.setdefault(name, value.strip())
+    return found
 
 
 def split_header(data: bytes | bytearray) -> tuple[bytes, int]:
@@ -122,14 +136,14 @@ def records(chunks: Iterator[Chunk], compressed: bool) -> Iterator[Record | Faul
     window = _Window(chunks, compressed)
     while True:
         while window.need(1) and window.data[0] in b"\r\n":
-            window.drop(len(window.data) - len(window.data.lstrip(b"\r\n")))
+            window.drop(_LINE_ENDS.match(window.data).end())
         if window.data:
-            record, size = _record(window)
+            record, end = _record(window)
             yield record
             if isinstance(record, Record):
-                window.drop(size)
+                window.drop(end)
             else:
-                _find_record(window, size)
+                _find_record(window, end)
         elif window.broken:
             if not window.reported:
                 yield Fault(window.broken.member, window.broken.error, window.broken.data)
@@ -139,8 +153,8 @@ def records(chunks: Iterator[Chunk], compressed: bool) -> Iterator[Record | Faul
 
 
 def _record(window: _Window) -> tuple[Record | Fault, int]:
-    """(the record that the window begins with, its size), or (its fault, the offset from which
-    to look for the next record)."""
+    """(the record that the window begins with, an offset at or before the next), or (its fault,
+    the offset from which to look for the next record)."""
 
     def fault(error: str, resume: int) -> tuple[Fault, int]:
         if window.broken and window.broken.member == window.member:
@@ -164,19 +178,21 @@ def _record(window: _Window) -> tuple[Record | Fault, int]:
         return fault(f"Content-Length is {length[:80]}, above the limit of {RECORD_LIMIT} bytes", start)
     if not window.need(end):
         return fault(f"Content-Length is {length}, but only {len(window.data) - start} bytes follow", start)
-    if not _followed(window, end):
+    following = _following(window, end)
+    if following is None:
         return fault(f"Content-Length is {length}, but no record begins there", start)
-    return Record(found, bytes(memoryview(window.data)[start:end]), window.position, window.place), end
+    return Record(found, bytes(memoryview(window.data)[start:end]), window.position, window.place), following
 
 
-def _followed(window: _Window, end: int) -> bool:
-    """Whether a record or the end comes after byte `end`, and the record is sound: two line
-    ends stand between records, and a checksum comes after the last byte it covers."""
+def _following(window: _Window, end: int) -> int | None:
+    """Where the record, or the end, begins that comes after byte `end`; None if neither does, or the
+    record is not sound: two line ends stand between records, and a checksum comes after the last
+    byte it covers."""
     window.need(end + _LOOKAHEAD)
-    after = bytes(window.data[end : end + _LOOKAHEAD])
-    if after.strip(b"\r\n"):
-        return _NEXT.match(after) is not None
-    return not (window.broken and window.broken.member == window.member)
+    if following := _NEXT.match(window.data, end, end + _LOOKAHEAD):
+        return following.end()
+    unsound = window.broken and window.broken.member == window.member
+    return None if unsound or window.data[end : end + _LOOKAHEAD].strip(b"\r\n") else end
 
 
 def _find_record(window: _Window, offset: int) -> None:
@@ -199,6 +215,11 @@ _DATE = re.compile(
 def date(value: str) -> str | None:
     """A WARC-Date as `YYYY-MM-DDThh:mm:ssZ` in UTC, so that dates sort as text; None where it
     cannot be read. Fractions of a second are cut off; 14 digits, as in ARC files, are read."""
+    try:
+        if len(value) == 20 and datetime.datetime.fromisoformat(value[:19]).isoformat() + "Z" == value:
+            return value  # as nearly all are
+    except ValueError:
+        pass
     match = _DATE.match(value.strip())
     if not match:
         return None
