@@ -15,16 +15,14 @@ This module imports nothing of ours but `charset`, so that a child starts quickl
 from __future__ import annotations
 
 import importlib
-import json
+import marshal
 import os
-import pickle
 import re
 import select
 import signal
 import struct
 import subprocess
 import sys
-import tempfile
 
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
@@ -47,11 +45,10 @@ _SPACES = re.compile("  +")
 _SIZE = struct.Struct("<q")
 _ANSWER = struct.Struct("<?q")
 _CHILD = """
-import json, sys
-config = json.loads(sys.argv[1])
-sys.path[:] = config.pop("path")
+import sys
+sys.path[:] = {path}
 from corpus.io.html import serve
-serve(**config)
+serve(*{arguments})
 """
 
 
@@ -77,7 +74,7 @@ def _resiliparse(data: bytes, declared: str | None, main_content: bool) -> str:
     text = "\n".join([stripped for line in text.split("\n") if (stripped := line.strip())])
     for space in "\t\r\f\v\u00a0":
         text = text.replace(space, " ")
-    if "  " in text:  # few pages; searching for pairs alone is much faster than replacing runs
+    if "  " in text:  # searching for pairs alone is much faster than replacing runs
         text = _SPACES.sub(" ", text)
     title = " ".join((tree.title or "").split())
     if title and text.partition("\n")[0] != title:
@@ -129,7 +126,7 @@ class Extractor:
         if self.child is None or self.child.poll() is not None:
             self._stop()
             self._start()
-        message = pickle.dumps(pages[len(answers) :], protocol=5)
+        message = marshal.dumps(pages[len(answers) :])
         _put(self._pages, message, 0)
         try:
             self._wait_for(len(message))
@@ -154,16 +151,10 @@ class Extractor:
             raise self._death()
 
     def _start(self) -> None:
-        config = {
-            "path": [entry or os.getcwd() for entry in sys.path],
-            "parent": os.getpid(),
-            "timeout": self.timeout,
-            "extractor": self.extractor,
-            "pages": self._pages,
-            "answers": self._answers,
-        }
-        command = [sys.executable, "-c", _CHILD, json.dumps(config)]
         files = (self._pages, self._answers)
+        path = [entry or os.getcwd() for entry in sys.path]
+        program = _CHILD.format(path=path, arguments=(os.getpid(), self.timeout, self.extractor, *files))
+        command = [sys.executable, "-c", program]
         self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, pass_fds=files)
 
     def _stop(self) -> int | None:
@@ -200,6 +191,8 @@ def _nameless_file() -> int:
     """A file descriptor that is the parent's and its child's; both give offsets with it, since they share its own."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("winnow-pages")
+    import tempfile  # here, for the child need not load it
+
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 
@@ -239,7 +232,7 @@ def serve(parent: int, timeout: float, extractor: str, pages: int, answers: int)
     function = getattr(importlib.import_module(module), name)
     while len(size := sys.stdin.buffer.read(_SIZE.size)) == _SIZE.size:
         end = 0
-        for data, declared in pickle.loads(os.pread(pages, *_SIZE.unpack(size), 0)):
+        for data, declared in marshal.loads(os.pread(pages, *_SIZE.unpack(size), 0)):
             signal.setitimer(signal.ITIMER_REAL, timeout)
             try:
                 good, answer = True, function(data, declared).encode()

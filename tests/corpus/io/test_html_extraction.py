@@ -1,5 +1,6 @@
 """HTML to text, and the child process that does it."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -8,6 +9,8 @@ import textwrap
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from corpus.io import charset, html, http, streams, warc
 
@@ -38,6 +41,11 @@ def hostile(data, declared=None):
         if not os.path.exists(path):
             open(path, "w").close()
             os._exit(1)
+    if data == b"nap":
+        time.sleep(0.3)
+    if data.startswith(b"count:"):
+        with open(data[6:], "ab") as file:
+            file.write(b".")
     if data == b"pid":
         return str(os.getpid())
     return data.decode().upper()
@@ -191,6 +199,28 @@ def test_a_page_is_tried_again_after_a_crash(here, tmp_path):
         assert child.extract([(page, None), (b"x", None)]) == [page.decode().upper().encode(), b"X"]
 
 
+def test_answers_outlive_the_child_that_gave_them(here, tmp_path):
+    page = b"count:" + bytes(tmp_path / "count")
+    with html.Extractor(10, extractor=HOSTILE) as child:
+        assert child.extract([(page, None), (b"kill", None), (b"b", None)])[::2] == [page.decode().upper().encode(), b"B"]
+    assert (tmp_path / "count").read_bytes() == b"."
+
+
+def test_a_batch_may_take_longer_than_a_page(here, monkeypatch):
+    with html.Extractor(0.6, extractor=HOSTILE) as child:
+        child.extract([(b"started", None)])
+        monkeypatch.setattr(html, "GRACE", 0.2)
+        assert child.extract([(b"nap", None)] * 5) == [b"NAP"] * 5
+
+
+@given(st.lists(st.tuples(st.booleans(), st.text(max_size=9)), max_size=5), st.integers(0, 200))
+def test_answers_cut_anywhere_are_those_that_are_whole(found, size):
+    parts = [html._ANSWER.pack(good, len(text.encode())) + text.encode() for good, text in found]
+    expected = [text.encode() if good else html.Failed(text) for good, text in found]
+    whole = sum(end <= size for end in itertools.accumulate(map(len, parts)))
+    assert html._parsed(b"".join(parts)[:size]) == expected[:whole]
+
+
 def test_a_child_killed_between_batches_is_replaced(here):
     with html.Extractor(10, extractor=HOSTILE) as child:
         (pid,) = child.extract([(b"pid", None)])
@@ -265,6 +295,11 @@ def test_charset_of_meta_http_equiv_and_xml_declaration():
     assert charset.decode(page.encode("cp1251")) == page
     page = "<?xml version='1.0' encoding='iso-8859-2'?><p>żółw"
     assert charset.decode(page.encode("iso-8859-2")) == page
+
+
+def test_an_escape_does_not_make_utf8_another_charset():
+    for text in ("\x1b[1mnaïve 日本\x1b[0m", "\x1b", "\ufeff\x1bé"):
+        assert charset.decode(text.encode(), "iso-8859-1") == text.removeprefix("\ufeff")
 
 
 def test_byte_order_mark_beats_the_label():

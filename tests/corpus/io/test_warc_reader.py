@@ -2,10 +2,13 @@
 
 import gzip
 import random
+import re
 import zlib
 
 import pytest
 from fastwarc.warc import ArchiveIterator, WarcRecordType
+from hypothesis import given
+from hypothesis import strategies as st
 
 from corpus.io import http, paths, readers, warc
 
@@ -217,11 +220,40 @@ def test_missing_id_is_the_place(tmp_path):
         ("2020-08-08", "2020-08-08T00:00:00Z"),
         ("2008-10-294T05:21:46-0700", None),
         ("2020-13-45T00:00:00Z", None),
+        ("2023-02-29T00:00:00Z", None),
+        ("2024-02-29x01:58:10Z", None),
+        ("2024-W20-6T01:58:10Z", None),
+        (" 2024-05-18t01:58:10", None),
+        ("2024-05-18 01:58:10Z", "2024-05-18T01:58:10Z"),
+        ("2024-05-18T01:58:60Z", None),
         ("", None),
     ],
 )
 def test_date(value, expected):
     assert warc.date(value) == expected
+
+
+@given(st.datetimes())
+def test_a_date_in_the_form_of_the_standard_is_itself(moment):
+    value = moment.replace(microsecond=0).isoformat() + "Z"
+    assert warc.date(value) == value
+
+
+def all_fields(text):
+    """The oracle: every field of a header, by one regular expression over its unfolded lines."""
+    lines = re.findall(r"\n([^:\n]*):([^\n]*)", re.sub(r"\r?\n[ \t]+", " ", text))
+    return {name.strip().lower(): value.strip() for name, value in reversed(lines)}
+
+
+NAMES = st.sampled_from(["WARC-Type", "warc-date", " Content-Length", "Content-Type\t", "Via", "", "content-\xa0"])
+FIELD = st.tuples(NAMES, st.sampled_from([":", ": ", "", "\xa0:"]), st.text(alphabet="aé\x85 \t\r\n:日", max_size=6))
+
+
+@given(st.lists(FIELD, max_size=6), st.sampled_from(["\n", "\r\n"]), st.text(alphabet="W:\n", max_size=3))
+def test_headers_are_the_known_ones_of_all(fields, line_end, first):
+    text = line_end.join([first, *map("".join, fields)])
+    expected = {name: value for name, value in all_fields(text).items() if name in warc.FIELDS}
+    assert warc.headers(text.encode(), "utf-8") == expected
 
 
 # Faults. A file is five records; the one with number 2 is bad.
