@@ -179,7 +179,7 @@ class GopherRepetition:
 
     A threshold of None is that of the table. Texts without a line are dropped as `empty`. In tag mode every
     score becomes a column and no document is dropped; else n-grams are only counted in documents that the
-    rules for lines and paragraphs leave.
+    rules for lines and paragraphs leave, and only as far as the first rule that fails.
     """
 
     name: ClassVar[str] = "gopher_repetition"
@@ -213,24 +213,28 @@ class GopherRepetition:
     def score(self, text: pa.Array) -> dict[str, np.ndarray]:
         """Scores of every text, float64[n]; 0 where there is nothing to repeat."""
         active = np.ones(len(text), bool)
-        return {**self._score_segments(text), **self._score_grams(text, active, shared_words.UNKNOWN)}
+        grams = self._score_grams(text, active, shared_words.UNKNOWN, repetition.NO_LIMITS)
+        return {**self._score_segments(text), **grams}
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Drops the documents that fail a rule, or tags all."""
         text = batch["text"]
         scores = self._score_segments(text)
-        segment_rules = configured(self, SEGMENT_RULES) if self.mode == "drop" else []
+        segment_rules, gram_rules, limits = [], [], repetition.NO_LIMITS
+        if self.mode == "drop":
+            segment_rules, gram_rules = configured(self, SEGMENT_RULES), configured(self, GRAM_RULES)
+            limits = np.array([rule.threshold for rule in gram_rules], np.float64)
         active = np.ones(len(text), bool)
         for rule in segment_rules:
             active &= rule.passes(scores[rule.score])
         wanted = shared_words.is_wanted(batch, self.preset)
         counts = np.zeros((len(text) if wanted else 0, len(gopher_words.WORD_COUNTS)), np.int64)
-        scores.update(self._score_grams(text, active, counts))
+        scores.update(self._score_grams(text, active, counts, limits))
         if wanted:
             batch = shared_words.store(batch, self.preset, counts)
         if self.mode == "tag":
             return rules.tag(batch, self.name, scores)
-        return rules.drop(batch, scores, [*segment_rules, *configured(self, GRAM_RULES)])
+        return rules.drop(batch, scores, [*segment_rules, *gram_rules])
 
     def where_in(self, batch: pa.RecordBatch, outcome: Outcome) -> list[Place]:
         """The repeated lines or paragraphs, all copies of the most frequent n-gram, or what repeated n-grams
@@ -248,7 +252,10 @@ class GopherRepetition:
         scores = repetition.segment_scores(*arrow.buffers(text), PRESETS[self.preset])
         return dict(zip(repetition.SEGMENT_SCORES, scores.T))
 
-    def _score_grams(self, text: pa.Array, active: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
+    def _score_grams(
+        self, text: pa.Array, active: np.ndarray, counts: np.ndarray, limits: np.ndarray
+    ) -> dict[str, np.ndarray]:
         data, offsets = arrow.buffers(text)
-        scores = repetition.gram_scores(data, offsets, active, PRESETS[self.preset], gopher_words.tables(), counts)
+        preset, tables = PRESETS[self.preset], gopher_words.tables()
+        scores = repetition.gram_scores(data, offsets, active, preset, tables, counts, limits)
         return dict(zip(repetition.GRAM_SCORES, scores.T))

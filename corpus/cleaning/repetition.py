@@ -31,7 +31,8 @@ GRAM_SCORES = tuple(
 )
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio (Knuth, multiplicative hashing)
-WINDOW = 16  # bytes at the ends of an n-gram that decide whether it is worth a look
+WINDOW = 16  # bytes at the beginning of an n-gram that decide whether it is worth a look
+NO_LIMITS = np.full(len(GRAM_SCORES), np.nan)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -59,17 +60,13 @@ def _eight_bytes(data, position):
 
 @leaf
 def _few_bytes(data, start, end):
-    """data[start:end], less than eight bytes, as a number; those of one length differ if their bytes do."""
-    begin, length = np.uint64(start), np.uint64(end - start)
+    """data[start:end], less than eight bytes, as a number, the first byte lowest."""
+    bits = np.uint64(8 * (end - start))
+    if start + 8 <= len(data):
+        return _eight_bytes(data, start) & ((np.uint64(1) << bits) - np.uint64(1))
     value = np.uint64(0)
-    if length >= 4:  # the first four and the last four
-        last = begin + length - np.uint64(4)
-        for i in range(4):
-            value |= np.uint64(data[begin + np.uint64(i)]) << np.uint64(8 * i)
-            value |= np.uint64(data[last + np.uint64(i)]) << np.uint64(8 * i + 32)
-    elif length > 0:  # the first, the middle and the last
-        value = np.uint64(data[begin]) | np.uint64(data[begin + (length >> np.uint64(1))]) << np.uint64(8)
-        value |= np.uint64(data[begin + length - np.uint64(1)]) << np.uint64(16)
+    for position in range(start, end):
+        value |= np.uint64(data[position]) << np.uint64(8 * (position - start))
     return value
 
 
@@ -202,8 +199,11 @@ def _duplicates(data, starts, ends, first, count, count_first, copies):
 
 
 @numba.njit(cache=True, nogil=True)
-def gram_scores(data, offsets, active, preset, tables, counts):
+def gram_scores(data, offsets, active, preset, tables, counts, limits):
     """GRAM_SCORES of the documents with `active` (bool[documents]), NaN for the others: float64[documents, 9].
+
+    `limits` (float64[9]) are what scores must not exceed, NO_LIMITS to have them all: a score that cannot exceed
+    its limit may be left NaN, and those after the first that does are.
 
     Adds `gopher_words.WORD_COUNTS` of those documents to `counts`, int64[documents, 6], unless it has no row."""
     scores = np.full((len(offsets) - 1, len(GRAM_SCORES)), np.nan)
@@ -214,36 +214,61 @@ def gram_scores(data, offsets, active, preset, tables, counts):
     for i in range(len(scores)):
         if not active[i]:
             continue
-        count = find_words(data, offsets[i], offsets[i + 1], preset, tables, room)
+        start, end = offsets[i], offsets[i + 1]
+        count = find_words(data, start, end, preset, tables, room)
         if len(counts):
             count_words(data, room, count, preset, tables, counts[i])
         if count >= len(until):
             numbers, longer = np.empty(count + 1, np.int32), np.empty(count + 1, np.int32)
             copies, until = np.empty(count + 1, np.int32), np.empty(count + 1, np.int64)
         if preset == DATATROVE:
-            _count_characters(room.joined, room.starts, room.ends, count, until)
             table = number_spans(room.joined, room.starts, room.ends, count, table, numbers)
+            spaced, last, total = True, GREATEST_TOP_GRAM, utf8.characters(data, start, end)
         else:
-            _count_characters(data, room.starts, room.ends, count, until)
             table = number_spans(data, room.starts, room.ends, count, table, numbers)
+            spaced, last, total = False, GREATEST_GRAM, 0
+            total = _count_characters(data, room.starts, room.ends, count, until)
         _keep_repeated(numbers, count, copies)
-        total = until[count]
-        if preset == DATATROVE:
-            total = utf8.characters(data, offsets[i], offsets[i + 1])
-        last = GREATEST_TOP_GRAM if preset == DATATROVE else GREATEST_GRAM
-        table = _score_grams(numbers, longer, copies, count, until, total, last, table, scores[i])
-        if preset == DATATROVE:
+        first = LEAST_GRAM
+        if _no_top_gram(room.starts, room.ends, copies, count, spaced, total, limits):
+            first = GREATEST_TOP_GRAM + 1
+        elif preset == DATATROVE:
+            _count_characters(room.joined, room.starts, room.ends, count, until)
+        table, failed = _score_grams(
+            numbers, longer, copies, count, until, total, first, last, table, limits, scores[i]
+        )
+        if preset == DATATROVE and not failed:
             table = _score_joined_grams(
-                room.joined, room.starts, room.ends, count, until, total, table, copies, numbers, scores[i]
+                room.joined, room.starts, room.ends, count, total, table, copies, numbers, limits, scores[i]
             )
     return scores
 
 
 @leaf
+def _no_top_gram(starts, ends, copies, count, spaced, total, limits):
+    """Whether for sure no score of a most frequent n-gram exceeds its limit. `copies[i]` is how often word i
+    occurs, or 0 if an equal word comes before.
+
+    An n-gram occurs no more often than each of its words, so that the bytes of all its copies are no more than n
+    times those of all copies of one word."""
+    heaviest, most = 0, 0
+    for i in range(count):
+        heaviest = max(heaviest, copies[i] * (ends[i] - starts[i]))
+        most = max(most, copies[i])
+    for n in range(LEAST_GRAM, GREATEST_TOP_GRAM + 1):
+        greatest = n * heaviest + (n - 1) * most * spaced
+        if not greatest / max(total, 1) <= limits[n - LEAST_GRAM]:
+            return False
+    return True
+
+
+@leaf
 def _count_characters(data, starts, ends, count, until):
+    """Writes how many characters are before each word and returns how many there are."""
     until[0] = 0
     for i in range(count):
         until[i + 1] = until[i] + utf8.characters(data, starts[i], ends[i])
+    return until[count]
 
 
 @leaf
@@ -264,23 +289,28 @@ def _keep_repeated(numbers, count, copies):
 
 
 @numba.njit(cache=True, nogil=True)
-def _number_longer(numbers, count, table, longer):
-    """Numbers of the n-grams from those of the repeated (n - 1)-grams (-1: not repeated), `count` n-grams;
-    returns the table."""
-    candidates = 0
-    for i in range(count):
-        candidates += numbers[i] >= 0 and numbers[i + 1] >= 0
+def _number_longer(numbers, count, parts, table, longer):
+    """Numbers of the n-grams from those of the repeated shorter ones (-1: not repeated) at their first `parts`
+    words, `count` n-grams; returns the table."""
+    candidates, run = 0, 0
+    for i in range(count + parts - 1):
+        run = run + 1 if numbers[i] >= 0 else 0
+        candidates += run >= parts
     table, mask = empty_table(candidates, table)
+    run = 0
+    for i in range(parts - 1):
+        run = run + 1 if numbers[i] >= 0 else 0
     for i in range(count):
         longer[i] = -1
-        if numbers[i] < 0 or numbers[i + 1] < 0:
+        run = run + 1 if numbers[i + parts - 1] >= 0 else 0
+        if run < parts:
             continue
-        key = np.uint64(numbers[i]) << np.uint64(32) | np.uint64(numbers[i + 1])
-        slot = np.int64((key * _MIX) >> np.uint64(32)) & mask
-        while table[slot] >= 0:
-            other = table[slot]
-            if numbers[other] == numbers[i] and numbers[other + 1] == numbers[i + 1]:
-                break
+        key = np.uint64(0)
+        for part in range(parts):
+            key = (key ^ np.uint64(numbers[i + part])) * _MIX
+            key ^= key >> np.uint64(32)
+        slot = np.int64(key) & mask
+        while table[slot] >= 0 and not _same_parts(numbers, i, table[slot], parts):
             slot = (slot + 1) & mask
         if table[slot] < 0:
             table[slot] = i
@@ -288,16 +318,25 @@ def _number_longer(numbers, count, table, longer):
     return table
 
 
+@leaf
+def _same_parts(numbers, one, other, parts):
+    for part in range(parts):
+        if numbers[one + part] != numbers[other + part]:
+            return False
+    return True
+
+
 @numba.njit(cache=True, nogil=True)
-def _score_grams(numbers, longer, copies, count, until, total, last, table, scores):
-    """Scores of the n-grams up to n = `last`, from the numbers of repeated words; returns the table."""
+def _score_grams(numbers, longer, copies, count, until, total, first, last, table, limits, scores):
+    """Scores of the n-grams from n = `first` to `last`, from the numbers of repeated words: (table, whether the
+    last score exceeds its limit)."""
     spaced = last < GREATEST_GRAM  # datatrove joins the words of these by spaces
     left = 1
-    for n in range(LEAST_GRAM, last + 1):
+    for n in range(first, last + 1):
         grams = count - n + 1
         score = 0.0
         if grams > 0 and left:
-            table = _number_longer(numbers, grams, table, longer)
+            table = _number_longer(numbers, grams, n if n == first else 2, table, longer)
             left = _keep_repeated(longer, grams, copies)
             numbers, longer = longer, numbers
         if grams > 0 and n <= GREATEST_TOP_GRAM:
@@ -305,7 +344,9 @@ def _score_grams(numbers, longer, copies, count, until, total, last, table, scor
         elif grams > 0 and left:
             score = _covered(numbers, grams, until, n) / max(total, 1)
         scores[n - LEAST_GRAM] = score
-    return table
+        if score > limits[n - LEAST_GRAM]:
+            return table, True
+    return table, False
 
 
 @leaf
@@ -336,34 +377,29 @@ def _covered(numbers, grams, until, n):
 
 
 @numba.njit(cache=True, nogil=True)
-def _score_joined_grams(joined, starts, stops, count, until, total, table, begins, ends, scores):
+def _score_joined_grams(joined, starts, stops, count, total, table, begins, listed, limits, scores):
     """datatrove's repeated n-grams, n = 5 to 10: from left to right, an n-gram seen before counts and the scan
-    goes on after it. Its words are joined without spaces, so that "a bc" equals "ab c". Returns the table.
+    goes on after it. Its words are joined without spaces, so that "a bc" equals "ab c". Ends at the first score
+    that exceeds its limit; returns the table.
 
-    An n-gram whose first or last WINDOW bytes occur nowhere else has no copy and is passed over."""
-    if count == 0:
-        scores[GREATEST_TOP_GRAM + 1 - LEAST_GRAM :] = 0.0
-        return table
-    length = stops[count - 1]
-    table = _mark_repeated_windows(joined, length, starts, count, 0, table, begins)
-    table = _mark_repeated_windows(joined, length, stops, count, -WINDOW, table, ends)
+    An n-gram whose first WINDOW bytes occur nowhere else has no copy and is passed over."""
     shortest = GREATEST_TOP_GRAM + 1
-    listed = 0  # begins[:listed]: the words with which a repeated n-gram may begin
+    _mark_repeated_windows(joined, starts, stops, count, begins)
+    candidates = 0  # listed[:candidates]: the words with which a repeated n-gram may begin
     for i in range(count - shortest + 1):
-        if begins[i] or stops[i + shortest - 1] - starts[i] < WINDOW:
-            begins[listed] = i
-            listed += 1
+        listed[candidates] = i
+        candidates += begins[i] > 0 or stops[i + shortest - 1] - starts[i] < WINDOW
     for n in range(shortest, GREATEST_GRAM + 1):
-        table, mask = empty_table(listed, table)
+        table, mask = empty_table(candidates, table)
         characters, reached = 0, 0
-        for k in range(listed):
-            i = begins[k]
+        for k in range(candidates):
+            i = listed[k]
             if i < reached or i + n > count:
                 continue
             start, end = starts[i], stops[i + n - 1]
-            if not ends[i + n - 1] and end - start >= WINDOW:
+            if not begins[i] and end - start >= WINDOW:
                 continue
-            slot = np.int64(_hash(joined, start, end) & np.uint64(mask))
+            slot = np.int64(_hash_ends(joined, start, end)) & mask
             while table[slot] >= 0:
                 other = table[slot]
                 if _equal(joined, start, end, starts[other], stops[other + n - 1]):
@@ -372,27 +408,45 @@ def _score_joined_grams(joined, starts, stops, count, until, total, table, begin
             if table[slot] < 0:
                 table[slot] = i
             else:
-                characters += until[i + n] - until[i]
+                characters += utf8.characters(joined, start, end)
                 reached = i + n
         scores[n - LEAST_GRAM] = characters / max(total, 1)
+        if scores[n - LEAST_GRAM] > limits[n - LEAST_GRAM]:
+            break
     return table
+
+
+@leaf
+def _hash_ends(data, start, end):
+    """A number that depends on the length, the first WINDOW bytes and the last: uint64."""
+    if end - start < WINDOW:
+        return _hash(data, start, end)
+    state = _hash_window(data, start) ^ np.uint64(end - start)
+    state = state * _MIX ^ _hash_window(data, end - WINDOW)
+    return state ^ state >> np.uint64(32)
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _hash_window(data, start):
+    """A number that depends on data[start:start + WINDOW], above all in its high bits: uint64."""
+    return (_eight_bytes(data, start) * _MIX ^ _eight_bytes(data, start + 8)) * _MIX
 
 
 @numba.njit(cache=True, nogil=True)
-def _mark_repeated_windows(data, length, positions, count, offset, table, marks):
-    """Sets `marks[i]` unless the WINDOW bytes at `positions[i] + offset` differ from those of all others; a few
-    marks are set by mistake. Returns the table."""
-    table, mask = empty_table(2 * count, table)
-    for i in range(count):
-        begin = positions[i] + offset
-        marks[i] = 0
-        if begin >= 0 and begin + WINDOW <= length:
-            key = (_eight_bytes(data, begin) * _MIX ^ _eight_bytes(data, begin + 8)) * _MIX
-            slot = np.int64(key >> np.uint64(32)) & mask
-            table[slot] = min(table[slot] + 1, 1)
-            marks[i] = slot
-        else:
-            marks[i] = -1  # no n-gram as long as a window has this end
-    for i in range(count):
-        marks[i] = 0 if marks[i] < 0 else table[marks[i]]
-    return table
+def _mark_repeated_windows(joined, starts, stops, count, marks):
+    """Sets `marks[i]` to 0 if the WINDOW bytes at the beginning of word i differ from those of all others, or the
+    words end before; else to 1, and a few more by mistake."""
+    within = count
+    while within > 0 and stops[count - 1] - starts[within - 1] < WINDOW:
+        within -= 1
+        marks[within] = 0
+    size = 16
+    while size < 16 * within:
+        size *= 2
+    seen = np.zeros(size, np.uint8)  # 0, 1, or 2 and more times
+    for i in range(within):
+        slot = np.int64(_hash_window(joined, starts[i]) >> np.uint64(32)) & (size - 1)
+        seen[slot] = min(seen[slot] + 1, 2)
+        marks[i] = slot
+    for i in range(within):
+        marks[i] = seen[marks[i]] > 1

@@ -7,8 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import gopher_oracle
-from corpus.cleaning import gopher_words, repetition
+from corpus.cleaning import gopher_words, repetition, rules
 from corpus.cleaning.gopher import GRAM_RULES, SEGMENT_RULES, GopherRepetition
+from corpus.cleaning.presets import configured
 
 ASSIGNED = st.characters(exclude_categories=["Cs", "Cn"])
 """Characters that this Python knows: its Unicode is older than ours, and it is the oracle."""
@@ -100,6 +101,27 @@ def test_drops_by_the_first_rule_and_tags_all(preset):
     assert tagged.kept.schema.names == ["id", "text", *names]
     loose = GopherRepetition(preset=preset, max_top_2_gram_fraction=9.0, max_duplicate_line_fraction=1.0)
     assert "top_2_gram" not in loose.apply(batch).rules
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@given(TEXTS, st.lists(st.floats(0, 1), min_size=len(GRAM_RULES), max_size=len(GRAM_RULES)))
+@example(["a b c d e f " * 3, "the cat and the dog saw the bird", "", "é é é é é é"], [0.5] * len(GRAM_RULES))
+@settings(deadline=None, max_examples=100)
+def test_stopping_early_changes_no_decision(preset, texts, thresholds):
+    limits = {rule[3]: threshold for rule, threshold in zip(GRAM_RULES, thresholds)}
+    stage = GopherRepetition(preset=preset, **limits)
+    batch = pa.record_batch({"text": pa.array(texts, pa.string())})
+    found, by_all_scores = stage.apply(batch), rules.drop(batch, stage.score(batch["text"]), all_rules(stage))
+    assert found.rows.tolist() == by_all_scores.rows.tolist()
+    assert (found.rules, found.values, found.thresholds) == (
+        by_all_scores.rules,
+        by_all_scores.values,
+        by_all_scores.thresholds,
+    )
+
+
+def all_rules(stage):
+    return configured(stage, [*SEGMENT_RULES, *GRAM_RULES])
 
 
 @pytest.mark.parametrize("preset", PRESETS)
