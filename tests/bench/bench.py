@@ -44,7 +44,7 @@ REQUIREMENTS = [
     ["--no-deps", "mosaicml-streaming==0.13.0"],
     ["brotli", "catalogue", "matplotlib", "python-snappy", "tqdm", "transformers", "xxhash", "zstd"],
     ["fastwarc==2.0.1", "resiliparse==2.0.1"],
-    ["fasteners", "pyahocorasick", "spacy", "tldextract"],
+    ["fasteners", "nltk==3.10.4", "pyahocorasick", "spacy", "tldextract"],
 ]
 ONE_THREAD = {
     f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA", "RAYON")
