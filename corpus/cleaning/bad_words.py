@@ -1,6 +1,6 @@
 """Documents with a word of a blocklist, as C4 and mC4 drop them.
 
-Named reference: tensorflow-datasets 3.1.0 and later, `c4_utils.get_badwords_filter_fn`, with its lists: the
+Named reference: C4 3.1.0 (tensorflow-datasets 4.9.10), `c4_utils.get_badwords_filter_fn`, with its lists: the
 List of Dirty, Naughty, Obscene and Otherwise Bad Words (LDNOOBW), at revision 25e679f for English
 (377 entries), 5faf2ba for the others. The lists are not part of this package.
 """

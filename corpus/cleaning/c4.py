@@ -1,5 +1,5 @@
 """C4's cleaning of one page (Raffel et al. 2020, section 2.2), exactly `clean_page` of
-tensorflow-datasets 3.1.0 (`text/c4_utils.py`), but for how sentences are counted."""
+C4 3.1.0 (`text/c4_utils.py` of tensorflow-datasets 4.9.10), but for how sentences are counted."""
 
 from __future__ import annotations
 

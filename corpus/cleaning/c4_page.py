@@ -1,6 +1,6 @@
 """The kernel of the C4 stage: one page of bytes in, one cleaned page out, in one pass.
 
-The rules and their order are those of `clean_page` in tensorflow-datasets 3.1.0
+The rules and their order are those of `clean_page` of C4 3.1.0
 (`text/c4_utils.py`); `c4.C4` says what each one does.
 """
 

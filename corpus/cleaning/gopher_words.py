@@ -33,9 +33,9 @@ COUNTS = (
     LINES, BULLET_LINES, ELLIPSIS_LINES,
 ) = range(len(COUNTS))  # fmt: skip
 WORD_COUNTS = COUNTS[: STOPS + 1]
-"""Columns of `count_quality`, of which WORD_COUNTS depend on the words alone: words that count; words whose length counts and their code points; all words
-and those with a letter; stop words; "#" and ellipses; lines, those that begin with a bullet, those that end
-in an ellipsis."""
+"""Columns of `count_quality`, of which WORD_COUNTS depend on the words alone: words that count; words whose length
+counts and their code points; all words and those with a letter; stop words; "#" and ellipses; lines, those that
+begin with a bullet, those that end in an ellipsis."""
 
 # Ranges of control characters and other members of datatrove's PUNCTUATION (datatrove 0.10 utils/text.py).
 _CONTROLS = ((0, 9), (11, 32), (127, 160))

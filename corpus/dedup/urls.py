@@ -1,7 +1,7 @@
 """Documents fetched from the same address: the newest is kept, as C4 does.
 
 Map: `url_hashes` of the documents that have a URL. Exchange: by `exact.partition_of`. Reduce:
-`duplicate_urls`. Named reference: tensorflow-datasets 3.1.0 and later, `c4_utils.normalize_url` and
+`duplicate_urls`. Named reference: C4 3.1.0 (tensorflow-datasets 4.9.10), `c4_utils.normalize_url` and
 `select_newest_page`.
 """
 

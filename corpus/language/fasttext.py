@@ -130,7 +130,8 @@ def _add_line(data, position, end, words, matrix, rows, hidden):
         if 0 <= entry < words.words:
             rows[count] = entry
             count += 1
-        if start == position or (position - start == len(_END) and _begins(data, start, position, _END)):  # "</s>" ends a line, also one in the text
+        written = position - start == len(_END) and _begins(data, start, position, _END)
+        if start == position or written:  # "</s>" ends a line, also where the text has it
             break
         if words.longest > 0:
             new = _add_ngrams(data, start, position, words, matrix, rows, count, hidden)

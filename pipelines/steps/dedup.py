@@ -119,8 +119,8 @@ class ExactDedup:
 
 @dataclasses.dataclass(frozen=True)
 class UrlDedup:
-    """C4's URL deduplication: of pages with one normalised URL keep the newest (tensorflow-datasets
-    3.1.0, text/c4.py); the first in corpus order among equally new ones."""
+    """C4's URL deduplication: of pages with one normalised URL keep the newest (C4 3.1.0,
+    text/c4.py of tensorflow-datasets); the first in corpus order among equally new ones."""
 
     name: ClassVar[str] = "url_dedup"
     rules: ClassVar[tuple[str, ...]] = ("duplicate_url",)

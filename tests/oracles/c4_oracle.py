@@ -1,4 +1,4 @@
-"""C4's `clean_page`, slow and obvious: the semantics of tensorflow-datasets 3.1.0
+"""C4's `clean_page`, slow and obvious: the semantics of C4 3.1.0
 `text/c4_utils.py` (with the page length test before it), on Python strings.
 
 `count_sentences` is a function from a line to its number of sentences; C4's is NLTK's
