@@ -67,7 +67,12 @@ DROPPED_SCHEMA = pa.schema(
 QUARANTINE_SCHEMA = pa.schema(
     [
         ("source", pa.string()),  # the file
-        ("position", pa.int64()),  # byte offset in it (after decompression for .gz/.zst)
+        ("position", pa.int64()),  # of a record: byte offset in it, in WARC that of its gzip member or zstd frame, in
+        # other compressed files that of the content; of a range of damage: offset in the file as it lies on disk
+        ("records", pa.int64()),  # how many it stands for; 0 for a range in which they cannot be counted
+        ("bytes", pa.int64()),  # of the file, as it lies on disk, that are lost with it; 0 if next to nothing
+        ("id", pa.string()),  # of a document that was read
+        ("step", pa.string()),  # at which it was set aside
         ("error", pa.string()),
         ("raw", pa.binary()),  # the first bytes of the record, bounded
     ]

@@ -7,16 +7,27 @@ coded body that ends early gives what there is of it.
 
 from __future__ import annotations
 
+import io
 import re
 import zlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
+import brotli
+import numba
+import numpy as np
 import zstandard
 
 from corpus.io import warc
 
+HEADER_LIMIT = 256 << 10
+"""Bytes of a header at most, as in Chromium. Its end is not looked for beyond."""
+MOST_CODINGS = 8
+"""Codings of one body at most: each may be a bomb. Servers in the field apply one, rarely two."""
+BLOCK = 1 << 20
+"""Bytes that a decoder puts out at a time, about."""
+
 _STATUS = re.compile(rb"HTTP/\d(?:\.\d)? +(\d{3})")
-_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([^\s;"']+)""", re.IGNORECASE)
 
 
@@ -40,88 +51,144 @@ class Response(NamedTuple):
 
 
 def parse(data: bytes) -> Response:
-    """The response that `data` is. Raises ValueError if there is no status line."""
+    """The response that `data` is. Raises ValueError if there is no status line, or no end of the header within
+    HEADER_LIMIT."""
     status = _STATUS.match(data)
     if not status:
         raise ValueError("no HTTP status line")
-    block, start = warc.split_header(data)
+    block, start = warc.split_header(data, HEADER_LIMIT)
     return Response(int(status[1]), warc.headers(block, "latin-1"), data[start:])
 
 
 def content(response: Response, limit: int) -> bytes:
-    """The body with its codings undone, at most `limit` + 1 bytes of it. Raises ValueError for
-    an unknown or corrupt coding."""
+    """The body with its codings undone. Raises ValueError for an unknown or corrupt coding, and where more than
+    `limit` bytes come out; no more than about that are ever held."""
     body = response.body
     if "chunked" in response.headers.get("transfer-encoding", "").lower():
         body = dechunk(body)
     codings = response.headers.get("content-encoding", "").lower().split(",")
+    if len(codings) > MOST_CODINGS:
+        raise ValueError(f"{len(codings)} content codings, above the limit of {MOST_CODINGS}")
     for coding in reversed(codings):
         body = _decode(body, coding.strip(), limit)
-    return body[: limit + 1]
+    if len(body) > limit:
+        raise ValueError(f"a body of more than {limit} bytes (read.max_record_bytes)")
+    return body
 
 
 def dechunk(data: bytes) -> bytes:
     """A chunked body (RFC 9112, section 7.1) put together; `data` itself if it does not begin
     with a chunk. What follows a broken chunk is left out."""
-    pieces, offset = [], 0
-    while size := _CHUNK_SIZE.match(data, offset):
-        start = size.end()
-        end = start + int(size[1], 16)
-        pieces.append(data[start:end])
+    body = np.empty(len(data), np.uint8)
+    size = _dechunk(np.frombuffer(data, np.uint8), body)
+    return body[:size].tobytes() if size >= 0 else data
+
+
+@numba.njit(cache=True, nogil=True)
+def _dechunk(data, body):
+    """Put the content of the chunks in `data` into `body`; how many bytes they are, or -1 if there is no chunk."""
+    size, at, chunks = 0, 0, 0
+    while True:
+        length, start = _chunk_head(data, at)
+        if length < 0:
+            return size if chunks else -1
+        chunks += 1
+        end = min(start + length, len(data))
+        body[size : size + end - start] = data[start:end]
+        size += end - start
         if end == start:
+            return size
+        at = end
+        if at + 1 < len(data) and data[at] == 0x0D and data[at + 1] == 0x0A:
+            at += 2
+        elif at < len(data) and data[at] == 0x0A:
+            at += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _chunk_head(data, at):
+    """(length of the chunk whose first line begins at `at`, where its content begins): blanks, one to eight
+    hexadecimal digits, blanks, an extension after a semicolon, the end of the line. Length -1 if that is not there."""
+    at = _past_blanks(data, at)
+    length, digits = 0, 0
+    while at < len(data) and digits < 8:
+        byte = data[at]
+        if 0x30 <= byte <= 0x39:
+            value = byte - 0x30
+        elif 0x41 <= (byte & 0xDF) <= 0x46:
+            value = (byte & 0xDF) - 0x37
+        else:
             break
-        offset = end + 2 if data[end : end + 2] == b"\r\n" else end + (data[end : end + 1] == b"\n")
-    return b"".join(pieces) if pieces else data
+        length = length * 16 + value
+        digits += 1
+        at += 1
+    at = _past_blanks(data, at)
+    if at < len(data) and data[at] == 0x3B:
+        while at < len(data) and data[at] != 0x0D and data[at] != 0x0A:
+            at += 1
+    if at < len(data) and data[at] == 0x0D:
+        at += 1
+    if digits == 0 or at >= len(data) or data[at] != 0x0A:
+        return -1, at
+    return length, at + 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _past_blanks(data, at):
+    while at < len(data) and (data[at] == 0x20 or data[at] == 0x09):
+        at += 1
+    return at
 
 
 def _decode(data: bytes, coding: str, limit: int) -> bytes:
+    """`data` without a coding; at most about `limit` + BLOCK bytes."""
     if data[:64].lstrip()[:1] == b"<":
         return data  # markup: the coding has been undone already
     if coding in ("gzip", "x-gzip"):
-        return _inflate(data, 31, limit) if data[:2] == b"\x1f\x8b" else data
+        return _gathered(_inflated(data, 31), limit, coding) if data[:2] == b"\x1f\x8b" else data
     if coding == "deflate":  # zlib by the standard, bare deflate in fact
         zlib_header = len(data) > 1 and data[0] & 15 == 8 and int.from_bytes(data[:2], "big") % 31 == 0
-        return _inflate(data, 15 if zlib_header else -15, limit)
+        return _gathered(_inflated(data, 15 if zlib_header else -15), limit, coding)
     if coding == "br":
-        return _unbrotli(data, limit)
+        return _gathered(_unbrotlied(data), limit, coding)
     if coding == "zstd" and data[:4] == b"\x28\xb5\x2f\xfd":
-        try:
-            return zstandard.ZstdDecompressor().stream_reader(data).read(limit + 1)
-        except zstandard.ZstdError as error:
-            raise ValueError(f"corrupt zstd body: {error}") from error
+        return _gathered(_unzstd(data), limit, coding)
     if coding in ("", "identity", "zstd", "none", "utf-8"):
         return data
     raise ValueError(f"unknown content coding {coding!r}")
 
 
-def _inflate(data: bytes, wbits: int, limit: int) -> bytes:
-    decompressor = zlib.decompressobj(wbits)
-    pieces, size = [], 0
+def _gathered(pieces: Iterator[bytes], limit: int, coding: str) -> bytes:
+    """What a decoder gives, up to a little more than `limit`, and what there is of a body that breaks. Raises
+    ValueError if that is nothing."""
+    found, size = [], 0
     try:
-        while data and size <= limit and not decompressor.eof:
-            pieces.append(decompressor.decompress(data, 1 << 16))
-            size += len(pieces[-1])
-            data = decompressor.unconsumed_tail
-    except zlib.error as error:
-        if not size:
-            raise ValueError(f"corrupt body: {error}") from error
-    return b"".join(pieces)
-
-
-def _unbrotli(data: bytes, limit: int) -> bytes:
-    try:
-        import brotli  # optional
-    except ImportError:
-        raise ValueError("content coding br needs the package brotli") from None
-    decompressor = brotli.Decompressor()
-    pieces, size = [], 0
-    try:
-        for start in range(0, len(data), 4096):
-            pieces.append(decompressor.process(data[start : start + 4096]))
-            size += len(pieces[-1])
+        for piece in pieces:
+            found.append(piece)
+            size += len(piece)
             if size > limit:
                 break
-    except brotli.error as error:
+    except (zlib.error, zstandard.ZstdError, brotli.error) as error:
         if not size:
-            raise ValueError(f"corrupt brotli body: {error}") from error
-    return b"".join(pieces)
+            raise ValueError(f"corrupt {coding} body: {error}") from error
+    return b"".join(found)
+
+
+def _inflated(data: bytes, wbits: int) -> Iterator[bytes]:
+    decompressor = zlib.decompressobj(wbits)
+    while not decompressor.eof and (piece := decompressor.decompress(data, BLOCK)):
+        yield piece
+        data = decompressor.unconsumed_tail
+
+
+def _unbrotlied(data: bytes) -> Iterator[bytes]:
+    decompressor = brotli.Decompressor()
+    while not decompressor.is_finished() and (piece := decompressor.process(data, output_buffer_limit=BLOCK)):
+        yield piece
+        data = b""
+
+
+def _unzstd(data: bytes) -> Iterator[bytes]:
+    reader = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True)
+    while piece := reader.read(BLOCK):
+        yield piece

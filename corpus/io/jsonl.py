@@ -5,30 +5,58 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
 
 from corpus.io import rows, streams
 from corpus.io.rows import Quarantined
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_CONTROL = bytes(set(range(32)) - set(b"\t\n\r"))
 _decode = json.JSONDecoder(parse_constant=lambda name: None).decode  # NaN and Infinity are null
 
+HELD = 16 << 20
+"""Bytes of a gzip member or zstd frame, decoded, up to which none of its lines is used before its checksum holds."""
+COUNTED = 1 << 20
+"""Bytes of a line from which its values are counted before it is parsed."""
+BYTES_A_VALUE = 16
+"""A line may hold a value for as many bytes of the limit: as Python objects values take up to 100 bytes each, so
+that 64 MiB of `{},{},{}` would take 1.6 GB."""
 
-def read(unit, options) -> Iterator[rows.Event]:
+
+class Line(NamedTuple):
+    """A line: its offset in the decompressed content; its bytes, or the first of them if something is wrong with it,
+    and what; how many records it stands for (0 for a range of damage in which they cannot be counted); and how many
+    bytes of the file, about, are lost if it is."""
+
+    offset: int
+    data: bytes
+    error: str | None
+    records: int
+    bytes: int
+
+
+def read(unit, options, excluded: rows.Excluded) -> Iterator[rows.Event]:
     """Documents of the lines that begin in the unit's byte range."""
     repair = options.invalid_utf8 == "repair"
-    for offset, line, error in lines(unit.path, unit.start or 0, unit.end, options.document_max_bytes):
+    number = 0
+    for line in lines(unit.path, unit.start or 0, unit.end, options.max_record_bytes):
+        if line.error is None and (line.data.isspace() or not line.data):
+            continue
+        error = line.error or excluded.reason(number)
+        number += line.records
         if error is None:
-            if line.isspace() or not line:
-                continue
             try:
-                row, repaired = parse(line, repair)
-                yield rows.document(row, options, unit.path, str(offset), repaired)
+                _check_values(line.data, options.max_record_bytes // BYTES_A_VALUE)
+                row, repaired = parse(line.data, repair)
+                yield rows.document(row, options, unit.path, str(line.offset), repaired)
                 continue
             except (ValueError, RecursionError) as problem:
                 error = rows.reason(problem)
-        yield Quarantined(unit.path, offset, error, line[: streams.PREFIX])
+        yield Quarantined(unit.path, line.offset, error, line.data[: streams.PREFIX], line.records, line.bytes)
 
 
 def parse(line: bytes, repair: bool = False) -> tuple[dict, bool]:
@@ -64,20 +92,54 @@ def _without_surrogates(value: Any) -> Any:
     return value
 
 
-def lines(path: str, start: int, end: int | None, limit: int) -> Iterator[tuple[int, bytes, str | None]]:
-    """(offset, line, error) of each line whose first byte is at `start` or after, and before
-    `end`. Offsets count decompressed bytes. A line longer than `limit` is an error, with its
-    first bytes; so is the line in which a compressed stream breaks, with which reading ends."""
+def _check_values(line: bytes, most: int) -> None:
+    """Raises ValueError for a long line of more than `most` values."""
+    if len(line) > COUNTED and _values(np.frombuffer(line, np.uint8)) > most:
+        raise ValueError(f"a line of more than {most} values")
+
+
+@numba.njit(cache=True, nogil=True)
+def _values(line):
+    """How many values a line of JSON has, about: commas and opening brackets outside of strings."""
+    count, inside, escaped = 0, False, False
+    for byte in line:
+        if inside:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                inside = False
+        elif byte == 0x22:
+            inside = True
+        elif byte == 0x2C or byte == 0x5B or byte == 0x7B:
+            count += 1
+    return count
+
+
+def lines(path: str, start: int, end: int | None, limit: int) -> Iterator[Line]:
+    """Each line whose first byte is at `start` or after, and before `end`. A line longer than `limit` comes with
+    an error; so does damage of a compressed file, together with the line that it breaks off, if there is one."""
     # from the byte before: a line begins at `start` only if that is a line feed
     offset = max(start - 1, 0)
     skip = start > 0
+    compressed = streams.compression(path) is not None
     pieces: list[bytes] = []
-    size = 0
-    for data, _, error in streams.chunks(path, offset):
-        if error:
-            yield offset, b"".join(pieces)[: streams.PREFIX] or data, error
-            return
-        *complete, last = data.split(b"\n")
+    size = begun = come = 0  # of a compressed file, how far reading had come when this line began, and has come
+
+    def lost() -> int:
+        return come - begun if compressed else size
+
+    for chunk in streams.chunks(path, offset, _is_text, limit, HELD):
+        if isinstance(chunk, streams.Damage):
+            where, raw = (offset, b"".join(pieces)) if size else (chunk.start, chunk.raw)
+            yield Line(where, raw[: streams.PREFIX], chunk.error, int(size > 0), chunk.end - chunk.start)
+            offset += size
+            pieces, size = [], 0
+            continue
+        come = chunk.end
+        begun = begun if size else come
+        *complete, last = chunk.data.split(b"\n")
         for piece in complete:
             size += len(piece)
             if skip:
@@ -85,20 +147,26 @@ def lines(path: str, start: int, end: int | None, limit: int) -> Iterator[tuple[
             elif end is not None and offset >= end:
                 return
             else:
-                yield _line(offset, pieces, piece, size, limit)
+                yield _line(offset, pieces, piece, size, limit, lost())
             offset += size + 1
-            pieces, size = [], 0
+            pieces, size, begun = [], 0, come
         size += len(last)
         if size <= limit or not pieces:
             pieces.append(last)
     if size and not skip and (end is None or offset < end):
-        yield _line(offset, pieces, b"", size, limit)
+        yield _line(offset, pieces, b"", size, limit, lost())
 
 
-def _line(offset, pieces, piece, size, limit) -> tuple[int, bytes, str | None]:
-    line = b"".join([*pieces, piece]) if pieces else piece
+def _line(offset: int, pieces: list[bytes], piece: bytes, size: int, limit: int, lost: int) -> Line:
+    data = b"".join([*pieces, piece]) if pieces else piece
     if size > limit:
-        return offset, line[: streams.PREFIX], f"a line of {size} bytes, above the limit of {limit}"
-    if offset == 0 and line.startswith(b"\xef\xbb\xbf"):
-        line = line[3:]  # byte order mark
-    return offset, line, None
+        error = f"a line of {size} bytes, above the limit of {limit} (read.max_record_bytes)"
+        return Line(offset, data[: streams.PREFIX], error, 1, lost)
+    if offset == 0 and data.startswith(b"\xef\xbb\xbf"):
+        data = data[3:]  # byte order mark
+    return Line(offset, data, None, 1, lost)
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether the content of a gzip member or zstd frame can be of JSON lines: next to no control characters."""
+    return len(data) - len(data.translate(None, _CONTROL)) <= len(data) // 100

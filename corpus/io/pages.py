@@ -11,9 +11,11 @@ from corpus.documents import PREFIX_CHARACTERS
 from corpus.io import charset, html, http, rows, streams, warc
 from corpus.io.rows import Document, Dropped, Quarantined, Skipped
 
-RULES = ("http_status", "not_html", "html_max_bytes")
+RULES = ("http_status", "not_html")
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
+NO_DOCUMENTS = ("warcinfo", "request", "metadata", "revisit", "resource", "continuation")
+"""Types of records (ISO 28500, section 6) that are passed over; any further one is a fault."""
 BATCH_PAGES = 256
 BATCH_BYTES = 4 << 20
 """Pages, and bytes of HTML, sent to the extractor at a time."""
@@ -25,28 +27,40 @@ _HTML = re.compile(
 )
 
 
+_RECORD_WITHIN = re.compile(rb"(?:^|\n)WARC/\d+\.\d+[ \t]*\r?\n").search
+"""Whether a record begins in some bytes."""
+
+
 class _Page(tuple):
     """An HTML page that waits for the extractor: (document without text, HTML, charset, record)."""
 
 
-def read(unit, options, extractor: str) -> Iterator[rows.Event]:
+def read(unit, options, excluded: rows.Excluded, extractor: str) -> Iterator[rows.Event]:
     """Events of every record, in the order of the file; `extractor` is as in `html.Extractor`."""
     waiting: list = []
-    size = 0
-    chunks = streams.chunks(unit.path, resume=b"WARC/")
+    size = number = 0
+    chunks = streams.chunks(unit.path, plausible=_RECORD_WITHIN, limit=options.max_record_bytes)
+    compressed = streams.compression(unit.path) is not None
     with html.Extractor(options.html_timeout, extractor) as child:
-        for record in warc.records(chunks, streams.compression(unit.path) is not None):
-            event = _event(record, unit.path, options)
+        for record in warc.records(chunks, compressed, options.max_record_bytes):
+            event = _excluded(record, unit.path, excluded.reason(number)) or _event(record, unit.path, options)
+            number += record.records if isinstance(record, warc.Fault) else 1
             waiting.append(event)
             if isinstance(event, _Page):
                 size += len(event[1])
             if size > BATCH_BYTES or len(waiting) >= BATCH_PAGES:
-                yield from _extracted(waiting, child, unit.path)
+                yield from _extracted(waiting, child, unit.path, options)
                 waiting, size = [], 0
-        yield from _extracted(waiting, child, unit.path)
+        yield from _extracted(waiting, child, unit.path, options)
 
 
-def _extracted(waiting: list, child: html.Extractor, path: str) -> Iterator[rows.Event]:
+def _excluded(record: warc.Record | warc.Fault, path: str, reason: str | None) -> Quarantined | None:
+    if reason is None or isinstance(record, warc.Fault):
+        return None
+    return Quarantined(path, record.position, reason, record.body[: streams.PREFIX])
+
+
+def _extracted(waiting: list, child: html.Extractor, path: str, options) -> Iterator[rows.Event]:
     """The events in `waiting`, with documents in place of pages."""
     found = [event for event in waiting if isinstance(event, _Page)]
     texts = iter(child.extract([(data, declared) for _, data, declared, _ in found]))
@@ -54,17 +68,20 @@ def _extracted(waiting: list, child: html.Extractor, path: str) -> Iterator[rows
         if isinstance(event, _Page):
             document, data, _, record = event
             text = next(texts)
-            if isinstance(text, html.Failed):
-                yield Quarantined(path, record.position, f"HTML: {text}", data[: streams.PREFIX])
-            else:
+            try:
+                if isinstance(text, html.Failed):
+                    raise ValueError(f"HTML: {text}")
+                rows.check_size(len(text), options)  # in UTF-8 it can be longer than the page was
                 yield document._replace(text=text)
+            except ValueError as error:
+                yield Quarantined(path, record.position, rows.reason(error), data[: streams.PREFIX])
         else:
             yield event
 
 
 def _event(record: warc.Record | warc.Fault, path: str, options) -> rows.Event | _Page:
     if isinstance(record, warc.Fault):
-        return Quarantined(path, record.position, record.error, record.raw)
+        return Quarantined(path, *record)
     kind = record.headers.get("warc-type", "").lower()
     try:
         if kind == "response":
@@ -73,7 +90,9 @@ def _event(record: warc.Record | warc.Fault, path: str, options) -> rows.Event |
             return _conversion(record, path, options)
     except ValueError as error:
         return Quarantined(path, record.position, rows.reason(error), record.body[: streams.PREFIX])
-    return Skipped(kind or "no WARC-Type")
+    if kind in NO_DOCUMENTS:
+        return Skipped(kind)
+    return Quarantined(path, record.position, f"WARC-Type is {kind[:80]!r}, which is not known", record.body[: streams.PREFIX])
 
 
 def _document(record: warc.Record, path: str, text: bytes = b"") -> Document:
@@ -84,7 +103,7 @@ def _document(record: warc.Record, path: str, text: bytes = b"") -> Document:
 
 
 def _dropped(document: Document, rule: str, value: object, threshold: object, text: str = "") -> Dropped:
-    return Dropped(document.id, document.url, rule, str(value), str(threshold), text[:PREFIX_CHARACTERS])
+    return Dropped(document.id, document.url, rule, str(value)[:PREFIX_CHARACTERS], str(threshold), text[:PREFIX_CHARACTERS])
 
 
 def _conversion(record: warc.Record, path: str, options) -> rows.Event:
@@ -92,6 +111,7 @@ def _conversion(record: warc.Record, path: str, options) -> rows.Event:
     if media_type not in ("text/plain", ""):
         return _dropped(_document(record, path), "not_html", media_type, "text/plain")
     text, repaired = rows.utf8(record.body, options)
+    rows.check_size(len(text), options)
     return rows.marked(_document(record, path, text.rstrip(b"\r\n")), repaired)
 
 
@@ -105,14 +125,14 @@ def _response(record: warc.Record, path: str, options) -> rows.Event | _Page:
         return _dropped(document, "http_status", response.status, "200-299")
     if response.media_type not in (*HTML_TYPES, "text/plain", ""):
         return _dropped(document, "not_html", response.media_type, "text/html")
-    body = http.content(response, options.html_max_bytes)
+    body = http.content(response, options.max_record_bytes)
     media_type = response.media_type or _sniff(body)
     if media_type not in (*HTML_TYPES, "text/plain"):
         return _dropped(document, "not_html", media_type, "text/html")
-    if len(body) > options.html_max_bytes:
-        return _dropped(document, "html_max_bytes", len(body), options.html_max_bytes)
     if media_type == "text/plain":
-        return document._replace(text=charset.decode(body, response.charset, markup=False).encode())
+        text = charset.decode(body, response.charset, markup=False).encode()
+        rows.check_size(len(text), options)
+        return document._replace(text=text)
     return _Page((document, body, response.charset, record))
 
 

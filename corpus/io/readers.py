@@ -21,6 +21,9 @@ RULES = (*pages.RULES, "empty_text")
 UNIT_BYTES = 256 << 20
 """Size of a unit of work, in bytes of the file: a few batches."""
 
+MOST_RECORD_BYTES = (1 << 31) - 1
+"""What a string of Arrow's can hold."""
+
 FORMATS = {
     ".warc": "warc",  # .warc.wet too
     ".wet": "warc",
@@ -40,9 +43,9 @@ class ReadOptions:
     `text_field` and `id_field` name the fields of JSON objects and Parquet columns.
     `extract` is how HTML becomes text: "resiliparse" keeps the whole page, menus and footers too;
     "resiliparse_main" and "trafilatura" (settings of FineWeb; needs the extra `html`) the main
-    content, as far as each can tell. `html_timeout` is in seconds a page; `html_max_bytes` is the
-    most of a page's body, after its codings. `document_max_bytes` is the longest line of JSON, cell
-    of a table or text file. `invalid_utf8` is what becomes of JSON lines, WET records, rows of tables
+    content, as far as each can tell. `html_timeout` is in seconds a page. `max_record_bytes` is the most that
+    a record may have once decoded: a line of JSON, the text of a row, a record of an archive, the body of a page
+    without its codings, a text file; what is longer is quarantined, and no decoder holds more. `invalid_utf8` is what becomes of JSON lines, WET records, rows of tables
     and text files that are not UTF-8: they are quarantined, or each invalid sequence becomes U+FFFD
     and the step counts them as `repaired_utf8`. (Web pages have charsets, and are always decoded.)
     """
@@ -52,9 +55,12 @@ class ReadOptions:
     id_field: str = "id"
     extract: Literal["resiliparse", "resiliparse_main", "trafilatura"] = "resiliparse"
     html_timeout: float = 60.0
-    html_max_bytes: int = 32 << 20
-    document_max_bytes: int = 1 << 30
+    max_record_bytes: int = 64 << 20
     invalid_utf8: Literal["quarantine", "repair"] = "quarantine"
+
+    def __post_init__(self):
+        if not 1 <= self.max_record_bytes <= MOST_RECORD_BYTES:
+            raise ValueError(f"max_record_bytes must be 1 to {MOST_RECORD_BYTES}, not {self.max_record_bytes}")
 
     def check(self) -> None:
         """Raises ImportError if the package that `extract` names is missing."""
@@ -107,47 +113,51 @@ def split(sources: list[paths.Source], options: ReadOptions, unit_bytes: int = U
     return units
 
 
-def read(unit: Unit, options: ReadOptions, extractor: str | None = None) -> Iterator[Reading]:
+def read(
+    unit: Unit, options: ReadOptions, extractor: str | None = None, excluded: tuple[tuple[int, int, str], ...] = ()
+) -> Iterator[Reading]:
     """Everything in a unit, in order, in batches of at most `documents.MAX_BATCH_TEXT` bytes of
     text and `rows.BATCH_ROWS` rows. `extractor` names a function (see `html.Extractor`) to extract
-    text from HTML instead of the one that `options` choose.
+    text from HTML instead of the one that `options` choose. `excluded` are records (first, end, reason), by
+    number in the unit, that are quarantined for the reason given and not looked at.
 
     Raises OSError (FileNotFoundError, ...) if the storage does; faults of the data are
     quarantined.
     """
-    return rows.batches(_events(unit, options, extractor or html.EXTRACTORS[options.extract]))
+    return rows.batches(_events(unit, options, extractor or html.EXTRACTORS[options.extract], rows.Excluded(excluded)))
 
 
-def _events(unit: Unit, options: ReadOptions, extractor: str) -> Iterator[rows.Event]:
+def _events(unit: Unit, options: ReadOptions, extractor: str, excluded: rows.Excluded) -> Iterator[rows.Event]:
     if paths.size(unit.path) == 0:
         return iter([Quarantined(unit.path, 0, "file is empty", b"")])
     if unit.format == "warc":
-        return pages.read(unit, options, extractor)
-    return {"jsonl": jsonl.read, "parquet": tables.read, "text": _read_text}[unit.format](unit, options)
+        return pages.read(unit, options, excluded, extractor)
+    return {"jsonl": jsonl.read, "parquet": tables.read, "text": _read_text}[unit.format](unit, options, excluded)
 
 
-def _read_text(unit: Unit, options: ReadOptions) -> Iterator[rows.Event]:
+def _read_text(unit: Unit, options: ReadOptions, excluded: rows.Excluded) -> Iterator[rows.Event]:
     """A text file is one document."""
-    pieces, size = [], 0
-    error = None
-    for data, _, error in streams.chunks(unit.path):
-        if not error or not pieces:  # the bytes of an error are for inspection
-            pieces.append(data)
-            size += len(data)
-        if not error and size > options.document_max_bytes:
-            error = f"a text above the limit of {options.document_max_bytes} bytes"
+    pieces, size, repaired = [], 0, False
+    error = excluded.reason(0)
+    for chunk in streams.chunks(unit.path, limit=options.max_record_bytes):
         if error:
             break
+        if isinstance(chunk, streams.Damage):
+            error = chunk.error
+            pieces = pieces or [chunk.raw]
+        else:
+            pieces.append(chunk.data)
+            size += len(chunk.data)
+            if size > options.max_record_bytes:
+                error = f"a text above the limit of {options.max_record_bytes} bytes (read.max_record_bytes)"
     text = b"".join(pieces).removeprefix(b"\xef\xbb\xbf")
-    repaired = False
     if not error:
         try:
             text, repaired = rows.utf8(text, options)
-            if len(text) > options.document_max_bytes:  # a repaired one can be three times as long
-                error = f"a text above the limit of {options.document_max_bytes} bytes"
-        except UnicodeDecodeError as problem:
+            rows.check_size(len(text), options)  # a repaired one can be three times as long
+        except ValueError as problem:
             error = rows.reason(problem)
     if error:
-        yield Quarantined(unit.path, 0, error, text[: streams.PREFIX])
+        yield Quarantined(unit.path, 0, error, text[: streams.PREFIX], bytes=paths.size(unit.path))
     else:
         yield rows.marked(Document(f"{unit.path}#0", text, source=unit.path), repaired)

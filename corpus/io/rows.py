@@ -8,6 +8,7 @@ aside because it is faulty (`Quarantined`), or `Skipped` because it is no docume
 from __future__ import annotations
 
 import base64
+import bisect
 import dataclasses
 import datetime
 import json
@@ -21,8 +22,8 @@ from corpus import documents
 
 BATCH_ROWS = 10_000
 """Records in a batch at most: documents, dropped and faulty ones together."""
-BATCH_RAW = 16 << 20
-"""Bytes of faulty records in a batch, about."""
+BATCH_OTHER = 64 << 20
+"""Bytes in a batch that are no text of documents, about: of faulty records, ids, addresses, further fields."""
 
 SCHEMA = pa.schema([*documents.DOCUMENT_FIELDS.items(), ("metadata", pa.string())])
 """Columns of everything that is read, whatever its format. `metadata` holds all other fields of a
@@ -59,12 +60,16 @@ class Dropped(NamedTuple):
 
 
 class Quarantined(NamedTuple):
-    """A faulty record: its file, byte offset, fault, and first bytes."""
+    """A faulty record: its file, byte offset, fault, and first bytes. `records` is how many it stands for: none if
+    what is lost cannot be counted in records, more than one for the rest of a row group. `bytes` is how much of the
+    file, as it lies on disk, is lost with it; 0 where that is next to nothing or not known."""
 
     source: str
     position: int
     error: str
     raw: bytes
+    records: int = 1
+    bytes: int = 0
 
 
 class Skipped(NamedTuple):
@@ -82,7 +87,7 @@ class Reading:
     """A batch of documents (schema `SCHEMA`, more columns from Parquet that has them) and what became of the other records read with it.
 
     `dropped`: dicts of id, url, rule, value, threshold, text (a prefix); `quarantined`: dicts of
-    source, position, error, raw; `skipped`: number of records that are no documents, by kind;
+    source, position, error, raw, records, bytes (see `Quarantined`); `skipped`: number of records that are no documents, by kind;
     `bytes_read`: bytes of text in `documents`; `repaired`: number of records, in `documents` or
     `dropped`, whose invalid UTF-8 was replaced.
     """
@@ -93,6 +98,45 @@ class Reading:
     skipped: dict[str, int]
     bytes_read: int
     repaired: int = 0
+
+    @property
+    def records(self) -> int:
+        """How many records of the file this accounts for, documents or not."""
+        faulty = sum(row["records"] for row in self.quarantined)
+        return self.documents.num_rows + len(self.dropped) + faulty + sum(self.skipped.values())
+
+
+class Excluded:
+    """Records that are not to be read, by number in the unit, each with the reason: ranges (first, end, reason),
+    ascending and apart. A task that died of a record is run again without it."""
+
+    def __init__(self, ranges: tuple[tuple[int, int, str], ...] = ()):
+        self.ranges = ranges
+        self._ends = [end for _, end, _ in ranges]
+
+    def reason(self, number: int) -> str | None:
+        """Why this record is not to be read, or None."""
+        place = bisect.bisect_right(self._ends, number)
+        if place < len(self.ranges) and self.ranges[place][0] <= number:
+            return self.ranges[place][2]
+        return None
+
+    def runs(self, start: int, end: int) -> Iterator[tuple[int, int, str | None]]:
+        """Numbers `start` to `end` as ranges (first, end, reason or None)."""
+        for first, last, reason in self.ranges[bisect.bisect_right(self._ends, start) :]:
+            if first >= end:
+                break
+            if first > start:
+                yield start, first, None
+            yield max(first, start), min(last, end), reason
+            start = last
+        if start < end:
+            yield start, end, None
+
+    def all(self, start: int, end: int) -> str | None:
+        """The reason why none of the numbers `start` to `end` is to be read, or None."""
+        ((first, last, reason), *_) = self.runs(start, end)
+        return reason if (first, last) == (start, end) else None
 
 
 def batches(events: Iterable[Event]) -> Iterator[Reading]:
@@ -117,7 +161,7 @@ def batches(events: Iterable[Event]) -> Iterator[Reading]:
                 pending = _Pending()
         pending.add(event)
         pending.repaired += repaired
-        if pending.records >= BATCH_ROWS or pending.raw > BATCH_RAW:
+        if pending.records >= BATCH_ROWS or pending.other > BATCH_OTHER:
             yield pending.reading()
             pending = _Pending()
     if pending.records or pending.skipped:
@@ -134,7 +178,7 @@ class _Pending:
     skipped: dict[str, int] = dataclasses.field(default_factory=dict)
     records: int = 0
     text: int = 0
-    raw: int = 0
+    other: int = 0
     repaired: int = 0
 
     def add(self, event: Event) -> None:
@@ -149,7 +193,9 @@ class _Pending:
             self.dropped.append(event._asdict())
         else:
             self.quarantined.append(event._asdict())
-            self.raw += len(event.raw)
+        self.other += sum(len(value) for value in event if isinstance(value, (str, bytes)))
+        if isinstance(event, Document):
+            self.other -= len(event.text)
 
     def reading(self) -> Reading:
         columns = zip(*self.kept) if self.kept else [[] for _ in SCHEMA]
@@ -169,6 +215,12 @@ def utf8(data: bytes, options) -> tuple[bytes, bool]:
         if options.invalid_utf8 != "repair":
             raise
         return data.decode("utf-8", "replace").encode(), True
+
+
+def check_size(size: int, options, what: str = "a text") -> None:
+    """Raises ValueError for more bytes than a record may have."""
+    if size > options.max_record_bytes:
+        raise ValueError(f"{what} of {size} bytes, above the limit of {options.max_record_bytes} (read.max_record_bytes)")
 
 
 def marked(document: Document, repaired: bool) -> Document | Repaired:
@@ -194,8 +246,7 @@ def document(row: dict[str, Any], options, path: str, place: str, repaired: bool
         repaired |= broken
     else:
         raise ValueError(f"field {options.text_field!r} must be a string, not {kind(text)}")
-    if len(text) > options.document_max_bytes:
-        raise ValueError(f"a text of {len(text)} bytes, above the limit of {options.document_max_bytes}")
+    check_size(len(text), options)
     identity = _string(row.pop(options.id_field, None)) or f"{path}#{place}"
     url = _string(row.pop("url", None))
     date = _string(row.pop("date" if "date" in row else "timestamp", None))

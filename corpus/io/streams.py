@@ -1,41 +1,91 @@
-"""Bytes of plain, gzip and zstd files, a bounded piece at a time, with faults reported in place.
+"""Bytes of plain, gzip and zstd files, a bounded piece at a time, with damage reported in place.
 
 Two kinds of trouble are kept apart. What the storage reports (a lost connection, a missing
 file) is raised: the task should be tried again. What the bytes themselves show (a bad
-checksum, a stream that ends early) is returned as a `Chunk` with an error: trying again
-would not help, and the records before and after it are good.
+checksum, a stream that ends early) comes as `Damage` among the `Chunk`s: trying again would
+not help, and what stands before and after it is good. After damage reading goes on at the next
+gzip member or zstd frame that decodes.
+
+No call puts out more than `BLOCK` bytes, whatever a file claims: zlib is given a limit, and zstd
+one block at a time, which holds at most 128 KiB (RFC 8878, section 3.1.1.2.4).
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Union
 
 import zstandard
 
 from corpus.io import paths
 
 PIECE = 64 << 10
-"""Compressed bytes handed to a decompressor at a time: small, because at the end of each gzip
-member (one a record in a WARC file) the rest of the piece is copied."""
+"""Compressed bytes handed to zlib at a time: small, because at the end of each gzip member (one a
+record in a WARC file) the rest of the piece is copied."""
 BLOCK = 1 << 20
-"""Bytes read at a time from a plain file, and the most that one call of zlib may put out."""
+"""Bytes read at a time from a plain file, and the most in a chunk."""
 PREFIX = 4096
 """Bytes of a faulty record that are kept for inspection."""
-GZIP_MAGIC = b"\x1f\x8b\x08"
+LOOK_BACK = 1 << 20
+"""Damage shows a little after the place where it is: how far before that the next member is looked for."""
+READ_AGAIN = 16 << 20
+"""Bytes of a file, all its damages together, that are read again because of LOOK_BACK: a hostile file must
+not cost the square of its size."""
+SALVAGED = 1 << 10
+"""Bytes before an error that zlib may take with it."""
+TRIALS = 10_000
+"""Places in a file that are tried as the beginning of a member; then what is left of it is given up."""
+TRIAL = 64 << 10
+"""Decoded bytes by which a member is told from bytes that look like the beginning of one."""
+PADDING = 128 << 10
+"""Zeros at the end of a file that are taken for padding."""
+DICTIONARY = 16 << 20
+"""Bytes of a dictionary at most; those of zstd's own training have 110 KiB."""
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+GZIP_MAGIC = b"\x1f\x8b\x08"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+ZSTD_HEADER = 18
+ZSTD_BLOCK = 128 << 10
+ZSTD_WINDOW = 128 << 20
+"""The largest window that the zstd command reads unless told otherwise."""
 
 
 class Chunk(NamedTuple):
-    """Decompressed bytes; the offset in the file of the gzip member or zstd frame they are of
-    (0 in a plain file); and what is wrong with that member after these bytes, if anything.
-    Then `data` is not content but the first compressed bytes of the member."""
+    """Decompressed bytes; the offset in the file of the gzip member or zstd frame they are of (0 in a plain
+    file); and how far in the file reading had come when they were complete."""
 
     data: bytes
     member: int
-    error: str | None = None
+    end: int
+
+
+class Damage(NamedTuple):
+    """Bytes `start` to `end` of the file, as they lie on disk, that give no content, or content that a checksum
+    proves wrong; the member in which that begins; why; and the first of them. The chunk after it does not continue
+    the one before."""
+
+    member: int
+    start: int
+    end: int
+    error: str
+    raw: bytes
+
+
+class Corrupt(Exception):
+    """A member that cannot be decoded on; `whole` if all of it is lost, or in doubt, since its checksum fails."""
+
+    def __init__(self, reason: str, whole: bool = False):
+        super().__init__(reason)
+        self.whole = whole
+
+
+class _Ended(Corrupt):
+    """The file ends inside a member."""
+
+    def __init__(self):
+        super().__init__("the file ends inside it")
 
 
 def compression(path: str) -> str | None:
@@ -43,122 +93,269 @@ def compression(path: str) -> str | None:
     return next((kind for suffix, kind in COMPRESSIONS.items() if path.lower().endswith(suffix)), None)
 
 
-def chunks(path: str, start: int = 0, resume: bytes | None = None) -> Iterator[Chunk]:
+def chunks(
+    path: str,
+    start: int = 0,
+    plausible: Callable[[bytes], bool] | None = None,
+    limit: int = ZSTD_WINDOW,
+    hold: int = 0,
+) -> Iterator[Union[Chunk, Damage]]:
     """The content of a file, from byte `start` if it is plain.
 
-    After a faulty gzip member reading goes on at the next member whose content begins with
-    `resume`; without `resume` it ends there. Raises OSError when the storage does.
+    `plausible` says of the first bytes of a member's content (1 to TRIAL of them) whether reading may go on there
+    after damage. A member that decodes to no more than `hold` bytes is held back until its checksum is known to be
+    right, and given up if it is not, unless it is all there is; of a longer one it shows too late. A zstd frame whose window is above `limit`, and above what zstd itself allows, is damage.
+    Raises OSError when the storage does.
     """
     kind = compression(path)
     with paths.open_input(path) as file:
         if kind:
-            yield from _members(_Input(file), kind, resume)
+            yield from _Members(file, kind, plausible or (lambda data: True), max(limit, ZSTD_WINDOW), hold).chunks()
             return
         file.seek(start)
         while data := file.read(BLOCK):
-            yield Chunk(data, 0)
+            start += len(data)
+            yield Chunk(data, 0, start)
+
+
+def _salvaged(decompressor, piece: bytes) -> Iterator[bytes]:
+    """What comes out of zlib before the error that `piece` ends in, for `decompress` loses it."""
+    while decompressor and piece:
+        try:
+            data = decompressor.decompress(piece, SALVAGED)
+        except zlib.error:
+            return
+        piece = decompressor.unconsumed_tail
+        yield data
 
 
 class _Input:
-    """A file read in pieces, whose unread tail can be given back."""
+    """A file read in pieces of any size."""
 
     def __init__(self, file):
-        self.file, self.tail, self.end = file, b"", 0  # end: offset after `tail`
-
-    @property
-    def offset(self) -> int:
-        return self.end - len(self.tail)
+        self.file, self.tail, self.offset = file, b"", 0  # offset: of what comes next
 
     def seek(self, offset: int) -> None:
         self.file.seek(offset)
-        self.tail, self.end = b"", offset
+        self.tail, self.offset = b"", offset
 
-    def read(self) -> bytes:
-        piece, self.tail = self.tail, b""
-        if not piece:
-            piece = self.file.read(PIECE)
-            self.end += len(piece)
+    def piece(self) -> bytes:
+        """Some bytes; none at the end."""
+        piece = self.tail or self.file.read(PIECE)
+        self.tail = b""
+        self.offset += len(piece)
         return piece
 
+    def give_back(self, rest: bytes) -> None:
+        """Undo reading the end of the last piece."""
+        self.tail = rest + self.tail
+        self.offset -= len(rest)
 
-def _decompressor(kind: str):
-    if kind == "gzip":
-        return zlib.decompressobj(wbits=31)
-    return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
-
-
-def _inflate(decompressor, kind: str, piece: bytes) -> Iterator[bytes]:
-    if kind == "zstd":
-        yield decompressor.decompress(piece)
-        return
-    while True:
-        data = decompressor.decompress(piece, BLOCK)
-        yield data
-        piece = decompressor.unconsumed_tail
-        if not piece and len(data) < BLOCK:
-            return
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes, fewer at the end."""
+        if len(self.tail) < size:
+            self.tail += self.file.read(max(size - len(self.tail), PIECE))
+        taken, self.tail = self.tail[:size], self.tail[size:]
+        self.offset += len(taken)
+        return taken
 
 
-def _members(source: _Input, kind: str, resume: bytes | None) -> Iterator[Chunk]:
-    start: int | None = 0
-    while start is not None:
-        error = yield from _member(source, kind, start)
-        if error is None:
-            start = None if _at_end(source) else source.offset
-            continue
-        source.seek(start)
-        yield Chunk(source.read()[:PREFIX], start, error)
-        start = _next_member(source, start + 1, resume) if resume and kind == "gzip" else None
+class _Members:
+    """The members of a compressed file: those that decode, and what lies between."""
 
+    def __init__(self, file, kind: str, plausible: Callable[[bytes], bool], window: int, hold: int):
+        self.input, self.kind, self.plausible = _Input(file), kind, plausible
+        self.window, self.hold = window, hold
+        self.magic = GZIP_MAGIC if kind == "gzip" else ZSTD_MAGIC
+        self.size = file.size()
+        self.zstd = zstandard.ZstdDecompressor(max_window_size=window)
+        self.trials, self.again = TRIALS, READ_AGAIN
+        self.noticed = 0  # where the bytes begin that the decoder was given last
 
-def _member(source: _Input, kind: str, start: int):
-    """Yield the content of one member; return what is wrong with it, or None."""
-    decompressor = _decompressor(kind)
-    while not decompressor.eof:
-        piece = source.read()
-        if not piece:
-            return f"the file ends inside the {kind} stream that begins at byte {start}"
-        try:
-            for data in _inflate(decompressor, kind, piece):
-                if data:
-                    yield Chunk(data, start)
-        except (zlib.error, zstandard.ZstdError) as error:
-            return f"the {kind} stream that begins at byte {start} is corrupt: {error}"
-    source.tail = decompressor.unused_data
-    return None
+    def chunks(self) -> Iterator[Union[Chunk, Damage]]:
+        while not self._at_end():
+            start, held, size = self.input.offset, [], 0
+            damage = None
+            try:
+                for data in self._content():
+                    held.append(Chunk(data, start, self.input.offset))
+                    size += len(data)
+                    if size > self.hold:
+                        yield from held
+                        held = []
+            except Corrupt as problem:
+                damage = self._damage(start, problem)
+                if problem.whole and (damage.start, damage.end) != (0, self.size):
+                    held = []
+            yield from held
+            if damage:
+                yield damage
 
+    def _content(self) -> Iterator[bytes]:
+        """The content of the member that begins here, in pieces of at most BLOCK bytes. Raises Corrupt."""
+        return self._gzip() if self.kind == "gzip" else self._zstd()
 
-def _at_end(source: _Input) -> bool:
-    """True at the end of the file; zeros that pad it (gzip allows them) are passed over."""
-    while True:
-        piece = source.read()
-        if not piece:
-            return True
-        source.tail = piece.lstrip(b"\0") if piece[0] == 0 else piece
-        if source.tail:
+    def _at_end(self) -> bool:
+        """True at the end of the file, or where a few zeros pad it, as gzip allows; many are damage."""
+        left = self.size - self.input.offset
+        if left > PADDING:
             return False
+        rest = self.input.take(left)
+        self.input.give_back(rest)
+        return not rest.strip(b"\0")
 
+    def _gzip(self) -> Iterator[bytes]:
+        decompressor = zlib.decompressobj(wbits=31)
+        while not decompressor.eof:
+            at = self.input.offset
+            piece = self.input.piece()
+            if not piece:
+                raise _Ended
+            self.noticed = at
+            full = True
+            while (piece or full) and not decompressor.eof:  # at the end unconsumed_tail keeps what is unused
+                before = decompressor.copy() if self.hold else None
+                try:
+                    data = decompressor.decompress(piece, BLOCK)
+                except zlib.error as error:
+                    yield from _salvaged(before, piece)
+                    sums = ("incorrect data check", "incorrect length check")
+                    raise Corrupt(str(error), whole=str(error).endswith(sums)) from None
+                piece, full = decompressor.unconsumed_tail, len(data) == BLOCK
+                if data:
+                    yield data
+        self.input.give_back(decompressor.unused_data)
 
-def _next_member(source: _Input, start: int, resume: bytes) -> int | None:
-    """Offset of the first gzip member at or after `start` whose content begins with `resume`."""
-    source.seek(start)
-    window, base = b"", start
-    while piece := source.read():
-        window += piece
-        found = window.find(GZIP_MAGIC)
-        while found >= 0:
-            if _begins_with(source.file, base + found, resume):
-                source.seek(base + found)
-                return base + found
-            found = window.find(GZIP_MAGIC, found + 1)
-        source.seek(source.end)
-        base, window = base + len(window) - len(window[-2:]), window[-2:]
-    return None
+    def _zstd(self) -> Iterator[bytes]:
+        self.noticed = self.input.offset
+        header = self.input.take(ZSTD_HEADER)
+        if header[1:4] == b"\x2a\x4d\x18" and header[0] >> 4 == 5:  # a skippable frame
+            return self._skip(header)
+        return self._blocks(header)
 
+    def _skip(self, header: bytes) -> Iterator[bytes]:
+        end = self.noticed + 8 + int.from_bytes(header[4:8], "little")
+        if len(header) < 8 or end > self.size:
+            raise _Ended
+        self.input.seek(self.noticed + 8)
+        if header[0] == 0x5D and not self.noticed:
+            self.zstd = self._with_dictionary(self.input.take(min(end - self.input.offset, DICTIONARY)))
+        self.input.seek(end)
+        yield from ()
 
-def _begins_with(file, offset: int, resume: bytes) -> bool:
-    file.seek(offset)
-    try:
-        return zlib.decompressobj(wbits=31).decompress(file.read(PREFIX), len(resume)) == resume
-    except zlib.error:
-        return False
+    def _with_dictionary(self, data: bytes) -> zstandard.ZstdDecompressor:
+        """A decompressor with the dictionary that a .warc.zst file begins with, which may be compressed itself
+        (IIPC, "Zstandard Compression for WARC Files 1.0"). Raises Corrupt."""
+        try:
+            if data.startswith(ZSTD_MAGIC):
+                data = zstandard.ZstdDecompressor().stream_reader(data).read(DICTIONARY)
+            dictionary = zstandard.ZstdCompressionDict(data)
+            return zstandard.ZstdDecompressor(max_window_size=self.window, dict_data=dictionary)
+        except zstandard.ZstdError as error:
+            raise Corrupt(f"its dictionary: {error}") from None
+
+    def _blocks(self, header: bytes) -> Iterator[bytes]:
+        """The content of a frame, fed to zstd a block at a time, which bounds what comes out at a time."""
+        try:
+            frame = zstandard.get_frame_parameters(header)
+            size = zstandard.frame_header_size(header)
+        except zstandard.ZstdError as error:
+            raise (Corrupt(str(error)) if len(header) >= 4 and not ZSTD_MAGIC.startswith(header) else _Ended()) from None
+        self.input.give_back(header[size:])
+        if frame.window_size > self.window:
+            self._past_blocks(frame.has_checksum)
+            raise Corrupt(f"its window of {frame.window_size} bytes is above the limit of {self.window}; raise read.max_record_bytes", True)
+        decompressor = self.zstd.decompressobj()
+        pending, waiting = [self._decode(decompressor, header[:size])], 0
+        while not decompressor.eof:
+            try:
+                block, last = self._block()
+                data = self._decode(decompressor, block + (self.input.take(4) if last and frame.has_checksum else b""))
+                if last and not decompressor.eof:
+                    raise _Ended
+            except Corrupt:
+                yield from filter(None, pending)
+                raise
+            pending.append(data)
+            waiting += len(data)
+            if waiting > BLOCK - ZSTD_BLOCK or last:
+                yield from filter(None, [b"".join(pending)])
+                pending, waiting = [], 0
+
+    def _block(self) -> tuple[bytes, bool]:
+        """(the block that comes next, whether it is its frame's last). Raises Corrupt."""
+        at = self.input.offset
+        header = self.input.take(3)
+        self.noticed = at if header else self.noticed
+        fields = int.from_bytes(header, "little")
+        last, kind, size = fields & 1, fields >> 1 & 3, fields >> 3
+        if kind == 3 or size > ZSTD_BLOCK:
+            raise Corrupt("it holds a block of no known kind or size")
+        content = self.input.take(1 if kind == 1 else size)
+        if len(header) < 3 or len(content) < (1 if kind == 1 else size):
+            raise _Ended
+        return header + content, bool(last)
+
+    def _past_blocks(self, checksum: bool) -> None:
+        """Pass over the blocks of a frame that is not decoded, or not on. Raises Corrupt."""
+        last = False
+        while not last:
+            _, last = self._block()
+        self.input.take(4 * checksum)
+
+    def _decode(self, decompressor, data: bytes) -> bytes:
+        try:
+            return decompressor.decompress(data)
+        except zstandard.ZstdError as error:
+            raise Corrupt(str(error), whole="checksum" in str(error)) from None
+
+    def _damage(self, start: int, problem: Corrupt) -> Damage:
+        """What is lost of the member that begins at `start`; the input is left at the next one."""
+        noticed, ended = self.noticed, self.input.offset
+        first = start if problem.whole else max(noticed, start)
+        self.input.seek(first)
+        raw = self.input.take(PREFIX)
+        if problem.whole and self.kind == "zstd":  # its end is known
+            self.input.seek(ended)
+        else:
+            self._find(max(start + 1, noticed - LOOK_BACK if self.again > 0 else noticed))
+        self.again -= max(noticed - self.input.offset, 0)
+        error = f"the {self.kind} stream that begins at byte {start} is corrupt from byte {first} on: {problem}"
+        if problem.whole:
+            error = f"the {self.kind} stream from byte {start} to {self.input.offset}: {problem}"
+        return Damage(start, first, max(self.input.offset, first), error, raw)
+
+    def _find(self, offset: int) -> None:
+        """Go to the first member at or after `offset` that decodes, or to the end."""
+        window, base = b"", offset  # base: offset of `window`
+        while self.trials > 0:
+            self.input.seek(base + len(window))
+            piece = self.input.take(BLOCK)
+            window += piece
+            found = window.find(self.magic)
+            while found >= 0 and self.trials > 0:
+                self.trials -= 1
+                if self._sound(base + found):
+                    self.input.seek(base + found)
+                    return
+                found = window.find(self.magic, found + 1)
+            if not piece:
+                break
+            keep = len(window[-3:])
+            window, base = window[-3:], base + len(window) - keep
+        self.input.seek(self.size)
+
+    def _sound(self, offset: int) -> bool:
+        """Whether a member that begins here decodes for TRIAL bytes, or to its end, to something plausible."""
+        self.input.seek(offset)
+        data = b""
+        try:
+            for piece in self._content():
+                data += piece[:TRIAL]
+                if len(data) >= TRIAL:
+                    break
+        except _Ended:
+            pass
+        except Corrupt:
+            return False
+        return bool(data) and self.plausible(data[:TRIAL])

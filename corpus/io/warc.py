@@ -3,7 +3,7 @@
 The splitter trusts a record's Content-Length only if a new record, or the end, follows where
 it says. Otherwise the record is a `Fault` and reading goes on at the next line that begins a
 record. (FastWARC 2.0.1 stops at such a record or swallows the ones after it.) At most one
-record, bounded by `RECORD_LIMIT`, is in memory.
+record, of bounded size, is in memory.
 
 Format: WARC/1.0 and 1.1 (ISO 28500:2009, 2017), WARC/0.18 as in ClueWeb09.
 """
@@ -16,11 +16,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from corpus.io.streams import PREFIX, Chunk
+from corpus.io.streams import PREFIX, Chunk, Damage
 
-RECORD_LIMIT = 128 << 20
-"""Bytes of a record at most. Crawlers cut pages far below (Common Crawl at 1 MiB, 5 MiB since
-2025), so that a longer one is a wrong length or an unpacked video."""
 HEADER_LIMIT = 64 << 10
 
 _VERSION = re.compile(rb"WARC/\d+\.\d+[ \t]*\r?\n")
@@ -54,22 +51,26 @@ class Record(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """A record that cannot be read: where, why, and its first bytes."""
+    """A record that cannot be read: where, why, its first bytes; how many records it stands for (none if it is damage
+    outside of any), and how many bytes of the file, about, are lost with it."""
 
     position: int
     error: str
     raw: bytes
+    records: int = 1
+    bytes: int = 0
 
 
 class _Window:
     """The bytes from the current record on, as far as they have been read."""
 
-    def __init__(self, chunks: Iterator[Chunk], compressed: bool):
+    def __init__(self, chunks: Iterator[Chunk | Damage], compressed: bool):
         self.data = bytearray()
-        self.broken: Chunk | None = None  # the fault that stopped reading, until `recover`
+        self.broken: Damage | None = None  # where reading has stopped, until `recover`
         self.reported = False  # whether a record has been given up for it
         self._chunks, self._compressed = chunks, compressed
         self._passed = 0  # decompressed bytes before `data`
+        self._end = 0  # how far reading has come in the file
         self._members = collections.deque([(0, 0)])  # (decompressed, compressed) starts
 
     def need(self, size: int) -> bool:
@@ -78,12 +79,13 @@ class _Window:
             chunk = next(self._chunks, None)
             if chunk is None:
                 return False
-            if chunk.error:
+            if isinstance(chunk, Damage):
                 self.broken = chunk
             else:
                 if chunk.member != self._members[-1][1]:
                     self._members.append((self._passed + len(self.data), chunk.member))
                 self.data += chunk.data
+                self._end = chunk.end
         return len(self.data) >= size
 
     def drop(self, size: int) -> None:
@@ -93,7 +95,8 @@ class _Window:
             self._members.popleft()
 
     def recover(self) -> None:
-        """Go on after the fault."""
+        """Go on after the damage."""
+        self._end = self.broken.end
         self.broken, self.reported = None, False
 
     @property
@@ -103,6 +106,11 @@ class _Window:
     @property
     def position(self) -> int:
         return self.member if self._compressed else self._passed
+
+    @property
+    def come(self) -> int:
+        """How far in the file the window begins: of a compressed one, how far it has been read for it."""
+        return self._end if self._compressed else self._passed
 
     @property
     def place(self) -> str:
@@ -124,35 +132,48 @@ def headers(block: bytes, encoding: str) -> dict[str, str]:
     return found
 
 
-def split_header(data: bytes | bytearray) -> tuple[bytes, int]:
+def split_header(data: bytes | bytearray, limit: int) -> tuple[bytes, int]:
     """(header block, offset of what follows its blank line); the block is everything if there
-    is no blank line."""
-    blank = _BLANK_LINE.search(data)
-    return (bytes(data[: blank.start()]), blank.end()) if blank else (bytes(data), len(data))
+    is no blank line. Raises ValueError for a block of more than `limit` bytes."""
+    blank = _BLANK_LINE.search(data, 0, limit)
+    if blank:
+        return bytes(data[: blank.start()]), blank.end()
+    if len(data) > limit:
+        raise ValueError(f"a header without end within {limit} bytes")
+    return bytes(data), len(data)
 
 
-def records(chunks: Iterator[Chunk], compressed: bool) -> Iterator[Record | Fault]:
-    """Every record of a WARC file, good or faulty, in order."""
+def records(chunks: Iterator[Chunk | Damage], compressed: bool, limit: int) -> Iterator[Record | Fault]:
+    """Every record of a WARC file, good or faulty, in order; one of more than `limit` bytes is a fault."""
     window = _Window(chunks, compressed)
     while True:
         while window.need(1) and window.data[0] in b"\r\n":
             window.drop(_LINE_ENDS.match(window.data).end())
         if window.data:
-            record, end = _record(window)
-            yield record
+            record, end = _record(window, limit)
             if isinstance(record, Record):
+                yield record
                 window.drop(end)
             else:
-                _find_record(window, end)
+                yield _past(window, record, end)
         elif window.broken:
+            damage = window.broken
             if not window.reported:
-                yield Fault(window.broken.member, window.broken.error, window.broken.data)
+                yield Fault(damage.start, damage.error, damage.raw, 0, damage.end - damage.start)
             window.recover()
         else:
             return
 
 
-def _record(window: _Window) -> tuple[Record | Fault, int]:
+def _past(window: _Window, fault: Fault, offset: int) -> Fault:
+    """Go to the next record, looked for from `offset` in the window on; the fault with what is lost by that."""
+    begun, damage = window.come, window.broken if window.reported else None
+    _find_record(window, offset)
+    lost = damage.end - damage.start if damage else max(window.come - begun, 0)
+    return fault._replace(bytes=lost)
+
+
+def _record(window: _Window, limit: int) -> tuple[Record | Fault, int]:
     """(the record that the window begins with, an offset at or before the next), or (its fault,
     the offset from which to look for the next record)."""
 
@@ -174,8 +195,8 @@ def _record(window: _Window) -> tuple[Record | Fault, int]:
     if not (length.isascii() and length.isdigit()):
         return fault(f"Content-Length is {length[:80]!r}", start)
     end = start + int(length[:20])
-    if end > RECORD_LIMIT:
-        return fault(f"Content-Length is {length[:80]}, above the limit of {RECORD_LIMIT} bytes", start)
+    if end > start + limit:
+        return fault(f"Content-Length is {length[:80]}, above the limit of {limit} bytes (read.max_record_bytes)", start)
     if not window.need(end):
         return fault(f"Content-Length is {length}, but only {len(window.data) - start} bytes follow", start)
     following = _following(window, end)

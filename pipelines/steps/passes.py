@@ -93,6 +93,7 @@ class _Work:
         self.writers: dict[str, tuple[str, Any]] = {}  # of each partition: (output, its writer)
         self.dropped: list[pa.RecordBatch] = []
         self.quarantined: list[dict] = []
+        self.input_bytes = 0
         self.languages: dict[str, int] = {}
         self.lengths = np.zeros(LENGTH_BINS, np.int64)
 
@@ -105,9 +106,10 @@ class _Work:
                 documents = documents.slice(0, limit)
                 limit -= documents.num_rows
             size = text_bytes(documents.column("text"))
-            count.documents_in += documents.num_rows + len(reading.dropped) + len(reading.quarantined)
+            faulty = sum(row["records"] for row in reading.quarantined)
+            count.documents_in += documents.num_rows + len(reading.dropped) + faulty
             count.kept += documents.num_rows
-            count.quarantined += len(reading.quarantined)
+            count.quarantined += faulty
             count.bytes_in += size
             count.bytes_out += size
             for row in reading.dropped:
@@ -116,7 +118,7 @@ class _Work:
                 _add(count.counters, "repaired_utf8", reading.repaired)
             for kind, number in reading.skipped.items():
                 _add(self.skipped, kind, number)
-            self.quarantined.extend(reading.quarantined)
+            self.quarantined += [{**row, "step": "read"} for row in reading.quarantined]
             if reading.dropped:
                 rows = [{**row, "step": "read"} for row in reading.dropped]
                 self.dropped.append(pa.RecordBatch.from_pylist(rows, DROPPED_SCHEMA))
@@ -201,6 +203,8 @@ class _Work:
             "shards": self.shards,
             "languages": self.languages,
             "lengths": self.lengths.tolist(),
+            "input_bytes": self.input_bytes,
+            "lost": {"ranges": sum(not row["records"] for row in ranges), "bytes": sum(row["bytes"] for row in ranges)},
             "documents": written,
         }
 

@@ -115,10 +115,10 @@ def warc(job: Job) -> Side:
     def work() -> int:
         return sum(reading.documents.num_rows for reading in readers.read(unit, options))
 
-    return Side(work, sum(len(chunk.data) for chunk in chunks), parts=lambda: _libraries(path, chunks))
+    return Side(work, sum(len(chunk.data) for chunk in chunks), parts=lambda: _libraries(path, chunks, options))
 
 
-def _libraries(path: str, chunks: list[streams.Chunk]) -> dict[str, float]:
+def _libraries(path: str, chunks: list[streams.Chunk], options: readers.ReadOptions) -> dict[str, float]:
     """Seconds that zlib and resiliparse take alone, over the same members and pages."""
     starts = sorted({chunk.member for chunk in chunks})
     data = paths.read_bytes(path)
@@ -129,7 +129,7 @@ def _libraries(path: str, chunks: list[streams.Chunk]) -> dict[str, float]:
     gzip = time.perf_counter() - started
     responses = (
         http.parse(record.body)
-        for record in archives.records(iter(chunks), compressed=True)
+        for record in archives.records(iter(chunks), compressed=True, limit=options.max_record_bytes)
         if record.headers["warc-type"] == "response"
     )
     found = [charset.decode(r.body, r.charset) for r in responses if r.status == 200 and r.media_type in pages.HTML_TYPES]

@@ -118,8 +118,8 @@ def test_trafilatura_does_not_depend_on_pages_before():
 
 def test_trafilatura_on_real_pages_is_what_a_fresh_process_gives(real_data):
     pytest.importorskip("trafilatura", reason="trafilatura is not installed: pip install 'winnow[html]'")
-    chunks = streams.chunks(str(real_data / "web/sample-commoncrawl-2020-34.warc.gz"), resume=b"WARC/")
-    bodies = [http.parse(r.body).body for r in warc.records(chunks, True) if r.headers["warc-type"] == "response"]
+    chunks = streams.chunks(str(real_data / "web/sample-commoncrawl-2020-34.warc.gz"))
+    bodies = [http.parse(r.body).body for r in warc.records(chunks, True, 64 << 20) if r.headers["warc-type"] == "response"]
     pages = [charset.decode(body).encode() for body in bodies[:6]]
     assert extracted("trafilatura", *pages, *pages)[6:] == [fresh(page) for page in pages]
 

@@ -171,8 +171,8 @@ def test_a_dictionary_with_a_broken_string_costs_its_row_group(tmp_path):
 
 def test_a_repaired_text_can_be_too_long(tmp_path):
     (tmp_path / "x.txt").write_bytes(b"\xff" * 10)
-    options = readers.ReadOptions(invalid_utf8="repair", document_max_bytes=29)
-    assert read(tmp_path / "x.txt", options) == ([], 0, ["a text above the limit of 29 bytes"], 0)
+    options = readers.ReadOptions(invalid_utf8="repair", max_record_bytes=29)
+    assert read(tmp_path / "x.txt", options) == ([], 0, ["a text of 30 bytes, above the limit of 29 (read.max_record_bytes)"], 0)
 
 
 def test_pages_are_decoded_by_their_charset_under_both_policies(tmp_path):

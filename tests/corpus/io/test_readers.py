@@ -156,7 +156,7 @@ def test_every_line_is_in_one_unit(tmp_path_factory, content, unit, block, final
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streams, "BLOCK", block)
         for start in range(0, len(data), unit):
-            found += [(offset, line) for offset, line, _ in jsonl.lines(path, start, start + unit, 1 << 20)]
+            found += [(line.offset, line.data) for line in jsonl.lines(path, start, start + unit, 1 << 20)]
     assert [(o, l) for o, l in found if l] == [(o, l) for o, l in _offsets(data) if l]
     assert len({offset for offset, _ in found}) == len(found)
 
@@ -200,7 +200,7 @@ def test_files_of_several_compressed_streams(tmp_path):
 )
 def test_empty_file(tmp_path, name):
     kept, dropped, quarantined = of_bytes(tmp_path, b"", name)
-    expected = {"source": str(tmp_path / name), "position": 0, "error": "file is empty", "raw": b""}
+    expected = {"source": str(tmp_path / name), "position": 0, "error": "file is empty", "raw": b"", "records": 1, "bytes": 0}
     assert (kept, dropped, quarantined) == ([], [], [expected])
 
 
@@ -216,7 +216,7 @@ def test_long_line_is_a_batch_of_its_own_and_can_be_too_long(tmp_path):
     data = b'{"id": 1, "text": "a"}\n' + json.dumps({"id": 2, "text": long}).encode() + b'\n{"id": 3, "text": "c"}'
     kept, _, quarantined = of_bytes(tmp_path, data)
     assert [d["text"] for d in kept] == ["a", long, "c"] and not quarantined
-    options = readers.ReadOptions(document_max_bytes=10 << 20)
+    options = readers.ReadOptions(max_record_bytes=10 << 20)
     kept, _, (fault,) = of_bytes(tmp_path, data, options=options)
     assert [d["id"] for d in kept] == ["1", "3"]
     assert "above the limit" in fault["error"] and fault["position"] == 23 and len(fault["raw"]) == 4096
@@ -243,7 +243,7 @@ def test_text_files(tmp_path):
     assert of_bytes(tmp_path, gzip.compress(b"abc"), "y.txt.gz")[0][0]["text"] == "abc"
     assert of_bytes(tmp_path, b"ab\xc3", "z.txt")[2][0]["error"] == "not UTF-8: byte 2 is 0xc3"
     assert "ends inside" in of_bytes(tmp_path, gzip.compress(b"abc" * 99)[:-9], "w.txt.gz")[2][0]["error"]
-    small = readers.ReadOptions(document_max_bytes=10)
+    small = readers.ReadOptions(max_record_bytes=10)
     assert "above the limit" in of_bytes(tmp_path, b"x" * 11, "v.txt", small)[2][0]["error"]
     assert [d["rule"] for d in of_bytes(tmp_path, b"\n", "u.txt")[1]] == ["empty_text"]
 

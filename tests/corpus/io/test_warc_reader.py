@@ -3,9 +3,13 @@
 import gzip
 import random
 import re
+import tracemalloc
 import zlib
 
+import brotli
+import hypothesis
 import pytest
+import zstandard
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,20 +90,18 @@ def test_rules(tmp_path):
             record(response(b"\x89PNG", head=b"Content-Type: image/png\r\n"), "image"),
             record(response(b"%PDF-1.5 x", head=b""), "sniffed"),
             record(response(b"<p></p>"), "empty"),
-            record(response(b"x" * 2000), "long"),
             record(b"1.2.3.4", "name", media="text/dns"),
             record(b"%PDF", "pdf", kind="conversion", media="application/pdf"),
             record(response(), "kept"),
         ]
     )
-    documents, dropped, quarantined, _ = of_bytes(tmp_path, data, options=readers.ReadOptions(html_max_bytes=1000))
+    documents, dropped, quarantined, _ = of_bytes(tmp_path, data)
     assert [d["id"] for d in documents] == ["kept"] and not quarantined
     assert [(d["id"], d["rule"], d["value"], d["threshold"]) for d in dropped] == [
         ("gone", "http_status", "404", "200-299"),
         ("image", "not_html", "image/png", "text/html"),
         ("sniffed", "not_html", "application/pdf", "text/html"),
         ("empty", "empty_text", "0", "1"),
-        ("long", "html_max_bytes", "1001", "1000"),
         ("name", "not_html", "text/dns", "text/html"),
         ("pdf", "not_html", "application/pdf", "text/plain"),
     ]
@@ -141,9 +143,6 @@ def test_codings_of_the_body(tmp_path, head, body):
 
 
 def test_brotli_and_zstd(tmp_path):
-    brotli = pytest.importorskip("brotli")
-    import zstandard
-
     for coding, body in (("br", brotli.compress(HTML)), ("zstd", zstandard.compress(HTML))):
         head = f"Content-Type: text/html\r\nContent-Encoding: {coding}\r\n".encode()
         assert one(tmp_path, record(response(body, head=head)))["text"] == TEXT
@@ -155,10 +154,75 @@ def test_coded_body_that_ends_early_gives_what_there_is(tmp_path):
     assert len(one(tmp_path, record(response(body[:5000], head=head)))["text"]) > 5000
 
 
-def test_a_decompression_bomb_is_bounded():
-    bomb = gzip.compress(b"\0" * (50 << 20))
-    answer = http.Response(200, {"content-encoding": "gzip"}, bomb)
-    assert len(http.content(answer, 1 << 20)) == (1 << 20) + 1
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "br, gzip, zstd"])
+def test_a_bomb_gives_as_much_as_the_limit_and_is_an_error(coding):
+    zeros = bytes(50 << 20)
+    pack = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress, "zstd": zstandard.compress}
+    bomb = zeros
+    for name in coding.split(", "):
+        bomb = pack[name](bomb)
+    answer = http.Response(200, {"content-encoding": coding}, bomb)
+    assert http.content(answer, 50 << 20) == zeros
+    with pytest.raises(ValueError, match="a body of more than 1048576 bytes"):
+        http.content(answer, 1 << 20)
+    tracemalloc.start()
+    with pytest.raises(ValueError):
+        http.content(answer, 1 << 20)
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()
+
+
+def test_more_codings_than_anyone_applies_are_refused():
+    answer = http.Response(200, {"content-encoding": "identity," * 8 + "gzip"}, b"x")
+    with pytest.raises(ValueError, match="9 content codings"):
+        http.content(answer, 1 << 20)
+
+
+CHUNK_HEAD = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
+
+
+def put_together(data):
+    """The oracle: chunks by a regular expression."""
+    pieces, offset = [], 0
+    while head := CHUNK_HEAD.match(data, offset):
+        end = head.end() + int(head[1], 16)
+        pieces.append(data[head.end() : end])
+        if end == head.end():
+            break
+        offset = end + 2 if data[end : end + 2] == b"\r\n" else end + (data[end : end + 1] == b"\n")
+    return b"".join(pieces) if pieces else data
+
+
+@hypothesis.settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from([b"1", b"a", b"F", b"0", b";x", b" ", b"\t", b"\r\n", b"\n", b"\r", b"3\r\nabc\r\n", b"\xff"]), max_size=14).map(b"".join))
+def test_chunks_are_put_together(data):
+    assert http.dechunk(data) == put_together(data)
+
+
+def test_millions_of_chunks_of_a_byte_take_no_memory_a_chunk():
+    data = b"1\r\na\r\n" * 3_000_000 + b"0\r\n\r\n"
+    http.dechunk(data[:60])
+    tracemalloc.start()
+    assert http.dechunk(data) == b"a" * 3_000_000
+    assert tracemalloc.get_traced_memory()[1] < 2 * len(data)
+    tracemalloc.stop()
+
+
+def test_a_header_without_end_and_one_of_thousands_of_fields(tmp_path):
+    endless = record(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 100_000, "endless")
+    many = record(response(b"<p>many", head=b"Content-Type: text/html\r\n" + b"x: y\r\n" * 20_000), "many")
+    documents, _, (fault,), _ = of_bytes(tmp_path, endless + many + record(response(b"<p>last"), "last"))
+    assert [(d["id"], d["text"]) for d in documents] == [("many", "many"), ("last", "last")]
+    assert fault["error"] == "a header without end within 262144 bytes"
+
+
+def test_records_of_an_unknown_type_are_part_of_the_input(tmp_path):
+    kinds = ["warcinfo", "request", "metadata", "revisit", "resource", "continuation", "respnse", ""]
+    data = b"".join(record(b"x", str(i), kind=kind) for i, kind in enumerate(kinds)) + record(response(b"<p>page"), "page")
+    documents, _, quarantined, skipped = of_bytes(tmp_path, data)
+    assert [d["id"] for d in documents] == ["page"] and skipped == dict.fromkeys(kinds[:6], 1)
+    assert [q["error"] for q in quarantined] == [f"WARC-Type is {kind!r}, which is not known" for kind in kinds[6:]]
+    assert all(q["records"] == 1 for q in quarantined)
 
 
 def test_unknown_coding_and_missing_status_line_are_quarantined(tmp_path):
@@ -377,13 +441,26 @@ def test_garbage_between_records_and_padding_after(tmp_path):
     expect(of_bytes(tmp_path, members + b"trailing", "x.warc.gz"), missing=(), errors=1)
 
 
-def test_a_record_above_the_limit_costs_only_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr(warc, "RECORD_LIMIT", 100_000)
+def test_a_record_above_the_limit_costs_only_itself(tmp_path):
+    options = readers.ReadOptions(max_record_bytes=100_000)
     blocks = [numbered(i) for i in range(COUNT)]
     blocks[2] = record(response(b"<p>" + b"long " * 100_000), "2")
     for packing in ("plain", "members", "single"):
         data, name = packed(blocks, packing)
-        expect(of_bytes(tmp_path, data, name), reason="above the limit")
+        (fault,) = expect(of_bytes(tmp_path, data, name, options), reason="above the limit")
+        assert fault["records"] == 1 and (packing != "plain" or fault["bytes"] == len(blocks[2]))
+
+
+def test_a_body_above_the_limit_once_decoded_is_quarantined(tmp_path):
+    options = readers.ReadOptions(max_record_bytes=100_000)
+    coded = b"Content-Type: text/html\r\nContent-Encoding: gzip\r\n"
+    latin = b"Content-Type: text/html; charset=latin-1\r\n"  # longer in UTF-8
+    data = record(response(gzip.compress(b"<p>" + b"long " * 50_000), head=coded), "coded")
+    data += record(response(b"<p>" + b"\xe9" * 60_000, head=latin), "latin") + record(response(b"<p>page"), "page")
+    documents, dropped, quarantined, _ = of_bytes(tmp_path, data, options=options)
+    assert [d["id"] for d in documents] == ["page"] and not dropped
+    errors = ["a body of more than 100000 bytes", "a text of 120000 bytes, above the limit of 100000"]
+    assert [error in q["error"] for error, q in zip(errors, quarantined, strict=True)] == [True, True]
 
 
 def test_a_page_that_hangs_the_extractor_is_quarantined(tmp_path, monkeypatch):
