@@ -84,7 +84,7 @@ class Outcome:
     """What a stage did to a batch: `kept` (a batch), and for each dropped row its index
     in the batch the stage was given, the rule, the value that decided and the threshold
     (both as text), all of the same length; `counters` are further counts, such as lines
-    removed by each rule."""
+    removed by each rule; `faulty` are rows that it fails at, each with its error."""
 
     kept: pa.RecordBatch
     rows: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.int64))
@@ -92,6 +92,7 @@ class Outcome:
     values: list[str] = dataclasses.field(default_factory=list)
     thresholds: list[str] = dataclasses.field(default_factory=list)
     counters: dict[str, int] = dataclasses.field(default_factory=dict)
+    faulty: dict[int, str] = dataclasses.field(default_factory=dict)
 
 
 class Place(NamedTuple):

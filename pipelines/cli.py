@@ -31,6 +31,7 @@ EXIT_FAILED, EXIT_USAGE = 1, 2
 Workers = Annotated[Optional[int], typer.Option("--workers", help="Processes on this machine; 0 runs everything in this one. Default: one a core.", min=0)]  # fmt: skip
 Address = Annotated[Optional[str], typer.Option("--address", help="Address of a Ray cluster, for example auto or ray://head:10001.")]  # fmt: skip
 Limit = Annotated[Optional[int], typer.Option("--limit", help="Take about N documents, spread over the input files.", min=1)]  # fmt: skip
+Replace = Annotated[bool, typer.Option("--replace", help="Discard finished work of other options, input or versions in the run directory.")]  # fmt: skip
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and what is done already; write nothing.")]
 Overrides = Annotated[Optional[list[str]], typer.Option("--set", help="Set an option: near_dedup.threshold=0.7, seed=1. Repeatable.")]  # fmt: skip
 
@@ -51,6 +52,7 @@ def run(
     address: Address = None,
     limit: Limit = None,
     dry_run: DryRun = False,
+    replace: Replace = False,
 ) -> None:
     """Run a recipe. What is done already is not done again.
 
@@ -64,55 +66,44 @@ def run(
         _fail(EXIT_USAGE, str(error))
     if not loaded.output:
         _fail(EXIT_USAGE, "no output: give --output DIR, or `output:` in the recipe")
-    execute(loaded, loaded.output, workers, address, limit, dry_run)
+    execute(loaded, loaded.output, workers, address, limit, dry_run, replace)
 
 
-def execute(recipe, output: str, workers=None, address=None, limit=None, dry_run=False) -> dict[str, Any] | None:
-    """Run a recipe, print the funnel, write the report. Exits 2 for what can be refused before work,
+def execute(recipe, output: str, workers=None, address=None, limit=None, dry_run=False, replace=False) -> dict[str, Any] | None:
+    """Run a recipe, print the funnel. Exits 2 for what can be refused before work,
     1 for a run that failed or cannot be proven. Returns the report (None for a dry run)."""
+    from corpus.io.paths import DamagedFile
     from pipelines import report, run as runs
     from pipelines.engine import TaskFailed
+    from pipelines.lock import Locked
     from pipelines.progress import MapProgress
+    from pipelines.publishing import OutputError
     from pipelines.recipe import RecipeError
 
     workers = (os.cpu_count() or 1) if workers is None else workers
     progress = MapProgress()
-    _import_from_here()
     try:
-        result = runs.run(recipe, output, workers, address, limit, dry_run, progress)
-    except RecipeError as error:
+        result = runs.run(recipe, output, workers, address, limit, dry_run, progress, replace)
+    except (RecipeError, OutputError) as error:
         _fail(EXIT_USAGE, str(error))
+    except (Locked, DamagedFile, OSError) as error:
+        _fail(EXIT_FAILED, str(error))
     except TaskFailed as error:
-        print(getattr(error, "trace", ""), file=sys.stderr)
+        print(error.trace, end="", file=sys.stderr)
         _fail(EXIT_FAILED, str(error))
     if dry_run:
         _print_plan(recipe, result)
         return None
-    built = report.build(recipe, output, result)
-    if result.worked or not _has_report(output):
-        report.write(built, output)
-    else:
+    if not result.worked:
         tasks = sum(summary.tasks for summary in result.summaries)
         print(f"nothing to do: all {tasks} tasks of {len(result.summaries)} maps were done before")
-    print(report.funnel(built))
+    print(report.funnel(result.report))
     print(f"report: {os.path.join(output, 'report.html')}")
-    for problem in built["problems"]:
+    for problem in result.report["problems"]:
         print(f"winnow: this run is not proven: {problem}", file=sys.stderr)
-    if built["problems"]:
+    if result.report["problems"]:
         raise typer.Exit(EXIT_FAILED)
-    return built
-
-
-def _import_from_here() -> None:
-    """Let filters of the user's own be imported from the current folder, here and in worker processes."""
-    sys.path.append(os.getcwd())
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), os.getcwd()]))
-
-
-def _has_report(output: str) -> bool:
-    from corpus.io import paths
-
-    return paths.exists(paths.join(output, "report.json")) and paths.exists(paths.join(output, "report.html"))
+    return result.report
 
 
 def _print_plan(recipe, result) -> None:
@@ -187,7 +178,7 @@ def _verb(words: tuple[str, ...], steps: tuple[str, ...]):
             recipe = recipes.parse(document)
         except recipes.RecipeError as error:
             _fail(EXIT_USAGE, str(error))
-        execute(recipe, given["output"], given["workers"], given["address"], given["limit"], given["dry_run"])
+        execute(recipe, given["output"], given["workers"], given["address"], given["limit"], given["dry_run"], given["replace"])
 
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [
@@ -197,7 +188,7 @@ def _verb(words: tuple[str, ...], steps: tuple[str, ...]):
     for key, (_, field) in fields.items():
         option = typer.Option("--" + key.replace("_", "-"), help=f"Default: {_default(field)}.", metavar="|".join(choices[key]) or "VALUE")
         parameters.append(inspect.Parameter(key, positional, default=None, annotation=Annotated[Optional[list[str]], option]))
-    for key, annotation, default in (("set", Overrides, None), ("workers", Workers, None), ("address", Address, None), ("limit", Limit, None), ("dry_run", DryRun, False)):  # fmt: skip
+    for key, annotation, default in (("set", Overrides, None), ("workers", Workers, None), ("address", Address, None), ("limit", Limit, None), ("dry_run", DryRun, False), ("replace", Replace, False)):  # fmt: skip
         parameters.append(inspect.Parameter(key, positional, default=default, annotation=annotation))
     command.__signature__ = inspect.Signature(parameters)
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -225,6 +216,7 @@ def filter_(
     address: Address = None,
     limit: Limit = None,
     dry_run: DryRun = False,
+    replace: Replace = False,
 ) -> None:
     """Run filters alone, or apply thresholds to documents that are tagged already.
 
@@ -242,7 +234,7 @@ def filter_(
         recipe = recipes.parse(document)
     except recipes.RecipeError as error:
         _fail(EXIT_USAGE, str(error))
-    execute(recipe, output, workers, address, limit, dry_run)
+    execute(recipe, output, workers, address, limit, dry_run, replace)
 
 
 # ------------------------------------------------------------------ looking at runs
@@ -262,29 +254,38 @@ def quickstart(
 @app.command("report")
 def report_(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
     """Print the funnel of a run and write its report.html again from report.json."""
-    from corpus.io import paths
-    from pipelines import report
+    from pipelines import inspection, report
+    from pipelines.lock import Locked
+    from pipelines.publishing import OutputError
 
     try:
-        built = json.loads(paths.read_bytes(paths.join(output, "report.json")))
-    except FileNotFoundError:
-        _fail(EXIT_USAGE, f"{output} has no report.json: is it a finished run?")
-    paths.write_atomic(paths.join(output, "report.html"), report.render(built).encode())
+        built = inspection.render_again(output, lambda line: print(line, file=sys.stderr))
+    except (OutputError, FileNotFoundError) as error:
+        _fail(EXIT_USAGE, str(error))
+    except (Locked, OSError) as error:
+        _fail(EXIT_FAILED, str(error))
     print(report.funnel(built))
     print(f"report: {os.path.join(output, 'report.html')}")
 
 
 @app.command()
 def verify(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
-    """Check every file of a run against its manifests, and that the counts add up."""
+    """Check every published file of a run against its checksum, its work/ where it is still there, and that the
+    counts add up. Prints a line a problem."""
     from pipelines import inspection
+    from pipelines.publishing import OutputError
 
-    problems = inspection.verify(output)
+    try:
+        problems = inspection.verify(output)
+    except OutputError as error:
+        _fail(EXIT_USAGE, str(error))
+    except OSError as error:
+        _fail(EXIT_FAILED, str(error))
     for problem in problems:
         print(f"winnow: {problem}", file=sys.stderr)
     if problems:
         raise typer.Exit(EXIT_FAILED)
-    print(f"{output}: every file and count is as the manifests say")
+    print(f"{output}: every published file and count is as it should be")
 
 
 @app.command("inspect")
@@ -330,10 +331,9 @@ def explain(
             _fail(EXIT_FAILED, f"{where} has no document with id or URL {document!r}")
         _print_styled(found)
         return
-    _import_from_here()
     try:
         loaded = recipes.load(where, set or [], input or [])
-        runs.check_steps(loaded, runs.input_sources(loaded.input) if input else [])
+        runs.check_steps(loaded, runs.input_sources(loaded.input)[0] if input else [])
         if input:
             batch = inspection.find(loaded, document)
         else:
@@ -357,9 +357,15 @@ def _print_styled(lines) -> None:
 
 @app.command("clean-work")
 def clean_work(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
-    """Delete OUT/work. The results stay; a later run of the recipe starts from nothing."""
-    from corpus.io import paths
+    """Delete what a run left in OUT/work. The results stay; a later run of the recipe starts from nothing."""
+    from pipelines import inspection
+    from pipelines.lock import Locked
+    from pipelines.publishing import OutputError
 
-    if not paths.exists(paths.join(output, "recipe.yaml")):
-        _fail(EXIT_USAGE, f"{output} is not a run directory")
-    paths.remove_folder(paths.join(output, "work"))
+    try:
+        removed, left = inspection.clean_work(output, lambda line: print(line, file=sys.stderr))
+    except (OutputError, FileNotFoundError) as error:
+        _fail(EXIT_USAGE, str(error))
+    except (Locked, OSError) as error:
+        _fail(EXIT_FAILED, str(error))
+    print(f"deleted {removed} files in {os.path.join(output, 'work')}" + (f"; left alone {left} that no task has made" if left else ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +16,17 @@ from corpus.documents import DOCUMENT_FIELDS, Place
 from corpus.io import paths, readers, shards
 from corpus.tokens import manifest as token_manifest
 from corpus.views import ShardView
-from pipelines import places, report
+from pipelines import places, publishing, report
 from pipelines.engine import Manifest, describe_file
+from pipelines.engine.engine import committed
+from pipelines.engine.tasks import is_ours
+from pipelines.lock import Lock
+from pipelines.publishing import OutputError, Published
 from pipelines.run import input_sources
 from pipelines.steps import passes
 
 KEPT, DROPPED, DROPPED_HERE = ("kept", "bold green"), ("dropped", "bold red"), ("DROPPED", "bold red")
+QUARANTINED_HERE = ("QUARANTINED", "bold red")
 """Verdicts and how they look in a terminal."""
 
 
@@ -53,37 +58,94 @@ def describe(path: str, documents: int) -> str:
 
 
 def verify(output: str) -> list[str]:
-    """What is wrong with a run, a sentence each: files that differ from their manifests, counts that do
-    not add up, token shards that are damaged. Files in work/ are checked where they still are."""
-    problems = []
-    for source in paths.list_files(paths.join(output, "work")):
-        folder, _, name = source.path.rpartition("/")
-        if not name.endswith(".json") or "-" in name:
-            continue
-        try:
-            manifest = Manifest.from_json(paths.read_bytes(source.path), folder)
-        except (ValueError, KeyError, TypeError) as error:
-            problems.append(f"{source.path} cannot be read: {error}")
-            continue
-        for file in manifest.outputs.values():
-            if not paths.exists(file.path):
-                problems.append(f"{file.path} is missing")
-            elif describe_file(file.path) != file:
-                problems.append(f"{file.path} differs from its manifest")
-    if not paths.exists(paths.join(output, "report.json")):
-        return [*problems, f"{output} has no report.json: the run has not finished"]
-    built = _json(paths.join(output, "report.json"))
-    problems += built["problems"]
-    written = sum(_rows(source.path) for source in paths.list_files(paths.join(output, "documents")))
-    if written != built["documents"]["kept"]:
-        problems.append(f"documents/ has {written} documents, the report says {built['documents']['kept']}")
-    if paths.exists(paths.join(output, "tokens/manifest.json")):
-        problems += token_manifest.verify(paths.join(output, "tokens"))
+    """What is wrong with a run, a sentence each: published files that are missing or not what they were, counts that do
+    not add up, token shards that are damaged, and files in work/, where that still is, that differ from their
+    manifests. Raises OutputError for a directory without a run."""
+    published = publishing.load(output)
+    if published is None:
+        raise OutputError(f"{output} holds no run")
+    problems = [p for name, entry in sorted(published.files.items()) for p in _compared(paths.join(output, name), entry)]
+    for folder in _step_folders(output):
+        for manifest in committed(folder).values():
+            for file in manifest.outputs.values():
+                problems += _compared(file.path, (file.bytes, file.hash))
+        problems += [f"{path} cannot be read: its task will be done again" for path in _unreadable(folder)]
+    if not published.finished:
+        return [*problems, f"{output}: the run has not finished"]
+    return problems + _counted(output, published)
+
+
+def _compared(path: str, entry: tuple[int, str]) -> list[str]:
+    """What is wrong with a file that should have this size and checksum."""
+    try:
+        file = describe_file(path)
+    except FileNotFoundError:
+        return [f"{path} is missing"]
+    except OSError as error:
+        return [f"{path} cannot be read: {error}"]
+    if file.bytes != entry[0]:
+        return [f"{path} has {file.bytes} bytes and not {entry[0]}"]
+    return [f"{path} is damaged: its checksum is wrong"] if file.hash != entry[1] else []
+
+
+def _step_folders(output: str) -> list[str]:
+    """Folders in OUT/work with something of tasks in them."""
+    work = paths.join(output, "work")
+    found = {s.path.rpartition("/")[0] for s in paths.list_files(work) if is_ours(s.path.rpartition("/")[2])}
+    return sorted(found - {work})
+
+
+def _unreadable(folder: str) -> list[str]:
+    """Manifests in a folder that are none."""
+    names = {f"{key}.json" for key in committed(folder)}
+    files = (s.path for s in paths.list_files(folder) if s.path.endswith(".json") and is_ours(s.path.rpartition("/")[2]))
+    return [path for path in files if "-" not in path.rpartition("/")[2] and path.rpartition("/")[2] not in names]
+
+
+def _counted(output: str, published: Published) -> list[str]:
+    """What is wrong with the counts of a finished run."""
+    try:
+        built = _json(paths.join(output, "report.json"))
+        problems = list(built["problems"])
+        names = [n for n in published.files if n.startswith("documents/")]
+        written = sum(shards.count_rows(paths.join(output, name)) for name in names)
+        if written != built["documents"]["kept"]:
+            problems.append(f"documents/ has {written} documents, the report says {built['documents']['kept']}")
+        if "tokens/manifest.json" in published.files:
+            problems += token_manifest.verify(paths.join(output, "tokens"))
+    except (OSError, ValueError, KeyError, TypeError, paths.DamagedFile) as error:
+        return [f"{output}: the counts cannot be checked: {error}"]
     return problems
 
 
-def _rows(path: str) -> int:
-    return sum(batch.num_rows for batch in shards.read(path))
+def clean_work(output: str, say: Callable[[str], None]) -> tuple[int, int]:
+    """Delete what tasks left in OUT/work; (how many files those were, how many of other names stay). Raises
+    OutputError for a directory without a run, Locked where one is going on."""
+    published = publishing.load(output)
+    if published is None:
+        raise OutputError(f"{output} holds no run")
+    publishing.refuse_links(output, "work")
+    with Lock(output, say):
+        published.save()  # of an earlier version: afterwards nothing else says what is ours
+        work = paths.join(output, "work")
+        files = [source.path for source in paths.list_files(work)]
+        folders = set(_step_folders(output))
+        ours = [p for p in files if p.rpartition("/")[0] in folders and is_ours(p.rpartition("/")[2])]
+        paths.remove(ours)
+        paths.remove_empty([*folders, work])
+    return len(ours), len(files) - len(ours)
+
+
+def render_again(output: str, say: Callable[[str], None]) -> dict:
+    """Write report.html anew from report.json; the report. Raises OutputError for a directory without a run,
+    FileNotFoundError for one that has no report, Locked where one is going on."""
+    published = publishing.load(output)
+    if published is None or "report.json" not in published.files:
+        raise FileNotFoundError(f"{output} has no report.json: is it a finished run?")
+    built = _json(paths.join(output, "report.json"))
+    with Lock(output, say):
+        published.put(paths.join(output, "report.html"), report.render(built).encode())
+    return built
 
 
 def explain(output: str, document: str, most: int) -> list[Text]:
@@ -117,12 +179,11 @@ def _decided(output: str, document: str, most: int) -> list[Text]:
     said: list[Text] = []
     view: list[ShardView] = []
     manifests: dict[str, list[Manifest]] = {}
-    for source in paths.list_files(paths.join(output, "work")):
-        folder, _, name = source.path.rpartition("/")
-        if name.endswith(".json") and "-" not in name:
-            manifests.setdefault(folder, []).append(Manifest.from_json(paths.read_bytes(source.path), folder))
-    for folder in sorted(manifests):
-        done = sorted(manifests[folder], key=lambda manifest: manifest.key)
+    for folder in _step_folders(output):
+        manifests[folder] = sorted(committed(folder).values(), key=lambda manifest: manifest.key)
+    for folder, done in manifests.items():
+        if not done:
+            continue
         if "shards" in done[0].counters:
             view = passes.new_view(done)
         elif folder.endswith("-decide"):
@@ -165,7 +226,7 @@ def _name(view: list[ShardView], by: str) -> str:
 
 def find(recipe, name: str) -> pa.RecordBatch | None:
     """The document of a recipe's input with this id or URL, as a batch of one; the first, or None."""
-    sources = input_sources(recipe.input)
+    sources, _ = input_sources(recipe.input)
     for unit in readers.split(sources, recipe.read, recipe.task_bytes):
         for reading in readers.read(unit, recipe.read):
             found = reading.documents.filter(_is(name, reading.documents))
@@ -199,6 +260,8 @@ def trace(recipe, batch: pa.RecordBatch, most: int) -> list[Text]:
         if len(outcome.rows):
             verdict = f" by rule {outcome.rules[0]}: {outcome.values[0]} (threshold {outcome.thresholds[0]})"
             said.append(Text.assemble(DROPPED_HERE, verdict))
+        elif outcome.faulty:
+            said.append(Text.assemble(QUARANTINED_HERE, f": {outcome.faulty[0]}"))
         else:
             before, after = batch["text"][0].as_py(), outcome.kept["text"][0].as_py()
             changed = f", text {len(before):,} -> {len(after):,} characters" if before != after else ""

@@ -146,7 +146,7 @@ def main(output: str, workers: int | None, execute) -> None:
     os.environ["WINNOW_QUICKSTART"] = source
     recipe = recipes.load(os.path.join(os.path.dirname(__file__), "recipes", "quickstart.yaml"))
     run_folder = os.path.join(output, "run")
-    execute(recipe, run_folder, workers)
+    execute(recipe, run_folder, workers, replace=True)
     print("\nOne training batch, as corpus.loader gives it:\n")
     print(show_batch(run_folder))
 

@@ -13,6 +13,7 @@ import rapidfuzz
 import yaml
 
 from corpus.io.readers import ReadOptions
+from pipelines.engine.engine import LIMITS
 from pipelines.steps import STEPS, TOKEN_STEPS
 
 
@@ -27,7 +28,10 @@ class Recipe:
     quarantined before the run counts as failed, `task_bytes` is how much one task reads or
     writes: large plain files are split to it, small files share a task until a quarter of it,
     and a shard holds about that much text. `partition_by` names a column: the documents of each of its values
-    go to a folder of their own, `documents/language=de/`, as Hive, Spark and Arrow read them."""
+    go to a folder of their own, `documents/language=de/`, as Hive, Spark and Arrow read them.
+    `task_seconds` and `task_memory` (bytes) are what one attempt at a task may take in a worker; a record over which
+    tasks are ended again and again is quarantined. They are figures of the machine: changing them redoes nothing.
+    `folder` is where the recipe lies: filters of the user's own are looked for there."""
 
     name: str
     input: tuple[str, ...]
@@ -38,9 +42,19 @@ class Recipe:
     task_bytes: int = 64 << 20
     output: str | None = None
     partition_by: str | None = None
+    task_seconds: float = LIMITS.seconds
+    task_memory: int = LIMITS.memory
+    folder: str = dataclasses.field(default="", compare=False)
 
 
-_TOP = ("name", "input", "read", "steps", "output", "seed", "max_quarantined", "task_bytes", "partition_by")
+_TOP = (
+    *("name", "input", "read", "steps", "output", "seed", "max_quarantined"),
+    *("task_bytes", "partition_by", "task_seconds", "task_memory"),
+)
+_RENAMED = {"html_max_bytes": "max_record_bytes", "document_max_bytes": "max_record_bytes", "main_content": "extract"}
+MOST_NODES = 10_000
+"""Values in a recipe, those that aliases repeat counted each time: a few aliases can stand for billions."""
+MOST_BYTES = 1 << 20
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -49,10 +63,12 @@ def load(path: str, overrides: list[str] = (), input: list[str] = (), output: st
     `${NAME:-default}` stand for environment variables. Raises RecipeError."""
     try:
         with open(path, encoding="utf-8") as file:
-            document = yaml.safe_load(file)
+            document = read_yaml(file.read(MOST_BYTES + 1))
     except FileNotFoundError:
         raise RecipeError(f"no such recipe: {path}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise RecipeError(f"cannot read {path}: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict):
         raise RecipeError(f"{path} is not a recipe: expected a map with `input` and `steps`")
@@ -63,20 +79,41 @@ def load(path: str, overrides: list[str] = (), input: list[str] = (), output: st
         document["input"] = list(input)
     if output:
         document["output"] = output
-    return parse(document)
+    return parse(document, os.path.dirname(os.path.abspath(path)))
 
 
-def parse(document: dict[str, Any]) -> Recipe:
-    """A recipe from its YAML document. Raises RecipeError."""
+def read_yaml(text: str) -> Any:
+    """The value of a YAML document. Raises yaml.YAMLError, ValueError or RecursionError for one that is none, is
+    endless, or swells beyond what a recipe needs."""
+    if len(text) > MOST_BYTES:
+        raise ValueError(f"it has more than {MOST_BYTES} characters")
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        if id(node) not in sizes:
+            sizes[id(node)] = MOST_NODES  # within itself
+            parts = node.value if isinstance(node, yaml.CollectionNode) else []
+            flat = [each for pair in parts for each in (pair if isinstance(pair, tuple) else (pair,))]
+            sizes[id(node)] = min(1 + sum(map(size, flat)), MOST_NODES)
+        return sizes[id(node)]
+
+    if node is not None and size(node) >= MOST_NODES:
+        raise ValueError(f"its aliases stand for more than {MOST_NODES} values")
+    return yaml.safe_load(text)
+
+
+def parse(document: dict[str, Any], folder: str = "") -> Recipe:
+    """A recipe from its YAML document, which lies in `folder`. Raises RecipeError."""
     document = _expand(document)
     known(document, _TOP, "recipe key", "the recipe")
     steps = tuple(_step(entry, number) for number, entry in enumerate(document.get("steps") or []))
     _check_order(steps)
     inputs = document.get("input") or []
     inputs = [inputs] if isinstance(inputs, str) else inputs
-    fields = {key: document[key] for key in ("seed", "max_quarantined", "task_bytes", "output", "partition_by") if key in document}
+    fields = {key: document[key] for key in _TOP if key in document and key not in ("name", "input", "read", "steps")}
     read = _build(ReadOptions, document.get("read") or {}, "read")
-    return _build(Recipe, {"name": document.get("name", "recipe"), "input": inputs, "read": read, "steps": steps, **fields}, "the recipe")
+    return _build(Recipe, {"name": document.get("name", "recipe"), "input": inputs, "read": read, "steps": steps, "folder": folder or os.getcwd(), **fields}, "the recipe")
 
 
 def dump(recipe: Recipe) -> str:
@@ -117,6 +154,8 @@ def known(given: Any, names: Any, what: str, where: str) -> None:
     for name in given:
         if name in names:
             continue
+        if name in _RENAMED and _RENAMED[name] in names:
+            raise RecipeError(f"{what} {name!r} in {where} is {_RENAMED[name]!r} now")
         near = rapidfuzz.process.extractOne(str(name), names, score_cutoff=50)
         hint = f"did you mean {near[0]!r}?" if near else f"valid: {', '.join(names)}"
         raise RecipeError(f"unknown {what} {name!r} in {where}; {hint}")
@@ -200,7 +239,10 @@ def override(document: dict[str, Any], setting: str) -> None:
     path, equals, text = setting.partition("=")
     if not equals:
         raise RecipeError(f"--set takes path=value, not {setting!r}")
-    value = yaml.safe_load(text)
+    try:
+        value = read_yaml(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise RecipeError(f"--set {path}: {text!r} is not YAML") from None
     head, *rest = path.split(".")
     if not rest:
         known([head], _TOP, "recipe key", "--set")

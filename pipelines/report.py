@@ -20,6 +20,7 @@ from pipelines.recipe import Recipe
 from pipelines.steps import TOKEN_STEPS
 from pipelines.steps.passes import unique_names
 
+FILES = ("report.json", "report.html")
 EXAMPLES_PER_RULE = 3
 LIBRARIES = ("winnow", "datasketch", "fastwarc", "langdetect", "numba", "numpy", "pyarrow", "pydivsufsort", "ray", "resiliparse", "sentencepiece", "tokenizers", "trafilatura")  # fmt: skip
 
@@ -41,6 +42,10 @@ def merge_steps(manifests: list[Manifest]) -> list[dict[str, Any]]:
             for key in ("dropped", "counters"):
                 for name_, number in count[key].items():
                     step[key][name_] = step[key].get(name_, 0) + number
+        if set_aside := manifest.counters.get("set_aside"):  # by a pass that only writes: left by the step before
+            last = list(steps.values())[-1]
+            last["kept"] -= set_aside
+            last["quarantined"] += set_aside
     for step in steps.values():
         step["dropped"] = dict(sorted(step["dropped"].items()))
         step["counters"] = dict(sorted(step["counters"].items()))
@@ -73,26 +78,37 @@ def build(recipe: Recipe, output: str, result) -> dict[str, Any]:
     written = sum(shard.documents for shard in result.documents)
     found = problems(recipe, steps, written)
     tokens = result.figures.get("tokens")
-    if tokens and tokens["documents"] != written:
-        found.append(f"{written} documents written, {tokens['documents']} tokenized")
+    not_encoded = sum(manifest.counters["quarantined"] for manifest in result.tokenized)
+    if tokens and tokens["documents"] + not_encoded != written:
+        found.append(f"{written} documents written, {tokens['documents']} tokenized, {not_encoded} quarantined")
     quarantined = sum(step["quarantined"] for step in steps)
-    share = quarantined / max(1, steps[0]["in"])
+    passes = [manifest.counters for manifest in result.manifests if "lengths" in manifest.counters]
+    lost = {
+        "ranges": sum(c["lost"]["ranges"] for c in passes),
+        "bytes": sum(c["lost"]["bytes"] for c in passes),
+        "input_bytes": sum(c["input_bytes"] for c in passes),
+    }
+    share = (quarantined + not_encoded) / max(1, steps[0]["in"])
+    of_bytes = lost["bytes"] / max(1, lost["input_bytes"])
+    limit = f"more than max_quarantined = {recipe.max_quarantined:.1%}"
     if share > recipe.max_quarantined:
-        found.append(f"{share:.1%} of the input was quarantined, more than max_quarantined = {recipe.max_quarantined:.1%}")
+        found.append(f"{share:.1%} of the input was quarantined, {limit}")
+    if of_bytes > recipe.max_quarantined:
+        found.append(f"{of_bytes:.1%} of the bytes of the input could not be read, {limit}")
     documents = {
         "in": steps[0]["in"],
         "kept": written,
         "dropped": sum(sum(step["dropped"].values()) for step in steps),
         "quarantined": quarantined,
     }
-    passes = [manifest.counters for manifest in result.manifests if "lengths" in manifest.counters]
     last = [c for c in passes if any(name.endswith(".parquet") for name in c["shards"])]
     return {
         "recipe": recipe.name,
         "seed": recipe.seed,
         "documents": documents,
         "problems": found,
-        "quarantined_share": share,
+        "quarantined_share": max(share, of_bytes),
+        "lost": lost,
         "steps": steps,
         "skipped": _summed([c["skipped"] for c in passes]),
         "languages": _most_first(_summed([c["languages"] for c in last])),
@@ -102,9 +118,9 @@ def build(recipe: Recipe, output: str, result) -> dict[str, Any]:
         "examples": _examples(output),
         "clusters": {name: _clusters(found_, result.documents_before.get(name, [])) for name, found_ in result.examples.items()},
         "figures": result.figures,
-        "tokens": tokens or {},
+        "tokens": {**tokens, "quarantined": not_encoded} if tokens else {},
         "passes": [vars(summary) for summary in result.summaries],
-        "environment": environment(),
+        "environment": {**environment(), "task_seconds": recipe.task_seconds, "task_memory": recipe.task_memory},
     }
 
 
@@ -175,10 +191,10 @@ def _lookup(before: list[ShardView], address: int) -> dict[str, str]:
     raise IndexError(f"shard {shard} has no row {row}")
 
 
-def write(report: dict[str, Any], output: str) -> None:
-    """Write report.json and report.html into the run directory."""
-    paths.write_atomic(paths.join(output, "report.json"), (json.dumps(report, indent=1) + "\n").encode())
-    paths.write_atomic(paths.join(output, "report.html"), render(report).encode())
+def write(report: dict[str, Any], published) -> None:
+    """Write report.json and report.html into the run directory (`published`: a `publishing.Published`)."""
+    published.put(paths.join(published.output, "report.json"), (json.dumps(report, indent=1) + "\n").encode())
+    published.put(paths.join(published.output, "report.html"), render(report).encode())
 
 
 def render(report: dict[str, Any]) -> str:
@@ -200,4 +216,8 @@ def funnel(report: dict[str, Any]) -> str:
         lines.append(f"{step['name']:<18} {step['in']:>9,} {step['kept']:>9,} {dropped:>9,}   {by_rule}")
     count = report["documents"]
     lines.append(f"{count['in']:,} in = {count['kept']:,} kept + {count['dropped']:,} dropped + {count['quarantined']:,} quarantined")
+    lost = report.get("lost", {})
+    if lost.get("bytes") or lost.get("ranges"):
+        share = lost["bytes"] / max(1, lost["input_bytes"])
+        lines.append(f"{lost['bytes']:,} of {lost['input_bytes']:,} bytes of input ({share:.1%}) could not be read: see quarantine/, column bytes")
     return "\n".join(lines)

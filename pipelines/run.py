@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 
+from corpus.cleaning.custom import FOLDER as FILTERS
 from corpus.cleaning.where import Where
-from corpus.io import paths, readers, rows, tables
+from corpus.io import partitions, paths, readers, rows, tables
 from corpus.language.detect import Language
 from corpus.language.profiles import LANGUAGES
 from corpus.views import ShardView
-from pipelines import recipe as recipes
-from pipelines.engine import Engine, Manifest, MapSummary, NothingRuns, describe_file
+from pipelines import publishing, recipe as recipes, report
+from pipelines.engine import Discards, Engine, File, Limits, Manifest, MapSummary, NothingRuns, TaskFailed, describe_file
+from pipelines.lock import Lock
+from pipelines.publishing import OutputError, Published
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.steps import TOKEN_STEPS, passes, tokens
 
 PASS_CODE = ("corpus.io", "corpus.text", "corpus.documents", "corpus.views", "resiliparse", "langdetect", "publicsuffixlist")
 """Code that every pass depends on; of libraries it is the version that counts."""
+MOST_REPAIRS = 100
+"""Damaged files in work/ for which a run begins anew, to have their tasks done again."""
 
 
 @dataclasses.dataclass
@@ -38,7 +44,9 @@ class Result:
     examples: dict[str, list] = dataclasses.field(default_factory=dict)
     documents_before: dict[str, list[ShardView]] = dataclasses.field(default_factory=dict)
     token_lengths: list[int] = dataclasses.field(default_factory=list)  # documents by tokens, as `lengths`
+    tokenized: list[Manifest] = dataclasses.field(default_factory=list)  # of the map that encodes
     waiting: str | None = None  # a dry run stops before this map
+    report: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def worked(self) -> bool:
@@ -50,9 +58,10 @@ class Runner:
     """State of one run while it goes from step to step. Steps use `engine`, `seed` and
     `task_bytes`, and leave figures for the report in `result.figures`."""
 
-    def __init__(self, recipe: Recipe, output: str, engine: Engine, limit: int | None):
+    def __init__(self, recipe: Recipe, published: Published, engine: Engine, limit: int | None):
         self.recipe = recipe
-        self.output = output
+        self.output = published.output
+        self.published = published
         self.engine = engine
         self.limit = limit
         self.seed = recipe.seed
@@ -61,7 +70,7 @@ class Runner:
         self.result = Result(summaries=engine.summaries)
 
     def run(self) -> Result:
-        """Run everything; idempotent. Raises TaskFailed."""
+        """Run everything; idempotent. Raises TaskFailed, Discards, OutputError, `paths.DamagedFile`."""
         try:
             self._documents()
             self._tokens()
@@ -102,8 +111,9 @@ class Runner:
             configuration = (shared,)
         names += [stage.name for stage in stages] + ["documents"] * (suffix == ".parquet")
         files = [path for stage in stages if hasattr(stage, "inputs") for path in stage.inputs()]
+        before = tuple(source for path in files if (source := paths.stat(path)))
         prints = tuple((path, describe_file(path).hash) for path in files)
-        tasks = [dataclasses.replace(task, inputs=(*task.inputs, *prints)) for task in tasks]
+        tasks = [dataclasses.replace(t, inputs=(*t.inputs, *prints), sources=(*t.sources, *before)) for t in tasks]
         libraries = self.recipe.read.libraries() if view is None else ()
         code = (*PASS_CODE, *libraries, *(module for stage in stages for module in _code(stage)))
         manifests = self.engine.map(self._place("+".join(names)), passes.run_pass, tasks, configuration, code)
@@ -111,45 +121,39 @@ class Runner:
         return passes.new_view(manifests)
 
     def _input_tasks(self, shared: passes.Pass) -> list:
-        sources = input_sources(self.recipe.input)
+        sources, _ = input_sources(self.recipe.input, self.output)
         units = readers.split(sources, self.recipe.read, self.task_bytes)
         groups = passes.group_units(units, max(1, self.task_bytes // 4))
-        prints = {source.path: f"{source.size} bytes, mtime {source.mtime_ns}" for source in sources}
         shared = dataclasses.replace(shared, read=self.recipe.read)
-        return passes.input_tasks(groups, prints, shared, self.limit)
+        return passes.input_tasks(groups, {source.path: source for source in sources}, shared, self.limit)
 
     def _publish_documents(self) -> None:
-        documents = {f"{s.folder}/{s.number:05d}.parquet".lstrip("/"): s.path for s in self.result.documents}
-        self.publish("documents", documents)
-        for folder in ("dropped", "quarantine"):
-            found = {}
-            for manifest in self.result.manifests:
-                for name, file in manifest.outputs.items():
-                    if name == f"{folder}.parquet":
-                        step = "+".join(manifest.counters["steps"])
-                        found[f"{step}-{manifest.key}.parquet"] = file.path
-            self.publish(folder, found)
+        places = {s.path: f"{s.folder}/{s.number:05d}.parquet".lstrip("/") for s in self.result.documents}
+        outputs = [file for manifest in self.result.manifests for file in manifest.outputs.values()]
+        self.publish("documents", {places[file.path]: file for file in outputs if file.path in places})
+        self.publish_rows("dropped")
+        self.publish_rows("quarantine")
 
-    def publish(self, folder: str, files: dict[str, str], keep: tuple[str, ...] = ()) -> None:
-        """Make OUT/folder hold exactly `files` (name: path in work/), by links or copies; names that
-        begin with one of `keep` are left alone. A dry run publishes nothing."""
-        if self.engine.dry_run:
-            return
-        target = paths.join(self.output, folder)
-        if not paths.is_local(target):
-            files = {name.replace("%", "%25"): path for name, path in files.items()}
-        for name, path in files.items():
-            destination = paths.join(target, name)
-            if not (paths.is_local(path) and os.path.exists(destination) and os.path.samefile(path, destination)):
-                paths.publish(path, destination)
-        wanted = {paths.join(target, name) for name in files}
-        kept = tuple(paths.join(target, prefix) for prefix in keep)
-        paths.remove(s.path for s in paths.list_files(target) if s.path not in wanted and not s.path.startswith(kept))
+    def publish_rows(self, folder: str) -> None:
+        """Publish what the maps so far have left under this name, a file a task."""
+        found = {}
+        for manifest in (*self.result.manifests, *self.result.tokenized):
+            if file := manifest.outputs.get(f"{folder}.parquet"):
+                step = "+".join(manifest.counters.get("steps", ["tokenize"])) or "documents"
+                found[f"{step}-{manifest.key}.parquet"] = file
+        self.publish(folder, found)
+
+    def publish(self, folder: str, files: dict[str, File], keep: tuple[str, ...] = ()) -> None:
+        """See `Published.publish`. A dry run publishes nothing."""
+        if not self.engine.dry_run:
+            self.published.publish(folder, files, keep)
 
     def _tokens(self) -> None:
         for step in self.recipe.steps:
             if step.name in TOKEN_STEPS:
                 tokens.RUN[step.name](self, step)
+        if any(manifest.excluded for manifest in self.result.tokenized):
+            self.publish_rows("quarantine")
 
 
 def _code(stage: Any) -> tuple[str, ...]:
@@ -159,8 +163,9 @@ def _code(stage: Any) -> tuple[str, ...]:
     return (module.rpartition(".")[0] or module, *own)
 
 
-def input_sources(patterns: tuple[str, ...]) -> list[paths.Source]:
-    """Files of all patterns, in the order given, each once. Raises RecipeError."""
+def input_sources(patterns: tuple[str, ...], output: str | None = None) -> tuple[list[paths.Source], list[str]]:
+    """(files of all patterns, in the order given, each once; what there is to say of files left out: those in the
+    directory `output`, and further names of the same file). Raises RecipeError."""
     if not patterns:
         raise RecipeError("no input: give --input PATH, or `input:` in the recipe")
     found: dict[str, paths.Source] = {}
@@ -168,25 +173,39 @@ def input_sources(patterns: tuple[str, ...]) -> list[paths.Source]:
         try:
             for source in paths.expand(pattern):
                 found.setdefault(source.path, source)
-        except (FileNotFoundError, ValueError, OSError) as error:
+        except (ValueError, OSError) as error:
             raise RecipeError(f"input {pattern!r}: {error}") from None
-    return list(found.values())
+    sources = [s for s in found.values() if not (output and paths.is_inside(s.path, output))]
+    notes = []
+    if len(sources) < len(found):
+        notes.append(f"left out: {len(found) - len(sources)} files of the input, which lie in {output}, where this run writes")
+    if not sources:
+        raise RecipeError(f"all of the input lies in {output}, where this run writes; choose another --output")
+    sources, others = paths.distinct(sources)
+    if others:
+        name, first = others[0]
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        notes.append(f"read once: {name}, which is {first} by another name{more}")
+    return sources, notes
 
 
-def check(recipe: Recipe, output: str) -> None:
-    """Everything that can be refused before work starts. Raises RecipeError; writes nothing."""
-    sources = input_sources(recipe.input)
+def check(recipe: Recipe, output: str) -> list[str]:
+    """Everything that can be refused before work starts; what there is to say before it does. Raises RecipeError,
+    OutputError; writes nothing and imports nothing of the user's."""
+    sources, notes = input_sources(recipe.input, output)
     try:
         recipe.read.check()
         readers.split(sources, recipe.read, recipe.task_bytes)
     except (ImportError, ValueError) as error:
         raise RecipeError(str(error)) from None
     check_steps(recipe, sources)
-    _check_output(recipe, output)
+    _check_recipe(recipe, publishing.open_output(output))
+    return [*notes, *(f"imports {step.imports()}" for step in recipe.steps if hasattr(step, "imports"))]
 
 
 def check_steps(recipe: Recipe, sources: list[paths.Source]) -> None:
     """What of the steps can be refused before work on these files. Raises RecipeError."""
+    os.environ[FILTERS] = recipe.folder
     for step in recipe.steps:
         try:
             for path in step.inputs() if hasattr(step, "inputs") else ():
@@ -221,36 +240,96 @@ def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
             columns |= set(step.apply(nothing).kept.schema.names)
     if recipe.partition_by:
         files_need = {"id", "text", "url"}
-        usable = sorted(name for name in columns - files_need if not name.startswith(("_", ".")))
+        usable = sorted(name for name in columns - files_need if not name.startswith(("_", ".")) and len(name) <= partitions.MOST_COLUMN)
         recipes.known([recipe.partition_by], usable, "column", "partition_by")
 
 
-def _check_output(recipe: Recipe, output: str) -> None:
-    written = paths.join(output, "recipe.yaml")
-    if not paths.exists(written):
-        if paths.list_files(output):
-            raise RecipeError(f"{output} is not empty and holds no run; choose another --output")
-        return
-    import yaml
-
-    before = yaml.safe_load(paths.read_bytes(written))
-    steps_before = [next(iter(entry)) for entry in before["steps"]]
-    steps = [step.name for step in recipe.steps]
-    if before["name"] != recipe.name or steps_before != steps:
-        raise RecipeError(
-            f"{output} holds a run of recipe {before['name']!r} ({', '.join(steps_before)}), "
+def _check_recipe(recipe: Recipe, published: Published) -> None:
+    """Raises OutputError if a run of another recipe is in the directory."""
+    before, steps = published.recipe, [step.name for step in recipe.steps]
+    if before and (before.get("name"), before.get("steps")) != (recipe.name, steps):
+        raise OutputError(
+            f"{published.output} holds a run of recipe {before.get('name')!r} ({', '.join(map(str, before.get('steps') or ()))}), "
             f"not of {recipe.name!r} ({', '.join(steps)}); choose another --output"
         )
 
 
-def run(recipe: Recipe, output: str, workers: int = 0, address: str | None = None, limit: int | None = None, dry_run: bool = False, progress=None) -> Result:
-    """Run a recipe into the directory `output`. `workers`: Ray processes on this machine, 0 for this
-    process; `address`: a Ray cluster. Raises RecipeError before any work, TaskFailed during it."""
-    check(recipe, output)
-    engine = Engine(paths.join(output, "work"), workers, address, progress, dry_run)
-    if not dry_run:
-        paths.write_atomic(paths.join(output, "recipe.yaml"), recipes.dump(recipe).encode())
-    try:
-        return Runner(recipe, output, engine, limit).run()
-    finally:
-        engine.close()
+def run(
+    recipe: Recipe,
+    output: str,
+    workers: int = 0,
+    address: str | None = None,
+    limit: int | None = None,
+    dry_run: bool = False,
+    progress=None,
+    replace: bool = False,
+) -> Result:
+    """Run a recipe into the directory `output` and report on it there. `workers`: Ray processes on this machine, 0 for
+    this process; `address`: a Ray cluster; `replace`: finished work may be discarded. Raises RecipeError and
+    OutputError before any work, TaskFailed during it, Locked where another run uses the directory."""
+    say: Callable[[str], None] = progress.say if progress else lambda line: None
+    for note in check(recipe, output):
+        say(note)
+    if dry_run:
+        return _carry_out(recipe, publishing.open_output(output), limit, _engine(recipe, output, workers, address, progress, dry_run=True), say)
+    with Lock(output, say) as lock:
+        published = publishing.open_output(output)  # as it is now that nobody else writes to it
+        _check_recipe(recipe, published)
+        published.sweep()
+        published.recipe = {"name": recipe.name, "steps": [step.name for step in recipe.steps]}
+        protect = "" if replace else "all" if published.finished else "tasks"
+        engine = _engine(
+            recipe, output, workers, address, progress,
+            protect=protect, still=lock.check, before_work=lambda: _begin(published, recipe),
+        )  # fmt: skip
+        try:
+            result = _carry_out(recipe, published, limit, engine, say)
+        except Discards as what:
+            raise OutputError(_discards(published, what)) from None
+        finally:
+            engine.close()
+        _report(recipe, published, result)
+    return result
+
+
+def _engine(recipe: Recipe, output: str, workers: int, address: str | None, progress, **options) -> Engine:
+    limits = Limits(recipe.task_seconds, recipe.task_memory)
+    environment = {FILTERS: recipe.folder}
+    return Engine(paths.join(output, "work"), workers, address, progress, limits=limits, environment=environment, **options)
+
+
+def _begin(published: Published, recipe: Recipe) -> None:
+    """Before the first task: what is there now is not what this run will leave."""
+    published.set_finished(False)
+    published.put(paths.join(published.output, "recipe.yaml"), recipes.dump(recipe).encode())
+
+
+def _carry_out(recipe: Recipe, published: Published, limit: int | None, engine: Engine, say: Callable[[str], None]) -> Result:
+    """The run, begun anew as often as a file in work/ turns out to be damaged: all else is done already."""
+    for _ in range(MOST_REPAIRS):
+        engine.summaries.clear()
+        try:
+            return Runner(recipe, published, engine, limit).run()
+        except paths.DamagedFile as damage:
+            if engine.dry_run or not engine.discard(damage.path):
+                raise TaskFailed(str(damage)) from None
+            say(f"{damage}; the task that wrote it is done again")
+    raise TaskFailed(f"{MOST_REPAIRS} files in {engine.folder} were damaged; is the disk sound?")
+
+
+def _discards(published: Published, what: Discards) -> str:
+    if published.finished:
+        return (
+            f"{published.output} holds a finished run, which this one would replace, beginning with {what}; published are "
+            f"{published.counts()}. Say --replace to do so, or choose another --output"
+        )
+    return f"this run would discard finished work in {published.output}, beginning with {what}. Say --replace to do so, or choose another --output"
+
+
+def _report(recipe: Recipe, published: Published, result: Result) -> None:
+    """Write the report, unless nothing was done and it is there."""
+    published.put(paths.join(published.output, "recipe.yaml"), recipes.dump(recipe).encode())
+    result.report = report.build(recipe, published.output, result)
+    if result.worked or not all(paths.exists(paths.join(published.output, name)) for name in report.FILES):
+        report.write(result.report, published)
+    published.set_finished(True)

@@ -1,10 +1,18 @@
-"""A filter of the user's own: any function, named by its import path."""
+"""A filter of the user's own: any function, named by its module, which lies beside the recipe, or by an entry point."""
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import difflib
 import functools
 import importlib
+import importlib.metadata
+import math
+import os
+import pathlib
+import sys
+import traceback
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
@@ -14,16 +22,25 @@ import pyarrow as pa
 from corpus.cleaning import rules
 from corpus.documents import Outcome
 
+FOLDER = "WINNOW_FILTERS"
+"""Environment variable with the folder in which modules are looked for: that of the recipe. Without it the current one."""
+GROUP = "winnow.filters"
+"""Group of entry points (of packages that are installed) that may be named instead."""
+
+_REJECTED = rules.Rule("rejected", "score", ">", 0.5)
+
 
 @dataclasses.dataclass(frozen=True)
 class Custom:
-    """Run `function`, given as "module:name", over every document, or over columns at once.
+    """Run `function` over every document, or over columns at once. It is given as "module:name", of a module that lies
+    beside the recipe, or is the name of an entry point of the group "winnow.filters"; nothing else is imported.
 
     `over: string`: it gets a text (str) and returns a bool (whether to keep it) or a number (a score).
     `over: arrow`: it gets the column of texts (`pyarrow.StringArray`) and returns as many of either.
     `options` are further arguments by name. A score is held to `min` and `max`, both allowed values;
-    with `mode: tag` it becomes the column `<name of the function>.score`. The module must be importable
-    wherever tasks run, and the function pure: same text, same answer."""
+    with `mode: tag` it becomes the column `<name of the function>.score`. The module must be
+    wherever tasks run, and the function pure: same text, same answer. A document for which it raises, or returns
+    something else, is quarantined with the reason."""
 
     name: ClassVar[str] = "custom"
     rules: ClassVar[tuple[str, ...]] = ("rejected", "below_min", "above_max")
@@ -38,47 +55,162 @@ class Custom:
     @property
     def label(self) -> str:
         """The function's own name."""
-        return self.function.partition(":")[2]
+        return self.function.rpartition(":")[2]
 
     def check(self) -> None:
-        """Raises ValueError if there is no such function."""
-        load(self.function)
+        """Raises ValueError if there is no such function. Imports nothing."""
+        find(self.function)
+
+    def imports(self) -> str:
+        """What is imported to run it, for people."""
+        return find(self.function).said
 
     def code(self) -> tuple[str, ...]:
         """The function's module: a change of it is a change of the filter."""
-        return (self.function.partition(":")[0],)
+        return (find(self.function).code,)
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
-        """See the class. Raises ValueError if the function returns something else."""
-        scores = self._scores(batch.column("text"))
-        if self.mode == "tag":
-            return rules.tag(batch, self.label, {"score": scores.astype(np.float64)})
-        if scores.dtype == bool:
-            rule = rules.Rule("rejected", "score", ">", 0.5)
-            return rules.drop(batch, {"score": scores.astype(np.float64)}, [rule])
-        bounds = []
-        if self.min is not None:
-            bounds.append(rules.Rule("below_min", "score", ">=", self.min))
-        if self.max is not None:
-            bounds.append(rules.Rule("above_max", "score", "<=", self.max))
-        return rules.drop(batch, {"score": scores.astype(np.float64)}, bounds)
+        """See the class."""
+        scores, is_bool, faulty = self._scores(batch.column("text"))
+        good = np.array([row not in faulty for row in range(batch.num_rows)], bool)
+        rest = batch.filter(pa.array(good)) if faulty else batch
+        outcome = self._decided(rest, scores[good], is_bool[good])
+        return dataclasses.replace(outcome, rows=np.flatnonzero(good)[outcome.rows], faulty=faulty)
 
-    def _scores(self, text: pa.Array) -> np.ndarray:
+    def _decided(self, batch: pa.RecordBatch, scores: np.ndarray, is_bool: np.ndarray) -> Outcome:
+        if self.mode == "tag":
+            return rules.tag(batch, self.label, {"score": scores})
+        bounds = [_REJECTED]
+        if self.min is not None:
+            bounds.append(rules.Rule("below_min", "number", ">=", self.min))
+        if self.max is not None:
+            bounds.append(rules.Rule("above_max", "number", "<=", self.max))
+        # a NaN passes every rule: answers are held to those for their kind
+        return rules.drop(batch, {"score": np.where(is_bool, scores, np.nan), "number": np.where(is_bool, np.nan, scores)}, bounds)
+
+    def _scores(self, text: pa.Array) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+        """(score of every row, whether it was a bool, the rows at which the function fails with the reason)."""
+        scores, is_bool, faulty = np.zeros(len(text)), np.zeros(len(text), bool), {}
+        if not len(text):
+            return scores, is_bool, faulty
         call = functools.partial(load(self.function), **self.options)
-        found = call(text) if self.over == "arrow" else [call(value) for value in text.to_pylist()]
-        scores = np.asarray(found)
-        if scores.shape != (len(text),) or scores.dtype.kind not in "bif":
-            raise ValueError(f"{self.function} must return a bool or a number a document, not {scores.dtype}{list(scores.shape)}")
-        return scores
+        if self.over == "arrow":
+            found = _of_column(call, text)
+            if found is not None:
+                return found.astype(np.float64), np.full(len(text), found.dtype == bool), faulty
+        for row in range(len(text)):
+            try:
+                (answer,) = call(text.slice(row, 1)) if self.over == "arrow" else [call(text[row].as_py())]
+                answer = answer.as_py() if isinstance(answer, pa.Scalar) else answer
+                scores[row], is_bool[row] = _number(answer), isinstance(answer, (bool, np.bool_))
+            except (Exception, SystemExit) as error:
+                faulty[row] = f"{self.function}: {_said(error)}"
+        return scores, is_bool, faulty
+
+
+def _of_column(call: Callable, text: pa.Array) -> np.ndarray | None:
+    """The answers for a whole column; None if they are not all good, so that they must be asked for one by one."""
+    try:
+        found = np.asarray(call(text))
+    except (Exception, SystemExit):
+        return None
+    good = found.shape == (len(text),) and found.dtype.kind in "bif" and bool(np.isfinite(found).all())
+    return found if good else None
+
+
+def _number(answer: Any) -> float:
+    """An answer as a number. Raises TypeError, ValueError for one that is none."""
+    if not isinstance(answer, (bool, int, float, np.bool_, np.integer, np.floating)):
+        raise TypeError(f"it returned {type(answer).__name__} and not a bool or a number")
+    if not math.isfinite(answer):
+        raise ValueError(f"it returned {answer}")
+    return float(answer)
+
+
+def _said(error: BaseException) -> str:
+    """An exception in one line, with the line of the user's code that it comes from."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
+    where = f" ({os.path.basename(frames[-1].filename)} line {frames[-1].lineno})" if frames else ""
+    text = " ".join(str(error).split())[:500]
+    return f"{type(error).__name__}{': ' if text else ''}{text}{where}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """Where a function is: how to say it; what decides what it does (a file, or a package); its module and name there;
+    the folder that the module must come from."""
+
+    said: str
+    code: str
+    module: str
+    name: str
+    folder: str | None = None
+
+
+def find(function: str) -> Found:
+    """The function that a recipe names, found without importing anything. Raises ValueError where there is none."""
+    module, colon, name = function.partition(":")
+    if not colon:
+        return _entry_point(function)
+    folder = os.path.abspath(os.environ.get(FOLDER) or os.getcwd())
+    parts = module.split(".")
+    if not all(part.isidentifier() for part in (*parts, name)):
+        raise ValueError(f"a function is named as module:name, not {function!r}")
+    path = pathlib.Path(folder, *parts)
+    files = [path.with_suffix(".py"), path / "__init__.py"]
+    file = next((each for each in files if each.is_file()), None)
+    if file is None:
+        raise ValueError(f"cannot find {function}: there is no {files[0].name} in {files[0].parent}; only modules beside the recipe and entry points of the group {GROUP} are imported")
+    _check_defines(file, name)
+    top = pathlib.Path(folder, parts[0])
+    code = top / "__init__.py" if len(parts) > 1 and (top / "__init__.py").is_file() else file
+    return Found(f"{name} from {file}", str(code), module, name, folder)
+
+
+def _entry_point(name: str) -> Found:
+    known = {point.name: point for point in importlib.metadata.entry_points(group=GROUP)}
+    if name not in known:
+        there = f"; there are: {', '.join(sorted(known))}" if known else ", and none is installed"
+        raise ValueError(f"a function is named as module:name, or by an entry point of the group {GROUP}; {name!r} is neither{there}")
+    point = known[name]
+    return Found(f"{point.attr} from {point.module}, of the package {point.dist.name}", point.dist.name, point.module, point.attr)
+
+
+def _check_defines(file: pathlib.Path, name: str) -> None:
+    """Raises ValueError if a module can be seen not to define a name."""
+    try:
+        tree = ast.parse(file.read_bytes(), str(file))
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(f"{file} is not Python: {error}") from None
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    if name not in names and "*" not in names:
+        near = difflib.get_close_matches(name, names, 1)
+        raise ValueError(f"{file} defines no {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+
+
+def load(function: str) -> Callable:
+    """The function, imported. Raises ImportError where that is not possible."""
+    found = find(function)
+    return _load(found)
 
 
 @functools.cache
-def load(path: str) -> Callable:
-    """The function at "module:name". Raises ValueError where there is none."""
-    module, colon, name = path.partition(":")
-    if not colon:
-        raise ValueError(f"a function is named as module:name, not {path!r}")
+def _load(found: Found) -> Callable:
+    if found.folder and found.folder not in sys.path:
+        sys.path.append(found.folder)
     try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"cannot import {path}: {error}") from None
+        module = importlib.import_module(found.module)
+    except (Exception, SystemExit) as error:
+        raise ImportError(f"cannot import {found.said}: {_said(error)}") from None
+    origin = getattr(module, "__file__", None)
+    if found.folder and not (origin and pathlib.Path(origin).resolve().is_relative_to(pathlib.Path(found.folder).resolve())):
+        raise ImportError(f"the name of module {found.module} is taken by {origin or 'one of Python itself'}; give yours another")
+    function = getattr(module, found.name, None)
+    if not callable(function):
+        raise ImportError(f"{found.said} is not a function")
+    return function

@@ -9,12 +9,13 @@ an object store: there a file appears whole when its writer is closed.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
 import urllib.parse
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pyarrow.fs as pafs
 
@@ -22,6 +23,17 @@ LOCAL = pafs.LocalFileSystem()
 _URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 _OPTIONS = re.compile(r"\?\w+=.*$", re.DOTALL)
 _MAGIC = re.compile(r"[*?\[]")
+
+
+class DamagedFile(Exception):
+    """A file that we have written ourselves and that is not what we wrote, or is gone."""
+
+    def __init__(self, path: str, why: str):
+        super().__init__(path, why)
+        self.path, self.why = path, why
+
+    def __str__(self) -> str:
+        return f"{self.path} is damaged: {self.why}"
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -78,8 +90,12 @@ def _source(info: pafs.FileInfo, name: str, path: str) -> Source:
 
 def list_files(folder: str) -> list[Source]:
     """Every file below `folder`, sorted by name; an absent folder has none. Names that start
-    with `.` or `_`, and what lies below such folders, are left out, as Spark and Arrow do."""
+    with `.` or `_`, and what lies below such folders, are left out, as Spark and Arrow do. A folder to which several
+    ways lead by symbolic links is gone through once, by the way with the fewest of them.
+    Raises FileNotFoundError for a link that leads nowhere."""
     fs, path = filesystem(folder)
+    if is_local(folder):
+        return sorted(_local_files((folder or ".").rstrip("/") + "/"))
     found = fs.get_file_info(pafs.FileSelector(path or ".", recursive=True, allow_not_found=True))
     base = len(path.rstrip("/")) + 1 if path not in ("", ".") else 0
     files = [
@@ -89,6 +105,63 @@ def list_files(folder: str) -> list[Source]:
         and not any(p.startswith((".", "_")) for p in info.path[base:].removeprefix("./").split("/"))
     ]
     return sorted(files)
+
+
+def _local_files(folder: str) -> Iterator[Source]:
+    """Files below a local folder, named with its slash, those behind symbolic links last."""
+    links, seen = [folder], set()
+    while links:
+        folders, links = links, []
+        while folders:
+            here = folders.pop()
+            try:
+                key = _same_file(os.stat(here))
+                entries = sorted(os.scandir(here), key=lambda entry: entry.name, reverse=True)
+            except FileNotFoundError:
+                continue
+            if key in seen:
+                continue
+            seen.add(key)
+            for entry in entries:
+                if entry.name.startswith((".", "_")):
+                    continue
+                name = here + entry.name
+                if entry.is_dir():
+                    (links if entry.is_symlink() else folders).append(name + "/")
+                elif entry.is_file():
+                    yield _local_source(name, entry.stat())
+                elif entry.is_symlink() and not os.path.exists(name):
+                    raise FileNotFoundError(f"{name} is a symbolic link to nothing")
+
+
+def _same_file(info: os.stat_result) -> tuple[int, int]:
+    return info.st_dev, info.st_ino
+
+
+def _local_source(name: str, info: os.stat_result) -> Source:
+    return Source(name, info.st_size, info.st_mtime_ns)
+
+
+def distinct(sources: Iterable[Source]) -> tuple[list[Source], list[tuple[str, str]]]:
+    """(the sources, each file once; the other names of files that have several, each with the one that counts,
+    which comes first). Two names are of one file if they are equal, or lead to it by links, hard or symbolic."""
+    files: dict[object, Source] = {}
+    others = []
+    for source in sources:
+        key = _same_file(os.stat(source.path)) if is_local(source.path) else source.path
+        first = files.setdefault(key, source)
+        if first.path != source.path:
+            others.append((source.path, first.path))
+    return list(files.values()), others
+
+
+def is_inside(name: str, folder: str) -> bool:
+    """Whether a file lies below a folder, links followed."""
+    if is_local(name) != is_local(folder):
+        return False
+    if not is_local(name):
+        return name.startswith(folder.rstrip("/") + "/")
+    return os.path.realpath(name).startswith(os.path.realpath(folder).rstrip("/") + "/")
 
 
 def expand(pattern: str) -> list[Source]:
@@ -143,6 +216,32 @@ def size(name: str) -> int:
     return info.size if info.type == pafs.FileType.File else -1
 
 
+def stat(name: str) -> Source | None:
+    """The file as it is now; None if there is none."""
+    fs, path = filesystem(name)
+    info = fs.get_file_info(path)
+    return _source(info, name, path) if info.type == pafs.FileType.File else None
+
+
+def sync(names: Iterable[str]) -> None:
+    """Have the storage keep files, and their names, through a loss of power. Object stores do so by themselves."""
+    folders = set()
+    for name in names:
+        if is_local(name):
+            _sync(name)
+            folders.add(os.path.dirname(name) or ".")
+    for folder in sorted(folders):
+        _sync(folder)
+
+
+def _sync(name: str) -> None:
+    handle = os.open(name, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def open_input(name: str):
     """A seekable `pyarrow.NativeFile` to read from."""
     fs, path = filesystem(name)
@@ -186,6 +285,7 @@ def write_atomic(name: str, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+    _sync(os.path.dirname(path) or ".")
 
 
 def publish(source: str, target: str) -> None:
@@ -214,8 +314,8 @@ def remove(names: Iterable[str]) -> None:
             fs.delete_file(path)
 
 
-def remove_folder(name: str) -> None:
-    """Delete a folder with all it holds; absent is no error."""
-    fs, path = filesystem(name)
-    if fs.get_file_info(path).type == pafs.FileType.Directory:
-        fs.delete_dir(path)
+def remove_empty(folders: Iterable[str]) -> None:
+    """Delete those of some local folders that are empty, the deepest first. On a store there are none."""
+    for folder in sorted(filter(is_local, folders), reverse=True):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)

@@ -82,6 +82,7 @@ class Unit:
     format: str
     start: int | None = None
     end: int | None = None
+    bytes: int = dataclasses.field(default=0, compare=False)  # of the file, that it reads
 
 
 def file_format(path: str) -> str:
@@ -102,14 +103,14 @@ def split(sources: list[paths.Source], options: ReadOptions, unit_bytes: int = U
     units = []
     for source in sources:
         kind = file_format(source.path) if options.format == "auto" else options.format
-        ranges: list[tuple[int | None, int | None]] = [(None, None)]
+        ranges: list[tuple[int | None, int | None, int]] = [(None, None, source.size)]
         if source.size > unit_bytes:
             if kind == "jsonl" and not streams.compression(source.path):
-                starts = range(0, source.size, unit_bytes)
-                ranges = [(start, min(start + unit_bytes, source.size)) for start in starts]
+                ends = [min(start + unit_bytes, source.size) for start in range(0, source.size, unit_bytes)]
+                ranges = [(start, end, end - start) for start, end in zip([0, *ends], ends)]
             elif kind == "parquet":
                 ranges = tables.row_group_ranges(source.path, unit_bytes) or ranges
-        units += [Unit(source.path, kind, start, end) for start, end in ranges]
+        units += [Unit(source.path, kind, *each) for each in ranges]
     return units
 
 

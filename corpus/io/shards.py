@@ -5,15 +5,22 @@ buffers are the same too (a slice can bring a few bytes beyond its end, as align
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xxhash
 
 from corpus.io import paths
 
 PARQUET_LEVEL = 3
 """zstd's own default level."""
+CHECKSUM = b"xxh3_64"
+"""Under this name a batch carries its checksum."""
+MOST_RATIO = 256
+"""lz4 cannot pack tighter."""
 _LONG = {"text", "raw", "id", "url"}
 """Columns for which a dictionary of values would be of no use."""
 
@@ -21,11 +28,14 @@ _LONG = {"text", "raw", "id", "url"}
 class ShardWriter:
     """Writes record batches to an Arrow IPC file with lz4 buffers. A context manager; the file
     is complete once closed. The schema is that of the first batch, unless it is given (a shard
-    without batches needs one)."""
+    without batches needs one). With `checked` every batch carries a checksum, by which `checked_batch` knows it: for
+    files of which readers read parts."""
 
-    def __init__(self, path: str, schema: pa.Schema | None = None):
+    def __init__(self, path: str, schema: pa.Schema | None = None, checked: bool = False):
         self.path = path
         self.schema = schema
+        self.checked = checked
+        self._batches = 0
         self._sink = paths.open_output(path)
         self._writer = self._open(schema) if schema is not None else None
 
@@ -37,7 +47,8 @@ class ShardWriter:
         """Append a batch. Raises ValueError if its schema differs from the shard's."""
         if self._writer is None:
             self._writer = self._open(batch.schema)
-        self._writer.write_batch(batch)
+        self._writer.write_batch(batch, custom_metadata={CHECKSUM: _checksum(batch, self._batches)} if self.checked else None)
+        self._batches += 1
 
     def close(self) -> None:
         """Complete the file. Raises ValueError if it has neither batches nor a schema."""
@@ -59,31 +70,99 @@ class ShardWriter:
             self._sink.close()
 
 
-def read_shard(path: str) -> Iterator[pa.RecordBatch]:
-    """Batches of an Arrow IPC file; a local one is memory-mapped."""
-    source = pa.memory_map(path) if paths.is_local(path) else paths.open_input(path)
-    with source:
-        reader = pa.ipc.open_file(source)
-        for index in range(reader.num_record_batches):
-            yield reader.get_batch(index)
+def _checksum(batch: pa.RecordBatch, index: int) -> bytes:
+    """xxh3-64, in hex, of a batch as IPC has it, of its schema and its place in the file: the same after it has been
+    written and read."""
+    digest = xxhash.xxh3_64(batch.schema.serialize(), seed=index)
+    digest.update(batch.serialize())
+    return digest.hexdigest().encode()
 
 
-def read_table(path: str) -> pa.Table:
-    """The whole of an Arrow IPC file, for the small ones: counts, decisions, edges."""
-    with paths.open_input(path) as source, pa.ipc.open_file(source) as reader:
-        return reader.read_all()
+@contextlib.contextmanager
+def _ours(path: str) -> Iterator[None]:
+    """What is inside reads a file that we wrote: raises DamagedFile where it is gone or no Arrow or Parquet file."""
+    try:
+        yield
+    except MemoryError as error:  # Arrow's is an ArrowException, too
+        size = re.search(r"\d+", str(error))
+        if size is None or int(size[0]) <= MOST_RATIO * max(paths.size(path), 1):
+            raise
+        raise paths.DamagedFile(path, "a length in it is impossible") from None
+    except FileNotFoundError:
+        raise paths.DamagedFile(path, "it is gone") from None
+    except (pa.ArrowException, EOFError) as error:
+        raise paths.DamagedFile(path, str(error).partition("\n")[0]) from None
+    except OSError as error:
+        if error.errno:  # of the storage; Arrow has none for what it cannot decode
+            raise
+        raise paths.DamagedFile(path, str(error).partition("\n")[0]) from None
+
+
+def checked_batch(path: str, reader: pa.ipc.RecordBatchFileReader, index: int) -> pa.RecordBatch:
+    """A batch of a file written with `checked`. Raises DamagedFile if it is not what was written."""
+    with _ours(path):
+        if index >= reader.num_record_batches:
+            raise paths.DamagedFile(path, f"it has no batch {index}")
+        batch, metadata = reader.get_batch_with_custom_metadata(index)
+        batch.validate()  # before anything follows its offsets
+        if not metadata or metadata.get(CHECKSUM) != _checksum(batch, index):
+            raise paths.DamagedFile(path, f"the checksum of batch {index} is wrong")
+    return batch
+
+
+@contextlib.contextmanager
+def open_checked(path: str) -> Iterator[pa.ipc.RecordBatchFileReader]:
+    """A reader of a file written with `checked`. Raises DamagedFile if it is no such file."""
+    with contextlib.ExitStack() as stack:
+        with _ours(path):
+            source = stack.enter_context(paths.open_input(path))
+            reader = stack.enter_context(pa.ipc.open_file(source))
+        yield reader
+
+
+def read_table(path: str, digest: str | None = None) -> pa.Table:
+    """The whole of a file of `write_table`, which has a batch at least. Raises DamagedFile; see `read`."""
+    return pa.Table.from_batches(read(path, digest))
 
 
 def write_table(path: str, table: pa.Table) -> None:
-    """Write a table as an Arrow IPC file."""
+    """Write a table as an Arrow IPC file: for the small ones, such as counts, decisions, edges."""
     with ShardWriter(path, table.schema) as writer:
-        for batch in table.combine_chunks().to_batches():
+        for batch in table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]:
             writer.write(batch)
 
 
-def read(path: str) -> Iterator[pa.RecordBatch]:
-    """Batches of a shard, Parquet or Arrow IPC, by its suffix."""
-    return read_parquet(path) if path.endswith(".parquet") else read_shard(path)
+def read(path: str, digest: str | None = None) -> Iterator[pa.RecordBatch]:
+    """Batches of a shard, Parquet or Arrow IPC, by its suffix; a local one is memory-mapped. Raises DamagedFile if
+    it cannot be read, or if `digest`, its xxh3-128 in hex, is given and wrong."""
+    with contextlib.ExitStack() as stack:
+        with _ours(path):
+            source = stack.enter_context(pa.memory_map(path) if paths.is_local(path) else _fetched(path))
+            if digest is not None and xxhash.xxh3_128_hexdigest(source.read_buffer()) != digest:
+                raise paths.DamagedFile(path, "its checksum is wrong")
+            source.seek(0)
+            batches = pq.ParquetFile(source).iter_batches(use_threads=False) if path.endswith(".parquet") else _ipc(source)
+        while True:
+            with _ours(path):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+
+def count_rows(path: str) -> int:
+    """Rows of a shard. Raises DamagedFile if it cannot be read."""
+    return sum(batch.num_rows for batch in read(path))
+
+
+def _fetched(path: str) -> pa.BufferReader:
+    """A file of a store in memory: a shard is read whole anyway."""
+    return pa.BufferReader(paths.read_bytes(path))
+
+
+def _ipc(source) -> Iterator[pa.RecordBatch]:
+    reader = pa.ipc.open_file(source)
+    return (reader.get_batch(index) for index in range(reader.num_record_batches))
 
 
 def open_writer(path: str, schema: pa.Schema) -> ShardWriter | ParquetShardWriter:
@@ -118,9 +197,3 @@ def write_parquet(path: str, batches: Iterable[pa.RecordBatch], schema: pa.Schem
     for batch in batches:
         writer.write(batch)
     writer.close()
-
-
-def read_parquet(path: str, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Batches of a Parquet file, all columns or some. Raises OSError or ArrowException on faults."""
-    with paths.open_input(path) as file:
-        yield from pq.ParquetFile(file).iter_batches(columns=columns, use_threads=False)

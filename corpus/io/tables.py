@@ -28,8 +28,8 @@ def columns(path: str) -> list[str]:
             return []
 
 
-def row_group_ranges(path: str, unit_bytes: int) -> list[tuple[int, int]]:
-    """Ranges [start, end) of row groups whose compressed size reaches `unit_bytes`, the last one
+def row_group_ranges(path: str, unit_bytes: int) -> list[tuple[int, int, int]]:
+    """Ranges (start, end, compressed size) of row groups whose size reaches `unit_bytes`, the last one
     excepted; none if the file's footer cannot be read."""
     with paths.open_input(path) as file:
         try:
@@ -40,7 +40,7 @@ def row_group_ranges(path: str, unit_bytes: int) -> list[tuple[int, int]]:
     for group in range(metadata.num_row_groups):
         size += _extent(metadata.row_group(group))[1]
         if size >= unit_bytes or group == metadata.num_row_groups - 1:
-            ranges.append((start, group + 1))
+            ranges.append((start, group + 1, size))
             start, size = group + 1, 0
     return ranges
 

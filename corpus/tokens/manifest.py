@@ -13,6 +13,7 @@ Shard `name` is the pair of files `NAME.bin`, `NAME.idx` beside the manifest. Th
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 
@@ -80,8 +81,9 @@ def write(
     end_id: int,
     pad_id: int | None = None,
     seed: int = 0,
+    put: Callable[[str, bytes], None] = paths.write_atomic,
 ) -> dict:
-    """Write `FOLDER/manifest.json`, atomically, and return it. `shards` are `describe_shard`'s
+    """Write `FOLDER/manifest.json`, atomically (by `put`), and return it. `shards` are `describe_shard`'s
     entries in stream order; `tokenizer` has "fingerprint", "family" and "path"; `seed` is the
     one the documents were shuffled with. Raises ValueError for ids outside the vocabulary."""
     for key, token in (("end_id", end_id), ("pad_id", pad_id)):
@@ -99,7 +101,7 @@ def write(
         "seed": seed,
         "shards": shards,
     }
-    paths.write_atomic(paths.join(folder, NAME), (json.dumps(manifest, indent=1) + "\n").encode())
+    put(paths.join(folder, NAME), (json.dumps(manifest, indent=1) + "\n").encode())
     return manifest
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 
 import numba
 import numpy as np
@@ -237,8 +238,10 @@ def load(path: str) -> Plan:
     )
 
 
-def summarize(folder: str, name: str, figures: dict[str, dict]) -> dict:
-    """Write `FOLDER/packing/NAME/figures.json` from the `Plan.figures` of every shard (keys are
+def summarize(
+    folder: str, name: str, figures: dict[str, dict], put: Callable[[str, bytes], None] = paths.write_atomic
+) -> dict:
+    """Write `FOLDER/packing/NAME/figures.json` (by `put`) from the `Plan.figures` of every shard (keys are
     shard names) and return it: their sums, and under "shards" the number of bins of each shard.
     Raises ValueError if the plans differ in sequence length or seed."""
     settings = {(each["sequence_length"], each["seed"]) for each in figures.values()}
@@ -249,8 +252,7 @@ def summarize(folder: str, name: str, figures: dict[str, dict]) -> dict:
     summary |= {count: sum(each[count] for each in figures.values()) for count in _COUNTS}
     summary = _with_share(summary)
     summary["shards"] = {shard: each["bins"] for shard, each in figures.items()}
-    path = paths.join(folder, "packing", name, SUMMARY)
-    paths.write_atomic(path, (json.dumps(summary, indent=1) + "\n").encode())
+    put(paths.join(folder, "packing", name, SUMMARY), (json.dumps(summary, indent=1) + "\n").encode())
     return summary
 
 

@@ -21,8 +21,8 @@ from corpus.documents import DECISION_SCHEMA, DROPPED_SCHEMA, shard_and_row, tex
 from corpus.io import shards
 from corpus.views import ShardView
 from pipelines import exchange
-from pipelines.engine import Engine, File, Manifest, Outputs, Task
-from pipelines.steps.passes import StepCount, _add, dropped_rows
+from pipelines.engine import Engine, Exclusion, File, Manifest, Outputs
+from pipelines.steps.passes import Quarantine, Rows, StepCount, _add, dropped_rows, shard_task, without_rows
 
 PROPOSAL_SCHEMA = pa.schema([field for field in DECISION_SCHEMA if field.name != "step"])
 
@@ -39,15 +39,20 @@ class Decide:
     finish: Any
     threshold: str
 
+    def without(self, excluded: tuple[Exclusion, ...]) -> Decide:
+        """This task without some of its documents."""
+        return dataclasses.replace(self, shard=without_rows(self.shard, excluded))
+
 
 def decide(argument: Decide, outputs: Outputs) -> dict[str, Any]:
-    """One decide task: writes decisions.arrow and dropped.parquet, counts as a pass does."""
+    """One decide task: writes decisions.arrow, dropped.parquet and quarantine.parquet, counts as a pass does."""
     started = time.perf_counter()
     proposals = PROPOSAL_SCHEMA.empty_table()
     if argument.exchange:
         proposals = exchange.read(argument.exchange, argument.shard.number)
         proposals = proposals.sort_by([("row", "ascending"), ("start", "ascending")])
-    count, dropped, decided = StepCount(), [], []
+    count, dropped = StepCount(), Rows(outputs, "dropped.parquet", DROPPED_SCHEMA)
+    decided = [_set_aside(argument, count, outputs)]
     for rows, batch in views.read(argument.shard):
         if not len(rows):
             continue
@@ -72,15 +77,28 @@ def decide(argument: Decide, outputs: Outputs) -> dict[str, Any]:
             places = np.searchsorted(rows, drops["row"].to_numpy())
             values = [_value(by, score) for by, score in zip(drops["by"].to_pylist(), drops["score"].to_pylist())]
             thresholds = [argument.threshold] * len(values)
-            dropped.append(
-                dropped_rows(batch, places, argument.name, drops["reason"].to_pylist(), values, thresholds)
-            )
+            dropped.write(dropped_rows(batch, places, argument.name, drops["reason"].to_pylist(), values, thresholds))
+    dropped.close()
     count.check(argument.name)
     count.seconds = round(time.perf_counter() - started, 3)
-    shards.write_table(outputs.path("decisions.arrow"), pa.concat_tables([DECISION_SCHEMA.empty_table(), *decided]))
-    if dropped:
-        shards.write_parquet(outputs.path("dropped.parquet"), dropped, DROPPED_SCHEMA)
+    decisions = pa.concat_tables(decided)
+    if argument.shard.excluded:
+        decisions = decisions.sort_by("row")
+    shards.write_table(outputs.path("decisions.arrow"), decisions)
     return {"steps": {argument.name: dataclasses.asdict(count)}, "documents": count.kept}
+
+
+def _set_aside(argument: Decide, count: StepCount, outputs: Outputs) -> pa.Table:
+    """Quarantine the documents that this step or a map of it fails at; the decisions that take them out."""
+    quarantine = Quarantine(outputs)
+    for reasons, batch in views.read_excluded(argument.shard):
+        quarantine.add_documents(batch, reasons, argument.name)
+        count.documents_in += batch.num_rows
+        count.quarantined += batch.num_rows
+        count.bytes_in += text_bytes(batch.column("text"))
+    quarantine.close()
+    rows = [{"row": row, "action": "drop", "step": argument.name, "reason": "quarantined"} for row, _ in argument.shard.excluded]
+    return pa.Table.from_pylist(rows, DECISION_SCHEMA)
 
 
 def _value(by: str | None, score: float | None) -> str:
@@ -133,10 +151,7 @@ def decide_map(
     """Run the decide map of a step: the view with its decisions added, and the manifests."""
     files = tuple(file.path for file in exchanged)
     prints = (*inputs, *((f"proposals {i}", file.hash) for i, file in enumerate(exchanged)))
-    tasks = [
-        Task(f"{s.number:05d}", Decide(name, s, files, finish, threshold), (*s.inputs(), *prints), s.text_bytes)
-        for s in shard_views
-    ]
+    tasks = [shard_task(s, Decide(name, s, files, finish, threshold), prints) for s in shard_views]
     manifests = engine.map(f"{step}-decide", decide, tasks, (name, finish, threshold), ("corpus.views", *code))
     decided = [m.outputs["decisions.arrow"] for m in manifests]
     return [s.decided(f.path, f.hash) for s, f in zip(shard_views, decided)], manifests

@@ -17,8 +17,9 @@ from corpus.documents import address, shard_and_row
 from corpus.text import punkt, sentences
 from corpus.views import ShardView
 from pipelines import exchange
-from pipelines.engine import File, Outputs, Task
+from pipelines.engine import Exclusion, File, Outputs, Task
 from pipelines.steps.decide import PROPOSAL_SCHEMA, decide_map, proposals
+from pipelines.steps.passes import left_out, shard_task, without_rows
 
 MAX_PARTITIONS = 256
 
@@ -30,6 +31,10 @@ class Keys:
     step: Any
     shard: ShardView
     partitions: int
+
+    def without(self, excluded: tuple[Exclusion, ...]) -> Keys:
+        """This task without some of its documents."""
+        return dataclasses.replace(self, shard=without_rows(self.shard, excluded))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +72,9 @@ def by_key(run, place: str, name: str, step: Any, shard_views: list[ShardView], 
     """The four maps of a dedup by key; see the module. Returns (view, manifests of the decide map)."""
     code = ("corpus.views", "corpus.dedup", "corpus.text", "xxhash", type(step).__module__)
     partitions = partitions_for(shard_views)
-    tasks = [Task(f"{s.number:05d}", Keys(step, s, partitions), s.inputs(), s.text_bytes) for s in shard_views]
+    tasks = [shard_task(s, Keys(step, s, partitions)) for s in shard_views]
     mapped = run.engine.map(f"{place}-keys", emit_keys, tasks, (step, partitions), code)
+    shard_views = left_out(shard_views, mapped)
     proposed = reduce_map(run, place, reduce_keys, step, outputs_named(mapped, "keys.arrow"), partitions, shard_views, code)
     return decide_map(run.engine, place, name, shard_views, proposed, threshold, finish, code=code)
 

@@ -19,11 +19,14 @@ from corpus.documents import address, shard_and_row
 from corpus.io import shards
 from corpus.views import ShardView
 from pipelines import exchange
-from pipelines.engine import Outputs, Task
+from pipelines.engine import File, Limits, Outputs, Task
 from pipelines.steps.decide import decide_map, proposals
 from pipelines.steps.dedup import Keys, Reduce, outputs_named, partitions_for, reduce_map
+from pipelines.steps.passes import left_out, shard_task
 
 CODE = ("corpus.views", "corpus.dedup", "corpus.text")
+BYTES_A_BYTE = 64
+"""Memory of the clusters task for each byte of its files of edges, which are compressed, with room."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +57,9 @@ class NearDedup:
     def decide(self, run, place, name, shard_views):
         """The five maps; returns the view with the decisions and the manifests of the last."""
         partitions = partitions_for(shard_views)
-        tasks = [Task(f"{s.number:05d}", Keys(self, s, partitions), s.inputs(), s.text_bytes) for s in shard_views]
+        tasks = [shard_task(s, Keys(self, s, partitions)) for s in shard_views]
         mapped = run.engine.map(f"{place}-signatures", emit_signatures, tasks, (self, partitions), CODE)
+        shard_views = left_out(shard_views, mapped)
         pairs = reduce_map(
             run, place, find_candidates, self, outputs_named(mapped, "keys.arrow"), partitions, shard_views, CODE
         )
@@ -75,9 +79,8 @@ class NearDedup:
         files = tuple(file.path for file in pairs)
         prints = tuple((f"pairs {i}", file.hash) for i, file in enumerate(pairs))
         prints += tuple((f"shingles {number}", file.hash) for number, file in sidecars.items())
-        names = {number: file.path for number, file in sidecars.items()}
         tasks = [
-            Task(f"{s.number:05d}", Verify(self, files, s.number, names), prints, s.text_bytes) for s in shard_views
+            Task(f"{s.number:05d}", Verify(self, files, s.number, sidecars), prints, s.text_bytes) for s in shard_views
         ]
         return run.engine.map(f"{place}-verify", verify, tasks, (self,), CODE) if files else []
 
@@ -85,9 +88,10 @@ class NearDedup:
         edges = outputs_named(verified, "edges.arrow")
         task = Task(
             "00000",
-            Cluster(self, tuple(file.path for file in edges), shard_count),
+            Cluster(self, tuple(edges), shard_count),
             tuple((f"edges {i}", file.hash) for i, file in enumerate(edges)),
             sum(file.bytes for file in edges),
+            extra=Limits(0.0, BYTES_A_BYTE * sum(file.bytes for file in edges)),
         )
         return run.engine.map(f"{place}-clusters", cluster, [task], (self, shard_count), CODE)[0]
 
@@ -100,7 +104,7 @@ class Verify:
     step: NearDedup
     files: tuple[str, ...]
     shard: int
-    sidecars: dict[int, str]
+    sidecars: dict[int, File]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +112,7 @@ class Cluster:
     """Argument of the clusters task."""
 
     step: NearDedup
-    files: tuple[str, ...]
+    files: tuple[File, ...]
     shards: int
 
 
@@ -173,9 +177,9 @@ def verify(argument: Verify, outputs: Outputs) -> dict:
     return {"pairs": len(edges), "verified": int(keep.sum())}
 
 
-def _shingles(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _shingles(file: File) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(rows, offsets, values) of a sidecar."""
-    batches = list(shards.read(path))
+    batches = list(shards.read(file.path, file.hash))
     rows = np.concatenate([b.column(0).to_numpy() for b in batches] or [np.empty(0, np.int64)])
     lengths = [np.diff(b.column(1).offsets.to_numpy()) for b in batches]
     values = np.concatenate([b.column(1).flatten().to_numpy() for b in batches] or [np.empty(0, np.uint64)])
@@ -192,7 +196,7 @@ def _jaccard(first, second, pairs: np.ndarray) -> np.ndarray:
 
 def cluster(argument: Cluster, outputs: Outputs) -> dict:
     """Choose what is dropped and for which document; figures and the largest clusters for the report."""
-    table = pa.concat_tables([EDGE_SCHEMA.empty_table(), *(shards.read_table(path) for path in argument.files)])
+    table = pa.concat_tables([EDGE_SCHEMA.empty_table(), *(shards.read_table(file.path, file.hash) for file in argument.files)])
     first, second, similarity = (table[name].to_numpy() for name in EDGE_SCHEMA.names)
     dropped, by, score = clusters.leaders(first, second, similarity, argument.step.mode)
     found, shard = proposals(dropped, by, "near_duplicate", score)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 from corpus import views
 from corpus.cleaning import shared_words
 from corpus.documents import DROPPED_SCHEMA, PREFIX_CHARACTERS, QUARANTINE_SCHEMA, text_bytes
-from corpus.io import partitions, paths, readers, shards
+from corpus.io import partitions, paths, readers, shards, streams
 from corpus.views import ShardView
-from pipelines.engine import Manifest, Outputs, Task
+from pipelines.engine import Exclusion, Manifest, Outputs, Task, Unproven
 
 LENGTH_BINS = 32
 """Lengths are counted in bins of powers of two: bin b holds texts of [2^(b-1), 2^b) bytes, bin 0 the empty ones."""
@@ -29,11 +29,17 @@ LENGTH_BINS = 32
 MAX_WRITERS = 100
 """Shards that are written at a time, of as many partitions; the one opened first is closed for a further one."""
 
+RAW_ROWS = 1000
+"""Rows of quarantine that are written at a time."""
+RAW_BYTES = 64 << 20
+"""Bytes of faulty records that a task keeps; of those after that only the fault."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Pass:
     """Argument of one task of a pass. Either `units` (input files, with `read` options and how
-    many documents to take of each, None for all) or `shard` is given."""
+    many documents to take of each, None for all) or `shard` is given. `excluded` are records that it is not to
+    look at, by unit."""
 
     stages: tuple[Any, ...]
     suffix: str  # ".arrow" between passes, ".parquet" for the documents a run leaves
@@ -43,6 +49,18 @@ class Pass:
     read: readers.ReadOptions | None = None
     shard: ShardView | None = None
     partition_by: str | None = None  # the column by which the documents go to different shards, and which they lose
+    excluded: tuple[Exclusion, ...] = ()
+
+    def without(self, excluded: tuple[Exclusion, ...]) -> Pass:
+        """This task without some of its records."""
+        if self.shard is not None:
+            return dataclasses.replace(self, shard=without_rows(self.shard, excluded))
+        return dataclasses.replace(self, excluded=excluded)
+
+
+def without_rows(shard: ShardView, excluded: Sequence[Exclusion]) -> ShardView:
+    """A shard without the rows that a task which reads it leaves out."""
+    return shard.without((each.first, shard.documents if each.end is None else each.end, each.reason) for each in excluded)
 
 
 @dataclasses.dataclass
@@ -62,20 +80,81 @@ class StepCount:
         """Every document that came in is kept, dropped or quarantined."""
         accounted = self.kept + sum(self.dropped.values()) + self.quarantined
         if accounted != self.documents_in:
-            raise AssertionError(f"step {name}: {self.documents_in} documents in, {accounted} accounted for")
+            raise Unproven(f"step {name}: {self.documents_in} documents in, {accounted} accounted for")
 
 
 def run_pass(argument: Pass, outputs: Outputs) -> dict[str, Any]:
     """One task of a pass; see `Pass`. Its counters are {"steps": {name: StepCount}, "skipped",
-    "shards": {output: [documents, bytes, folder of the partition]}, "languages", "lengths"}."""
+    "shards": {output: [documents, bytes, folder of the partition]}, "languages", "lengths", "records": of each unit,
+    "input_bytes", "lost": {"ranges", "bytes"} that could not be read, "set_aside": documents left out where no step
+    could account for them}."""
     work = _Work(argument, outputs)
     if argument.shard is None:
-        for unit, limit in zip(argument.units, argument.limits):
-            work.read_unit(unit, limit)
+        for number, (unit, limit) in enumerate(zip(argument.units, argument.limits)):
+            work.read_unit(unit, limit, [each for each in argument.excluded if each.part == number])
     else:
+        for reasons, batch in views.read_excluded(argument.shard):
+            work.set_aside(batch, reasons)
         for _, batch in views.read(argument.shard):
             work.through_stages(batch)
     return work.finish()
+
+
+class Rows:
+    """An output of rows, which is made when there are any."""
+
+    def __init__(self, outputs: Outputs, name: str, schema: pa.Schema):
+        self._outputs, self._name, self._schema = outputs, name, schema
+        self._writer: shards.ParquetShardWriter | None = None
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Append rows."""
+        if batch.num_rows:
+            if self._writer is None:
+                self._writer = shards.ParquetShardWriter(self._outputs.path(self._name), self._schema)
+            self._writer.write(batch)
+
+    def close(self) -> None:
+        """Complete the file, if there is one."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+class Quarantine:
+    """The output `quarantine.parquet` of a task."""
+
+    def __init__(self, outputs: Outputs):
+        self._rows = Rows(outputs, "quarantine.parquet", QUARANTINE_SCHEMA)
+        self._waiting: list[dict] = []
+        self._room = RAW_BYTES
+        self.ranges = self.bytes = 0  # ranges in which no records can be counted; bytes of the input that are lost
+
+    def add(self, rows: list[dict], step: str) -> None:
+        """Rows as readers give them."""
+        for row in rows:
+            self.ranges += not row["records"]
+            self.bytes += row["bytes"]
+            self._room -= len(row["raw"])
+            self._waiting.append({**row, "step": step, "raw": row["raw"] if self._room > 0 else b""})
+            if len(self._waiting) >= RAW_ROWS:
+                self._write()
+
+    def add_documents(self, batch: pa.RecordBatch, errors: Sequence[str], step: str) -> None:
+        """Documents that were read and that a step fails at, each with why."""
+        texts = batch.column("text")
+        sources = batch.column("source").to_pylist() if "source" in batch.schema.names else [None] * batch.num_rows
+        for row, (name, source, error) in enumerate(zip(batch.column("id").to_pylist(), sources, errors)):
+            raw = texts[row].as_buffer()[: streams.PREFIX].to_pybytes()
+            self.add([{"source": source, "id": name, "records": 1, "bytes": 0, "error": error, "raw": raw}], step)
+
+    def _write(self) -> None:
+        self._rows.write(pa.RecordBatch.from_pylist(self._waiting, QUARANTINE_SCHEMA))
+        self._waiting = []
+
+    def close(self) -> None:
+        """Complete the file, if there is one."""
+        self._write()
+        self._rows.close()
 
 
 class _Work:
@@ -91,42 +170,64 @@ class _Work:
         self.skipped: dict[str, int] = {}
         self.shards: dict[str, list] = {}
         self.writers: dict[str, tuple[str, Any]] = {}  # of each partition: (output, its writer)
-        self.dropped: list[pa.RecordBatch] = []
-        self.quarantined: list[dict] = []
-        self.input_bytes = 0
+        self.dropped = Rows(outputs, "dropped.parquet", DROPPED_SCHEMA)
+        self.quarantine = Quarantine(outputs)
         self.languages: dict[str, int] = {}
         self.lengths = np.zeros(LENGTH_BINS, np.int64)
+        self.records: list[int] = []  # of each unit
+        self.input_bytes = self.set_aside_at_the_end = 0
 
-    def read_unit(self, unit: readers.Unit, limit: int | None) -> None:
-        count = self.steps["read"]
+    def read_unit(self, unit: readers.Unit, limit: int | None, excluded: list[Exclusion]) -> None:
+        self.input_bytes += unit.bytes
+        self.records.append(0)
+        if any(each.end is None for each in excluded):  # not even opened
+            row = {"source": unit.path, "position": unit.start or 0, "records": 0, "bytes": unit.bytes}
+            self.quarantine.add([{**row, "error": excluded[0].reason, "raw": b""}], "read")
+            return
         started = time.perf_counter()
-        for reading in readers.read(unit, self.argument.read):
+        ranges = tuple((each.first, each.end, each.reason) for each in excluded)
+        for reading in readers.read(unit, self.argument.read, excluded=ranges):
+            self.records[-1] += reading.records
             documents = reading.documents
             if limit is not None:
                 documents = documents.slice(0, limit)
                 limit -= documents.num_rows
-            size = text_bytes(documents.column("text"))
-            faulty = sum(row["records"] for row in reading.quarantined)
-            count.documents_in += documents.num_rows + len(reading.dropped) + faulty
-            count.kept += documents.num_rows
-            count.quarantined += faulty
-            count.bytes_in += size
-            count.bytes_out += size
-            for row in reading.dropped:
-                _add(count.dropped, row["rule"], 1)
-            if reading.repaired:
-                _add(count.counters, "repaired_utf8", reading.repaired)
-            for kind, number in reading.skipped.items():
-                _add(self.skipped, kind, number)
-            self.quarantined += [{**row, "step": "read"} for row in reading.quarantined]
-            if reading.dropped:
-                rows = [{**row, "step": "read"} for row in reading.dropped]
-                self.dropped.append(pa.RecordBatch.from_pylist(rows, DROPPED_SCHEMA))
-            count.seconds += time.perf_counter() - started
+            self._count_reading(reading, documents)
+            self.steps["read"].seconds += time.perf_counter() - started
             self.through_stages(documents)
             started = time.perf_counter()
             if limit == 0:
                 break
+
+    def _count_reading(self, reading: readers.Reading, documents: pa.RecordBatch) -> None:
+        """Account for what was read, of which `documents` go on."""
+        count = self.steps["read"]
+        size = text_bytes(documents.column("text"))
+        faulty = sum(row["records"] for row in reading.quarantined)
+        count.documents_in += documents.num_rows + len(reading.dropped) + faulty
+        count.kept += documents.num_rows
+        count.quarantined += faulty
+        count.bytes_in += size
+        count.bytes_out += size
+        for row in reading.dropped:
+            _add(count.dropped, row["rule"], 1)
+        if reading.repaired:
+            _add(count.counters, "repaired_utf8", reading.repaired)
+        for kind, number in reading.skipped.items():
+            _add(self.skipped, kind, number)
+        self.quarantine.add(reading.quarantined, "read")
+        self.dropped.write(pa.RecordBatch.from_pylist([{**row, "step": "read"} for row in reading.dropped], DROPPED_SCHEMA))
+
+    def set_aside(self, batch: pa.RecordBatch, reasons: list[str]) -> None:
+        """Quarantine documents that this task is not to look at."""
+        step = self.stage_names[0] if self.stage_names else "documents"
+        self.quarantine.add_documents(batch, reasons, step)
+        if self.stage_names:
+            self.steps[step].documents_in += batch.num_rows
+            self.steps[step].quarantined += batch.num_rows
+            self.steps[step].bytes_in += text_bytes(batch.column("text"))
+        else:
+            self.set_aside_at_the_end += batch.num_rows
 
     def through_stages(self, batch: pa.RecordBatch) -> None:
         for name, stage, shared in zip(self.stage_names, self.argument.stages, self.shared):
@@ -139,6 +240,7 @@ class _Work:
             count.seconds += time.perf_counter() - started
             count.documents_in += batch.num_rows
             count.kept += outcome.kept.num_rows
+            count.quarantined += len(outcome.faulty)
             count.bytes_in += text_bytes(batch.column("text"))
             count.bytes_out += text_bytes(outcome.kept.column("text"))
             for rule in outcome.rules:
@@ -146,9 +248,9 @@ class _Work:
             for counter, number in outcome.counters.items():
                 _add(count.counters, counter, number)
             if len(outcome.rows):
-                self.dropped.append(
-                    dropped_rows(batch, outcome.rows, name, outcome.rules, outcome.values, outcome.thresholds)
-                )
+                self.dropped.write(dropped_rows(batch, outcome.rows, name, outcome.rules, outcome.values, outcome.thresholds))
+            if outcome.faulty:
+                self.quarantine.add_documents(batch.take(pa.array(list(outcome.faulty))), list(outcome.faulty.values()), name)
             batch = outcome.kept
         if batch.num_rows:
             self._write(shared_words.offer(batch, None))
@@ -185,26 +287,25 @@ class _Work:
     def finish(self) -> dict[str, Any]:
         for folder in list(self.writers):
             self._close(folder)
-        if self.dropped:
-            shards.write_parquet(self.outputs.path("dropped.parquet"), self.dropped, DROPPED_SCHEMA)
-        if self.quarantined:
-            rows = pa.RecordBatch.from_pylist(self.quarantined, QUARANTINE_SCHEMA)
-            shards.write_parquet(self.outputs.path("quarantine.parquet"), [rows], QUARANTINE_SCHEMA)
+        self.dropped.close()
+        self.quarantine.close()
         for name, count in self.steps.items():
             count.check(name)
             count.seconds = round(count.seconds, 3)
         last = list(self.steps.values())[-1] if self.steps else None
         written = sum(documents for documents, _, _ in self.shards.values())
         if last is not None and last.kept != written:
-            raise AssertionError(f"{last.kept} documents kept, {written} written")
+            raise Unproven(f"{last.kept} documents kept, {written} written")
         return {
             "steps": {name: dataclasses.asdict(count) for name, count in self.steps.items()},
             "skipped": self.skipped,
             "shards": self.shards,
             "languages": self.languages,
             "lengths": self.lengths.tolist(),
+            "records": self.records,
             "input_bytes": self.input_bytes,
-            "lost": {"ranges": sum(not row["records"] for row in ranges), "bytes": sum(row["bytes"] for row in ranges)},
+            "lost": {"ranges": self.quarantine.ranges, "bytes": self.quarantine.bytes},
+            "set_aside": self.set_aside_at_the_end,
             "documents": written,
         }
 
@@ -250,8 +351,8 @@ def dropped_rows(batch, rows, step, rules, values, thresholds) -> pa.RecordBatch
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=DROPPED_SCHEMA)
 
 
-def input_tasks(groups: list[list[readers.Unit]], sources: dict[str, str], argument: Pass, limit: int | None) -> list[Task]:
-    """One task per group of units; `sources` gives each path's fingerprint, `argument` what all
+def input_tasks(groups: list[list[readers.Unit]], sources: dict[str, paths.Source], argument: Pass, limit: int | None) -> list[Task]:
+    """One task per group of units; `sources` are the files by path, `argument` what all
     tasks share. With `limit`, about that many documents in all, spread evenly over the units."""
     total = sum(len(group) for group in groups)
     tasks, place = [], 0
@@ -260,10 +361,17 @@ def input_tasks(groups: list[list[readers.Unit]], sources: dict[str, str], argum
             None if limit is None else limit // total + (place + i < limit % total) for i in range(len(group))
         )
         place += len(group)
-        inputs = tuple((_unit_name(unit), sources[unit.path]) for unit in group)
+        files = {unit.path: sources[unit.path] for unit in group}
+        inputs = tuple((_unit_name(unit), _fingerprint(files[unit.path])) for unit in group)
         task_argument = dataclasses.replace(argument, units=tuple(group), limits=limits)
-        tasks.append(Task(f"{number:05d}", task_argument, inputs, sum(_unit_bytes(u) for u in group)))
+        weight = sum(_unit_bytes(unit) for unit in group)
+        parts = (None,) * len(group)
+        tasks.append(Task(f"{number:05d}", task_argument, inputs, weight, tuple(files.values()), parts))
     return tasks
+
+
+def _fingerprint(source: paths.Source) -> str:
+    return f"{source.size} bytes, mtime {source.mtime_ns}"
 
 
 def _unit_name(unit: readers.Unit) -> str:
@@ -278,9 +386,17 @@ def _unit_bytes(unit: readers.Unit) -> int:
 
 def view_tasks(shard_views: list[ShardView], argument: Pass) -> list[Task]:
     """One task per shard of a view."""
-    return [
-        Task(f"{s.number:05d}", dataclasses.replace(argument, shard=s), s.inputs(), s.text_bytes) for s in shard_views
-    ]
+    return [shard_task(s, dataclasses.replace(argument, shard=s)) for s in shard_views]
+
+
+def shard_task(shard: ShardView, argument: Any, inputs: tuple[tuple[str, str], ...] = ()) -> Task:
+    """A task that reads the documents of one shard, and further inputs."""
+    return Task(f"{shard.number:05d}", argument, (*shard.inputs(), *inputs), shard.text_bytes, parts=(shard.documents,))
+
+
+def left_out(shard_views: list[ShardView], manifests: list[Manifest]) -> list[ShardView]:
+    """Shards without the documents that a map with a task for each of them has left out."""
+    return [without_rows(s, m.excluded) if m.excluded else s for s, m in zip(shard_views, manifests)]
 
 
 def new_view(manifests: list[Manifest]) -> list[ShardView]:

@@ -13,11 +13,13 @@ from corpus.dedup import ranges, suffix_array
 from corpus.text.arrow import buffers
 from corpus.views import ShardView
 from pipelines import exchange
-from pipelines.engine import Outputs, Task
+from pipelines.engine import Limits, Outputs, Task
 from pipelines.steps.decide import PROPOSAL_SCHEMA, decide_map
 
 CODE = ("corpus.views", "corpus.dedup", "corpus.text", "pydivsufsort")
 DEFAULT_MAX_BYTES = (1 << 31) - 1
+BYTES_A_BYTE = 12
+"""Memory of the task that builds the suffix array, for each byte of text, with room."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +45,7 @@ class SubstringDedup:
         """Suffix array in one task, then decisions per shard."""
         inputs = tuple(pair for s in shard_views for pair in s.inputs())
         weight = sum(s.text_bytes for s in shard_views)
-        task = Task("00000", Repeats(self, tuple(shard_views)), inputs, weight)
+        task = Task("00000", Repeats(self, tuple(shard_views)), inputs, weight, extra=Limits(0.0, BYTES_A_BYTE * weight))
         (found,) = run.engine.map(f"{place}-suffix_array", find_repeats, [task], (self,), CODE)
         run.result.figures[name] = found.counters["figures"]
         exchanged = [found.outputs["proposals.arrow"]]

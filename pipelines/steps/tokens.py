@@ -21,15 +21,19 @@ from corpus.tokens import megatron, packing
 from corpus.tokens.encoder import load_encoder
 from corpus.views import ShardView
 from pipelines import exchange
-from pipelines.engine import Outputs, Task, describe_file
+from pipelines.engine import Exclusion, File, Limits, Outputs, Task, check_file, describe_file
 from pipelines.steps.dedup import outputs_named
-from pipelines.steps.passes import LENGTH_BINS, length_histogram
+from pipelines.steps.passes import LENGTH_BINS, Quarantine, length_histogram, shard_task, without_rows
 from tokenizer_training import train
 from tokenizer_training.evaluate import evaluate
 from tokenizer_training.train import TrainTokenizer
 
 TRAIN_CODE = ("tokenizer_training", "corpus.tokens", "corpus.text", "tokenizers", "sentencepiece")
 ENCODE_CODE = ("corpus.tokens", "corpus.text", "tokenizers", "sentencepiece")
+TRAINING_SECONDS = 24 * 3600.0
+"""Time of the training task beyond the limit: sentencepiece takes hours for a large sample."""
+TRAINING_BYTES_A_BYTE = 256
+"""Its memory for each byte of its files of counts, which are compressed, with room."""
 EVALUATED_DOCUMENTS = 1000
 """Documents, the corpus's first, on which the report's figures of the tokenizer are measured."""
 
@@ -81,13 +85,17 @@ class Count:
     total_bytes: int
     seed: int
 
+    def without(self, excluded: tuple[Exclusion, ...]) -> Count:
+        """This task without some of its documents."""
+        return dataclasses.replace(self, shard=without_rows(self.shard, excluded))
+
 
 @dataclasses.dataclass(frozen=True)
 class Train:
     """Argument of the training task."""
 
     step: TrainTokenizer
-    files: tuple[str, ...]
+    files: tuple[File, ...]
 
 
 def hash_ids(ids: pa.Array, seed: int, purpose: str) -> np.ndarray:
@@ -111,7 +119,7 @@ def count_shard(argument: Count, outputs: Outputs) -> dict:
 
 def train_from_counts(argument: Train, outputs: Outputs) -> dict:
     """Reduce: the tokenizer's files."""
-    tables = [shards.read_table(path) for path in argument.files]
+    tables = [shards.read_table(file.path, file.hash) for file in argument.files]
     with tempfile.TemporaryDirectory() as folder:
         figures = train.train(train.merge_counts(tables), argument.step, folder)
         for name in sorted(os.listdir(folder)):
@@ -123,14 +131,16 @@ def run_train(run, step: TrainTokenizer) -> None:
     """The train_tokenizer step: leaves OUT/tokenizer."""
     shard_views = run.result.documents
     total = sum(s.text_bytes for s in shard_views)
-    tasks = [Task(f"{s.number:05d}", Count(step, s, total, run.seed), s.inputs(), s.text_bytes) for s in shard_views]
+    tasks = [shard_task(s, Count(step, s, total, run.seed)) for s in shard_views]
     counted = run.engine.map("tokenizer-count", count_shard, tasks, (step, total, run.seed), TRAIN_CODE)
     counts = outputs_named(counted, "counts.arrow")
     inputs = tuple((f"counts {i}", file.hash) for i, file in enumerate(counts))
-    task = Task("00000", Train(step, tuple(file.path for file in counts)), inputs, sum(file.bytes for file in counts))
+    weight = sum(file.bytes for file in counts)
+    extra = Limits(TRAINING_SECONDS, TRAINING_BYTES_A_BYTE * weight)
+    task = Task("00000", Train(step, tuple(counts)), inputs, weight, extra=extra)
     (trained,) = run.engine.map("tokenizer-train", train_from_counts, [task], (step,), TRAIN_CODE)
     run.result.figures["tokenizer"] = trained.counters["figures"]
-    run.publish("tokenizer", {name: file.path for name, file in trained.outputs.items()})
+    run.publish("tokenizer", trained.outputs)
 
 
 # ------------------------------------------------------------------ tokenize
@@ -147,6 +157,10 @@ class Encode:
     shuffle: bool
     seed: int
     place: int
+
+    def without(self, excluded: tuple[Exclusion, ...]) -> Encode:
+        """This task without some of its documents."""
+        return dataclasses.replace(self, shard=without_rows(self.shard, excluded))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +191,11 @@ def encode_shard(argument: Encode, outputs: Outputs) -> dict:
     """Map: tokens of a shard's documents, to the token shard that the hash of their id says."""
     encoder = encoder_of(argument.tokenizer)
     tables = [TOKEN_SCHEMA.empty_table()]
-    counters = {"lengths": np.zeros(LENGTH_BINS, np.int64)}
+    counters = {"lengths": np.zeros(LENGTH_BINS, np.int64), "quarantined": len(argument.shard.excluded)}
+    quarantine = Quarantine(outputs)
+    for reasons, batch in views.read_excluded(argument.shard):
+        quarantine.add_documents(batch, reasons, "tokenize")
+    quarantine.close()
     for rows, batch in views.read(argument.shard):
         tokens, offsets = encoder.encode(batch.column("text"), append_end=True)
         where = address(argument.shard.number, rows)
@@ -215,22 +233,16 @@ def run_tokenize(run, step: Tokenize) -> None:
     """The tokenize step: leaves OUT/tokens, and OUT/tokenizer where the tokenizer came from elsewhere."""
     folder = paths.join(run.output, "tokenizer")
     if step.tokenizer and not run.engine.dry_run:
-        run.publish("tokenizer", {s.path.rpartition("/")[2]: s.path for s in paths.list_files(step.tokenizer)})
+        run.publish("tokenizer", {s.path.rpartition("/")[2]: describe_file(s.path) for s in paths.list_files(step.tokenizer)})
     shard_views = run.result.documents
     total = sum(s.text_bytes for s in shard_views)
     count = max(1, -(-total // step.shard_bytes))
     prints = tuple((s.path.rpartition("/")[2], describe_file(s.path).hash) for s in paths.list_files(step.tokenizer or folder))
     before = np.cumsum([0, *(s.text_bytes for s in shard_views)])
-    tasks = [
-        Task(
-            f"{s.number:05d}",
-            Encode(folder, s, count, step.shuffle, run.seed, int(before[i] * count // max(total, 1))),
-            (*s.inputs(), *prints),
-            s.text_bytes,
-        )
-        for i, s in enumerate(shard_views)
-    ]
+    places = [int(bytes_before * count // max(total, 1)) for bytes_before in before]
+    tasks = [shard_task(s, Encode(folder, s, count, step.shuffle, run.seed, place), prints) for s, place in zip(shard_views, places)]
     mapped = run.engine.map("tokens-encode", encode_shard, tasks, (step, count, run.seed), ENCODE_CODE)
+    run.result.tokenized = mapped
     encoded = outputs_named(mapped, "tokens.arrow")
     run.result.token_lengths = [sum(column) for column in zip(*(m.counters["lengths"] for m in mapped))]
     for manifest in mapped[:1]:
@@ -242,7 +254,7 @@ def run_tokenize(run, step: Tokenize) -> None:
     tasks = [Task(f"{i:05d}", WriteShard(files, i, encoder.vocab_size), inputs, weight) for i in range(count if files else 0)]
     written = run.engine.map("tokens-shards", write_shard, tasks, (count, encoder.vocab_size), ENCODE_CODE)
     plans = tuple(f"packing/{each.plan}/" for each in run.recipe.steps if isinstance(each, Pack))
-    files_written = {name: file.path for m in written for name, file in m.outputs.items()}
+    files_written = {name: file for m in written for name, file in m.outputs.items()}
     run.publish("tokens", files_written, keep=("manifest.json", *plans))
     run.token_shards = [(m.outputs[f"{m.key}.idx"], m.key) for m in written]
     if run.engine.dry_run:
@@ -250,6 +262,7 @@ def run_tokenize(run, step: Tokenize) -> None:
     described = token_manifest.write(
         paths.join(run.output, "tokens"),
         [m.counters["shard"] for m in written],
+        put=run.published.put,
         vocab_size=encoder.vocab_size,
         tokenizer={"fingerprint": encoder.fingerprint, "family": encoder.family, "path": "../tokenizer"},
         end_id=encoder.end_id,
@@ -266,16 +279,17 @@ def run_tokenize(run, step: Tokenize) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class PackShard:
-    """Argument of a packing task: one token shard, by its path without suffix."""
+    """Argument of a packing task: one token shard, by its index."""
 
-    prefix: str
+    index: File
     sequence_length: int
     seed: int
 
 
 def pack_shard(argument: PackShard, outputs: Outputs) -> dict:
     """Map: the plan of one token shard."""
-    lengths = megatron.IndexedDataset(argument.prefix).document_lengths
+    check_file(argument.index)
+    lengths = megatron.IndexedDataset(argument.index.path.removesuffix(".idx")).document_lengths
     plan = packing.best_fit(lengths, argument.sequence_length, argument.seed)
     packing.save(plan, outputs.path("plan.arrow"))
     return {"figures": plan.figures, "documents": len(lengths)}
@@ -284,16 +298,16 @@ def pack_shard(argument: PackShard, outputs: Outputs) -> dict:
 def run_pack(run, step: Pack) -> None:
     """The pack step: leaves OUT/tokens/packing/<plan>."""
     tasks = [
-        Task(key, PackShard(file.path.removesuffix(".idx"), step.sequence_length, run.seed), ((f"index {key}", file.hash),), file.bytes)
+        Task(key, PackShard(file, step.sequence_length, run.seed), ((f"index {key}", file.hash),), file.bytes)
         for file, key in run.token_shards
     ]
     packed = run.engine.map(f"{step.plan}-plan", pack_shard, tasks, (step, run.seed), ("corpus.tokens.packing",))
     folder = paths.join(run.output, "tokens")
-    plans = {f"{m.key}.arrow": m.outputs["plan.arrow"].path for m in packed}
+    plans = {f"{m.key}.arrow": m.outputs["plan.arrow"] for m in packed}
     run.publish(f"tokens/packing/{step.plan}", plans, keep=("figures.json",))
     if packed and not run.engine.dry_run:
         figures = {m.key: m.counters["figures"] for m in packed}
-        run.result.figures[f"pack {step.plan}"] = packing.summarize(folder, step.plan, figures)
+        run.result.figures[f"pack {step.plan}"] = packing.summarize(folder, step.plan, figures, put=run.published.put)
 
 
 RUN = {"train_tokenizer": run_train, "tokenize": run_tokenize, "pack": run_pack}

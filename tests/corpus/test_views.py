@@ -4,12 +4,13 @@ import pathlib
 
 import pyarrow as pa
 import pytest
+import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus import views
 from corpus.documents import DECISION_SCHEMA
-from corpus.io import shards
+from corpus.io import paths, shards
 
 TEXTS = ["zero", "eins zwei", "ünïcode €", "", "x", "fünf", "sechs"]
 
@@ -36,7 +37,11 @@ def shard(tmp_path_factory):
     rows = [{"id": str(i), "text": text} for i, text in enumerate(TEXTS)]
     batches = [pa.RecordBatch.from_pylist(rows[a:b], schema) for a, b in [(0, 3), (3, 3), (3, 6), (6, 7)]]
     path = write(tmp_path_factory.mktemp("view") / "shard.arrow", schema, batches)
-    return views.ShardView(0, path, "hash", len(TEXTS), 40)
+    return views.ShardView(0, path, digest(path), len(TEXTS), 40)
+
+
+def digest(path):
+    return xxhash.xxh3_128_hexdigest(pathlib.Path(path).read_bytes())
 
 
 def read(shard):
@@ -49,17 +54,17 @@ def read(shard):
 
 def test_without_decisions_a_view_is_its_shard(shard):
     assert read(shard) == dict(enumerate(TEXTS))
-    assert shard.inputs() == (("shard 0", "hash"),)
+    assert shard.inputs() == (("shard 0", shard.hash),)
 
 
 def test_layers_apply_in_order_to_the_text_as_their_step_saw_it(shard, tmp_path):
     first = write(tmp_path / "1.arrow", DECISION_SCHEMA, [as_layer([decision(1, "cut", 0, 5), decision(0, "drop")])])
     second = write(tmp_path / "2.arrow", DECISION_SCHEMA, [as_layer([decision(1, "cut", 0, 1), decision(4, "drop"), decision(5, "cut", 1, 3)])])
-    once = shard.decided(first, "f")
+    once = shard.decided(first, digest(first))
     assert read(once) == {1: "zwei", 2: "ünïcode €", 3: "", 4: "x", 5: "fünf", 6: "sechs"}
-    twice = once.decided(second, "g")
+    twice = once.decided(second, digest(second))
     assert read(twice) == {1: "wei", 2: "ünïcode €", 3: "", 5: "fnf", 6: "sechs"}
-    assert twice.inputs() == (("shard 0", "hash"), ("decisions 0", "f"), ("decisions 1", "g"))
+    assert twice.inputs() == (("shard 0", shard.hash), ("decisions 0", digest(first)), ("decisions 1", digest(second)))
 
 
 @settings(deadline=None, max_examples=40)
@@ -73,6 +78,37 @@ def test_any_drops(shard, tmp_path_factory, drops, cut_row):
             width = len(expected[cut_row][0].encode())
             decided.append(decision(cut_row, "cut", 0, width))
             expected[cut_row] = expected[cut_row][1:]
-        view = view.decided(write(folder / f"{number}.arrow", DECISION_SCHEMA, [as_layer(decided)]), "h")
+        layer = write(folder / f"{number}.arrow", DECISION_SCHEMA, [as_layer(decided)])
+        view = view.decided(layer, digest(layer))
         expected = {row: text for row, text in expected.items() if row not in rows}
     assert read(view) == expected
+
+
+def test_rows_left_out_are_neither_read_nor_lost(shard, tmp_path):
+    without = shard.without([(1, 2, "first"), (4, 99, "rest")])
+    assert without.excluded == ((1, "first"), (4, "rest"), (5, "rest"), (6, "rest"))
+    assert read(without) == {0: "zero", 2: "ünïcode €", 3: ""}
+    assert without.inputs() != shard.inputs() != shard.without([(1, 2, "other")]).inputs()
+    found = [(reason, text) for reasons, batch in views.read_excluded(without) for reason, text in zip(reasons, batch["text"].to_pylist())]
+    assert found == [("first", "eins zwei"), ("rest", "x"), ("rest", "fünf"), ("rest", "sechs")]
+    assert without.without([(4, 5, "again")]).excluded == without.excluded
+    layer = write(tmp_path / "1.arrow", DECISION_SCHEMA, [as_layer([decision(row, "drop") for row, _ in without.excluded])])
+    decided = without.decided(layer, digest(layer))
+    assert decided.excluded == () and read(decided) == read(without)
+    assert list(views.read_excluded(shard)) == []
+
+
+def test_a_damaged_shard_or_layer_is_noticed(shard, tmp_path):
+    layer = write(tmp_path / "1.arrow", DECISION_SCHEMA, [as_layer([decision(1, "drop")])])
+    view = shard.decided(layer, digest(layer))
+    for path in (pathlib.Path(shard.path), pathlib.Path(layer)):
+        data = path.read_bytes()
+        for place in range(0, len(data), 7):
+            path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+            with pytest.raises(paths.DamagedFile) as damage:
+                read(view)
+            assert damage.value.path == str(path)
+        path.unlink()
+        with pytest.raises(paths.DamagedFile, match="it is gone"):
+            read(view)
+        path.write_bytes(data)

@@ -15,6 +15,21 @@ def count(text, letter):
     return text.count(letter)
 
 
-def words(text):
-    return text.split()[0]
+def longer_than(text, characters=3):
+    return len(text) > characters
+
+
+def hostile(text):
+    """Raises, leaves, or returns nonsense, as the text says."""
+    if text == "raise":
+        raise KeyError("no such\nkey")
+    if text == "exit":
+        raise SystemExit("bye")
+    return {"none": None, "nan": float("nan"), "string": "x", "list": [1], "false": False, "number": 0.25}.get(text, True)
+
+
+def hostile_column(column):
+    if "raise" in column.to_pylist():
+        raise ValueError("a column with raise in it")
+    return pc.utf8_length(column).to_numpy()[: None if "short" not in column.to_pylist() else 0]
 

@@ -138,7 +138,12 @@ def test_a_changed_option_redoes_what_depends_on_it(full_run, tmp_path):
     folder, recipe, output, _ = full_run
     other = tmp_path / "out"
     winnow("run", recipe, "--output", other, "--workers", 0, "--set", "substring_dedup.min_bytes=70", check=0)
-    done = winnow("run", recipe, "--output", other, "--workers", 0, check=0)
+    before = digest(other)
+    refused = winnow("run", recipe, "--output", other, "--workers", 0, check=2)
+    assert "holds a finished run, which this one would replace" in refused.stderr and "Say --replace" in refused.stderr
+    assert "suffix_array: 1 of 1 tasks to do (1 configuration changed); published are documents/ (" in refused.stderr
+    assert digest(other) == before != digest(output) and not (other / "lock.json").exists()
+    done = winnow("run", recipe, "--output", other, "--workers", 0, "--replace", check=0)
     assert digest(other) == digest(output)
     assert "suffix_array: 1 of 1 tasks to run (1 configuration changed)" in done.stderr
     assert "read" not in [line.split(":")[0].rpartition("-")[2] for line in done.stderr.splitlines()]
@@ -295,12 +300,12 @@ def test_every_family_trains_encodes_and_packs(full_run, tmp_path, family):
     figures = report_of(tmp_path / "packed")["figures"]["pack best_fit-128"]
     assert figures["tokens"] == tokens["tokens"]
     assert figures["bins"] * 128 == figures["tokens"] + figures["padding"]
-    assert "every file and count" in winnow("verify", tmp_path / "packed", check=0).stdout
+    assert "every published file and count" in winnow("verify", tmp_path / "packed", check=0).stdout
 
 
 def test_looking_at_a_run(full_run):
     _, _, output, report = full_run
-    assert "every file and count is as the manifests say" in winnow("verify", output, check=0).stdout
+    assert "every published file and count is as it should be" in winnow("verify", output, check=0).stdout
     assert f"{report['documents']['in']:,} in = " in winnow("inspect", output, check=0).stdout
     assert "kept, in" in winnow("explain", output, "doc-0", check=0).stdout
     assert "dropped by bad_words, rule bad_word: flumpet" in winnow("explain", output, "doc-15", check=0).stdout
@@ -343,7 +348,7 @@ def test_verify_finds_damage(full_run, tmp_path):
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 1
     shard.write_bytes(data)
-    assert "differs from its manifest" in winnow("verify", output, check=1).stderr
+    assert "is damaged: its checksum is wrong" in winnow("verify", output, check=1).stderr
 
 
 @pytest.mark.parametrize(
@@ -446,7 +451,7 @@ def test_documents_go_to_a_folder_for_each_language(full_run, tmp_path):
     assert "language" not in pq.read_schema(next((parted / "documents" / "language=de").iterdir())).names
     assert report_of(parted)["documents"] == report_of(plain)["documents"]
     assert report_of(parted)["languages"] == report_of(plain)["languages"] == {"en": 114, "de": 6}
-    assert "every file and count" in winnow("verify", parted, check=0).stdout
+    assert "every published file and count" in winnow("verify", parted, check=0).stdout
     # Read back, with the column in the folders' names.
     where = ["--where", "language == 'de'", "--workers", 0]
     winnow("filter", parted / "documents", tmp_path / "german", *where, check=0)
@@ -459,7 +464,7 @@ def test_documents_go_to_a_folder_for_each_language(full_run, tmp_path):
     assert report["tokens"]["documents"] == report["documents"]["kept"] < 120
     assert sorted(path.name for path in (tmp_path / "tokens" / "documents").iterdir()) == names
     # Without partitions again: none stays behind.
-    winnow("filter", folder / "input", parted, *tag, "--workers", 0, check=0)
+    winnow("filter", folder / "input", parted, *tag, "--workers", 0, "--replace", check=0)
     assert [path for path in (parted / "documents").rglob("*.parquet") if "=" in str(path.relative_to(parted))] == []
     assert digest(parted) == digest(plain)
 

@@ -68,17 +68,13 @@ def lists() -> pathlib.Path:
     return folder
 
 
-def longer_than(text: str, characters: int = 3) -> bool:
-    return len(text) > characters
-
-
 def configured() -> list:
     """Every stage with its defaults, and in its other modes."""
     domains, words = str(lists() / "domains.txt"), str(lists() / "en")
     stages = [
         BadWords(str(lists() / "en")),
         C4(),
-        Custom(f"{__name__.rpartition('.')[2]}:longer_than"),
+        Custom("custom_filters:longer_than"),
         DomainFilter(domains),
         FineWeb(),
         Language(),

@@ -30,13 +30,86 @@ def test_a_function_of_a_column_gives_the_same():
 
 
 @pytest.mark.parametrize("function, words", [
-    ("custom_filters", "module:name"), ("no_such_module:f", "cannot import"), ("custom_filters:nothing", "cannot import"),
+    ("custom_filters", "is neither, and none is installed"),
+    ("no_such_module:f", "there is no no_such_module.py in"),
+    ("os:system", "only modules beside the recipe and entry points"),
+    ("..oracles.custom_filters:count", "is named as module:name"),
+    ("custom_filters:longr_than", "did you mean 'longer_than'?"),
 ])  # fmt: skip
-def test_what_is_not_there_is_said(function, words):
+def test_what_is_not_there_or_elsewhere_is_refused_without_importing_it(function, words):
     with pytest.raises(ValueError, match=words):
         Custom(function).check()
 
 
-def test_wrong_answers_are_refused():
-    with pytest.raises(ValueError, match="must return a bool or a number"):
-        Custom("custom_filters:words").apply(BATCH)
+def test_nothing_is_imported_before_a_document_needs_it(tmp_path, monkeypatch):
+    (tmp_path / "explosive.py").write_text("raise RuntimeError('imported')\ndef f(text):\n    return True\n")
+    monkeypatch.setenv("WINNOW_FILTERS", str(tmp_path))
+    stage = Custom("explosive:f", mode="tag")
+    stage.check()
+    assert stage.imports() == f"f from {tmp_path / 'explosive.py'}" and stage.code() == (str(tmp_path / "explosive.py"),)
+    assert stage.apply(BATCH.slice(0, 0)).kept.schema.names == ["id", "text", "f.score"]
+    with pytest.raises(ImportError, match=r"cannot import f from .*explosive.py: RuntimeError: imported \(explosive.py line 1\)"):
+        stage.apply(BATCH)
+
+
+def test_a_name_that_python_has_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("def loads(text):\n    return True\n")
+    monkeypatch.setenv("WINNOW_FILTERS", str(tmp_path))
+    with pytest.raises(ImportError, match="the name of module json is taken by"):
+        Custom("json:loads").apply(BATCH)
+
+
+def test_an_entry_point(monkeypatch):
+    import importlib.metadata
+
+    point = importlib.metadata.EntryPoint("spaces", "custom_filters:has_space", "winnow.filters")
+    distribution = next(iter(importlib.metadata.distributions(name="pyarrow")))
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point._for(distribution)] * (group == "winnow.filters"))
+    stage = Custom("spaces")
+    assert stage.apply(BATCH).kept["id"].to_pylist() == ["b", "c"]
+    assert stage.code() == ("pyarrow",) and "of the package pyarrow" in stage.imports()
+    with pytest.raises(ValueError, match="there are: spaces"):
+        Custom("space").check()
+
+
+TEXTS = ["fine", "raise", "none", "false", "nan", "exit", "string", "number", "list", "fine too"]
+
+
+def test_documents_at_which_the_function_fails_are_set_aside_with_the_reason():
+    batch = pa.record_batch({"id": [str(i) for i in range(len(TEXTS))], "text": TEXTS})
+    outcome = Custom("custom_filters:hostile", min=0.5).apply(batch)
+    assert outcome.kept["text"].to_pylist() == ["fine", "fine too"]
+    assert [(TEXTS[row], rule, value) for row, rule, value in zip(outcome.rows, outcome.rules, outcome.values)] == [
+        ("false", "rejected", "0"),
+        ("number", "below_min", "0.25"),
+    ]
+    line = custom_filters.hostile.__code__.co_firstlineno + 3
+    assert {TEXTS[row]: error for row, error in outcome.faulty.items()} == {
+        "raise": f"custom_filters:hostile: KeyError: 'no such\\nkey' (custom_filters.py line {line})",
+        "none": "custom_filters:hostile: TypeError: it returned NoneType and not a bool or a number",
+        "nan": "custom_filters:hostile: ValueError: it returned nan",
+        "exit": f"custom_filters:hostile: SystemExit: bye (custom_filters.py line {line + 2})",
+        "string": "custom_filters:hostile: TypeError: it returned str and not a bool or a number",
+        "list": "custom_filters:hostile: TypeError: it returned list and not a bool or a number",
+    }
+
+
+def test_what_becomes_of_a_document_does_not_depend_on_its_neighbours():
+    batch = pa.record_batch({"id": [str(i) for i in range(len(TEXTS))], "text": TEXTS})
+    for stage in (Custom("custom_filters:hostile", min=0.5), Custom("custom_filters:hostile_column", over="arrow", min=5)):
+        whole = stage.apply(batch)
+        kept, dropped, faulty = [], [], {}
+        for row in range(len(TEXTS)):
+            alone = stage.apply(batch.slice(row, 1))
+            kept += alone.kept["id"].to_pylist()
+            dropped += [row for _ in alone.rows]
+            faulty |= {row: error for error in alone.faulty.values()}
+        assert (whole.kept["id"].to_pylist(), whole.rows.tolist(), whole.faulty) == (kept, dropped, faulty)
+        assert len(kept) > 0 and len(dropped) > 0 and len(faulty) > 0
+
+
+def test_a_column_with_too_few_answers_is_asked_row_by_row():
+    batch = pa.record_batch({"id": ["a", "b", "c"], "text": ["short", "longer text", "text"]})
+    outcome = Custom("custom_filters:hostile_column", over="arrow", min=5).apply(batch)
+    assert outcome.kept["id"].to_pylist() == ["b"] and outcome.rows.tolist() == [2]
+    assert list(outcome.faulty) == [0] and "not enough values" in outcome.faulty[0]

@@ -1,5 +1,7 @@
 """Partition folders: pyarrow reads what we name, we read what pyarrow names."""
 
+import urllib.parse
+
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -8,14 +10,20 @@ from hypothesis import given, strategies as st
 
 from corpus.io import partitions, paths, readers
 
-VALUES = ["de", "zh-cn", "a/b c%=ü", "..", "10", "\U0001f600", "__HIVE_DEFAULT_PARTITION__", "", None]
-READ_AS = [*VALUES[:6], None, None, None]
+LONG = ["x" * 5000, "x" * 5000 + "y", "\U0001f600" * 300, "/" * 64]
+VALUES = ["de", "zh-cn", "a/b c%=ü", "..", "10", "\U0001f600", "a+b", "__HIVE_DEFAULT_PARTITION__", *LONG, "", None]
+READ_AS = [*VALUES[:-2], None, None]
 
 
 def batch(values=VALUES):
     count = len(values)
     texts = [f"text {i}" for i in range(count)]
     return pa.record_batch({"id": list(map(str, range(count))), "text": texts, "language": pa.array(values, pa.string())})
+
+
+def as_pyarrow_reads(value):
+    """It has the name of the folder for what that cannot hold."""
+    return urllib.parse.unquote(partitions.folder("language", value).partition("=")[2]) if value else None
 
 
 def write(root, column="language"):
@@ -37,7 +45,7 @@ def test_pyarrow_reads_it(tmp_path):
     write(tmp_path)
     for table in (ds.dataset(tmp_path, partitioning="hive").to_table(), pq.read_table(tmp_path)):
         rows = sorted(table.to_pylist(), key=lambda row: int(row["id"]))
-        assert [row["language"] for row in rows] == READ_AS
+        assert [row["language"] for row in rows] == [as_pyarrow_reads(value) for value in READ_AS]
         assert [row["text"] for row in rows] == batch()["text"].to_pylist()
 
 
@@ -45,14 +53,17 @@ def test_pyarrow_reads_it(tmp_path):
 @pytest.mark.parametrize("uri", [False, True])
 def test_the_reader_gives_the_column_back(tmp_path, uri, by_pyarrow):
     root = tmp_path / "run=1" / "documents"  # a folder above that is not a partition's
+    expected = READ_AS
     if by_pyarrow:
-        ds.write_dataset(batch(), root, format="parquet", partitioning=["language"], partitioning_flavor="hive")
+        values = [*VALUES[:7], "", None]  # it cannot name long ones, nor tell that value from none
+        expected = [*VALUES[:7], None, None]
+        ds.write_dataset(batch(values), root, format="parquet", partitioning=["language"], partitioning_flavor="hive")
     else:
         write(root)
     options = readers.ReadOptions()
     units = readers.split(paths.expand(root.as_uri() if uri else str(root)), options)
     rows = [row for unit in units for reading in readers.read(unit, options) for row in reading.documents.to_pylist()]
-    assert [row["language"] for row in sorted(rows, key=lambda row: int(row["id"]))] == READ_AS
+    assert [row["language"] for row in sorted(rows, key=lambda row: int(row["id"]))] == expected
     assert all(row["metadata"] is None for row in rows)
 
 
@@ -66,9 +77,17 @@ def test_a_column_of_the_file_counts_before_that_of_its_folder():
     assert partitions.add_columns(batch(), {"language": "xx"}) == batch()
 
 
-@given(column=st.text(min_size=1), value=st.text())
+@given(column=st.text(min_size=1, max_size=partitions.MOST_COLUMN), value=st.text() | st.text(min_size=60))
 def test_names_of_any_characters(column, value):
     name = partitions.folder(column, value)
-    assert "/" not in name and name.isascii()
-    expected = None if value in ("", partitions.MISSING) else value
-    assert partitions.of_path(f"{name}/0.parquet") == {column: expected}
+    assert "/" not in name and name.isascii() and len(name) <= 255
+    if partitions.holds(name):
+        assert partitions.of_path(f"{name}/0.parquet") == {column: value or None}
+    else:
+        assert value == partitions.MISSING or len(name) > partitions.MOST_NAME - 20
+
+
+@given(st.lists(st.text(alphabet="a+%/\U0001f600", max_size=90), unique=True, max_size=20))
+def test_values_have_folders_of_their_own(values):
+    names = [partitions.folder("c", value) for value in values]
+    assert len(set(names)) == len(names)

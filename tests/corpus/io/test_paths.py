@@ -82,8 +82,7 @@ def test_write_atomic_publish_remove(tmp_path):
         assert [s.path.rpartition("/")[2] for s in paths.list_files(base)] == ["f.bin", "g.bin"]
         paths.remove([name, name])
         assert not paths.exists(name)
-        paths.remove_folder(base)
-        paths.remove_folder(base)
+        paths.remove(s.path for s in paths.list_files(base))
         assert paths.list_files(base) == []
 
 

@@ -2,8 +2,10 @@
 
 import pyarrow as pa
 import pytest
+import xxhash
+from hypothesis import given, settings, strategies as st
 
-from corpus.io import shards
+from corpus.io import paths, shards
 
 BATCHES = [
     pa.record_batch({"id": ["a", "b", None], "text": ["one", "", "𝄞"], "n": pa.array([1, None, 3])}),
@@ -22,7 +24,7 @@ def test_shard_round_trip(tmp_path, uri):
     path = tmp_path / "folder" / "x.arrow"
     name = path.as_uri() if uri else str(path)
     write(name, BATCHES)
-    assert list(shards.read_shard(name)) == BATCHES
+    assert list(shards.read(name)) == BATCHES
     assert path.stat().st_size < 100_000  # compressed
 
 
@@ -40,7 +42,7 @@ def test_same_batches_same_bytes(tmp_path):
 
 def test_shard_without_batches(tmp_path):
     write(tmp_path / "x.arrow", [], BATCHES[0].schema)
-    assert list(shards.read_shard(str(tmp_path / "x.arrow"))) == []
+    assert list(shards.read(str(tmp_path / "x.arrow"))) == []
     with pytest.raises(ValueError, match="no schema"):
         write(tmp_path / "y.arrow", [])
 
@@ -55,16 +57,92 @@ def test_a_shard_that_was_not_completed_cannot_be_read(tmp_path):
     with pytest.raises(RuntimeError), shards.ShardWriter(path) as writer:
         writer.write(BATCHES[0])
         raise RuntimeError
-    with pytest.raises(pa.ArrowInvalid):
-        list(shards.read_shard(path))
+    with pytest.raises(paths.DamagedFile, match="x.arrow is damaged: "):
+        list(shards.read(path))
 
 
 def test_parquet_round_trip(tmp_path):
     path = str(tmp_path / "x.parquet")
     shards.write_parquet(path, iter(BATCHES), BATCHES[0].schema)
-    read = pa.Table.from_batches(shards.read_parquet(path))
-    assert read.equals(pa.Table.from_batches(BATCHES))
-    ids = pa.Table.from_batches(shards.read_parquet(path, ["id"]))
-    assert ids.schema.names == ["id"] and ids.num_rows == 5003
+    read = pa.Table.from_batches(shards.read(path))
+    assert read.equals(pa.Table.from_batches(BATCHES)) and shards.count_rows(path) == 5003
     shards.write_parquet(path, [], BATCHES[0].schema)
-    assert list(shards.read_parquet(path)) == []
+    assert list(shards.read(path)) == []
+
+
+@pytest.mark.parametrize("name", ["x.arrow", "x.parquet"])
+@pytest.mark.parametrize("uri", [False, True])
+def test_any_change_of_a_file_is_noticed_by_its_checksum(tmp_path, name, uri):
+    path = tmp_path / name
+    writer = shards.open_writer(str(path), BATCHES[0].schema)
+    for batch in BATCHES:
+        writer.write(batch)
+    writer.close()
+    data = path.read_bytes()
+    digest = xxhash.xxh3_128_hexdigest(data)
+    named = path.as_uri() if uri else str(path)
+    assert pa.Table.from_batches(shards.read(named, digest)).equals(pa.Table.from_batches(BATCHES))
+    for place in range(0, len(data), 251):
+        for changed in (data[:place] + bytes([data[place] ^ 8]) + data[place + 1 :], data[:place]):
+            path.write_bytes(changed)
+            with pytest.raises(paths.DamagedFile) as damage:
+                list(shards.read(named, digest))
+            assert damage.value.path == named
+
+
+def test_batches_carry_checksums_where_parts_of_a_file_are_read(tmp_path):
+    path = tmp_path / "x.arrow"
+    parts = [BATCHES[1].slice(i * 100, 100) for i in range(8)]
+    with shards.ShardWriter(str(path), checked=True) as writer:
+        for part in parts:
+            writer.write(part)
+    data = path.read_bytes()
+    assert list(shards.read(str(path))) == parts
+    noticed = 0
+    for place in range(0, len(data), 97):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 16]) + data[place + 1 :])
+        for index in range(8):
+            try:
+                with shards.open_checked(str(path)) as reader:
+                    assert shards.checked_batch(str(path), reader, index) == parts[index]
+            except paths.DamagedFile:
+                noticed += 1
+    assert noticed >= len(data) // 97 // 2  # padding and metadata that nobody reads excepted
+    path.write_bytes(data)
+    with shards.open_checked(str(path)) as reader, pytest.raises(paths.DamagedFile, match="no batch 8"):
+        shards.checked_batch(str(path), reader, 8)
+
+
+COLUMNS = {
+    "string": st.none() | st.text(max_size=5),
+    "bool": st.none() | st.booleans(),
+    "list": st.none() | st.lists(st.integers(0, 9), max_size=3),
+    "struct": st.none() | st.fixed_dictionaries({"a": st.integers(0, 9), "b": st.none() | st.text(max_size=3)}),
+    "float": st.floats(allow_nan=False),
+}
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.lists(st.fixed_dictionaries(COLUMNS), min_size=1, max_size=30), st.data())
+def test_a_batch_has_the_same_checksum_once_written_and_read(tmp_path_factory, rows, data):
+    """Of any types, as a slice or a filtered one."""
+    batch = pa.RecordBatch.from_pylist(rows)
+    batch = batch.append_column("dictionary", batch.column("string").dictionary_encode())
+    start = data.draw(st.integers(0, len(rows)))
+    batch = batch.slice(start, data.draw(st.integers(0, len(rows) - start)))
+    path = str(tmp_path_factory.getbasetemp() / "any.arrow")
+    with shards.ShardWriter(path, batch.schema, checked=True) as writer:
+        writer.write(batch)
+    with shards.open_checked(path) as reader:
+        assert shards.checked_batch(path, reader, 0) == batch
+
+
+def test_storage_that_fails_is_not_taken_for_damage(tmp_path, monkeypatch):
+    write(tmp_path / "x.arrow", BATCHES)
+
+    def failing(path):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(pa, "memory_map", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        list(shards.read(str(tmp_path / "x.arrow")))

@@ -1,0 +1,43 @@
+"""The durable map: what is done stays done. Knows nothing of text, and only `backends` of Ray.
+
+`tasks` says what a task, its outputs and its manifest are; `engine` runs maps of them; `backends` carries out attempts,
+here or in Ray's workers; `limits` bounds these in time and memory; `isolation` finds the records that a task dies of.
+Start with `engine.Engine.map`. May import `corpus.io` only.
+"""
+
+from pipelines.engine.engine import Discards, Engine, MapSummary, NothingRuns
+from pipelines.engine.tasks import (
+    MAX_ATTEMPTS,
+    Exclusion,
+    File,
+    Limits,
+    Manifest,
+    Outputs,
+    Task,
+    TaskFailed,
+    Unproven,
+    check_file,
+    code_fingerprint,
+    describe_file,
+    fingerprint,
+)
+
+__all__ = [
+    "MAX_ATTEMPTS",
+    "Discards",
+    "Engine",
+    "Exclusion",
+    "File",
+    "Limits",
+    "Manifest",
+    "MapSummary",
+    "NothingRuns",
+    "Outputs",
+    "Task",
+    "TaskFailed",
+    "Unproven",
+    "check_file",
+    "code_fingerprint",
+    "describe_file",
+    "fingerprint",
+]

@@ -1,0 +1,192 @@
+"""Where attempts at tasks run: in this process, or in Ray's workers. What becomes of those that fail is the same."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Union
+
+from corpus.io import paths
+from pipelines.engine import isolation, limits
+from pipelines.engine.isolation import Failure, GivenUp
+from pipelines.engine.tasks import MAX_ATTEMPTS, Exclusion, InputChanged, Job, Manifest, Task, TaskFailed, Unproven, execute, probe
+
+BACKOFF = 0.2
+"""Seconds before storage that failed is tried again; twice as many each time."""
+ROUNDS = 2
+"""How often records that a task fails at are looked for."""
+
+AGAIN, OF_RECORDS = ("storage", "death"), ("error", "death")
+"""Kinds of failures after which a task is tried again, and of those that may be the fault of its records."""
+
+Say = Callable[[str], None]
+_FINAL = (InputChanged, Unproven, ImportError, paths.DamagedFile)
+"""Errors that are no record's fault, and that come again."""
+
+
+def failure_of(error: Exception, trace: str) -> Failure:
+    """What an exception out of a task means."""
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(error, _FINAL):
+        return Failure(str(error) if isinstance(error, InputChanged) else reason, "final", error, trace)
+    if isinstance(error, OSError):
+        return Failure(reason, "storage", error, trace)
+    if isinstance(error, MemoryError):
+        return Failure("ran out of memory", "death", error, trace)
+    return Failure(reason, "error", error, trace)
+
+
+def failed(step: str, task: Task, failure: Failure) -> Exception:
+    """The exception that ends a map."""
+    if isinstance(failure.error, paths.DamagedFile):
+        return failure.error
+    names = ", ".join(name for name, _ in task.inputs[:3])
+    trace = "" if isinstance(failure.error, (OSError, InputChanged)) else failure.trace
+    return TaskFailed(f"step {step}, task {task.key} ({names}): {failure.reason}".strip(), trace)
+
+
+def without_poison(job: Job, task: Task, step: str, last: Failure, attempt: Callable[..., Union[bytes, Failure]], say: Say) -> bytes:
+    """Find the records that a task fails at, and run it without them; its manifest as JSON. `attempt(function,
+    exclusions, limits)` runs `execute` or `probe`. Raises TaskFailed."""
+    say(f"{step}, task {task.key}: {last.reason}; looking for the record at which it fails")
+    found: list[Exclusion] = []
+    for _ in range(ROUNDS):
+        def try_without(exclusions: Sequence[Exclusion], share: float) -> bytes | Failure:
+            return attempt(probe, [*found, *exclusions], isolation.share_of(job.limits, share))
+
+        try:
+            found += isolation.find(task, try_without)
+        except GivenUp as problem:
+            raise failed(step, task, problem.failure) from problem.failure.error
+        for each in found:
+            say(f"  left out: {_name(task, each)}: {each.reason}")
+        answer = attempt(execute, found, job.limits)
+        if not isinstance(answer, Failure):
+            return answer
+        last = answer
+    together = "" if found else "its records succeed one by one but not together; "
+    raise failed(step, task, Failure(together + last.reason, last.kind, last.error, last.trace))
+
+
+def _name(task: Task, each: Exclusion) -> str:
+    of = task.inputs[each.part][0] if each.part < len(task.inputs) else f"part {each.part}"
+    if each.end is None:
+        return f"all of {of}"
+    records = f"record {each.first}" if each.end == each.first + 1 else f"records {each.first} and on"
+    return f"{records} of {of}"
+
+
+class InProcess:
+    """Runs tasks one after the other in this process: for debugging, same results. Without limits."""
+
+    def run(self, job: Job, tasks: Sequence[Task], summary, say: Say) -> Iterator[tuple[Task, Manifest]]:
+        for task in tasks:
+            yield task, Manifest.from_json(self._done(job, task, summary.step, say), job.folder)
+
+    def _done(self, job: Job, task: Task, step: str, say: Say) -> bytes:
+        def attempt(function, exclusions=(), _=None) -> bytes | Failure:
+            try:
+                return function(job, task, uuid.uuid4().hex[:8], exclusions)
+            except Exception as error:
+                return failure_of(error, traceback.format_exc())
+
+        for number in range(1, MAX_ATTEMPTS + 1):
+            answer = attempt(execute)
+            if not isinstance(answer, Failure):
+                return answer
+            if answer.kind not in AGAIN:
+                break
+            if answer.kind == "storage" and number < MAX_ATTEMPTS:
+                time.sleep(BACKOFF * 2**number)
+        if answer.kind in OF_RECORDS and task.parts:
+            return without_poison(job, task, step, answer, attempt, say)
+        raise failed(step, task, answer) from answer.error
+
+    def close(self) -> None:
+        pass
+
+
+def _guarded(function: Callable[..., bytes], job: Job, task: Task, attempt: str, exclusions, given: limits.Limits) -> bytes:
+    """An attempt in a worker, within its limits."""
+    allowed = limits.Limits(given.seconds + task.extra.seconds, given.memory + task.extra.memory)
+    with limits.guard(allowed, _reason_file(job, task, attempt)):
+        return function(job, task, attempt, exclusions)
+
+
+def _reason_file(job: Job, task: Task, attempt: str) -> str:
+    return paths.join(job.folder, f"{task.key}-{attempt}-reason.txt")
+
+
+class OnRay:
+    """Runs tasks as Ray tasks, at most twice as many in flight as there are processors: what
+    waits is a name, never data. A Ray that this process has started already is used as it is."""
+
+    def __init__(self, workers: int, address: str | None):
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        import ray
+
+        self.ray = ray
+        self._mine = not ray.is_initialized()
+        quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+        if self._mine and address:
+            ray.init(address=address, **quiet)
+        elif self._mine:
+            local = {"num_cpus": workers, "object_store_memory": 128 << 20, "include_dashboard": False}
+            ray.init(address="local", **local, **quiet)
+        self._remote = ray.remote(num_cpus=1, max_retries=0)(_guarded)
+
+    def run(self, job: Job, tasks: Sequence[Task], summary, say: Say) -> Iterator[tuple[Task, Manifest]]:
+        shared = self.ray.put(job)
+        limit = 2 * max(1, int(self.ray.cluster_resources().get("CPU", 1)))
+        queue = [(task, 1) for task in reversed(tasks)]
+        flying: dict[Any, tuple[Task, int, str]] = {}
+        poisoned: list[tuple[Task, Failure]] = []
+        while queue or flying:
+            while queue and len(flying) < limit:
+                task, number = queue.pop()
+                name = uuid.uuid4().hex[:8]
+                flying[self._remote.remote(execute, shared, task, name, (), job.limits)] = (task, number, name)
+            (reference,), _ = self.ray.wait(list(flying), num_returns=1)
+            task, number, name = flying.pop(reference)
+            answer = self._answer(reference, job, task, name)
+            if not isinstance(answer, Failure):
+                yield task, Manifest.from_json(answer, job.folder)
+            elif answer.kind in AGAIN and number < MAX_ATTEMPTS:
+                summary.retries += 1
+                if answer.kind == "storage":
+                    time.sleep(BACKOFF * 2**number)
+                queue.append((task, number + 1))
+            elif answer.kind in OF_RECORDS and task.parts:
+                poisoned.append((task, answer))
+            else:
+                raise failed(summary.step, task, answer) from None
+        for task, answer in poisoned:  # last, so that everything else is done
+            data = without_poison(job, task, summary.step, answer, self._attempt(shared, job, task), say)
+            yield task, Manifest.from_json(data, job.folder)
+
+    def _attempt(self, shared, job: Job, task: Task) -> Callable[..., Union[bytes, Failure]]:
+        def attempt(function, exclusions, given) -> bytes | Failure:
+            name = uuid.uuid4().hex[:8]
+            return self._answer(self._remote.remote(function, shared, task, name, tuple(exclusions), given), job, task, name)
+
+        return attempt
+
+    def _answer(self, reference, job: Job, task: Task, name: str) -> bytes | Failure:
+        """What an attempt returned, or why it did not."""
+        try:
+            return self.ray.get(reference)
+        except self.ray.exceptions.RayTaskError as error:
+            return failure_of(error.cause, str(error))
+        except self.ray.exceptions.OutOfMemoryError as error:
+            return Failure("its worker was ended because the machine ran out of memory", "death", error, str(error))
+        except self.ray.exceptions.RayError as error:
+            reason = limits.why(_reason_file(job, task, name)) or f"its worker died ({type(error).__name__})"
+            return Failure(reason, "death", error, str(error))
+
+    def close(self) -> None:
+        if self._mine:
+            self.ray.shutdown()

@@ -1,0 +1,224 @@
+"""The engine's one verb: a durable map.
+
+A *task* is a pure function from named input files and a configuration to output files. Each
+attempt writes its outputs under names of its own in `work/<step>/`; the task's *manifest*,
+written last and in one atomic step, names them and is the commit. A task whose manifest
+matches its fingerprint (inputs, configuration, code) is never run again, a half-finished one
+never counts, and what no manifest names is swept when the map ends. So any attempt may die
+at any moment, and two attempts of one task cannot harm each other.
+
+Tasks run in this process (`workers=0`) or on Ray; results are the same, in task order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from corpus.io import paths
+from pipelines.engine.backends import InProcess, OnRay
+from pipelines.engine.tasks import Job, Limits, Manifest, Outputs, Task, code_fingerprint, fingerprint, is_ours, key_of
+
+LIMITS = Limits(seconds=7200.0, memory=4 << 30)
+"""What an attempt at a task may take unless the recipe says otherwise."""
+
+
+class NothingRuns(RuntimeError):
+    """Raised by a dry run where a result would be needed that is not there yet."""
+
+
+class Discards(RuntimeError):
+    """A map that would replace finished work, which nobody has asked for. `summary` says what it would do."""
+
+    def __init__(self, summary: MapSummary, gone: int):
+        reasons = [f"{number} {reason}" for reason, number in sorted(summary.reasons.items())]
+        reasons += [f"{gone} no longer wanted"] if gone else []
+        super().__init__(f"{summary.step}: {summary.tasks - summary.done} of {summary.tasks} tasks to do ({', '.join(reasons)})")
+        self.summary = summary
+
+
+@dataclasses.dataclass
+class MapSummary:
+    """What a map had to do: for the plan, the progress lines and the report."""
+
+    step: str
+    tasks: int
+    done: int
+    reasons: dict[str, int]
+    retries: int = 0
+    excluded: int = 0  # tasks that left records out
+    seconds: float = 0.0
+
+
+NEW, DAMAGED = "not done yet", "an output is missing or damaged"
+
+
+class Engine:
+    """Runs durable maps below `folder` (OUT/work). `workers`: processes on this machine, 0 for
+    this process; `address`: a Ray cluster to use instead. `progress`: an object with `start`,
+    `advance`, `finish` and `say` (see progress.py). With `dry_run` nothing is written or run. `limits` hold for each
+    attempt in a worker; they are figures of the machine and no part of a task's identity. `environment` is set
+    wherever tasks run.
+
+    `protect` is what must not be replaced: "" nothing, "tasks" what is committed, "all" also what a finished run has
+    published, so that no task may run at all. `before_work` is called before tasks run; `still` before a map and after
+    each task, and may raise to end the run."""
+
+    def __init__(
+        self,
+        folder: str,
+        workers: int,
+        address: str | None = None,
+        progress=None,
+        dry_run: bool = False,
+        limits: Limits = LIMITS,
+        environment: dict[str, str] | None = None,
+        protect: str = "",
+        before_work: Callable[[], None] = lambda: None,
+        still: Callable[[], None] = lambda: None,
+    ):
+        self.folder = folder
+        self.workers = workers
+        self.address = address
+        self.progress = progress
+        self.dry_run = dry_run
+        self.limits = limits
+        self.environment = tuple(sorted((environment or {}).items()))
+        self.protect = protect
+        self.before_work = before_work
+        self.still = still
+        self.summaries: list[MapSummary] = []
+        self._backend = None
+
+    def map(
+        self,
+        step: str,
+        function: Callable[[Any, Outputs], dict[str, Any]],
+        tasks: Sequence[Task],
+        configuration: Any = None,
+        code: Sequence[str] = (),
+    ) -> list[Manifest]:
+        """Run `function(argument, outputs) -> counters` for every task that has no matching
+        manifest; manifests of all tasks, in their order. `code` names the modules whose source
+        is part of a task's identity. Raises TaskFailed, Discards, `paths.DamagedFile`."""
+        self.still()
+        folder = paths.join(self.folder, step)
+        settings = fingerprint(configuration)
+        source = code_fingerprint(tuple(sorted({*code, function.__module__})))
+        done = committed(folder)
+        results: dict[str, Manifest] = {}
+        reasons: dict[str, int] = {}
+        waiting = []
+        for task in tasks:
+            manifest = done.get(task.key)
+            reason = _stale(manifest, task, settings, source, self.limits)
+            if reason is None:
+                results[task.key] = manifest
+            else:
+                reasons[reason] = reasons.get(reason, 0) + 1
+                waiting.append(task)
+        summary = MapSummary(step, len(tasks), len(results), reasons)
+        self.summaries.append(summary)
+        if self.dry_run:
+            if waiting:
+                raise NothingRuns(step)
+            return [results[task.key] for task in tasks]
+        self._check_discards(summary, len(done.keys() - {task.key for task in tasks}))
+        if waiting:
+            self._run(Job(folder, function, settings, source, self.limits, self.environment), waiting, summary, results)
+        _sweep(folder, done, {task.key for task in tasks}, results)
+        return [results[task.key] for task in tasks]
+
+    def _check_discards(self, summary: MapSummary, gone: int) -> None:
+        """Raises Discards if tasks would replace what they must not."""
+        replaced = gone + sum(number for reason, number in summary.reasons.items() if reason not in (NEW, DAMAGED))
+        new = summary.reasons.get(NEW, 0)
+        if (self.protect and replaced) or (self.protect == "all" and new):
+            raise Discards(summary, gone)
+
+    def _run(self, job: Job, waiting: Sequence[Task], summary: MapSummary, results: dict[str, Manifest]) -> None:
+        self.before_work()
+        started = time.perf_counter()
+        self._start(summary, waiting)
+        for task, manifest in self._get_backend().run(job, waiting, summary, self._say):
+            self.still()
+            results[task.key] = manifest
+            summary.excluded += bool(manifest.excluded)
+            if self.progress:
+                self.progress.advance(task.weight, manifest.counters)
+        summary.seconds = time.perf_counter() - started
+        if self.progress:
+            self.progress.finish()
+
+    def _say(self, line: str) -> None:
+        if self.progress:
+            self.progress.say(line)
+
+    def discard(self, path: str) -> bool:
+        """Forget the task that wrote a file, so that it is done again. False if no task did, or it has been done since."""
+        folder, _, name = path.rpartition("/")
+        manifest = paths.join(folder, f"{key_of(name)}.json")
+        if not folder.startswith(self.folder) or not paths.exists(manifest):
+            return False
+        if path not in {file.path for file in Manifest.from_json(paths.read_bytes(manifest), folder).outputs.values()}:
+            return False
+        paths.remove([manifest])
+        return True
+
+    def _start(self, summary: MapSummary, waiting: Sequence[Task]) -> None:
+        if self.progress:
+            self.progress.start(summary, sum(task.weight for task in waiting))
+
+    def _get_backend(self):
+        if self._backend is None:
+            in_process = self.workers == 0 and not self.address
+            self._backend = InProcess() if in_process else OnRay(self.workers, self.address)
+        return self._backend
+
+    def close(self) -> None:
+        """Let go of the workers."""
+        if self._backend is not None:
+            self._backend.close()
+            self._backend = None
+
+
+def committed(folder: str) -> dict[str, Manifest]:
+    """Manifests in the folder of a step, by key; one that cannot be read does not count."""
+    manifests = {}
+    for source in paths.list_files(folder):
+        name = source.path.rpartition("/")[2]
+        if name.endswith(".json") and "-" not in name:
+            try:
+                manifest = Manifest.from_json(paths.read_bytes(source.path), folder)
+            except (ValueError, KeyError, TypeError, AttributeError, FileNotFoundError):
+                continue
+            manifests[manifest.key] = manifest
+    return manifests
+
+
+def _stale(manifest: Manifest | None, task: Task, configuration: str, code: str, limits: Limits) -> str | None:
+    """Why the task has to run, or None if its manifest stands."""
+    if manifest is None:
+        return NEW
+    if manifest.inputs != task.inputs:
+        return "inputs changed"
+    if manifest.configuration != configuration:
+        return "configuration changed"
+    if manifest.code != code:
+        return "code changed"
+    if manifest.excluded and manifest.limits != limits:
+        return "records were left out under other limits"
+    if any(paths.size(file.path) != file.bytes for file in manifest.outputs.values()):
+        return DAMAGED
+    return None
+
+
+def _sweep(folder: str, before: dict[str, Manifest], keys: set[str], results: dict[str, Manifest]) -> None:
+    """Delete manifests of tasks that are no more, and files of tasks that no manifest names."""
+    paths.remove(paths.join(folder, f"{key}.json") for key in before.keys() - keys)
+    named = {file.path for manifest in results.values() for file in manifest.outputs.values()}
+    named |= {paths.join(folder, f"{key}.json") for key in keys}
+    found = [source.path for source in paths.list_files(folder)]
+    paths.remove(path for path in found if path not in named and is_ours(path.rpartition("/")[2]))

@@ -1,0 +1,127 @@
+"""Which records does a task die of? Halving: a task that fails again and again is run without half of its records,
+then without the other half, and so on down to those that it fails at alone. It is then run once more without them,
+so that what it leaves is what it would leave had they never been there; the task itself sets them aside as
+quarantined, with the reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from typing import Union
+
+from pipelines.engine.tasks import Exclusion, Limits, Task
+
+IN_A_ROW = 16
+"""Records one after the other that each fail alone, after which those behind them in the same part are not tried: it is
+hardly them. They are quarantined, too, and how many may be is for the run to say."""
+LEAST_SECONDS = 300.0
+"""A part of a task gets its share of the limit of time, but no less than this (or the whole limit)."""
+ALL = 1 << 62
+"""More records than any part has."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """Why an attempt did not succeed. `reason` is a part of a sentence. `kind` is "error" (an exception of the code,
+    which comes again), "death" (of the process, for whatever reason), "storage" (may pass; no record's fault) or
+    "final" (neither)."""
+
+    reason: str
+    kind: str
+    error: BaseException | None = None
+    trace: str = ""
+
+
+Attempt = Callable[[Sequence[Exclusion], float], Union[bytes, Failure]]
+"""Try a task without some records, with a share of its time; its counters as JSON, or why not."""
+
+
+def share_of(limits: Limits, share: float) -> Limits:
+    """The limits for a part of a task."""
+    least = min(limits.seconds, LEAST_SECONDS)
+    return Limits(max(least, limits.seconds * share), limits.memory)
+
+
+class GivenUp(Exception):
+    """The search met a failure that is no record's."""
+
+    def __init__(self, failure: Failure):
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
+def find(task: Task, attempt: Attempt) -> list[Exclusion]:
+    """The records that the task fails at, in order; a part as a whole if it cannot even be counted. None if every
+    part of the task succeeds by itself. Raises GivenUp."""
+    found: list[Exclusion] = []
+    for part, count in enumerate(task.parts):
+        others = [Exclusion(p, 0, None, "") for p in range(len(task.parts)) if p != part]
+        search = _Search(part, others, attempt, len(task.parts))
+        failure = search.tried(0, ALL)
+        if failure is None:
+            continue
+        if count is None:
+            counted = search.counted()
+            if isinstance(counted, Failure):
+                found.append(Exclusion(part, 0, None, counted.reason))
+                continue
+            count = counted
+        search.count = count
+        if count:
+            search.halve(0, count, failure)
+            found += search.found
+        else:
+            found.append(Exclusion(part, 0, None, failure.reason))
+    return found
+
+
+class _Search:
+    """The search through the records of one part."""
+
+    def __init__(self, part: int, others: list[Exclusion], attempt: Attempt, parts: int):
+        self.part, self.others, self.attempt, self.parts = part, others, attempt, parts
+        self.count = 0
+        self.found: list[Exclusion] = []
+
+    def tried(self, first: int, end: int) -> Failure | None:
+        """Why the task fails with these records of this part alone, or None."""
+        share = (end - first) / self.count / self.parts if self.count else 1 / self.parts
+        answer = self._answer([(0, first), (end, ALL)], share)
+        return answer if isinstance(answer, Failure) else None
+
+    def counted(self) -> int | Failure:
+        """How many records this part has, or why not even that can be said."""
+        answer = self._answer([(0, ALL)], 1 / self.parts)
+        return answer if isinstance(answer, Failure) else json.loads(answer)["records"][self.part]
+
+    def _answer(self, without: list[tuple[int, int]], share: float) -> bytes | Failure:
+        exclusions = [Exclusion(self.part, first, end, "not now") for first, end in without if first < end]
+        answer = self.attempt([*self.others, *exclusions], share)
+        if isinstance(answer, Failure) and answer.kind in ("storage", "final"):
+            raise GivenUp(answer)
+        return answer
+
+    def halve(self, first: int, end: int, failure: Failure) -> None:
+        """Find the records in a range that fails."""
+        if self._in_a_row() >= IN_A_ROW:
+            return
+        if end - first > 1:
+            middle = (first + end) // 2
+            for half in ((first, middle), (middle, end)):
+                if again := self.tried(*half):
+                    self.halve(*half, again)
+        elif again := self.tried(first, end):  # once more: it goes for good
+            self.found.append(Exclusion(self.part, first, end, again.reason))
+            if self._in_a_row() >= IN_A_ROW:
+                reason = f"{IN_A_ROW} records in a row before it fail; the last: {failure.reason}"
+                self.found.append(Exclusion(self.part, end, ALL, reason))
+
+    def _in_a_row(self) -> int:
+        row = 0
+        for before, after in zip([None, *reversed(self.found)], reversed(self.found)):
+            if before is not None and after.end != before.first:
+                break
+            row += 1
+        return row

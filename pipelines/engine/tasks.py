@@ -1,0 +1,286 @@
+"""What a task is, what it leaves, and its manifest, which is its commit."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import xxhash
+
+from corpus.io import paths
+
+MAX_ATTEMPTS = 4
+"""Attempts of one task before it is given up, or halved: a killed worker costs a retry, a task that kills every
+worker must not cost the cluster."""
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file that a manifest names: its path, its size in bytes, its xxh3-128 in hex."""
+
+    path: str
+    bytes: int
+    hash: str
+
+
+class Exclusion(NamedTuple):
+    """Records of a task that it leaves out, and why: numbers `first` to `end` of its part number `part`; all of
+    the part, which is not even opened, where `end` is None."""
+
+    part: int
+    first: int
+    end: int | None
+    reason: str
+
+
+class Limits(NamedTuple):
+    """What an attempt at a task may take in a worker: seconds, and bytes of memory of its processes."""
+
+    seconds: float
+    memory: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One call: `key` is unique in its step and sorts as the results do; `argument` is given to
+    the function; `inputs` are (name, fingerprint) of every file it reads; `weight` is the number
+    of bytes it reads, for the progress line.
+
+    `sources` are files outside of work/ that it reads, which must be as they were when it commits. `parts` is for
+    each of the pieces that its argument can be divided into how many records that has, None where it has to be
+    counted; the argument of such a task has a method `without(exclusions)`, and the task's counters `records`, how
+    many each part was found to have. `extra` is what the task needs by design beyond the limits."""
+
+    key: str
+    argument: Any
+    inputs: tuple[tuple[str, str], ...]
+    weight: int = 0
+    sources: tuple[paths.Source, ...] = ()
+    parts: tuple[int | None, ...] = ()
+    extra: Limits = Limits(0.0, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """The commit of a task: what it read, under which configuration and code, what it wrote
+    (by logical name), what it counted, how long it took; the records that it leaves out since it fails at them,
+    and the limits under which it did."""
+
+    key: str
+    inputs: tuple[tuple[str, str], ...]
+    configuration: str
+    code: str
+    outputs: dict[str, File]
+    counters: dict[str, Any]
+    seconds: float
+    excluded: tuple[Exclusion, ...] = ()
+    limits: Limits | None = None
+
+    def to_json(self) -> bytes:
+        """UTF-8 JSON; output paths relative to the step's folder, so that a run can be moved."""
+        record = dataclasses.asdict(self)
+        for file in record["outputs"].values():
+            file["path"] = file["path"].rpartition("/")[2]
+        return json.dumps(record, indent=1).encode()
+
+    @staticmethod
+    def from_json(data: bytes, folder: str) -> Manifest:
+        """The manifest in a file in `folder`. Raises ValueError, KeyError, TypeError or AttributeError where it is
+        none."""
+        record = json.loads(data)
+        record["inputs"] = tuple((name, print_) for name, print_ in record["inputs"])
+        record["outputs"] = {
+            name: File(paths.join(folder, file["path"]), file["bytes"], file["hash"])
+            for name, file in record["outputs"].items()
+        }
+        record["excluded"] = tuple(Exclusion(*each) for each in record.get("excluded", ()))
+        record["limits"] = Limits(*record["limits"]) if record.get("limits") else None
+        return Manifest(**record)
+
+
+_OURS = re.compile(r"[^-/]+(-[0-9a-f]{8}-.+|\.json(\.[0-9a-f]{8}\.tmp)?)")
+"""Names of what tasks leave in the folder of a step."""
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file in the folder of a step has a name that a task could have given it."""
+    return _OURS.fullmatch(name) is not None
+
+
+def key_of(name: str) -> str:
+    """The key of the task that gave a file its name."""
+    return name.partition("-")[0]
+
+
+class Outputs:
+    """Names for one attempt's output files."""
+
+    def __init__(self, folder: str, key: str, attempt: str):
+        paths.make_folder(folder)
+        self._prefix = paths.join(folder, f"{key}-{attempt}")
+        self._paths: dict[str, str] = {}
+
+    def path(self, name: str) -> str:
+        """Where to write the output called `name` (its suffix is kept)."""
+        self._paths[name] = f"{self._prefix}-{name}"
+        return self._paths[name]
+
+    def files(self) -> dict[str, File]:
+        """The outputs by name, durable from now on. Raises FileNotFoundError if one that was asked for is not
+        there."""
+        paths.sync(self._paths.values())
+        return {name: describe_file(path) for name, path in sorted(self._paths.items())}
+
+    def remove(self) -> None:
+        """Delete what has been written."""
+        paths.remove(self._paths.values())
+
+
+def describe_file(path: str) -> File:
+    """Size and xxh3-128 of a file."""
+    digest = xxhash.xxh3_128()
+    total = 0
+    with paths.open_input(path) as file:
+        while chunk := file.read(4 << 20):
+            digest.update(chunk)
+            total += len(chunk)
+    return File(path, total, digest.hexdigest())
+
+
+def check_file(file: File) -> None:
+    """Raises DamagedFile if a file that a task wrote is not what it wrote."""
+    try:
+        found = describe_file(file.path)
+    except FileNotFoundError:
+        raise paths.DamagedFile(file.path, "it is gone") from None
+    if found != file:
+        raise paths.DamagedFile(file.path, "its checksum is wrong")
+
+
+def fingerprint(value: Any) -> str:
+    """Short hex digest of a JSON-able value (dataclasses and tuples included)."""
+    text = json.dumps(value, sort_keys=True, default=_jsonable, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _jsonable(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {"type": type(value).__qualname__, **dataclasses.asdict(value)}
+    raise TypeError(f"a configuration cannot hold {type(value).__name__}")
+
+
+@functools.lru_cache(maxsize=None)
+def code_fingerprint(names: tuple[str, ...]) -> str:
+    """Digest of the source of our modules or whole packages (their .py files, by name), of files by path, and of
+    the versions of installed libraries. Imports nothing."""
+    digest = hashlib.sha256()
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            digest.update(f"{name} {importlib.metadata.version(name)}".encode())
+            continue
+        origin = pathlib.Path(name if name.endswith(".py") else importlib.util.find_spec(name).origin)
+        files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+        for file in files:
+            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+class TaskFailed(RuntimeError):
+    """A task that failed for good: says which, on what, and why. `trace` is where in the code, "" if that does not
+    matter."""
+
+    def __init__(self, sentence: str, trace: str = ""):
+        super().__init__(sentence)
+        self.trace = trace
+
+
+class Unproven(AssertionError):
+    """Counts that do not add up: not the data's fault, and no record to be set aside for."""
+
+
+class InputChanged(RuntimeError):
+    """An input file that is not what it was when the run began."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What all tasks of a map share. `environment` is set in the process that runs them."""
+
+    folder: str
+    function: Callable[[Any, Outputs], dict[str, Any]]
+    configuration: str
+    code: str
+    limits: Limits
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+def execute(job: Job, task: Task, attempt: str, excluded: Sequence[Exclusion] = ()) -> bytes:
+    """One attempt at a task, wherever it runs, without the records `excluded`; commits it. Its manifest as JSON."""
+    started = time.perf_counter()
+    outputs = Outputs(job.folder, task.key, attempt)
+    counters = call(job, task, outputs, excluded)
+    for source in task.sources:
+        _check_unchanged(source)
+    manifest = Manifest(
+        key=task.key,
+        inputs=task.inputs,
+        configuration=job.configuration,
+        code=job.code,
+        outputs=outputs.files(),
+        counters=counters,
+        seconds=round(time.perf_counter() - started, 3),
+        excluded=tuple(excluded),
+        limits=job.limits if excluded else None,
+    )
+    data = manifest.to_json()
+    paths.write_atomic(paths.join(job.folder, f"{task.key}.json"), data)
+    return data
+
+
+def probe(job: Job, task: Task, attempt: str, excluded: Sequence[Exclusion]) -> bytes:
+    """An attempt that leaves nothing, to learn whether the task succeeds without some records. Its counters as JSON."""
+    outputs = Outputs(job.folder, task.key, attempt)
+    counters = call(job, task, outputs, excluded)
+    outputs.remove()
+    return json.dumps(counters).encode()
+
+
+def call(job: Job, task: Task, outputs: Outputs, excluded: Sequence[Exclusion]) -> dict[str, Any]:
+    """Run the function; its counters."""
+    os.environ.update(job.environment)
+    argument = task.argument.without(_apart(excluded)) if excluded else task.argument
+    return job.function(argument, outputs)
+
+
+def _apart(excluded: Sequence[Exclusion]) -> tuple[Exclusion, ...]:
+    """Exclusions in order; where they overlap the later one gives way."""
+    apart: list[Exclusion] = []
+    for each in sorted(excluded, key=lambda each: (each.part, each.end is not None, each.first)):
+        last = apart[-1] if apart and apart[-1].part == each.part else None
+        if last is None:
+            apart.append(each)
+        elif last.end is not None and each.end > last.end:
+            apart.append(each._replace(first=max(each.first, last.end)))
+    return tuple(apart)
+
+
+def _check_unchanged(source: paths.Source) -> None:
+    """Raises InputChanged if a file is not as it was when the run was planned."""
+    found = paths.stat(source.path)
+    if found is None:
+        raise InputChanged(f"{source.path} is gone since the run began")
+    if found.size != source.size:
+        raise InputChanged(f"{source.path} had {source.size} bytes when the run began and has {found.size} now: run again once it stays as it is")
+    if found.mtime_ns != source.mtime_ns:
+        raise InputChanged(f"{source.path} was written to since the run began: run again once it stays as it is")
