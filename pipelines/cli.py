@@ -323,10 +323,15 @@ def explain(
 
     Example: winnow explain pipelines/recipes/c4.yaml https://example.org/page --input 'crawl/*.warc.wet.gz'
     """
+    from corpus.io.paths import DamagedFile
     from pipelines import inspection, recipe as recipes, run as runs
+    from pipelines.publishing import OutputError
 
     if not where.endswith((".yaml", ".yml")):
-        found = inspection.explain(where, document, most)
+        try:
+            found = inspection.explain(where, document, most)
+        except (OutputError, DamagedFile, OSError) as error:
+            _fail(EXIT_FAILED, str(error))
         if not found:
             _fail(EXIT_FAILED, f"{where} has no document with id or URL {document!r}")
         _print_styled(found)

@@ -26,7 +26,7 @@ from pipelines.run import input_sources
 from pipelines.steps import passes
 
 KEPT, DROPPED, DROPPED_HERE = ("kept", "bold green"), ("dropped", "bold red"), ("DROPPED", "bold red")
-QUARANTINED_HERE = ("QUARANTINED", "bold red")
+QUARANTINED, QUARANTINED_HERE = ("quarantined", "bold red"), ("QUARANTINED", "bold red")
 """Verdicts and how they look in a terminal."""
 
 
@@ -107,8 +107,7 @@ def _counted(output: str, published: Published) -> list[str]:
     try:
         built = _json(paths.join(output, "report.json"))
         problems = list(built["problems"])
-        names = [n for n in published.files if n.startswith("documents/")]
-        written = sum(shards.count_rows(paths.join(output, name)) for name in names)
+        written = sum(map(shards.count_rows, published.paths("documents")))
         if written != built["documents"]["kept"]:
             problems.append(f"documents/ has {written} documents, the report says {built['documents']['kept']}")
         if "tokens/manifest.json" in published.files:
@@ -149,13 +148,16 @@ def render_again(output: str, say: Callable[[str], None]) -> dict:
 
 
 def explain(output: str, document: str, most: int) -> list[Text]:
-    """Lines that say what became of the document with this id or URL: what the global steps decided about
+    """Lines that say what became of the document with this id or URL (raises OutputError where there is no run): what the global steps decided about
     it, `most` cuts a step, as long as the run has its work/, and where it is now."""
+    published = publishing.load(output)
+    if published is None:
+        raise OutputError(f"{output} holds no run")
     found = _decided(output, document, most)
-    for folder in ("documents", "dropped"):
-        for source in paths.list_files(paths.join(output, folder)):
-            for batch in shards.read(source.path):
-                found += [_fate(folder, source.path, row) for row in batch.filter(_is(document, batch)).to_pylist()]
+    for folder in ("documents", "dropped", "quarantine"):
+        for path in published.paths(folder):
+            for batch in shards.read(path):
+                found += [_fate(folder, path, row) for row in batch.filter(_is(document, batch)).to_pylist()]
     return found
 
 
@@ -166,6 +168,8 @@ def _is(document: str, batch: pa.RecordBatch) -> pa.Array:
 
 
 def _fate(folder: str, path: str, row: dict) -> Text:
+    if folder == "quarantine":
+        return Text.assemble(f"{row['id']}: ", QUARANTINED, f" at {row['step']}: {row['error']}")
     text = places.printable(row["text"][:200])
     if folder == "documents":
         return Text.assemble(f"{row['id']}: ", KEPT, f", in {path}: {text}")

@@ -82,8 +82,8 @@ class Lock:
         be wrong, so that one that looks stale is watched for a heartbeat."""
         if held.get("machine") == _machine():
             return not _runs(held.get("pid"), held.get("created"))
-        age = abs(time.time() - float(held.get("time", 0)))
-        if age < STALE:
+        written = held.get("time")
+        if isinstance(written, (int, float)) and abs(time.time() - written) < STALE:
             return False
         self.say(f"{self.output} is locked by {held.get('owner')}; looking whether that still runs ...")
         time.sleep(1.5 * BEAT)

@@ -38,7 +38,7 @@ _NAMES = {
     "dropped": re.compile(r"[^/]+-\d{5,}\.parquet"),
     "quarantine": re.compile(r"[^/]+-\d{5,}\.parquet"),
     "tokenizer": re.compile(r"(tokenizer|vocab|sentencepiece|special_tokens_map)[^/]*|merges\.txt|pretokens[^/]*"),
-    "tokens": re.compile(r"\d{5,}\.(bin|idx)|manifest\.json|packing/.+"),
+    "tokens": re.compile(r"\d{5,}\.(bin|idx)|manifest\.json|packing/[^/]+/(\d{5,}\.arrow|figures\.json)"),
 }
 """Names in these folders that a run may write."""
 
@@ -57,8 +57,15 @@ class Published:
     finished: bool = False
     recipe: dict = dataclasses.field(default_factory=dict)
 
+    adopted: bool = False  # made from manifests, and not written yet
+
+    def paths(self, folder: str) -> list[str]:
+        """Paths of what is published in a folder, in the order of their names."""
+        return [self._path(name) for name in sorted(self.files) if name.startswith(folder + "/")]
+
     def save(self) -> None:
         """Write the list."""
+        self.adopted = False
         files = {name: {"bytes": size, "xxh3_128": digest} for name, (size, digest) in sorted(self.files.items())}
         record = {"format": FORMAT, "finished": self.finished, "recipe": self.recipe, "files": files}
         paths.write_atomic(paths.join(self.output, NAME), (json.dumps(record, indent=1) + "\n").encode())
@@ -244,6 +251,7 @@ def _adopted(output: str) -> Published | None:
             file = describe_file(paths.join(output, name))
             found.files[name] = (file.bytes, file.hash)
     found.finished = "report.json" in found.files
+    found.adopted = True
     return found
 
 

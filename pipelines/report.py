@@ -72,8 +72,9 @@ def problems(recipe: Recipe, steps: list[dict[str, Any]], written: int) -> list[
     return found
 
 
-def build(recipe: Recipe, output: str, result) -> dict[str, Any]:
-    """The report of a finished run as a JSON-able dict; see README for its keys."""
+def build(recipe: Recipe, published, result) -> dict[str, Any]:
+    """The report of a finished run as a JSON-able dict; see README for its keys. `published`: a
+    `publishing.Published`."""
     steps = merge_steps(result.manifests)
     written = sum(shard.documents for shard in result.documents)
     found = problems(recipe, steps, written)
@@ -94,7 +95,7 @@ def build(recipe: Recipe, output: str, result) -> dict[str, Any]:
     if share > recipe.max_quarantined:
         found.append(f"{share:.1%} of the input was quarantined, {limit}")
     if of_bytes > recipe.max_quarantined:
-        found.append(f"{of_bytes:.1%} of the bytes of the input could not be read, {limit}")
+        found.append(f"{of_bytes:.1%} of the bytes of the input were quarantined, {limit}")
     documents = {
         "in": steps[0]["in"],
         "kept": written,
@@ -115,7 +116,7 @@ def build(recipe: Recipe, output: str, result) -> dict[str, Any]:
         "languages_found": _languages_found(steps),
         "lengths": [sum(column) for column in zip(*(c["lengths"] for c in last))],
         "token_lengths": result.token_lengths,
-        "examples": _examples(output),
+        "examples": _examples(published),
         "clusters": {name: _clusters(found_, result.documents_before.get(name, [])) for name, found_ in result.examples.items()},
         "figures": result.figures,
         "tokens": {**tokens, "quarantined": not_encoded} if tokens else {},
@@ -157,11 +158,11 @@ def environment() -> dict[str, Any]:
     return {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count(), "libraries": versions}
 
 
-def _examples(output: str) -> dict[str, list[dict[str, str]]]:
+def _examples(published) -> dict[str, list[dict[str, str]]]:
     """The first few rows of `dropped/` for every step and rule, under "step.rule"."""
     examples: dict[str, list[dict[str, str]]] = {}
-    for source in paths.list_files(paths.join(output, "dropped")):
-        for batch in shards.read(source.path):
+    for path in published.paths("dropped"):
+        for batch in shards.read(path):
             table = pa.Table.from_batches([batch])
             names = [f"{s}.{r}" for s, r in zip(table["step"].to_pylist(), table["rule"].to_pylist())]
             for row, name in enumerate(names):
@@ -219,5 +220,5 @@ def funnel(report: dict[str, Any]) -> str:
     lost = report.get("lost", {})
     if lost.get("bytes") or lost.get("ranges"):
         share = lost["bytes"] / max(1, lost["input_bytes"])
-        lines.append(f"{lost['bytes']:,} of {lost['input_bytes']:,} bytes of input ({share:.1%}) could not be read: see quarantine/, column bytes")
+        lines.append(f"{lost['bytes']:,} of {lost['input_bytes']:,} bytes of input ({share:.1%}) are in quarantine/, see the column bytes")
     return "\n".join(lines)

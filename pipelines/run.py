@@ -276,6 +276,8 @@ def run(
         published = publishing.open_output(output)  # as it is now that nobody else writes to it
         _check_recipe(recipe, published)
         published.sweep()
+        if published.adopted:
+            published.save()
         published.recipe = {"name": recipe.name, "steps": [step.name for step in recipe.steps]}
         protect = "" if replace else "all" if published.finished else "tasks"
         engine = _engine(
@@ -329,7 +331,7 @@ def _discards(published: Published, what: Discards) -> str:
 def _report(recipe: Recipe, published: Published, result: Result) -> None:
     """Write the report, unless nothing was done and it is there."""
     published.put(paths.join(published.output, "recipe.yaml"), recipes.dump(recipe).encode())
-    result.report = report.build(recipe, published.output, result)
+    result.report = report.build(recipe, published, result)
     if result.worked or not all(paths.exists(paths.join(published.output, name)) for name in report.FILES):
         report.write(result.report, published)
     published.set_finished(True)

@@ -44,7 +44,7 @@ def failed(step: str, task: Task, failure: Failure) -> Exception:
     if isinstance(failure.error, paths.DamagedFile):
         return failure.error
     names = ", ".join(name for name, _ in task.inputs[:3])
-    trace = "" if isinstance(failure.error, (OSError, InputChanged)) else failure.trace
+    trace = "" if isinstance(failure.error, (OSError, ImportError, InputChanged)) else failure.trace
     return TaskFailed(f"step {step}, task {task.key} ({names}): {failure.reason}".strip(), trace)
 
 
@@ -127,6 +127,7 @@ class OnRay:
     def __init__(self, workers: int, address: str | None):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed")  # we say so ourselves
         import ray
 
         self.ray = ray

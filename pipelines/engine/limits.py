@@ -58,9 +58,11 @@ def why(reason: str) -> str | None:
         text = paths.read_bytes(reason).decode("utf-8", "replace")
     except OSError:
         return None
-    where = re.search(r'File "([^"]+)", line (\d+) in (\S+)', text)
-    if text.startswith("Timeout") and where:
-        return f"took longer than its limit of time (task_seconds), in {os.path.basename(where[1])} line {where[2]}, {where[3]}"
+    main_thread = text.rpartition("Thread 0x")[2]  # comes last
+    frames = re.findall(r'File "([^"]+)", line (\d+) in (\S+)', main_thread)
+    if text.startswith("Timeout") and frames:
+        file, line, name = next((f for f in frames if "/lib/python" not in f[0]), frames[0])  # not in a library
+        return f"took longer than its limit of time (task_seconds), in {os.path.basename(file)} line {line}, {name}"
     return text.strip() or None
 
 

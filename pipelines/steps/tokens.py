@@ -148,10 +148,11 @@ def run_train(run, step: TrainTokenizer) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Encode:
-    """Argument of an encoding task: a shard of documents to `shards` token shards. `place` is the
-    token shard of an unshuffled document shard."""
+    """Argument of an encoding task: a shard of documents to `shards` token shards. `tokenizer` is a folder, and
+    `prints` what it holds; `place` is the token shard of an unshuffled document shard."""
 
     tokenizer: str
+    prints: tuple[tuple[str, str], ...]
     shard: ShardView
     shards: int
     shuffle: bool
@@ -176,8 +177,9 @@ TOKEN_SCHEMA = pa.schema([("key", pa.uint64()), ("address", pa.int64()), ("token
 
 
 @functools.lru_cache(maxsize=2)
-def encoder_of(folder: str):
-    """The encoder in `folder`, loaded once a process; files on an object store are fetched first."""
+def encoder_of(folder: str, prints: tuple[tuple[str, str], ...]):
+    """The encoder in `folder`, whose files have these fingerprints, loaded once a process; files on an object store
+    are fetched first."""
     if paths.is_local(folder):
         return load_encoder(folder)
     with tempfile.TemporaryDirectory() as local:
@@ -189,7 +191,7 @@ def encoder_of(folder: str):
 
 def encode_shard(argument: Encode, outputs: Outputs) -> dict:
     """Map: tokens of a shard's documents, to the token shard that the hash of their id says."""
-    encoder = encoder_of(argument.tokenizer)
+    encoder = encoder_of(argument.tokenizer, argument.prints)
     tables = [TOKEN_SCHEMA.empty_table()]
     counters = {"lengths": np.zeros(LENGTH_BINS, np.int64), "quarantined": len(argument.shard.excluded)}
     quarantine = Quarantine(outputs)
@@ -240,7 +242,7 @@ def run_tokenize(run, step: Tokenize) -> None:
     prints = tuple((s.path.rpartition("/")[2], describe_file(s.path).hash) for s in paths.list_files(step.tokenizer or folder))
     before = np.cumsum([0, *(s.text_bytes for s in shard_views)])
     places = [int(bytes_before * count // max(total, 1)) for bytes_before in before]
-    tasks = [shard_task(s, Encode(folder, s, count, step.shuffle, run.seed, place), prints) for s, place in zip(shard_views, places)]
+    tasks = [shard_task(s, Encode(folder, prints, s, count, step.shuffle, run.seed, place), prints) for s, place in zip(shard_views, places)]
     mapped = run.engine.map("tokens-encode", encode_shard, tasks, (step, count, run.seed), ENCODE_CODE)
     run.result.tokenized = mapped
     encoded = outputs_named(mapped, "tokens.arrow")
@@ -249,7 +251,7 @@ def run_tokenize(run, step: Tokenize) -> None:
         run.result.figures["tokenizer evaluation"] = manifest.counters.get("evaluation", {})
     files = tuple(file.path for file in encoded)
     inputs = tuple((f"tokens {i}", file.hash) for i, file in enumerate(encoded))
-    encoder = encoder_of(folder)
+    encoder = encoder_of(folder, prints)
     weight = sum(file.bytes for file in encoded) // count
     tasks = [Task(f"{i:05d}", WriteShard(files, i, encoder.vocab_size), inputs, weight) for i in range(count if files else 0)]
     written = run.engine.map("tokens-shards", write_shard, tasks, (count, encoder.vocab_size), ENCODE_CODE)

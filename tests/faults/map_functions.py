@@ -1,8 +1,11 @@
 """Functions for engine tests, importable by Ray workers (conftest puts this folder on their path)."""
 
+import dataclasses
 import os
 import pathlib
+import re
 import signal
+import time
 
 
 def copy_upper(argument, outputs):
@@ -40,3 +43,66 @@ def promise_only(argument, outputs):
     """Asks for a path and writes nothing there."""
     outputs.path("never.txt")
     return {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    """A task over parts of so many numbers each; `evil` says what it does at which, as (part, number, what)."""
+
+    parts: tuple
+    evil: tuple = ()
+    excluded: tuple = ()
+
+    def without(self, excluded):
+        return dataclasses.replace(self, excluded=excluded)
+
+
+def list_numbers(argument, outputs):
+    """Writes the numbers of every part that it does not leave out, a line each; dies as it is told."""
+    lines = []
+    for part, count in enumerate(argument.parts):
+        left_out = [each for each in argument.excluded if each.part == part]
+        if any(each.end is None for each in left_out):
+            continue
+        if (part, None, "count") in argument.evil:
+            misbehave("kill")
+        for number in range(count):
+            if any(each.first <= number < each.end for each in left_out):
+                continue
+            for where, which, what in argument.evil:
+                if (where, which) == (part, number):
+                    misbehave(what)
+            lines.append(f"{part}:{number}")
+    pathlib.Path(outputs.path("numbers.txt")).write_text("\n".join(lines))
+    return {"documents": len(lines), "records": list(argument.parts)}
+
+
+def misbehave(what):
+    if what == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif what == "raise":
+        raise ZeroDivisionError("planted")
+    elif what == "hang":
+        time.sleep(600)
+    elif what == "hold":  # the interpreter, in native code
+        re.match(r"(a+)+$", "a" * 60 + "b")
+    elif what == "eat":
+        hoard = []
+        while True:
+            hoard.append(bytearray(32 << 20))
+            time.sleep(0.01)
+    elif what == "huge":
+        bytearray(1 << 44)
+    elif what == "storage":
+        raise OSError(5, "the disk is gone")
+
+
+def fail_at_first(argument, outputs):
+    """The storage fails at the first two attempts."""
+    marker = pathlib.Path(argument)
+    tries = int(marker.read_text()) if marker.exists() else 0
+    marker.write_text(str(tries + 1))
+    if tries < 2:
+        raise OSError(5, "the disk is busy")
+    pathlib.Path(outputs.path("text.txt")).write_text("done")
+    return {"documents": 1}
