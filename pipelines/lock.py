@@ -45,19 +45,28 @@ class Lock:
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
     def __enter__(self) -> Lock:
-        held = self._read()
-        while held is None:
-            if self._create():
-                break
-            held = self._read()
-        else:
-            self._take_over(held)
+        try:
+            self._acquire()
+        except BaseException:
+            self._release()
+            raise
         self._thread.start()
         return self
 
     def __exit__(self, *_) -> None:
         self._done.set()
         self._thread.join()
+        self._release()
+
+    def _acquire(self) -> None:
+        held = self._read()
+        while held is None:
+            if self._create():
+                return
+            held = self._read()
+        self._take_over(held)
+
+    def _release(self) -> None:
         with contextlib.suppress(OSError):
             if self._is_mine():
                 paths.remove([self.path])
@@ -98,15 +107,16 @@ class Lock:
             return self._is_mine()
         paths.make_folder(self.output)
         temporary = f"{self.path}.{self.token[:8]}.tmp"
-        paths.write_atomic(temporary, self._content())
         try:
+            with open(temporary, "wb") as file:
+                file.write(self._content())
             os.link(temporary, self.path)  # with its content, or not at all
         except FileExistsError:
             return False
         except OSError:  # a disk without links
             paths.write_atomic(self.path, self._content())
         finally:
-            os.remove(temporary)
+            paths.remove([temporary])
         return True
 
     def _content(self) -> bytes:
