@@ -29,20 +29,20 @@ that 64 MiB of `{},{},{}` would take 1.6 GB."""
 
 class Line(NamedTuple):
     """A line: its offset in the decompressed content; its bytes, or the first of them if something is wrong with it,
-    and what; how many records it stands for (0 for a range of damage in which they cannot be counted); and how many
-    bytes of the file, about, are lost if it is."""
+    and what; how many records it stands for (0 for a range of damage in which they cannot be counted); and which
+    bytes of the file, about, as it lies on disk, are lost if it is."""
 
     offset: int
     data: bytes
     error: str | None
     records: int
-    bytes: int
+    span: tuple[int, int]
 
 
 def read(unit, options, excluded: rows.Excluded) -> Iterator[rows.Event]:
     """Documents of the lines that begin in the unit's byte range."""
     repair = options.invalid_utf8 == "repair"
-    number = 0
+    number, lost = 0, streams.Lost()
     for line in lines(unit.path, unit.start or 0, unit.end, options.max_record_bytes):
         if line.error is None and (line.data.isspace() or not line.data):
             continue
@@ -56,7 +56,7 @@ def read(unit, options, excluded: rows.Excluded) -> Iterator[rows.Event]:
                 continue
             except (ValueError, RecursionError) as problem:
                 error = rows.reason(problem)
-        yield Quarantined(unit.path, line.offset, error, line.data[: streams.PREFIX], line.records, line.bytes)
+        yield Quarantined(unit.path, line.offset, error, line.data[: streams.PREFIX], line.records, lost.with_fault(*line.span))
 
 
 def parse(line: bytes, repair: bool = False) -> tuple[dict, bool]:
@@ -127,13 +127,13 @@ def lines(path: str, start: int, end: int | None, limit: int) -> Iterator[Line]:
     pieces: list[bytes] = []
     size = begun = come = 0  # of a compressed file, how far reading had come when this line began, and has come
 
-    def lost() -> int:
-        return come - begun if compressed else size
+    def span() -> tuple[int, int]:
+        return (begun, come) if compressed else (offset, offset + size)
 
     for chunk in streams.chunks(path, offset, _is_text, limit, HELD):
         if isinstance(chunk, streams.Damage):
             where, raw = (offset, b"".join(pieces)) if size else (chunk.start, chunk.raw)
-            yield Line(where, raw[: streams.PREFIX], chunk.error, int(size > 0), chunk.end - chunk.start)
+            yield Line(where, raw[: streams.PREFIX], chunk.error, int(size > 0), (chunk.start, chunk.end))
             offset += size
             pieces, size = [], 0
             continue
@@ -147,24 +147,24 @@ def lines(path: str, start: int, end: int | None, limit: int) -> Iterator[Line]:
             elif end is not None and offset >= end:
                 return
             else:
-                yield _line(offset, pieces, piece, size, limit, lost())
+                yield _line(offset, pieces, piece, size, limit, span())
             offset += size + 1
             pieces, size, begun = [], 0, come
         size += len(last)
         if size <= limit or not pieces:
             pieces.append(last)
     if size and not skip and (end is None or offset < end):
-        yield _line(offset, pieces, b"", size, limit, lost())
+        yield _line(offset, pieces, b"", size, limit, span())
 
 
-def _line(offset: int, pieces: list[bytes], piece: bytes, size: int, limit: int, lost: int) -> Line:
+def _line(offset: int, pieces: list[bytes], piece: bytes, size: int, limit: int, span: tuple[int, int]) -> Line:
     data = b"".join([*pieces, piece]) if pieces else piece
     if size > limit:
         error = f"a line of {size} bytes, above the limit of {limit} (read.max_record_bytes)"
-        return Line(offset, data[: streams.PREFIX], error, 1, lost)
+        return Line(offset, data[: streams.PREFIX], error, 1, span)
     if offset == 0 and data.startswith(b"\xef\xbb\xbf"):
         data = data[3:]  # byte order mark
-    return Line(offset, data, None, 1, lost)
+    return Line(offset, data, None, 1, span)
 
 
 def _is_text(data: bytes) -> bool:

@@ -29,13 +29,16 @@ PREFIX = 4096
 """Bytes of a faulty record that are kept for inspection."""
 LOOK_BACK = 1 << 20
 """Damage shows a little after the place where it is: how far before that the next member is looked for."""
-READ_AGAIN = 16 << 20
-"""Bytes of a file, all its damages together, that are read again because of LOOK_BACK: a hostile file must
-not cost the square of its size."""
+DECODED_AGAIN = 256 << 20
+"""Decoded bytes of a file, all its damages together, that may be for nothing because of LOOK_BACK: a hostile file
+must not cost the square of its size."""
 SALVAGED = 1 << 10
 """Bytes before an error that zlib may take with it."""
-TRIALS = 10_000
-"""Places in a file that are tried as the beginning of a member; then what is left of it is given up."""
+TRIALS = 1_000_000
+"""Work in a file on places that look like the beginning of a member and are none, in blocks of zstd; then what is
+left of the file is given up."""
+A_PLACE, A_PIECE = 10, 50
+"""How many blocks of zstd a place costs by itself, and a piece of gzip."""
 TRIAL = 64 << 10
 """Decoded bytes by which a member is told from bytes that look like the beginning of one."""
 PADDING = 128 << 10
@@ -71,6 +74,20 @@ class Damage(NamedTuple):
     end: int
     error: str
     raw: bytes
+
+
+class Lost:
+    """Accounts for the bytes of a file that are lost, none of them twice: where damage shows late, what is read of it
+    is at fault first, and then the damage as a whole."""
+
+    def __init__(self):
+        self._bytes = 0
+
+    def with_fault(self, start: int, end: int) -> int:
+        """How many bytes are lost with a fault that is about these."""
+        size = max(0, min(end - start, end - self._bytes))
+        self._bytes += size
+        return size
 
 
 class Corrupt(Exception):
@@ -118,15 +135,16 @@ def chunks(
             yield Chunk(data, 0, start)
 
 
-def _salvaged(decompressor, piece: bytes) -> Iterator[bytes]:
+def _salvaged(decompressor, piece: bytes) -> bytes:
     """What comes out of zlib before the error that `piece` ends in, for `decompress` loses it."""
-    while decompressor and piece:
-        try:
-            data = decompressor.decompress(piece, SALVAGED)
-        except zlib.error:
-            return
-        piece = decompressor.unconsumed_tail
-        yield data
+    found = []
+    try:
+        while piece:
+            found.append(decompressor.decompress(piece, SALVAGED))
+            piece = decompressor.unconsumed_tail
+    except zlib.error:
+        pass
+    return b"".join(found)
 
 
 class _Input:
@@ -169,8 +187,11 @@ class _Members:
         self.magic = GZIP_MAGIC if kind == "gzip" else ZSTD_MAGIC
         self.size = file.size()
         self.zstd = zstandard.ZstdDecompressor(max_window_size=window)
-        self.trials, self.again = TRIALS, READ_AGAIN
-        self.noticed = 0  # where the bytes begin that the decoder was given last
+        self.trials, self.again = TRIALS, DECODED_AGAIN
+        self.before = -1  # where the last member began
+        self.lost = 0  # where the last damage ended
+        self.noticed = 0  # where the bytes begin that the decoder was given last, once the member has any content
+        self.work = 0  # in blocks of zstd
 
     def chunks(self) -> Iterator[Union[Chunk, Damage]]:
         while not self._at_end():
@@ -184,9 +205,10 @@ class _Members:
                         yield from held
                         held = []
             except Corrupt as problem:
-                damage = self._damage(start, problem)
+                damage = self._damage(start, problem, size)
                 if problem.whole and (damage.start, damage.end) != (0, self.size):
                     held = []
+            self.before = start
             yield from held
             if damage:
                 yield damage
@@ -205,24 +227,27 @@ class _Members:
         return not rest.strip(b"\0")
 
     def _gzip(self) -> Iterator[bytes]:
-        decompressor = zlib.decompressobj(wbits=31)
+        decompressor, first, begun = zlib.decompressobj(wbits=31), True, False
+        self.noticed = self.input.offset
         while not decompressor.eof:
             at = self.input.offset
             piece = self.input.piece()
             if not piece:
                 raise _Ended
-            self.noticed = at
+            self.noticed = at if begun else self.noticed
+            self.work += A_PIECE
             full = True
             while (piece or full) and not decompressor.eof:  # at the end unconsumed_tail keeps what is unused
-                before = decompressor.copy() if self.hold else None
+                before = None if first else decompressor.copy()
                 try:
                     data = decompressor.decompress(piece, BLOCK)
                 except zlib.error as error:
-                    yield from _salvaged(before, piece)
+                    yield from filter(None, [_salvaged(before or zlib.decompressobj(wbits=31), piece)])
                     sums = ("incorrect data check", "incorrect length check")
                     raise Corrupt(str(error), whole=str(error).endswith(sums)) from None
-                piece, full = decompressor.unconsumed_tail, len(data) == BLOCK
+                piece, full, first = decompressor.unconsumed_tail, len(data) == BLOCK, False
                 if data:
+                    begun = True
                     yield data
         self.input.give_back(decompressor.unused_data)
 
@@ -266,27 +291,29 @@ class _Members:
             self._past_blocks(frame.has_checksum)
             raise Corrupt(f"its window of {frame.window_size} bytes is above the limit of {self.window}; raise read.max_record_bytes", True)
         decompressor = self.zstd.decompressobj()
-        pending, waiting = [self._decode(decompressor, header[:size])], 0
+        pending, waiting, begun = [self._decode(decompressor, header[:size])], 0, False
         while not decompressor.eof:
             try:
-                block, last = self._block()
+                at, block, last = self._block()
+                self.noticed = at if begun else self.noticed
                 data = self._decode(decompressor, block + (self.input.take(4) if last and frame.has_checksum else b""))
                 if last and not decompressor.eof:
                     raise _Ended
             except Corrupt:
                 yield from filter(None, pending)
                 raise
+            begun = begun or bool(data)
             pending.append(data)
             waiting += len(data)
             if waiting > BLOCK - ZSTD_BLOCK or last:
                 yield from filter(None, [b"".join(pending)])
                 pending, waiting = [], 0
 
-    def _block(self) -> tuple[bytes, bool]:
-        """(the block that comes next, whether it is its frame's last). Raises Corrupt."""
+    def _block(self) -> tuple[int, bytes, bool]:
+        """(where the next block begins, the block, whether it is its frame's last). Raises Corrupt."""
         at = self.input.offset
         header = self.input.take(3)
-        self.noticed = at if header else self.noticed
+        self.work += 1
         fields = int.from_bytes(header, "little")
         last, kind, size = fields & 1, fields >> 1 & 3, fields >> 3
         if kind == 3 or size > ZSTD_BLOCK:
@@ -294,13 +321,13 @@ class _Members:
         content = self.input.take(1 if kind == 1 else size)
         if len(header) < 3 or len(content) < (1 if kind == 1 else size):
             raise _Ended
-        return header + content, bool(last)
+        return at, header + content, bool(last)
 
     def _past_blocks(self, checksum: bool) -> None:
         """Pass over the blocks of a frame that is not decoded, or not on. Raises Corrupt."""
         last = False
         while not last:
-            _, last = self._block()
+            _, _, last = self._block()
         self.input.take(4 * checksum)
 
     def _decode(self, decompressor, data: bytes) -> bytes:
@@ -309,21 +336,25 @@ class _Members:
         except zstandard.ZstdError as error:
             raise Corrupt(str(error), whole="checksum" in str(error)) from None
 
-    def _damage(self, start: int, problem: Corrupt) -> Damage:
-        """What is lost of the member that begins at `start`; the input is left at the next one."""
+    def _damage(self, start: int, problem: Corrupt, size: int) -> Damage:
+        """What is lost of the member that begins at `start` and has given `size` bytes; the input is left at the next
+        one."""
         noticed, ended = self.noticed, self.input.offset
-        first = start if problem.whole else max(noticed, start)
+        # a frame without a checksum may have eaten the head of this one
+        begin = self.before if self.kind == "zstd" and not size else start
+        first = max(start if problem.whole else noticed, start, self.lost)
         self.input.seek(first)
         raw = self.input.take(PREFIX)
         if problem.whole and self.kind == "zstd":  # its end is known
             self.input.seek(ended)
         else:
-            self._find(max(start + 1, noticed - LOOK_BACK if self.again > 0 else noticed))
-        self.again -= max(noticed - self.input.offset, 0)
+            self._find(max(begin + 1, noticed - LOOK_BACK if self.again > 0 else noticed))
+        self.again -= size if self.input.offset < noticed else 0
         error = f"the {self.kind} stream that begins at byte {start} is corrupt from byte {first} on: {problem}"
         if problem.whole:
             error = f"the {self.kind} stream from byte {start} to {self.input.offset}: {problem}"
-        return Damage(start, first, max(self.input.offset, first), error, raw)
+        self.lost = max(self.input.offset, first)
+        return Damage(start, first, self.lost, error, raw)
 
     def _find(self, offset: int) -> None:
         """Go to the first member at or after `offset` that decodes, or to the end."""
@@ -334,10 +365,11 @@ class _Members:
             window += piece
             found = window.find(self.magic)
             while found >= 0 and self.trials > 0:
-                self.trials -= 1
+                before = self.work
                 if self._sound(base + found):
                     self.input.seek(base + found)
                     return
+                self.trials -= A_PLACE + self.work - before
                 found = window.find(self.magic, found + 1)
             if not piece:
                 break

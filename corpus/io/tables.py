@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus.documents import MAX_BATCH_TEXT, text_bytes
-from corpus.io import partitions, paths, rows, streams
+from corpus.io import parquet_footer, partitions, paths, rows, streams
 from corpus.io.rows import Quarantined
 
 DECODED = 128 << 20
@@ -33,15 +33,15 @@ def row_group_ranges(path: str, unit_bytes: int) -> list[tuple[int, int, int]]:
     excepted; none if the file's footer cannot be read."""
     with paths.open_input(path) as file:
         try:
-            metadata = pq.ParquetFile(file).metadata
-        except (pa.ArrowException, OSError):
+            groups = parquet_footer.read(file).groups
+        except ValueError:
             return []
     ranges, start, size = [], 0, 0
-    for group in range(metadata.num_row_groups):
-        size += _extent(metadata.row_group(group))[1]
-        if size >= unit_bytes or group == metadata.num_row_groups - 1:
-            ranges.append((start, group + 1, size))
-            start, size = group + 1, 0
+    for number, group in enumerate(groups):
+        size += group.extent[1]
+        if size >= unit_bytes or number == len(groups) - 1:
+            ranges.append((start, number + 1, size))
+            start, size = number + 1, 0
     return ranges
 
 
@@ -50,38 +50,46 @@ def read(unit, options, excluded: rows.Excluded) -> Iterator[rows.Event]:
     One that cannot be read is quarantined from where it breaks to its end."""
     with paths.open_input(unit.path) as file:
         try:
+            footer = parquet_footer.read(file)
             table = pq.ParquetFile(file, page_checksum_verification=True)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             # raises if it is the storage that fails, and not the data
             raw = file.read_at(min(streams.PREFIX, file.size()), 0)
             yield Quarantined(unit.path, 0, f"not a Parquet file: {_first_line(error)}", raw, 0, file.size())
             return
-        groups = range(table.num_row_groups)[unit.start : unit.end]
-        sizes = [table.metadata.row_group(group).num_rows for group in range(groups.stop)]
+        groups = range(len(footer.groups))[unit.start : unit.end]
         if options.text_field not in table.schema_arrow.names:
             names = ", ".join(table.schema_arrow.names)
             error = f"no column {options.text_field!r}; columns: {names}"
-            yield Quarantined(unit.path, 0, error, b"", sum(sizes[groups.start :]))
+            yield Quarantined(unit.path, 0, error, b"", sum(_rows_of(footer.groups[group]) for group in groups))
             return
-        first = before = sum(sizes[: groups.start])
+        first = before = sum(_rows_of(group) for group in footer.groups[: groups.start])
         for group in groups:
-            part = _RowGroup(table, file, group, first, first - before, unit.path)
+            part = _RowGroup(table, file, group, footer.groups[group], first, first - before, unit.path)
             yield from part.events(options, excluded)
-            first += sizes[group]
+            first += _rows_of(footer.groups[group])
+        missing = footer.rows - first
+        if groups.stop == len(footer.groups) and missing > 0:
+            yield Quarantined(unit.path, 0, f"the footer says {footer.rows} rows, and its row groups have {first}", b"", missing)
+
+
+def _rows_of(group: parquet_footer.RowGroup) -> int:
+    """Rows of a row group, as many as any of its columns has values where the footer contradicts itself."""
+    return max([group.rows, *(column.values for column in group.columns if "." not in column.path)], default=0)
 
 
 class _RowGroup:
     """One row group of a file. `first` is the number of its first row in the file, `number` in the unit."""
 
-    def __init__(self, table: pq.ParquetFile, file, group: int, first: int, number: int, path: str):
+    def __init__(self, table: pq.ParquetFile, file, group: int, metadata: parquet_footer.RowGroup, first: int, number: int, path: str):
         self.table, self.file, self.group, self.path = table, file, group, path
         self.first, self.number = first, number
-        self.metadata = table.metadata.row_group(group)
-        self.position, self.size = _extent(self.metadata)
+        self.metadata = metadata
+        self.position, self.size = metadata.extent
 
     def events(self, options, excluded: rows.Excluded) -> Iterator[rows.Event]:
         """Its rows; what cannot be read of it as one fault."""
-        total, done = self.metadata.num_rows, 0
+        total, done = _rows_of(self.metadata), 0
         if total and (reason := excluded.all(self.number, self.number + total)):
             yield self._lost(reason, total)
             return
@@ -98,15 +106,19 @@ class _RowGroup:
             yield self._lost(error, total - done)
 
     def _lost(self, error: str, records: int) -> Quarantined:
-        raw = self.file.read_at(min(self.size, streams.PREFIX), self.position)  # raises if the storage fails
+        raw = b""
+        if self.position < self.file.size():
+            raw = self.file.read_at(min(self.size, streams.PREFIX), self.position)  # raises if the storage fails
         return Quarantined(self.path, self.position, error, raw, records)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         """Its rows, as many at a time as have about MAX_BATCH_TEXT bytes, read so few at a time that no more than
         DECODED bytes come out at once. Raises ValueError for what no table needs, ArrowException, OSError."""
-        average = max(1, self.metadata.total_byte_size // max(1, self.metadata.num_rows))
+        average = max(1, self.metadata.bytes // max(1, self.metadata.rows))
         wanted = max(1, min(rows.BATCH_ROWS, MAX_BATCH_TEXT // average))
         few = min(wanted, self._safe_rows())
+        if any(map(_has_dictionary, self.table.schema_arrow.types)):
+            wanted = few  # as Python objects its values are as many as there are rows
         waiting: list[pa.RecordBatch] = []
         count = size = 0
         for batch in self.table.iter_batches(few, row_groups=[self.group], use_threads=False):
@@ -123,30 +135,26 @@ class _RowGroup:
             yield pa.concat_batches(waiting)
 
     def _safe_rows(self) -> int:
-        """How many rows can be decoded at a time, though each were the longest value of a dictionary."""
+        """How many rows can be decoded at a time, though each were the longest value of a dictionary. Raises ValueError
+        for columns that contradict the rest, or claim values that take no space."""
         a_row = 1
-        for index in range(self.metadata.num_columns):
-            column = self.metadata.column(index)
-            values = max(1, column.num_values // max(1, self.metadata.num_rows))
-            if column.num_values > MANY_VALUES and column.num_values > 64 * column.total_uncompressed_size > 0 and values > 1:
-                raise ValueError(f"column {column.path_in_schema} claims {column.num_values} values in {column.total_uncompressed_size} bytes")
-            if column.physical_type == "BYTE_ARRAY":
+        for column in self.metadata.columns:
+            if "." not in column.path and column.values != self.metadata.rows:
+                raise ValueError(f"its footer says {self.metadata.rows} rows, and {column.values} values of column {column.path}")
+            values = max(1, column.values // max(1, self.metadata.rows))
+            if column.values > MANY_VALUES and column.values > 64 * column.uncompressed and values > 1:
+                raise ValueError(f"column {column.path} claims {column.values} values in {column.uncompressed} bytes")
+            if column.type == parquet_footer.BYTE_ARRAY:
                 a_row += values * self._longest(column)
         return max(1, DECODED // a_row)
 
-    def _longest(self, column: pq.ColumnChunkMetaData) -> int:
+    def _longest(self, column: parquet_footer.Column) -> int:
         """A bound, in bytes, for the values of a column that can be longer decoded than stored; 0 if none can: the
-        size of its dictionary, from the header of the page (parquet.thrift, PageHeader: two integers come first, as
-        a byte for the field and a zigzag varint each)."""
-        if "DELTA_BYTE_ARRAY" in column.encodings:  # a value can take over most of the one before
-            return column.total_uncompressed_size
-        start = column.dictionary_page_offset or column.data_page_offset
-        header = self.file.read_at(12, start)
-        kind, after = _zigzag(header, 1)
-        size, _ = _zigzag(header, after + 1)
-        if header[:1] != b"\x15" or kind not in (0, 2, 3):
-            return column.total_uncompressed_size
-        return max(size, 0) if kind == 2 else 0
+        size of its dictionary."""
+        if parquet_footer.DELTA_BYTE_ARRAY in column.encodings:  # a value can take over most of the one before
+            return column.uncompressed
+        kind, size = parquet_footer.page_header(self.file, column.dictionary or column.data)
+        return max(size, 0) if kind == parquet_footer.DICTIONARY_PAGE else 0
 
     def _rows(self, batch: pa.RecordBatch, number: int, options) -> Iterator[rows.Event]:
         """The documents of a batch, whose first row has this number in the unit."""
@@ -160,18 +168,13 @@ class _RowGroup:
                 if isinstance(row, Exception):
                     raise row
                 yield rows.document(row, options, self.path, str(place), repaired)
-            except (ValueError, OverflowError) as error:
+            except Exception as error:  # pyarrow gives those of the libraries it asks, for time zones say
                 yield Quarantined(self.path, self.position, f"row {place}: {rows.reason(error)}", b"")
 
 
-def _zigzag(data: bytes, at: int) -> tuple[int, int]:
-    """(the number whose zigzag varint begins here, where the next byte is); (-1, at) if it does not end."""
-    number = 0
-    for shift, byte in enumerate(data[at : at + 5]):
-        number |= (byte & 127) << 7 * shift
-        if byte < 128:
-            return number >> 1 ^ -(number & 1), at + shift + 1
-    return -1, at
+def _has_dictionary(kind: pa.DataType) -> bool:
+    """Whether values of a type refer to a dictionary, nested ones too."""
+    return pa.types.is_dictionary(kind) or any(_has_dictionary(kind.field(i).type) for i in range(kind.num_fields))
 
 
 def _is_document_table(batch: pa.RecordBatch, options) -> bool:
@@ -196,10 +199,12 @@ def _is_document_table(batch: pa.RecordBatch, options) -> bool:
 
 def _rows(batch: pa.RecordBatch, options) -> list[tuple[dict | Exception, bool]]:
     """Every row, and whether it was repaired; the error in place of one that Python has no form for: text that is not
-    UTF-8 and may not be repaired, dates beyond the year 9999."""
+    UTF-8 and may not be repaired, dates beyond the year 9999, unknown time zones."""
     try:
         return [(row, False) for row in batch.to_pylist()]
-    except (ValueError, OverflowError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:
         if batch.num_rows > 1:
             half = batch.num_rows // 2
             return _rows(batch.slice(0, half), options) + _rows(batch.slice(half), options)
@@ -220,13 +225,6 @@ def _repaired(value: pa.Scalar) -> Any:
         if isinstance(value, pa.ListScalar):  # of any kind
             return [_repaired(item) for item in value.values]
         return value.as_buffer().to_pybytes().decode("utf-8", "replace")
-
-
-def _extent(group: pq.RowGroupMetaData) -> tuple[int, int]:
-    """(offset of a row group in the file, its compressed size), in bytes."""
-    columns = [group.column(index) for index in range(group.num_columns)]
-    starts = [c.dictionary_page_offset or c.data_page_offset for c in columns]
-    return min(starts, default=0), sum(c.total_compressed_size for c in columns)
 
 
 def _first_line(error: Exception) -> str:

@@ -16,13 +16,14 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from corpus.io.streams import PREFIX, Chunk, Damage
+from corpus.io.streams import PREFIX, Chunk, Damage, Lost
 
 HEADER_LIMIT = 64 << 10
 
 _VERSION = re.compile(rb"WARC/\d+\.\d+[ \t]*\r?\n")
 _RECORD = re.compile(rb"\n(?=WARC/\d+\.\d+[ \t]*\r?\n[A-Za-z-]+:)")
 _NEXT = re.compile(rb"(?:(?:\r\n){2,}|\n{2,})(?=WARC/)")
+_END = b"\r\n\r\n"
 _LINE_ENDS = re.compile(rb"[\r\n]*")
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _BLANK_LINE = re.compile(rb"\n\r?\n")  # after what ends the line before, whose \r is white space
@@ -71,6 +72,7 @@ class _Window:
         self._chunks, self._compressed = chunks, compressed
         self._passed = 0  # decompressed bytes before `data`
         self._end = 0  # how far reading has come in the file
+        self.lost = Lost()
         self._members = collections.deque([(0, 0)])  # (decompressed, compressed) starts
 
     def need(self, size: int) -> bool:
@@ -159,7 +161,7 @@ def records(chunks: Iterator[Chunk | Damage], compressed: bool, limit: int) -> I
         elif window.broken:
             damage = window.broken
             if not window.reported:
-                yield Fault(damage.start, damage.error, damage.raw, 0, damage.end - damage.start)
+                yield Fault(damage.start, damage.error, damage.raw, 0, window.lost.with_fault(damage.start, damage.end))
             window.recover()
         else:
             return
@@ -169,8 +171,8 @@ def _past(window: _Window, fault: Fault, offset: int) -> Fault:
     """Go to the next record, looked for from `offset` in the window on; the fault with what is lost by that."""
     begun, damage = window.come, window.broken if window.reported else None
     _find_record(window, offset)
-    lost = damage.end - damage.start if damage else max(window.come - begun, 0)
-    return fault._replace(bytes=lost)
+    start, end = (damage.start, damage.end) if damage else (begun, window.come)
+    return fault._replace(bytes=window.lost.with_fault(start, end))
 
 
 def _record(window: _Window, limit: int) -> tuple[Record | Fault, int]:
@@ -198,22 +200,25 @@ def _record(window: _Window, limit: int) -> tuple[Record | Fault, int]:
     if end > start + limit:
         return fault(f"Content-Length is {length[:80]}, above the limit of {limit} bytes (read.max_record_bytes)", start)
     if not window.need(end):
-        return fault(f"Content-Length is {length}, but only {len(window.data) - start} bytes follow", start)
+        return fault(f"Content-Length is {length[:80]}, but only {len(window.data) - start} bytes follow", start)
     following = _following(window, end)
     if following is None:
-        return fault(f"Content-Length is {length}, but no record begins there", start)
+        return fault(f"Content-Length is {length[:80]}, but no record begins there", start)
     return Record(found, bytes(memoryview(window.data)[start:end]), window.position, window.place), following
 
 
 def _following(window: _Window, end: int) -> int | None:
-    """Where the record, or the end, begins that comes after byte `end`; None if neither does, or the
-    record is not sound: two line ends stand between records, and a checksum comes after the last
-    byte it covers."""
+    """Where to go on after a record that ends before byte `end`; None if it does not, or is not sound: two line
+    ends stand after a record, and a checksum comes after the last byte it covers. (Some archives have line feeds
+    only; they must be followed by a record, or the end.)"""
     window.need(end + _LOOKAHEAD)
     if following := _NEXT.match(window.data, end, end + _LOOKAHEAD):
         return following.end()
-    unsound = window.broken and window.broken.member == window.member
-    return None if unsound or window.data[end : end + _LOOKAHEAD].strip(b"\r\n") else end
+    if window.broken and window.broken.member == window.member:
+        return None
+    if window.data.startswith(_END, end):
+        return end + len(_END)  # whatever it is that follows
+    return None if window.data[end : end + _LOOKAHEAD].strip(b"\r\n") else end
 
 
 def _find_record(window: _Window, offset: int) -> None:

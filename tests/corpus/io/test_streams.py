@@ -287,7 +287,7 @@ def test_a_window_above_the_limit_is_refused_with_the_remedy(tmp_path):
 
 
 def test_a_file_of_beginnings_of_members_is_given_up_in_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(streams, "TRIALS", 50)
+    monkeypatch.setattr(streams, "TRIALS", 50 * (streams.A_PLACE + streams.A_PIECE))
     tried = []
     sound = streams._Members._sound
     monkeypatch.setattr(streams._Members, "_sound", lambda self, offset: tried.append(offset) or sound(self, offset))
