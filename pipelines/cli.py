@@ -5,14 +5,19 @@ Heavy modules are imported inside the commands, so that `winnow --help` answers 
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
-import json
-import os
-import sys
-from typing import Annotated, Any, Optional
+from pipelines import stopping
 
-import typer
+_handlers = stopping.exit_at_signals()  # first of all: what comes until `main` takes a tenth of a second or more
+
+import contextlib  # noqa: E402
+import dataclasses  # noqa: E402
+import inspect  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+from typing import Annotated, Any, Optional  # noqa: E402
+
+import typer  # noqa: E402
 
 app = typer.Typer(
     name="winnow",
@@ -38,8 +43,9 @@ Overrides = Annotated[Optional[list[str]], typer.Option("--set", help="Set an op
 
 def main() -> None:
     """Entry point of the console command."""
-    _add_verbs(sys.argv[1:])
-    app(prog_name="winnow")
+    with stopping.watched():
+        _add_verbs(sys.argv[1:])
+        app(prog_name="winnow")
 
 
 @app.command()
@@ -81,9 +87,9 @@ def execute(recipe, output: str, workers=None, address=None, limit=None, dry_run
     from pipelines.recipe import RecipeError
 
     workers = (os.cpu_count() or 1) if workers is None else workers
-    progress = MapProgress()
     try:
-        result = runs.run(recipe, output, workers, address, limit, dry_run, progress, replace)
+        with contextlib.closing(MapProgress()) as progress:
+            result = runs.run(recipe, output, workers, address, limit, dry_run, progress, replace)
     except (RecipeError, OutputError) as error:
         _fail(EXIT_USAGE, str(error))
     except (Locked, DamagedFile, OSError) as error:
@@ -374,3 +380,6 @@ def clean_work(output: Annotated[str, typer.Argument(help="Run directory.")]) ->
     except (Locked, OSError) as error:
         _fail(EXIT_FAILED, str(error))
     print(f"deleted {removed} files in {os.path.join(output, 'work')}" + (f"; left alone {left} that no task has made" if left else ""))
+
+
+stopping.restore(_handlers)

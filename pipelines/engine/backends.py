@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Union
 
 from corpus.io import paths
+from pipelines import stopping
 from pipelines.engine import isolation, limits
 from pipelines.engine.isolation import Failure, GivenUp
 from pipelines.engine.tasks import MAX_ATTEMPTS, Exclusion, InputChanged, Job, Manifest, Task, TaskFailed, Unproven, execute, probe
@@ -133,11 +134,12 @@ class OnRay:
         self.ray = ray
         self._mine = not ray.is_initialized()
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
-        if self._mine and address:
-            ray.init(address=address, **quiet)
-        elif self._mine:
-            local = {"num_cpus": workers, "object_store_memory": 128 << 20, "include_dashboard": False}
-            ray.init(address="local", **local, **quiet)
+        local = {"num_cpus": workers, "object_store_memory": 128 << 20, "include_dashboard": False}
+        with stopping.handlers_kept():
+            if self._mine and address:
+                ray.init(address=address, **quiet)
+            elif self._mine:
+                ray.init(address="local", **local, **quiet)
         self._remote = ray.remote(num_cpus=1, max_retries=0)(_guarded)
 
     def run(self, job: Job, tasks: Sequence[Task], summary, say: Say) -> Iterator[tuple[Task, Manifest]]:
