@@ -22,16 +22,17 @@ ROWS = 60
 
 
 class Table(NamedTuple):
-    """A file: `texts` that must come out, by id; further ids that are `present`, whose loss must be accounted for;
-    ids that are `refused`: they must be quarantined; the `limit` of a record's bytes; the number of records without
-    id that must be quarantined."""
+    """A file, and the `texts` of its documents by id. They must come out if that is `certain`, else they may be
+    quarantined instead; with these texts if they are `exact`. `refused`: ids that must be quarantined; `bad`: the
+    number of records without id that must be. `limit`: the most bytes of a record to read it with."""
 
     make: Callable[[], bytes]
     texts: dict[str, Runs]
-    present: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
-    limit: int | None = None
     bad: int = 0
+    limit: int | None = None
+    certain: bool = True
+    exact: bool = True
 
 
 def texts(count: int = ROWS) -> dict[str, Runs]:
@@ -100,7 +101,7 @@ def _beside(*arrays: tuple[pa.DataType, list]) -> Table:
             columns[f"odd{number}"] = _array(kind, (values * ROWS)[:ROWS])
         return written(table(**columns))
 
-    return Table(make, {}, tuple(texts()))
+    return Table(make, texts(), certain=False)
 
 
 def _array(kind: pa.DataType, values: list) -> pa.Array:
@@ -134,8 +135,10 @@ COLUMNS = {
 
 
 def _text_column(make: Callable[[], pa.Array], step: int = 1) -> Table:
-    """A column of another kind under the name of the text; every so manieth row holds no text."""
-    return Table(lambda: written(pa.table({"id": table()["id"], "text": make()})), {}, tuple(texts()), tuple(texts())[::step])
+    """A column of another kind under the name of the text; every so manieth row holds no text, the others do."""
+    none = tuple(texts())[::step]
+    good = {identity: text for identity, text in texts().items() if identity not in none}
+    return Table(lambda: written(pa.table({"id": table()["id"], "text": make()})), good, none)
 
 
 def _broken_utf8() -> pa.Array:
@@ -160,8 +163,8 @@ TEXTS = {
     "nulls": _text_column(lambda: pa.nulls(ROWS, pa.string())),
     "the null type": _text_column(lambda: pa.nulls(ROWS)),
     "not UTF-8": _text_column(_broken_utf8, 2),
-    "twice": Table(_text_twice, {}, tuple(texts())),
-    "missing": Table(_without_text, {}, tuple(texts()), tuple(texts())),
+    "twice": Table(_text_twice, texts(), certain=False),
+    "missing": Table(_without_text, {}, tuple(texts())),
 }
 
 
@@ -189,7 +192,7 @@ def _long_cells(size: int, every: int, limit: int | None = None, **options) -> T
     long = tuple(f"doc-{number}" for number in range(3, ROWS, every))
     for identity in long:
         del short[identity]
-    return Table(lambda: _with_long_cells(size, every, **options), short, (), long, limit)
+    return Table(lambda: _with_long_cells(size, every, **options), short, long, limit=limit)
 
 
 def _long_word_in_a_dictionary() -> bytes:
@@ -226,7 +229,7 @@ BOMBS = {
         lambda: _with_long_cells(LIMIT - 1, 5), {**texts(), **{f"doc-{n}": [(b"a", LIMIT - 1)] for n in range(3, ROWS, 5)}}, limit=LIMIT
     ),
     "a word beyond the limit in a dictionary": Table(
-        _long_word_in_a_dictionary, {f"doc-{n}": [(b"some words", 1)] for n in range(1, 400, 2)}, (), tuple(f"doc-{n}" for n in range(0, 400, 2))
+        _long_word_in_a_dictionary, {f"doc-{n}": [(b"some words", 1)] for n in range(1, 400, 2)}, tuple(f"doc-{n}" for n in range(0, 400, 2))
     ),
     "a million nulls": Table(_nulls, {}, bad=1_000_000),
     "a million empty texts": Table(lambda: _repeated(1_000_000, [(b"", 1)]), {}),
@@ -287,7 +290,7 @@ def with_page_bytes(data: bytes, offset: int, new: bytes) -> bytes:
 
 
 def _lie(make: Callable[[], bytes]) -> Table:
-    return Table(make, {}, tuple(texts()))
+    return Table(make, texts(), certain=False, exact=False)
 
 
 FOOTER_FIELDS: dict[str, Path] = {

@@ -22,7 +22,8 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-import mutator  # noqa: E402: its folder comes first
+import clean_files  # noqa: E402: its folder comes first
+import mutator  # noqa: E402
 import outcomes  # noqa: E402
 from corpus.io import readers  # noqa: E402
 
@@ -105,7 +106,7 @@ def grouped(found: list[Result], field: str) -> dict[str, list[Result]]:
 
 
 def report(found: list[Result]) -> str:
-    damaged = [r for r in found if r.mutation in mutator.damage.DAMAGES]
+    damaged = [r for r in found if r.group in clean_files.LAYOUTS]
     parts = [f"reading by {readers.__file__}", table("layout or kind of case", grouped(found, "group"))]
     if damaged:
         parts.append(table("damage", grouped(damaged, "mutation")))
