@@ -104,8 +104,7 @@ def in_default_bounds(run: Run, expected: bool) -> list[str]:
 def campaign(seed: int, numbers: list[int]) -> int:
     """Run all the variants, by folders; print what is wrong; 1 if anything is."""
     failed = 0
-    # what needs limits of its own cannot share a run with what needs the default
-    numbers = [number for number in numbers if mutator.variant(seed, number).limit is None]
+    numbers = [number for number in numbers if _fits(mutator.variant(seed, number))]
     for start in range(0, len(numbers), FOLDER):
         some = numbers[start : start + FOLDER]
         began = time.monotonic()
@@ -115,6 +114,11 @@ def campaign(seed: int, numbers: list[int]) -> int:
         print(f"{some[0]}..{some[-1]}: {len(some)} variants, {time.monotonic() - began:.0f} s: {'; '.join(found) or 'good'}", flush=True)
     print(f"{-(-len(numbers) // FOLDER)} folders, {failed} failed")
     return int(bool(failed))
+
+
+def _fits(variant: mutator.Variant) -> bool:
+    """Whether it can share a run: one that needs a limit of its own cannot, nor one that would fill the disk."""
+    return variant.limit is None and not variant.huge
 
 
 def _folder(place: pathlib.Path, seed: int, numbers: list[int]) -> list[str]:

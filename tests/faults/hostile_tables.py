@@ -24,7 +24,8 @@ ROWS = 60
 class Table(NamedTuple):
     """A file, and the `texts` of its documents by id. They must come out if that is `certain`, else they may be
     quarantined instead; with these texts if they are `exact`. `refused`: ids that must be quarantined; `bad`: the
-    number of records without id that must be. `limit`: the most bytes of a record to read it with."""
+    number of records without id that must be. `limit`: the most bytes of a record to read it with. `huge`: the
+    documents are sound, and more than one would want on a disk."""
 
     make: Callable[[], bytes]
     texts: dict[str, Runs]
@@ -33,6 +34,7 @@ class Table(NamedTuple):
     limit: int | None = None
     certain: bool = True
     exact: bool = True
+    huge: bool = False
 
 
 def texts(count: int = ROWS) -> dict[str, Runs]:
@@ -218,9 +220,9 @@ def _much_beside() -> bytes:
 MEGABYTE: Runs = [(b"words and ", 100_000)]
 BOMBS = {
     "a thousand rows of one megabyte": Table(lambda: _repeated(1_000, MEGABYTE), {f"doc-{n}": MEGABYTE for n in range(1_000)}),
-    "a million rows of one megabyte": Table(lambda: _repeated(1_000_000, MEGABYTE), {}),
+    "a million rows of one megabyte": Table(lambda: _repeated(1_000_000, MEGABYTE), {}, huge=True),
     "rows of 60 megabytes": Table(lambda: _repeated(20, [(b"word ", 12 << 20)]), {f"doc-{n}": [(b"word ", 12 << 20)] for n in range(20)}),
-    "a megabyte beside each text": Table(_much_beside, {f"doc-{n}": [(b"some words", 1)] for n in range(5_000)}),
+    "a megabyte beside each text": Table(_much_beside, {f"doc-{n}": [(b"some words", 1)] for n in range(5_000)}, huge=True),
     "a cell beyond the limit": _long_cells(100 << 20, 60),
     "a cell beyond the limit in a small group": _long_cells(100 << 20, 60, row_group_size=5),
     "cells beyond the limit": _long_cells(70 << 20, 10),

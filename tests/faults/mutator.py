@@ -50,7 +50,8 @@ class Variant:
     of `texts` may come out with another text; `extra`: documents with other ids may come out, too.
     `refused`: ids that may neither come out nor be dropped; `bad`: the least number of records that must
     be quarantined; `notice`: something must be; `sound`: nothing may be. `limit`: `ReadOptions.max_record_bytes`
-    to read it with; `unit_bytes`: the size of the units to read it in; None for the defaults.
+    to read it with; `unit_bytes`: the size of the units to read it in; None for the defaults. `huge`: its documents
+    are sound, and more than one would want on a disk.
     """
 
     number: int
@@ -69,6 +70,7 @@ class Variant:
     sound: bool = False
     limit: int | None = None
     unit_bytes: int | None = None
+    huge: bool = False
 
     @property
     def name(self) -> str:
@@ -294,6 +296,7 @@ def _table_file(table: Table, dice: random.Random) -> dict:
         "bad": max(table.bad, len(table.refused)),
         "limit": table.limit,
         "unit_bytes": _units(".parquet", dice),
+        "huge": table.huge,
     }
 
 

@@ -44,7 +44,7 @@ class Outcome:
     `rows`, `records`, `bytes`: number of quarantined rows, and the sums of what they say is lost with them;
     `errors`: the first few; `faults`: what is wrong with a reading whatever the file. `peak` and `peak_of_child`:
     resident memory in bytes, of reading itself beyond the idle process, and of the largest process that it
-    started. `ended`: None, or how the child came to a bad end; `stopped`: there was more than is `ENOUGH`."""
+    started, if that is larger than itself. `ended`: None, or how the child came to a bad end; `stopped`: there was more than is `ENOUGH`."""
 
     documents: Counter = dataclasses.field(default_factory=Counter)
     dropped: Counter = dataclasses.field(default_factory=Counter)
@@ -105,7 +105,8 @@ def _child(path: pathlib.Path, variant: Variant, answer: pathlib.Path, errors: p
     except BaseException:
         outcome.ended = "exception: " + traceback.format_exc(limit=-4)[-900:]
     outcome.peak = _memory("VmHWM") - idle
-    outcome.peak_of_child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
+    started = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
+    outcome.peak_of_child = started if started > _memory("VmHWM") else 0  # the system counts from before its exec on
     answer.write_bytes(pickle.dumps(outcome))
     os._exit(0)
 
