@@ -42,7 +42,8 @@ class Run(NamedTuple):
 def winnow(source: pathlib.Path, output: pathlib.Path, *more: str) -> Run:
     command = [*WINNOW, "filter", str(source), str(output), "--step", "length", "--workers", "2", "--set", "read.html_timeout=15", *more]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+        # not from here: Python looks for modules in the folder it is started in
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, cwd=output.parent)
     except subprocess.TimeoutExpired:
         return Run(-1, f"hang: no end within {TIMEOUT} s", output)
     return Run(done.returncode, done.stderr, output)
