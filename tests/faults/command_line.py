@@ -35,6 +35,11 @@ class Run(NamedTuple):
     said: str
     output: pathlib.Path
 
+    @property
+    def sentence(self) -> str:
+        """The last line that it said, without its progress."""
+        return self.said.strip().rpartition("\n")[2][-600:]
+
     def report(self) -> dict:
         return json.loads((self.output / "report.json").read_text())
 
@@ -64,7 +69,7 @@ def fill(folder: pathlib.Path, seed: int, numbers: list[int]) -> list[Clean]:
 def judge(source: pathlib.Path, clean: list[Clean], run: Run) -> list[str]:
     """What is wrong with a run that was told to take any share of faults."""
     if run.code or "Traceback" in run.said:
-        return [f"exit code {run.code}: {run.said.strip()[-600:]}"]
+        return [f"exit code {run.code}{' and a traceback' * ('Traceback' in run.said)}: {run.sentence}"]
     found = wrong_report(run.report(), sum(path.stat().st_size for path in source.iterdir()))
     kept = pq.read_table(run.output / "documents", columns=["id", "text"]).to_pylist()
     came = {(row["id"], row["text"]) for row in kept}
@@ -99,7 +104,7 @@ def in_default_bounds(run: Run, expected: bool) -> list[str]:
     """What is wrong with a run of default limits, which succeeds if it is `expected` to."""
     if run.code == (0 if expected else 1) and "Traceback" not in run.said and (expected or "max_quarantined" in run.said):
         return []
-    return [f"with the default limit exit code {run.code}, expected {0 if expected else 1}: {run.said.strip()[-300:]}"]
+    return [f"with the default limit exit code {run.code}, expected {0 if expected else 1}: {run.sentence}"]
 
 
 def campaign(seed: int, numbers: list[int]) -> int:
