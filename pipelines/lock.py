@@ -29,6 +29,10 @@ SETTLE = 1.0
 """Seconds after which a lock that was taken over is looked at again: somebody else may have done so, too."""
 
 
+_HELD: set[str] = set()
+"""Tokens of the locks that this process holds. A lock of this process that is not among them could not be removed."""
+
+
 class Locked(RuntimeError):
     """Another run uses the directory; the message is one sentence."""
 
@@ -45,6 +49,7 @@ class Lock:
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
     def __enter__(self) -> Lock:
+        _HELD.add(self.token)
         try:
             self._acquire()
         except BaseException:
@@ -67,6 +72,7 @@ class Lock:
         self._take_over(held)
 
     def _release(self) -> None:
+        _HELD.discard(self.token)
         with contextlib.suppress(OSError):
             if self._is_mine():
                 paths.remove([self.path])
@@ -90,7 +96,8 @@ class Lock:
         """Whether the run that holds the lock is gone. Of one on this machine the system knows; another's clock may
         be wrong, so that one that looks stale is watched for a heartbeat."""
         if held.get("machine") == _machine():
-            return not _runs(held.get("pid"), held.get("created"))
+            mine = held.get("pid") == os.getpid()
+            return held.get("token") not in _HELD if mine else not _runs(held.get("pid"), held.get("created"))
         written = held.get("time")
         if isinstance(written, (int, float)) and abs(time.time() - written) < STALE:
             return False

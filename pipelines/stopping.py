@@ -212,7 +212,10 @@ def below(process: int) -> list[int]:
     """Process ids below `process`: its children, theirs, and so on, parents first."""
     import psutil
 
-    return [child.pid for child in psutil.Process(process).children(recursive=True)]
+    try:
+        return [child.pid for child in psutil.Process(process).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _say(sentence: str) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from corpus import documents
-from corpus.io import paths, readers
+from corpus.io import html, paths, readers
 from mutator import Variant, digest
 
 TIMEOUT = 120
@@ -219,7 +219,7 @@ def _altered(variant: Variant, outcome: Outcome) -> int:
 def judge(variant: Variant, outcome: Outcome) -> list[str]:
     """What is wrong; each begins with a word for its kind."""
     found = [outcome.ended] if outcome.ended else []
-    if max(outcome.peak, outcome.peak_of_child) > MEMORY:
+    if outcome.peak > MEMORY or outcome.peak_of_child > html.MEMORY_LIMIT:
         found.append(f"memory: {outcome.peak >> 20} MiB beyond idle, {outcome.peak_of_child >> 20} MiB in a process of its own")
     found += [f"contract: {fault}" for fault in outcome.faults]
     if outcome.ended:

@@ -111,3 +111,13 @@ def test_a_lock_that_cannot_be_read_is_nobodys(tmp_path, text):
     (tmp_path / "out" / "lock.json").write_text(text)
     with Lock(str(tmp_path / "out"), lambda line: None):
         assert content(tmp_path)["pid"] == os.getpid()
+
+
+def test_a_lock_that_could_not_be_removed_is_no_obstacle_to_the_same_process(output, monkeypatch, tmp_path):
+    with Lock(output, print):
+        monkeypatch.setattr(lock.paths, "remove", lambda names: (_ for _ in ()).throw(OSError("busy")))
+    monkeypatch.undo()
+    assert content(tmp_path)["pid"] == os.getpid()
+    with Lock(output, lambda line: None):
+        with pytest.raises(Locked):
+            Lock(output, print).__enter__()

@@ -13,6 +13,17 @@ from hypothesis import strategies as st
 from corpus.io import parquet_footer
 
 
+FIELDS = {
+    "id": pa.string(),
+    "text": pa.string(),
+    "same": pa.string(),
+    "tags": pa.list_(pa.string()),
+    "meta": pa.struct({"n": pa.int64(), "deep": pa.struct({"x": pa.float64()})}),
+    "when": pa.timestamp("us"),
+    "flag": pa.bool_(),
+}
+
+
 def table(rows):
     noise = random.Random(rows)
     return pa.table(
@@ -24,7 +35,8 @@ def table(rows):
             "meta": [{"n": i, "deep": {"x": 0.5}} if i % 2 else None for i in range(rows)],
             "when": [datetime.datetime(2020, 1, 1)] * rows,
             "flag": [None if i % 3 else True for i in range(rows)],
-        }
+        },
+        pa.schema(FIELDS),
     )
 
 
