@@ -1,6 +1,6 @@
 """Runs with Ray whose processes are killed at random moments, and then run again to their end.
 
-    python tests/faults/kill_campaign.py [--kills 20] [--kinds worker driver group raylet gcs node] [--seed 0]
+    python tests/faults/kill_campaign.py [--kills 20] [--kinds worker driver watcher group raylet gcs node] [--seed 0]
 
 After every kill the run, or the same run begun again, must leave the bytes of one that was never disturbed, and no
 process.
@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "faults")]
 import corpora  # noqa: E402
 
 WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
-KINDS = ("worker", "driver", "group", "raylet", "gcs", "node")
+KINDS = ("worker", "driver", "watcher", "group", "raylet", "gcs", "node")
 MARK = "WINNOW_KILL_CAMPAIGN"
 PUBLISHED = ("documents", "dropped", "quarantine", "tokenizer", "tokens")
 
@@ -41,7 +41,7 @@ def digest(output: pathlib.Path) -> dict[str, str]:
 class Campaign:
     """A recipe, what it leaves undisturbed, and how long that takes."""
 
-    def __init__(self, folder: pathlib.Path, seed: int, documents: int = 240):
+    def __init__(self, folder: pathlib.Path, seed: int = 0, documents: int = 240):
         self.folder, self.moments = folder, random.Random(seed)
         self.recipe = folder / "full.yaml"
         self.recipe.write_text(corpora.full_recipe(corpora.write_inputs(folder / "input", documents)))
@@ -88,9 +88,13 @@ def kill(kind: str, process: subprocess.Popen, mark: str) -> str:
     """SIGKILL for what `kind` says; the name of what was there to be killed."""
     if process.poll() is not None:
         return "nothing"
-    if kind in ("driver", "group"):
-        (os.kill if kind == "driver" else os.killpg)(process.pid, signal.SIGKILL)
+    if kind in ("watcher", "group"):
+        (os.kill if kind == "watcher" else os.killpg)(process.pid, signal.SIGKILL)
         return kind
+    if kind == "driver":
+        for child in psutil.Process(process.pid).children():
+            child.kill()
+            return kind
     names = {"worker": "ray::", "raylet": "raylet/raylet", "gcs": "gcs_server"}
     for victim in _marked(mark):
         with contextlib.suppress(psutil.Error):
