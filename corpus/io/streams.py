@@ -121,8 +121,8 @@ def chunks(
 
     `plausible` says of the first bytes of a member's content (1 to TRIAL of them) whether reading may go on there
     after damage. A member that decodes to no more than `hold` bytes is held back until its checksum is known to be
-    right, and given up if it is not, unless it is all there is; of a longer one it shows too late. A zstd frame whose window is above `limit`, and above what zstd itself allows, is damage.
-    Raises OSError when the storage does.
+    right, and given up if it is not, unless it is all there is; of a longer one it shows too late. A zstd frame whose
+    window is above `limit`, and above what zstd itself allows, is damage. Raises OSError when the storage does.
     """
     kind = compression(path)
     with paths.open_input(path) as file:

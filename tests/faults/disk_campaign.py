@@ -9,7 +9,6 @@ bytes as one that was never disturbed, and `verify` finds nothing.
 import argparse
 import collections
 import errno
-import hashlib
 import os
 import pathlib
 import shutil
@@ -21,6 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "faults")]
 
 import corpora  # noqa: E402
 import failing_files  # noqa: E402
+from outputs import digest  # noqa: E402
 from corpus.io import paths  # noqa: E402
 from pipelines import inspection, recipe as recipes, run as runs  # noqa: E402
 from pipelines.engine import TaskFailed, backends  # noqa: E402
@@ -29,7 +29,6 @@ from pipelines.publishing import OutputError  # noqa: E402
 
 SENTENCES = (TaskFailed, OutputError, recipes.RecipeError, Locked, OSError, paths.DamagedFile)
 """What the command line prints as one sentence."""
-PUBLISHED = ("documents", "dropped", "quarantine", "tokenizer", "tokens")
 
 
 def prepared(folder: pathlib.Path):
@@ -41,11 +40,6 @@ def prepared(folder: pathlib.Path):
     corpora.write_jsonl(folder / "in" / "b.jsonl", rows[2:3])
     steps = ["c4", "exact_dedup", {"near_dedup": {"permutations": 32}}, {"substring_dedup": {"min_bytes": 60}}, {"train_tokenizer": {"vocab_size": 300}}, "tokenize", {"pack": {"sequence_length": 64}}]  # fmt: skip
     return recipes.parse({"name": "small", "input": [str(folder / "in")], "task_bytes": 1024, "steps": steps})
-
-
-def digest(output: pathlib.Path) -> dict[str, str]:
-    files = (p for folder in PUBLISHED for p in sorted((output / folder).rglob("*")) if p.is_file())
-    return {str(p.relative_to(output)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 def operations(recipe, folder: pathlib.Path, **options) -> tuple[int, dict[str, str]]:

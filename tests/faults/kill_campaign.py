@@ -9,7 +9,6 @@ process.
 import argparse
 import collections
 import contextlib
-import hashlib
 import os
 import pathlib
 import random
@@ -26,16 +25,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "faults")]
 
 import corpora  # noqa: E402
+from outputs import digest  # noqa: E402
 
 WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 KINDS = ("worker", "driver", "watcher", "group", "raylet", "gcs", "node")
 MARK = "WINNOW_KILL_CAMPAIGN"
-PUBLISHED = ("documents", "dropped", "quarantine", "tokenizer", "tokens")
-
-
-def digest(output: pathlib.Path) -> dict[str, str]:
-    files = (p for folder in PUBLISHED for p in sorted((output / folder).rglob("*")) if p.is_file())
-    return {str(p.relative_to(output)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 class Campaign:

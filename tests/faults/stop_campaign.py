@@ -15,7 +15,6 @@ import collections
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import os
 import pathlib
 import pty
@@ -38,10 +37,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "faults")]
 
 import corpora  # noqa: E402
+from outputs import digest  # noqa: E402
 from pipelines.stopping import SENTENCE, below  # noqa: E402
 
 WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
-PUBLISHED = ("documents", "dropped", "quarantine", "tokenizer", "tokens")
 MARK = "WINNOW_STOP_CAMPAIGN"
 COLUMNS, LINES = 100, 40
 
@@ -288,12 +287,6 @@ def looks_wrong(run) -> list[str]:
     if not run.cursor_is_visible():
         problems.append("the cursor is hidden")
     return problems
-
-
-def digest(output: pathlib.Path) -> dict[str, str]:
-    """Hash of every published file."""
-    files = (path for folder in PUBLISHED for path in sorted((output / folder).rglob("*")) if path.is_file())
-    return {str(path.relative_to(output)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def commits(output: pathlib.Path) -> dict[pathlib.Path, int]:

@@ -2,7 +2,6 @@
 else's: through `run`, in this process or from the command line."""
 
 import dataclasses
-import hashlib
 import json
 import os
 import pathlib
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import corpora
+from outputs import Said, digest
 from corpus.io import readers
 from pipelines import inspection, publishing, recipe as recipes, run as runs
 from pipelines.engine import TaskFailed, tasks
@@ -22,7 +22,6 @@ from pipelines.publishing import OutputError
 from pipelines.recipe import RecipeError
 
 WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
-PUBLISHED = ("documents", "dropped", "quarantine", "tokenizer", "tokens")
 
 
 def winnow(*arguments, check=None, **options):
@@ -32,26 +31,6 @@ def winnow(*arguments, check=None, **options):
     if check is not None:
         assert done.returncode == check, done.stderr[-3000:] + done.stdout[-1000:]
     return done
-
-
-def digest(output) -> dict[str, str]:
-    files = (p for folder in PUBLISHED for p in sorted((output / folder).rglob("*")) if p.is_file())
-    return {str(p.relative_to(output)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
-class Said:
-    """In place of a progress bar."""
-
-    def __init__(self):
-        self.lines = []
-
-    def start(self, *_):
-        pass
-
-    advance = finish = start
-
-    def say(self, line):
-        self.lines.append(line)
 
 
 @pytest.fixture(scope="module")

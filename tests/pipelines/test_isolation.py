@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import map_functions
+from outputs import Said
 from pipelines.engine import Engine, Exclusion, Limits, Task, TaskFailed, isolation
 from pipelines.engine.isolation import IN_A_ROW, Failure, GivenUp
 
@@ -102,21 +103,6 @@ def numbers(tmp_path, evil=(), parts=(30, 1, 12), known=False):
 
 def lines_of(manifest):
     return pathlib.Path(manifest.outputs["numbers.txt"].path).read_text().split()
-
-
-class Said:
-    """In place of a progress bar."""
-
-    def __init__(self):
-        self.lines = []
-
-    def start(self, *_):
-        pass
-
-    advance = finish = start
-
-    def say(self, line):
-        self.lines.append(line)
 
 
 @pytest.mark.parametrize("known", [False, True])

@@ -2,7 +2,6 @@
 kill, every fault in its place."""
 
 import gzip
-import hashlib
 import json
 import os
 import pathlib
@@ -18,10 +17,10 @@ import pytest
 import yaml
 
 import corpora
+from outputs import digest
 import spans_oracle
 
 WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
-PUBLISHED = ("documents", "dropped", "quarantine", "tokenizer", "tokens")
 
 
 def winnow(*arguments, check=None, **options):
@@ -29,12 +28,6 @@ def winnow(*arguments, check=None, **options):
     if check is not None:
         assert done.returncode == check, done.stderr[-3000:] + done.stdout[-1000:]
     return done
-
-
-def digest(output: pathlib.Path) -> dict[str, str]:
-    """Hash of every published file."""
-    files = (path for folder in PUBLISHED for path in sorted((output / folder).rglob("*")) if path.is_file())
-    return {str(path.relative_to(output)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def report_of(output: pathlib.Path) -> dict:
