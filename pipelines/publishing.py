@@ -136,8 +136,12 @@ class Published:
         for folder in ("", *FOLDERS):
             for source in _list(paths.join(self.output, folder) if folder else self.output):
                 name = source.path.removeprefix(self.output.rstrip("/") + "/")
-                if _TEMPORARY.search(name) and _TEMPORARY.sub("", name) in (*self.files, NAME, LOCK, *_FILES):
+                if self.is_leftover(name):
                     paths.remove([source.path])
+
+    def is_leftover(self, name: str) -> bool:
+        """Whether a file is one of ours that was not put in place."""
+        return bool(_TEMPORARY.search(name)) and _TEMPORARY.sub("", name) in (*self.files, NAME, LOCK, *_FILES)
 
     def counts(self) -> str:
         """What is published, for people: "documents/ (5 files), report.json"."""
@@ -206,9 +210,8 @@ def _refuse_strangers(output: str) -> None:
     """Raises OutputError unless a directory without a run is empty, but for what a run leaves that was ended at once."""
     for source in _list(output):
         name = source.path.removeprefix(output.rstrip("/") + "/")
-        if _TEMPORARY.sub("", name) in (NAME, LOCK) or (_TEMPORARY.search(name) and _TEMPORARY.sub("", name) in _FILES):
-            continue
-        raise OutputError(f"{output} is not empty and holds no run of ours ({name}); choose another --output")
+        if name not in (NAME, LOCK) and not Published(output).is_leftover(name):
+            raise OutputError(f"{output} is not empty and holds no run of ours ({name}); choose another --output")
 
 
 def _check_names(found: Published) -> None:
@@ -224,7 +227,7 @@ def _check_names(found: Published) -> None:
     for folder, pattern in _NAMES.items():
         for source in _list(paths.join(found.output, folder)):
             name = source.path.removeprefix(found.output.rstrip("/") + "/")
-            if name not in found.files and pattern.fullmatch(name.removeprefix(folder + "/")):
+            if name not in found.files and not found.is_leftover(name) and pattern.fullmatch(name.removeprefix(folder + "/")):
                 raise OutputError(f"{source.path} is in the way: no run has put it there. Move it, or choose another --output")
 
 

@@ -12,6 +12,7 @@ one block at a time, which holds at most 128 KiB (RFC 8878, section 3.1.1.2.4).
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Union
@@ -41,6 +42,8 @@ A_PLACE, A_PIECE = 10, 50
 """How many blocks of zstd a place costs by itself, and a piece of gzip."""
 TRIAL = 64 << 10
 """Decoded bytes by which a member is told from bytes that look like the beginning of one."""
+TRIAL_BLOCKS = 64
+"""The same in blocks of zstd, where they are small: a chain of frames within frames must not cost its square."""
 PADDING = 128 << 10
 """Zeros at the end of a file that are taken for padding."""
 DICTIONARY = 16 << 20
@@ -192,6 +195,7 @@ class _Members:
         self.lost = 0  # where the last damage ended
         self.noticed = 0  # where the bytes begin that the decoder was given last, once the member has any content
         self.work = 0  # in blocks of zstd
+        self.blocks = math.inf  # of the frame at hand that may be read still
 
     def chunks(self) -> Iterator[Union[Chunk, Damage]]:
         while not self._at_end():
@@ -312,8 +316,10 @@ class _Members:
     def _block(self) -> tuple[int, bytes, bool]:
         """(where the next block begins, the block, whether it is its frame's last). Raises Corrupt."""
         at = self.input.offset
+        self.work, self.blocks = self.work + 1, self.blocks - 1
+        if self.blocks < 0:
+            raise _Ended
         header = self.input.take(3)
-        self.work += 1
         fields = int.from_bytes(header, "little")
         last, kind, size = fields & 1, fields >> 1 & 3, fields >> 3
         if kind == 3 or size > ZSTD_BLOCK:
@@ -380,7 +386,7 @@ class _Members:
     def _sound(self, offset: int) -> bool:
         """Whether a member that begins here decodes for TRIAL bytes, or to its end, to something plausible."""
         self.input.seek(offset)
-        data = b""
+        self.blocks, data = TRIAL_BLOCKS, b""
         try:
             for piece in self._content():
                 data += piece[:TRIAL]
@@ -390,4 +396,6 @@ class _Members:
             pass
         except Corrupt:
             return False
+        finally:
+            self.blocks = math.inf
         return bool(data) and self.plausible(data[:TRIAL])

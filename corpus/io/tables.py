@@ -49,19 +49,21 @@ def read(unit, options, excluded: rows.Excluded) -> Iterator[rows.Event]:
     """Documents of the unit's row groups, with the columns that its folders name (see `partitions`).
     One that cannot be read is quarantined from where it breaks to its end."""
     with paths.open_input(unit.path) as file:
+        records = 0
         try:
             footer = parquet_footer.read(file)
+            groups = range(len(footer.groups))[unit.start : unit.end]
+            records = sum(_rows_of(footer.groups[group]) for group in groups)
             table = pq.ParquetFile(file, page_checksum_verification=True)
         except (pa.ArrowException, OSError, ValueError) as error:
             # raises if it is the storage that fails, and not the data
             raw = file.read_at(min(streams.PREFIX, file.size()), 0)
-            yield Quarantined(unit.path, 0, f"not a Parquet file: {_first_line(error)}", raw, 0, file.size())
+            yield Quarantined(unit.path, 0, f"not a Parquet file: {_first_line(error)}", raw, records, 0 if records else file.size())
             return
-        groups = range(len(footer.groups))[unit.start : unit.end]
         if options.text_field not in table.schema_arrow.names:
             names = ", ".join(table.schema_arrow.names)
             error = f"no column {options.text_field!r}; columns: {names}"
-            yield Quarantined(unit.path, 0, error, b"", sum(_rows_of(footer.groups[group]) for group in groups))
+            yield Quarantined(unit.path, 0, error, b"", records)
             return
         first = before = sum(_rows_of(group) for group in footer.groups[: groups.start])
         for group in groups:

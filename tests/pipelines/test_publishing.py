@@ -196,6 +196,18 @@ def test_directories_that_hold_no_run(out, tmp_path):
         publishing.open_output(out)
 
 
+def test_what_could_not_be_put_in_place_is_no_obstacle(out, tmp_path):
+    Published(out, {"tokenizer/tokenizer.json": (3, "0")}).save()
+    (tmp_path / "out" / "tokenizer").mkdir()
+    for name in ("tokenizer.json.0a1b2c3d.tmp", "vocab.json.0a1b2c3d.tmp"):
+        (tmp_path / "out" / "tokenizer" / name).write_text("cut o")
+    with pytest.raises(OutputError, match="vocab.json.0a1b2c3d.tmp is in the way"):  # not on the list
+        publishing.open_output(out)
+    (tmp_path / "out" / "tokenizer" / "vocab.json.0a1b2c3d.tmp").unlink()
+    publishing.open_output(out).sweep()
+    assert os.listdir(tmp_path / "out" / "tokenizer") == []
+
+
 def test_a_file_in_place_of_the_directory(tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(OutputError, match="out is a file"):
