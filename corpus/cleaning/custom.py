@@ -100,10 +100,11 @@ class Custom:
                 return found.astype(np.float64), np.full(len(text), found.dtype == bool), faulty
         for row in range(len(text)):
             try:
-                (answer,) = call(text.slice(row, 1)) if self.over == "arrow" else [call(text[row].as_py())]
-                answer = answer.as_py() if isinstance(answer, pa.Scalar) else answer
+                answer = _of_one(call(text.slice(row, 1))) if self.over == "arrow" else call(text[row].as_py())
                 scores[row], is_bool[row] = _number(answer), isinstance(answer, (bool, np.bool_))
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 faulty[row] = f"{self.function}: {_said(error)}"
         return scores, is_bool, faulty
 
@@ -112,10 +113,23 @@ def _of_column(call: Callable, text: pa.Array) -> np.ndarray | None:
     """The answers for a whole column; None if they are not all good, so that they must be asked for one by one."""
     try:
         found = np.asarray(call(text))
-    except (Exception, SystemExit):
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return None
     good = found.shape == (len(text),) and found.dtype.kind in "bif" and bool(np.isfinite(found).all())
     return found if good else None
+
+
+def _of_one(answers: Any) -> Any:
+    """The answer for a column of one text. Raises TypeError, ValueError if that is no column."""
+    if isinstance(answers, (pa.Array, pa.ChunkedArray)):
+        answers = answers.to_pylist()
+    if not isinstance(answers, (list, tuple, np.ndarray)):
+        raise TypeError(f"it returned {type(answers).__name__} and not a column")
+    if len(answers) != 1:
+        raise ValueError(f"it returned {len(answers)} answers for a column of one text")
+    return answers[0]
 
 
 def _number(answer: Any) -> float:
@@ -131,7 +145,10 @@ def _said(error: BaseException) -> str:
     """An exception in one line, with the line of the user's code that it comes from."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
     where = f" ({os.path.basename(frames[-1].filename)} line {frames[-1].lineno})" if frames else ""
-    text = " ".join(str(error).split())[:500]
+    try:
+        text = " ".join(str(error).split())[:500].encode("utf-8", "backslashreplace").decode()
+    except Exception:
+        text = "(its message cannot be shown)"
     return f"{type(error).__name__}{': ' if text else ''}{text}{where}"
 
 
@@ -205,10 +222,12 @@ def _load(found: Found) -> Callable:
         sys.path.append(found.folder)
     try:
         module = importlib.import_module(found.module)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise ImportError(f"cannot import {found.said}: {_said(error)}") from None
     origin = getattr(module, "__file__", None)
-    if found.folder and not (origin and pathlib.Path(origin).resolve().is_relative_to(pathlib.Path(found.folder).resolve())):
+    if found.folder and not (origin and os.path.abspath(origin).startswith(os.path.abspath(found.folder) + os.sep)):
         raise ImportError(f"the name of module {found.module} is taken by {origin or 'one of Python itself'}; give yours another")
     function = getattr(module, found.name, None)
     if not callable(function):

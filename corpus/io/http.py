@@ -24,11 +24,17 @@ HEADER_LIMIT = 256 << 10
 """Bytes of a header at most, as in Chromium. Its end is not looked for beyond."""
 MOST_CODINGS = 8
 """Codings of one body at most: each may be a bomb. Servers in the field apply one, rarely two."""
+GZIP_MAGIC = b"\x1f\x8b"
 BLOCK = 1 << 20
 """Bytes that a decoder puts out at a time, about."""
 
+_CODINGS = (b"content-encoding", b"transfer-encoding")
+"""Headers that name codings, in the order in which these are applied."""
+TRANSFER_CODINGS = ("chunked", "gzip", "x-gzip", "deflate")
+"""Those of RFC 9112, section 7; whatever else is named there is ignored."""
+_NO_TEXT = bytes(set(range(32)) - set(b"\t\n\f\r"))
 _STATUS = re.compile(rb"HTTP/\d(?:\.\d)? +(\d{3})")
-_CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([^\s;"']+)""", re.IGNORECASE)
+_CHARSET = re.compile(r"""charset\s*=[\s"']*([^\s;"']+)""", re.IGNORECASE)
 
 
 class Response(NamedTuple):
@@ -57,20 +63,33 @@ def parse(data: bytes) -> Response:
     if not status:
         raise ValueError("no HTTP status line")
     block, start = warc.split_header(data, HEADER_LIMIT)
-    return Response(int(status[1]), warc.headers(block, "latin-1"), data[start:])
+    headers = warc.headers(block, "latin-1")
+    for name in _CODINGS:  # a list, which may be spread over several lines (RFC 9110, section 5.3)
+        headers[name.decode()] = ",".join(line.decode("latin-1") for line in _lines_of(block, name))
+    return Response(int(status[1]), headers, data[start:])
+
+
+def _named(header: str) -> list[str]:
+    """The codings that a header names."""
+    return [coding.strip() for coding in header.lower().split(",") if coding.strip()]
+
+
+def _lines_of(block: bytes, name: bytes) -> list[bytes]:
+    """Values of the lines of a header that have this name."""
+    found = (line.partition(b":") for line in block.split(b"\n"))
+    return [value.strip() for key, _, value in found if key.strip().lower() == name]
 
 
 def content(response: Response, limit: int) -> bytes:
     """The body with its codings undone. Raises ValueError for an unknown or corrupt coding, and where more than
     `limit` bytes come out; no more than about that are ever held."""
     body = response.body
-    if "chunked" in response.headers.get("transfer-encoding", "").lower():
-        body = dechunk(body)
-    codings = response.headers.get("content-encoding", "").lower().split(",")
+    codings = _named(response.headers.get("content-encoding", ""))
+    codings += [coding for coding in _named(response.headers.get("transfer-encoding", "")) if coding in TRANSFER_CODINGS]
     if len(codings) > MOST_CODINGS:
         raise ValueError(f"{len(codings)} content codings, above the limit of {MOST_CODINGS}")
     for coding in reversed(codings):
-        body = _decode(body, coding.strip(), limit)
+        body = dechunk(body) if coding == "chunked" else _decode(body, coding, limit)
     if len(body) > limit:
         raise ValueError(f"a body of more than {limit} bytes (read.max_record_bytes)")
     return body
@@ -107,11 +126,11 @@ def _dechunk(data, body):
 
 @numba.njit(cache=True, nogil=True)
 def _chunk_head(data, at):
-    """(length of the chunk whose first line begins at `at`, where its content begins): blanks, one to eight
+    """(length of the chunk whose first line begins at `at`, where its content begins): blanks, one to sixteen
     hexadecimal digits, blanks, an extension after a semicolon, the end of the line. Length -1 if that is not there."""
     at = _past_blanks(data, at)
     length, digits = 0, 0
-    while at < len(data) and digits < 8:
+    while at < len(data) and digits < 16:
         byte = data[at]
         if 0x30 <= byte <= 0x39:
             value = byte - 0x30
@@ -119,7 +138,7 @@ def _chunk_head(data, at):
             value = (byte & 0xDF) - 0x37
         else:
             break
-        length = length * 16 + value
+        length = min(length * 16 + value, 1 << 40)
         digits += 1
         at += 1
     at = _past_blanks(data, at)
@@ -142,10 +161,10 @@ def _past_blanks(data, at):
 
 def _decode(data: bytes, coding: str, limit: int) -> bytes:
     """`data` without a coding; at most about `limit` + BLOCK bytes."""
-    if data[:64].lstrip()[:1] == b"<":
-        return data  # markup: the coding has been undone already
+    if _is_markup(data[:1024]):
+        return data  # the coding has been undone already
     if coding in ("gzip", "x-gzip"):
-        return _gathered(_inflated(data, 31), limit, coding) if data[:2] == b"\x1f\x8b" else data
+        return _gathered(_inflated(data, 31), limit, coding) if data[:2] == GZIP_MAGIC else data
     if coding == "deflate":  # zlib by the standard, bare deflate in fact
         zlib_header = len(data) > 1 and data[0] & 15 == 8 and int.from_bytes(data[:2], "big") % 31 == 0
         return _gathered(_inflated(data, 15 if zlib_header else -15), limit, coding)
@@ -156,6 +175,10 @@ def _decode(data: bytes, coding: str, limit: int) -> bytes:
     if coding in ("", "identity", "zstd", "none", "utf-8"):
         return data
     raise ValueError(f"unknown content coding {coding!r}")
+
+
+def _is_markup(head: bytes) -> bool:
+    return b"<" in head and len(head.translate(None, _NO_TEXT)) == len(head)
 
 
 def _gathered(pieces: Iterator[bytes], limit: int, coding: str) -> bytes:
@@ -175,10 +198,12 @@ def _gathered(pieces: Iterator[bytes], limit: int, coding: str) -> bytes:
 
 
 def _inflated(data: bytes, wbits: int) -> Iterator[bytes]:
-    decompressor = zlib.decompressobj(wbits)
-    while not decompressor.eof and (piece := decompressor.decompress(data, BLOCK)):
-        yield piece
-        data = decompressor.unconsumed_tail
+    while data:
+        decompressor = zlib.decompressobj(wbits)
+        while not decompressor.eof and (piece := decompressor.decompress(data, BLOCK)):
+            yield piece
+            data = decompressor.unconsumed_tail
+        data = decompressor.unused_data if decompressor.unused_data[:2] == GZIP_MAGIC else b""  # the next member
 
 
 def _unbrotlied(data: bytes) -> Iterator[bytes]:

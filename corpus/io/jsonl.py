@@ -22,9 +22,8 @@ HELD = 16 << 20
 """Bytes of a gzip member or zstd frame, decoded, up to which none of its lines is used before its checksum holds."""
 COUNTED = 1 << 20
 """Bytes of a line from which its values are counted before it is parsed."""
-BYTES_A_VALUE = 16
-"""A line may hold a value for as many bytes of the limit: as Python objects values take up to 100 bytes each, so
-that 64 MiB of `{},{},{}` would take 1.6 GB."""
+DEPTH = 200
+"""Arrays and objects within one another, at most: where Python's own limit lies depends on who calls."""
 
 
 class Line(NamedTuple):
@@ -46,22 +45,27 @@ def read(unit, options, excluded: rows.Excluded) -> Iterator[rows.Event]:
     for line in lines(unit.path, unit.start or 0, unit.end, options.max_record_bytes):
         if line.error is None and (line.data.isspace() or not line.data):
             continue
-        error = line.error or excluded.reason(number)
+        error, identity = line.error, None
+        left_out = excluded.reason(number)
         number += line.records
         if error is None:
             try:
-                _check_values(line.data, options.max_record_bytes // BYTES_A_VALUE)
+                _check_shape(line.data, options.max_record_bytes // rows.BYTES_A_VALUE)
                 row, repaired = parse(line.data, repair)
-                yield rows.document(row, options, unit.path, str(line.offset), repaired)
-                continue
-            except (ValueError, RecursionError) as problem:
-                error = rows.reason(problem)
-        yield Quarantined(unit.path, line.offset, error, line.data[: streams.PREFIX], line.records, lost.with_fault(*line.span))
+                if left_out is None:
+                    yield rows.document(row, options, unit.path, str(line.offset), repaired)
+                    continue
+                identity = rows.identity(row, options, unit.path, str(line.offset))
+                error = left_out
+            except ValueError as problem:
+                error = left_out or rows.reason(problem)
+        raw, span = line.data[: streams.PREFIX], lost.with_fault(*line.span)
+        yield Quarantined(unit.path, line.offset, error, raw, line.records, span, identity)
 
 
 def parse(line: bytes, repair: bool = False) -> tuple[dict, bool]:
-    """(the object that a line holds, whether it was repaired). Raises ValueError (or
-    RecursionError) if it holds none, is not UTF-8, or escapes half a surrogate pair, which no
+    """(the object that a line holds, whether it was repaired). Raises ValueError
+    if it holds none, is not UTF-8, or escapes half a surrogate pair, which no
     UTF-8 text can hold. `repair` puts U+FFFD in place of both."""
     try:
         value = _object(line.decode())
@@ -92,16 +96,22 @@ def _without_surrogates(value: Any) -> Any:
     return value
 
 
-def _check_values(line: bytes, most: int) -> None:
-    """Raises ValueError for a long line of more than `most` values."""
-    if len(line) > COUNTED and _values(np.frombuffer(line, np.uint8)) > most:
+def _check_shape(line: bytes, most: int) -> None:
+    """Raises ValueError for a line that is nested deeper than DEPTH, and for a long one of more than `most` values."""
+    if len(line) <= COUNTED and line.count(b"[") + line.count(b"{") <= DEPTH:
+        return
+    values, depth = _shape(np.frombuffer(line, np.uint8))
+    if depth > DEPTH:
+        raise ValueError(f"a line of values nested deeper than {DEPTH}")
+    if len(line) > COUNTED and values > most:
         raise ValueError(f"a line of more than {most} values")
 
 
 @numba.njit(cache=True, nogil=True)
-def _values(line):
-    """How many values a line of JSON has, about: commas and opening brackets outside of strings."""
-    count, inside, escaped = 0, False, False
+def _shape(line):
+    """(how many values a line of JSON has, about: commas and opening brackets outside of strings; how deep these are
+    nested)."""
+    count, inside, escaped, depth, deepest = 0, False, False, 0, 0
     for byte in line:
         if inside:
             if escaped:
@@ -112,13 +122,19 @@ def _values(line):
                 inside = False
         elif byte == 0x22:
             inside = True
-        elif byte == 0x2C or byte == 0x5B or byte == 0x7B:
+        elif byte == 0x2C:
             count += 1
-    return count
+        elif byte == 0x5B or byte == 0x7B:
+            count += 1
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte == 0x5D or byte == 0x7D:
+            depth -= 1
+    return count, deepest
 
 
 def lines(path: str, start: int, end: int | None, limit: int) -> Iterator[Line]:
-    """Each line whose first byte is at `start` or after, and before `end`. A line longer than `limit` comes with
+    """Each line with anything on it whose first byte is at `start` or after, and before `end`. A line longer than `limit` comes with
     an error; so does damage of a compressed file, together with the line that it breaks off, if there is one."""
     # from the byte before: a line begins at `start` only if that is a line feed
     offset = max(start - 1, 0)
@@ -146,11 +162,13 @@ def lines(path: str, start: int, end: int | None, limit: int) -> Iterator[Line]:
                 skip = False
             elif end is not None and offset >= end:
                 return
-            else:
+            elif size:
                 yield _line(offset, pieces, piece, size, limit, span())
             offset += size + 1
             pieces, size, begun = [], 0, come
         size += len(last)
+        if skip and end is not None and offset + size >= end:
+            return  # no line begins here: what goes on and on is read by the unit where it begins
         if size <= limit or not pieces:
             pieces.append(last)
     if size and not skip and (end is None or offset < end):

@@ -57,7 +57,7 @@ def read(unit, options, excluded: rows.Excluded, extractor: str) -> Iterator[row
 def _excluded(record: warc.Record | warc.Fault, path: str, reason: str | None) -> Quarantined | None:
     if reason is None or isinstance(record, warc.Fault):
         return None
-    return Quarantined(path, record.position, reason, record.body[: streams.PREFIX])
+    return Quarantined(path, record.position, reason, record.body[: streams.PREFIX], id=_identity(record, path))
 
 
 def _extracted(waiting: list, child: html.Extractor, path: str, options) -> Iterator[rows.Event]:
@@ -95,11 +95,14 @@ def _event(record: warc.Record | warc.Fault, path: str, options) -> rows.Event |
     return Quarantined(path, record.position, f"WARC-Type is {kind[:80]!r}, which is not known", record.body[: streams.PREFIX])
 
 
+def _identity(record: warc.Record, path: str) -> str:
+    return record.headers.get("warc-record-id", "").strip("<>").removeprefix("urn:uuid:") or f"{path}#{record.place}"
+
+
 def _document(record: warc.Record, path: str, text: bytes = b"") -> Document:
-    identity = record.headers.get("warc-record-id", "").strip("<>").removeprefix("urn:uuid:")
     url = record.headers.get("warc-target-uri", "").strip("<>")
     date = warc.date(record.headers.get("warc-date", ""))
-    return Document(identity or f"{path}#{record.place}", text, url or None, date, path)
+    return Document(_identity(record, path), text, url or None, date, path)
 
 
 def _dropped(document: Document, rule: str, value: object, threshold: object, text: str = "") -> Dropped:

@@ -8,18 +8,22 @@ in Thrift's compact protocol.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 MOST_DEPTH = 32
 """Structs and lists within each other at most; the format has six."""
 PAGE_HEADER = 64
 """Bytes that are read for the beginning of the header of a page."""
+WHOLE_HEADER = 1 << 20
+"""Bytes that are read for a whole one, which may hold the smallest and the largest value."""
 
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
 _COLUMN = {1: True, 2: [True], 3: [True], 5: True, 6: True, 7: True, 9: True, 11: True}
 _FOOTER = {3: True, 4: [{1: [{3: _COLUMN}], 2: True, 3: True}]}
 """Fields that are read, by number: a dict stands for a struct, a list for a list of its item, True for any other value."""
 _PAGE = {1: True, 2: True}
+_SIZES = {2: True, 3: True}
 
 BYTE_ARRAY, DELTA_BYTE_ARRAY = 6, 7
 DICTIONARY_PAGE = 2
@@ -80,6 +84,24 @@ def page_header(file, offset: int) -> tuple[int, int]:
         raise ValueError("no page begins there")
     found = _Reader(file.read_at(PAGE_HEADER, offset)).struct(_PAGE, 0, whole=False)
     return _number(found, 1), _number(found, 2)
+
+
+def page_sizes(file, column: Column) -> Iterator[int]:
+    """Size of each page of a column chunk once it is decompressed, as far as there are pages."""
+    at = column.dictionary or column.data
+    end = at + column.compressed
+    while 0 <= at < end:
+        for size in (PAGE_HEADER, WHOLE_HEADER):
+            reader = _Reader(file.read_at(min(size, end - at), at))
+            try:
+                found = reader.struct(_SIZES, 0)
+                break
+            except ValueError:
+                continue
+        else:
+            return
+        yield _number(found, 2)
+        at += reader.at + max(_number(found, 3), 0)
 
 
 def _row_group(fields: dict[int, Any]) -> RowGroup:

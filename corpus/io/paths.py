@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import re
+import stat as file_kinds
 import urllib.parse
 import uuid
 from collections.abc import Iterable, Iterator
@@ -92,7 +94,23 @@ def list_files(folder: str) -> list[Source]:
     """Every file below `folder`, sorted by name; an absent folder has none. Names that start
     with `.` or `_`, and what lies below such folders, are left out, as Spark and Arrow do. A folder to which several
     ways lead by symbolic links is gone through once, by the way with the fewest of them.
-    Raises FileNotFoundError for a link that leads nowhere."""
+    Raises FileNotFoundError for a link that leads nowhere, ValueError for a name that is no text."""
+    return _usable(_listed(folder))
+
+
+def _usable(sources: list[Source]) -> list[Source]:
+    for source in sources:
+        if source.size < 0:
+            raise FileNotFoundError(f"{source.path} is a symbolic link to nothing")
+        try:
+            source.path.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"the name of {source.path!r} is not UTF-8: rename the file") from None
+    return sources
+
+
+def _listed(folder: str) -> list[Source]:
+    """See `list_files`; links that lead nowhere, with size -1, and names that are no text among them."""
     fs, path = filesystem(folder)
     if is_local(folder):
         return sorted(_local_files((folder or ".").rstrip("/") + "/"))
@@ -126,12 +144,19 @@ def _local_files(folder: str) -> Iterator[Source]:
                 if entry.name.startswith((".", "_")):
                     continue
                 name = here + entry.name
-                if entry.is_dir():
+                try:
+                    info = entry.stat()
+                except FileNotFoundError:
+                    yield Source(name, -1, -1)
+                    continue
+                except OSError as error:
+                    if error.errno == errno.ELOOP:  # a link to itself: there is nothing behind it
+                        continue
+                    raise
+                if file_kinds.S_ISDIR(info.st_mode):
                     (links if entry.is_symlink() else folders).append(name + "/")
-                elif entry.is_file():
-                    yield _local_source(name, entry.stat())
-                elif entry.is_symlink() and not os.path.exists(name):
-                    raise FileNotFoundError(f"{name} is a symbolic link to nothing")
+                elif file_kinds.S_ISREG(info.st_mode):
+                    yield _local_source(name, info)
 
 
 def _same_file(info: os.stat_result) -> tuple[int, int]:
@@ -179,7 +204,7 @@ def expand(pattern: str) -> list[Source]:
         if address.startswith("/") and not folder:
             folder = "/"
         matches = _glob(address).fullmatch
-        files = [s for s in list_files((folder or ".") + options) if matches(_address(s.path)[0].removeprefix("./"))]
+        files = _usable([s for s in _listed((folder or ".") + options) if matches(_address(s.path)[0].removeprefix("./"))])
     else:
         raise FileNotFoundError(f"no such file or folder: {pattern}")
     if not files:

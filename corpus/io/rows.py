@@ -62,7 +62,8 @@ class Dropped(NamedTuple):
 class Quarantined(NamedTuple):
     """A faulty record: its file, byte offset, fault, and first bytes. `records` is how many it stands for: none if
     what is lost cannot be counted in records, more than one for the rest of a row group. `bytes` is how much of the
-    file, as it lies on disk, is lost with it; 0 where that is next to nothing or not known."""
+    file, as it lies on disk, is lost with it; 0 where that is next to nothing or not known. `id`: that of the document
+    it would be, where it is no fault of the record's own."""
 
     source: str
     position: int
@@ -70,6 +71,7 @@ class Quarantined(NamedTuple):
     raw: bytes
     records: int = 1
     bytes: int = 0
+    id: str | None = None
 
 
 class Skipped(NamedTuple):
@@ -80,6 +82,9 @@ class Skipped(NamedTuple):
 
 Event = Union[Document, Repaired, Dropped, Quarantined, Skipped, pa.RecordBatch]
 """A record batch is documents that are in the form of the table already, whole."""
+BYTES_A_VALUE = 16
+"""A record may hold a value (of JSON, or in lists of a table) for as many bytes of the limit: as Python objects values
+take up to 100 bytes each, so that 64 MiB of `{},{},{}` would take 1.6 GB."""
 
 
 @dataclasses.dataclass
@@ -247,12 +252,17 @@ def document(row: dict[str, Any], options, path: str, place: str, repaired: bool
     else:
         raise ValueError(f"field {options.text_field!r} must be a string, not {kind(text)}")
     check_size(len(text), options)
-    identity = _string(row.pop(options.id_field, None)) or f"{path}#{place}"
+    name = identity(row, options, path, place)
     url = _string(row.pop("url", None))
     date = _string(row.pop("date" if "date" in row else "timestamp", None))
     source = _string(row.pop("source", None)) or path
     language = _string(row.pop("language", None))
-    return marked(Document(identity, text, url, date, source, language, _metadata(row) if row else None), repaired)
+    return marked(Document(name, text, url, date, source, language, _metadata(row) if row else None), repaired)
+
+
+def identity(row: dict[str, Any], options, path: str, place: str) -> str:
+    """The id of the document that a JSON object, or a row of a table, describes; takes it out of `row`."""
+    return _string(row.pop(options.id_field, None)) or f"{path}#{place}"
 
 
 def _metadata(row: dict[str, Any]) -> str | None:

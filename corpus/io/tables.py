@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,8 +16,12 @@ from corpus.io.rows import Quarantined
 
 DECODED = 128 << 20
 """Bytes that are decoded at a time, at most, where a value can be longer decoded than stored."""
-MANY_VALUES = 16 << 20
+MANY_VALUES = 64 << 20
 """Values of a column of lists in a row group from which they must take some space."""
+VALUE = 8
+"""Bytes of a value of a list that has no length of its own, at most."""
+PAGES = 512 << 20
+"""Bytes of the pages that are decoded at a time, one of each column, unless records may be an eighth of that or larger."""
 
 
 def columns(path: str) -> list[str]:
@@ -96,10 +101,10 @@ class _RowGroup:
             yield self._lost(reason, total)
             return
         try:
-            for batch in self._batches():
+            for batch in self._batches(options.max_record_bytes):
                 for start, end, reason in excluded.runs(self.number + done, self.number + done + batch.num_rows):
                     part = batch.slice(start - self.number - done, end - start)
-                    yield from [self._lost(reason, end - start)] if reason else self._rows(part, start, options)
+                    yield from self._left_out(part, start, reason, options) if reason else self._rows(part, start, options)
                 done += batch.num_rows
             error = f"row group {self.group} has {done} rows and not {total} as its footer says"
         except (pa.ArrowException, OSError, ValueError) as problem:
@@ -107,15 +112,23 @@ class _RowGroup:
         if done < total:
             yield self._lost(error, total - done)
 
+    def _left_out(self, batch: pa.RecordBatch, number: int, reason: str, options) -> Iterator[rows.Event]:
+        """Rows that are not to be read, by their ids."""
+        ids = batch.column(options.id_field) if options.id_field in batch.schema.names else pa.nulls(batch.num_rows)
+        for place, (row, _) in enumerate(_rows(pa.record_batch({options.id_field: ids}), options), self.first - self.number + number):
+            name = None if isinstance(row, Exception) else rows.identity(row, options, self.path, str(place))
+            yield Quarantined(self.path, self.position, reason, b"", id=name)
+
     def _lost(self, error: str, records: int) -> Quarantined:
         raw = b""
         if self.position < self.file.size():
             raw = self.file.read_at(min(self.size, streams.PREFIX), self.position)  # raises if the storage fails
         return Quarantined(self.path, self.position, error, raw, records)
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
+    def _batches(self, limit: int) -> Iterator[pa.RecordBatch]:
         """Its rows, as many at a time as have about MAX_BATCH_TEXT bytes, read so few at a time that no more than
         DECODED bytes come out at once. Raises ValueError for what no table needs, ArrowException, OSError."""
+        self._check_pages(max(PAGES, 8 * limit))
         average = max(1, self.metadata.bytes // max(1, self.metadata.rows))
         wanted = max(1, min(rows.BATCH_ROWS, MAX_BATCH_TEXT // average))
         few = min(wanted, self._safe_rows())
@@ -136,6 +149,19 @@ class _RowGroup:
         if count:
             yield pa.concat_batches(waiting)
 
+    def _check_pages(self, most: int) -> None:
+        """Raises ValueError where pages of more than `most` bytes would be decoded at a time. On remote storage only the
+        first of each column are looked at, for each takes a request."""
+        total = 0
+        for column in self.metadata.columns:
+            if self.metadata.bytes > most:
+                sizes = parquet_footer.page_sizes(self.file, column)
+                total += max(sizes if paths.is_local(self.path) else itertools.islice(sizes, 2), default=0)
+            else:
+                total = max(total, *itertools.islice(parquet_footer.page_sizes(self.file, column), 1), 0)
+            if total > most:
+                raise ValueError(f"its pages hold more than {most} bytes that are decoded at once; raise read.max_record_bytes")
+
     def _safe_rows(self) -> int:
         """How many rows can be decoded at a time, though each were the longest value of a dictionary. Raises ValueError
         for columns that contradict the rest, or claim values that take no space."""
@@ -146,6 +172,7 @@ class _RowGroup:
             values = max(1, column.values // max(1, self.metadata.rows))
             if column.values > MANY_VALUES and column.values > 64 * column.uncompressed and values > 1:
                 raise ValueError(f"column {column.path} claims {column.values} values in {column.uncompressed} bytes")
+            a_row += VALUE * values
             if column.type == parquet_footer.BYTE_ARRAY:
                 a_row += values * self._longest(column)
         return max(1, DECODED // a_row)
@@ -200,9 +227,10 @@ def _is_document_table(batch: pa.RecordBatch, options) -> bool:
 
 
 def _rows(batch: pa.RecordBatch, options) -> list[tuple[dict | Exception, bool]]:
-    """Every row, and whether it was repaired; the error in place of one that Python has no form for: text that is not
-    UTF-8 and may not be repaired, dates beyond the year 9999, unknown time zones."""
+    """Every row, and whether it was repaired; the error in place of one that Python has no form for (text that is not
+    UTF-8 and may not be repaired, dates beyond the year 9999, unknown time zones) or no room."""
     try:
+        _check_values(batch, options.max_record_bytes // rows.BYTES_A_VALUE)
         return [(row, False) for row in batch.to_pylist()]
     except MemoryError:
         raise
@@ -213,6 +241,25 @@ def _rows(batch: pa.RecordBatch, options) -> list[tuple[dict | Exception, bool]]
         if options.invalid_utf8 != "repair" or not isinstance(error, UnicodeDecodeError):
             return [(error, False)]
         return [({name: _repaired(batch.column(name)[0]) for name in batch.schema.names}, True)]
+
+
+def _check_values(batch: pa.RecordBatch, most: int) -> None:
+    """Raises ValueError where lists hold more than `most` values: as Python objects they take far more room."""
+    if sum(map(_values_in, batch.columns)) > most:
+        raise ValueError(f"lists of more than {most} values")
+
+
+def _values_in(array: pa.Array) -> int:
+    """How many values the lists of an array hold, at any depth."""
+    kind = array.type
+    if pa.types.is_struct(kind):
+        return sum(map(_values_in, array.flatten()))
+    if pa.types.is_map(kind):  # pyarrow flattens lists, and not maps
+        array = array.cast(pa.list_(pa.struct([kind.key_field, kind.item_field])))
+    if not pa.types.is_nested(array.type) or pa.types.is_union(kind):
+        return 0
+    values = array.flatten()
+    return len(values) + _values_in(values)
 
 
 def _repaired(value: pa.Scalar) -> Any:

@@ -21,8 +21,9 @@ from corpus.io import paths
 from pipelines.engine.backends import InProcess, OnRay
 from pipelines.engine.tasks import Job, Limits, Manifest, Outputs, Task, code_fingerprint, fingerprint, is_ours, key_of
 
-LIMITS = Limits(seconds=7200.0, memory=4 << 30)
-"""What an attempt at a task may take unless the recipe says otherwise."""
+LIMITS = Limits(seconds=7200.0, memory=6 << 30)
+"""What an attempt at a task may take unless the recipe says otherwise; the processes that it starts, such as that for
+pages, are part of it."""
 
 
 class NothingRuns(RuntimeError):

@@ -14,8 +14,9 @@ from typing import Union
 from pipelines.engine.tasks import Exclusion, Limits, Task
 
 IN_A_ROW = 16
-"""Records one after the other that each fail alone, after which those behind them in the same part are not tried: it is
-hardly them. They are quarantined, too, and how many may be is for the run to say."""
+"""Records one after the other that each fail alone, after which those behind them are not tried one by one: the first
+that succeeds is looked for in steps that double, and those before it are quarantined, too. How many may be is for the
+run to say."""
 LEAST_SECONDS = 300.0
 """A part of a task gets its share of the limit of time, but no less than this (or the whole limit)."""
 ALL = 1 << 62
@@ -84,6 +85,7 @@ class _Search:
         self.part, self.others, self.attempt, self.parts = part, others, attempt, parts
         self.count = 0
         self.found: list[Exclusion] = []
+        self.next = 0  # what comes before is settled
 
     def tried(self, first: int, end: int) -> Failure | None:
         """Why the task fails with these records of this part alone, or None."""
@@ -105,18 +107,34 @@ class _Search:
 
     def halve(self, first: int, end: int, failure: Failure) -> None:
         """Find the records in a range that fails."""
-        if self._in_a_row() >= IN_A_ROW:
-            return
         if end - first > 1:
             middle = (first + end) // 2
             for half in ((first, middle), (middle, end)):
-                if again := self.tried(*half):
+                half = max(half[0], self.next), half[1]
+                if half[0] < half[1] and (again := self.tried(*half)):
                     self.halve(*half, again)
         elif again := self.tried(first, end):  # once more: it goes for good
             self.found.append(Exclusion(self.part, first, end, again.reason))
             if self._in_a_row() >= IN_A_ROW:
+                self.next = self._first_good(end)
                 reason = f"{IN_A_ROW} records in a row before it fail; the last: {failure.reason}"
-                self.found.append(Exclusion(self.part, end, ALL, reason))
+                if self.next > end:
+                    self.found.append(Exclusion(self.part, end, self.next if self.next < self.count else ALL, reason))
+
+    def _first_good(self, first: int) -> int:
+        """The first record from `first` on that succeeds alone, if those before it all fail: found by doubling steps,
+        then by halving the last; `count` if the steps meet none."""
+        bad, step = first - 1, 1
+        while bad + step < self.count and self.tried(bad + step, bad + step + 1):
+            bad, step = bad + step, 2 * step
+        good = min(bad + step, self.count)
+        while good - bad > 1:
+            middle = (bad + good) // 2
+            if self.tried(middle, middle + 1):
+                bad = middle
+            else:
+                good = middle
+        return good
 
     def _in_a_row(self) -> int:
         row = 0

@@ -86,9 +86,14 @@ def _end(reason: str, sentence: str) -> None:
 
 
 def resident() -> int:
-    """Bytes of memory of this process, without the pages of mapped files where the system tells them apart."""
-    info = psutil.Process().memory_info()
-    return info.rss - getattr(info, "shared", 0)
+    """Bytes of memory of this process and of those it has started, without the pages of mapped files where the system
+    tells them apart."""
+    me, used = psutil.Process(), 0
+    for process in (me, *me.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):
+            info = process.memory_info()
+            used += info.rss - getattr(info, "shared", 0)
+    return used
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Functions that tests name as filters of a user's own."""
 
+import asyncio
 import pyarrow.compute as pc
 
 
@@ -33,3 +34,26 @@ def hostile_column(column):
         raise ValueError("a column with raise in it")
     return pc.utf8_length(column).to_numpy()[: None if "short" not in column.to_pylist() else 0]
 
+
+
+class Unsayable(Exception):
+    def __str__(self):
+        raise RuntimeError("no")
+
+
+def stubborn(text):
+    if text == "base":
+        raise BaseException("as such")
+    if text == "cancelled":
+        raise asyncio.CancelledError
+    if text == "unsayable":
+        raise Unsayable
+    if text == "surrogate":
+        raise ValueError("\udcff")
+    if text == "interrupt":
+        raise KeyboardInterrupt
+    return True
+
+
+def of_another_kind(texts):
+    return {"a": 1}

@@ -60,7 +60,7 @@ def test_a_part_that_cannot_even_be_counted_goes_as_a_whole():
     assert Fake([5], set(), uncountable={0}).find()[0].reason == "cannot be opened"
 
 
-def test_after_many_in_a_row_the_rest_of_the_part_goes_too():
+def test_after_many_in_a_row_all_go_up_to_one_that_succeeds():
     task = Fake([1000, 10], {(0, r) for r in range(300, 1000)} | {(1, 4)})
     found = task.find()
     assert [(e.part, e.first, e.end) for e in found[:IN_A_ROW]] == [(0, r, r + 1) for r in range(300, 300 + IN_A_ROW)]
@@ -68,6 +68,10 @@ def test_after_many_in_a_row_the_rest_of_the_part_goes_too():
     assert f"{IN_A_ROW} records in a row before it fail" in found[IN_A_ROW].reason
     assert [(e.part, e.first, e.end) for e in found[IN_A_ROW + 1 :]] == [(1, 4, 5)]
     assert len(task.attempts) < 120
+    block = Fake([5000], {(0, r) for r in range(1000, 1100)} | {(0, 3000)})
+    found = block.find()
+    assert [(e.first, e.end) for e in found[IN_A_ROW:]] == [(1000 + IN_A_ROW, 1100), (3000, 3001)]
+    assert len(block.attempts) < 150
     scattered = Fake([400], {(0, r) for r in range(0, 400, 2)})
     assert len(scattered.find()) == 200
 

@@ -112,4 +112,20 @@ def test_a_column_with_too_few_answers_is_asked_row_by_row():
     batch = pa.record_batch({"id": ["a", "b", "c"], "text": ["short", "longer text", "text"]})
     outcome = Custom("custom_filters:hostile_column", over="arrow", min=5).apply(batch)
     assert outcome.kept["id"].to_pylist() == ["b"] and outcome.rows.tolist() == [2]
-    assert list(outcome.faulty) == [0] and "not enough values" in outcome.faulty[0]
+    assert list(outcome.faulty) == [0] and "0 answers for a column of one text" in outcome.faulty[0]
+
+
+def test_no_exception_of_a_function_goes_through_and_each_can_be_shown():
+    texts = ["base", "cancelled", "unsayable", "surrogate", "fine"]
+    outcome = Custom("custom_filters:stubborn").apply(pa.record_batch({"text": texts}))
+    assert outcome.kept.num_rows == 1 and list(outcome.faulty) == [0, 1, 2, 3]
+    for row, words in enumerate(["BaseException: as such", "CancelledError", "its message cannot be shown", r"\udcff"]):
+        assert words in outcome.faulty[row] and "custom_filters.py line" in outcome.faulty[row]
+        outcome.faulty[row].encode()
+    with pytest.raises(KeyboardInterrupt):
+        Custom("custom_filters:stubborn").apply(pa.record_batch({"text": ["interrupt"]}))
+
+
+def test_a_column_function_must_return_a_column():
+    outcome = Custom("custom_filters:of_another_kind", over="arrow").apply(pa.record_batch({"text": ["a", "b"]}))
+    assert list(outcome.faulty) == [0, 1] and "it returned dict and not a column" in outcome.faulty[0]

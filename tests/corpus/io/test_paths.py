@@ -118,3 +118,25 @@ def test_names_found_on_an_object_store_can_be_opened():
 def test_join_and_kinds():
     assert paths.join("a/", "b", "c") == "a/b/c" and paths.join("", "b") == "b"
     assert paths.is_local("a/b") and not paths.is_local("s3://b/k")
+
+
+def test_links_to_themselves_are_nothing_and_others_concern_only_who_asks_for_them(tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    (tmp_path / "self").symlink_to("self")
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    assert [s.path for s in paths.list_files(str(tmp_path))] == [str(tmp_path / "a.txt")]
+    (tmp_path / "gone.jsonl").symlink_to("nowhere")
+    assert [s.path for s in paths.expand(str(tmp_path / "*.txt"))] == [str(tmp_path / "a.txt")]
+    for pattern in (tmp_path, tmp_path / "*.jsonl"):
+        with pytest.raises(FileNotFoundError, match="gone.jsonl is a symbolic link to nothing"):
+            paths.expand(str(pattern))
+
+
+def test_a_name_that_is_no_text_is_said(tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    with open(os.fsencode(tmp_path) + b"/b\xff.jsonl", "w"):
+        pass
+    assert [s.path for s in paths.expand(str(tmp_path / "*.txt"))] == [str(tmp_path / "a.txt")]
+    with pytest.raises(ValueError, match="'.*b.udcff.jsonl' is not UTF-8: rename the file"):
+        paths.expand(str(tmp_path))

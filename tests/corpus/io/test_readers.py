@@ -8,13 +8,14 @@ import sys
 
 import hypothesis
 import hypothesis.strategies as st
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
 
 from corpus import documents
-from corpus.io import jsonl, paths, readers, rows, shards, streams
+from corpus.io import jsonl, paths, readers, rows, shards, streams, tables
 
 OPTIONS = readers.ReadOptions()
 
@@ -99,7 +100,7 @@ BAD_LINES = [
     (b'{"id": 1, "text": "a", "extra": "\\uDC00x"}', "half a surrogate pair"),
     (b'{"id": "\\udfff", "text": "a"}', "half a surrogate pair"),
     (b'{"id": 1, "text": "raw \x00 zero"}', "not JSON: "),
-    (b"[" * 100_000, "recursion"),
+    (b"[" * 100_000, "nested deeper than 200"),
     (b'{"text": "a", "n": ' + b"9" * 10_000 + b"}", "limit"),
     (b"\x00" * 5000, "not JSON: "),
 ]
@@ -200,7 +201,7 @@ def test_files_of_several_compressed_streams(tmp_path):
 )
 def test_empty_file(tmp_path, name):
     kept, dropped, quarantined = of_bytes(tmp_path, b"", name)
-    expected = {"source": str(tmp_path / name), "position": 0, "error": "file is empty", "raw": b"", "records": 1, "bytes": 0}
+    expected = {"source": str(tmp_path / name), "position": 0, "error": "file is empty", "raw": b"", "records": 1, "bytes": 0, "id": None}
     assert (kept, dropped, quarantined) == ([], [], [expected])
 
 
@@ -413,3 +414,70 @@ def test_our_own_parquet_is_passed_on_whole(tmp_path):
     assert first.bytes_read == 1
     assert second.documents.num_rows == 0
     assert [row["rule"] for row in second.dropped] == ["empty_text"]
+
+
+def test_blank_lines_are_nothing_and_cost_nothing(tmp_path):
+    kept, _, quarantined = of_bytes(tmp_path, b"\n" * 3_000_000 + b'{"text": "x"}\n' + b"\r\n" * 3, "x.jsonl")
+    assert [row["id"] for row in kept] == [f"{tmp_path / 'x.jsonl'}#3000000"] and not quarantined
+
+
+def test_a_line_that_goes_on_through_many_units_is_read_by_one(tmp_path, monkeypatch):
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'{"text": "a"}\n' + b"x" * 5_000_000 + b'\n{"text": "b"}\n')
+    units = readers.split(paths.expand(str(path)), readers.ReadOptions(), 1 << 16)
+    taken, chunks = [], jsonl.streams.chunks
+
+    def counted(*arguments):
+        for chunk in chunks(*arguments):
+            taken.append(len(chunk.data))
+            yield chunk
+
+    monkeypatch.setattr(jsonl.streams, "chunks", counted)
+    options = readers.ReadOptions(max_record_bytes=1000)
+    found = [reading for unit in units for reading in readers.read(unit, options)]
+    assert [i for r in found for i in r.documents.column("text").to_pylist()] == ["a", "b"]
+    (fault,) = [row for r in found for row in r.quarantined]
+    assert (fault["position"], fault["bytes"], fault["records"]) == (14, 5_000_000, 1)
+    assert len(units) > 70 and sum(taken) < 20_000_000 + len(units) * (1 << 20)
+
+
+@pytest.mark.parametrize("depth", [199, 200])
+def test_how_deep_values_may_be_nested_does_not_depend_on_the_caller(tmp_path, depth):
+    line = b'{"text": "x", "deep": ' + b"[" * depth + b"]" * depth + b"}\n"
+
+    def called_from(frames):
+        return called_from(frames - 1) if frames else of_bytes(tmp_path, line, "x.jsonl")
+
+    assert called_from(0) == called_from(400) and len(called_from(0)[0]) == (depth < 200)
+
+
+def test_tables_whose_pages_or_lists_are_too_large_are_set_aside_and_long_masks_are_not(tmp_path, monkeypatch):
+    mask = pa.ListArray.from_arrays(pa.array(range(0, 2001 * 512, 512), pa.int32()), pa.array(np.ones(2000 * 512, np.int8)))
+    pq.write_table(pa.table({"text": ["x"] * 2000, "mask": mask}), tmp_path / "mask.parquet")
+    kept, _, quarantined = of_file(tmp_path / "mask.parquet")
+    assert len(kept) == 2000 and not quarantined
+    many = pa.table({"text": ["a", "b"], "list": pa.array([["v"] * 3000, ["w"]])})
+    pq.write_table(many, tmp_path / "many.parquet")
+    kept, _, quarantined = of_file(tmp_path / "many.parquet", readers.ReadOptions(max_record_bytes=16 * 2000))
+    assert [row["text"] for row in kept] == ["b"] and "lists of more than 2000 values" in quarantined[0]["error"]
+    large = pa.table({"text": ["a", "b"], "beside": ["x" * 3_000_000, "y"]})
+    pq.write_table(large, tmp_path / "large.parquet", use_dictionary=False, write_statistics=False, compression="zstd")
+    monkeypatch.setattr(tables, "PAGES", 1 << 20)
+    kept, _, quarantined = of_file(tmp_path / "large.parquet", readers.ReadOptions(max_record_bytes=1000))
+    assert not kept and quarantined[0]["records"] == 2 and "pages hold more than 1048576 bytes" in quarantined[0]["error"]
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.parquet", "x.warc"])
+def test_records_that_are_not_to_be_read_are_set_aside_by_their_ids(tmp_path, name):
+    path, ids = tmp_path / name, ["a", "b", "c", "d"]
+    if name == "x.jsonl":
+        path.write_text("".join(json.dumps({"id": i, "text": "x"}) + "\n" for i in ids))
+    elif name == "x.parquet":
+        pq.write_table(pa.table({"id": ids, "text": ["x"] * 4}), path)
+    else:
+        head = "WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Record-ID: <urn:uuid:%s>\r\nContent-Length: 1\r\n\r\nx\r\n\r\n"
+        path.write_text("".join(head % i for i in ids), newline="")
+    (unit,) = readers.split(paths.expand(str(path)), OPTIONS)
+    kept, _, quarantined = gather(readers.read(unit, OPTIONS, excluded=((1, 3, "it dies"),)))
+    assert [row["id"] for row in kept] == ["a", "d"]
+    assert [(row["id"], row["error"], row["records"]) for row in quarantined] == [("b", "it dies", 1), ("c", "it dies", 1)]

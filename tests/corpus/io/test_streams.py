@@ -314,6 +314,10 @@ def test_a_line_of_millions_of_values_is_not_parsed(tmp_path, line, fails):
 @hypothesis.settings(deadline=None, max_examples=200)
 @hypothesis.given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda e: st.lists(e) | st.dictionaries(st.text(), e)))
 def test_values_are_counted_outside_of_strings(value):
+    def depth(value):
+        values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+        return 0 if values is None else 1 + max(map(depth, values), default=0)
+
     def count(value):
         if isinstance(value, dict):
             return 1 + max(len(value) - 1, 0) + sum(map(count, value.values()))
@@ -322,7 +326,8 @@ def test_values_are_counted_outside_of_strings(value):
     import numpy as np
 
     for ascii_ in (True, False):
-        assert jsonl._values(np.frombuffer(json.dumps(value, ensure_ascii=ascii_).encode("utf-8", "surrogatepass"), np.uint8)) == count(value)
+        line = np.frombuffer(json.dumps(value, ensure_ascii=ascii_).encode("utf-8", "surrogatepass"), np.uint8)
+        assert jsonl._shape(line) == (count(value), depth(value))
 
 
 def test_storage_that_fails_is_raised_and_not_taken_for_damage(tmp_path, monkeypatch):

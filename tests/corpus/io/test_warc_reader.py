@@ -135,6 +135,14 @@ TEXT = (b"some words of a page " * 50).decode().strip()
         ("Content-Encoding: gzip\r\nTransfer-Encoding: chunked", HTML),  # removed, header kept
         ("Content-Encoding: br", HTML),
         ("Transfer-Encoding: chunked", _chunked(HTML)[:-7]),  # ends early
+        ("Transfer-Encoding: chunked", b"00000%x\r\n" % len(HTML) + HTML + b"\r\n0000000000\r\n\r\n"),
+        ("Transfer-Encoding: gzip, chunked", _chunked(gzip.compress(HTML))),
+        ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", _chunked(gzip.compress(HTML))),
+        ("Transfer-Encoding: binary", HTML),
+        ("Content-Encoding: deflate\r\nContent-Encoding: gzip", gzip.compress(zlib.compress(HTML))),
+        ("Content-Encoding: gzip", gzip.compress(HTML[:300]) + gzip.compress(HTML[300:])),
+        ("Content-Encoding: br", b"\xef\xbb\xbf" + HTML),
+        ("Content-Encoding: deflate", b"\n" * 100 + HTML),
     ],
 )
 def test_codings_of_the_body(tmp_path, head, body):
@@ -172,13 +180,19 @@ def test_a_bomb_gives_as_much_as_the_limit_and_is_an_error(coding):
     tracemalloc.stop()
 
 
+def test_a_charset_after_many_blanks_is_found_at_once():
+    header = "text/html; charset=" + " " * 200_000
+    assert http.Response(200, {"content-type": header + ";"}, b"").charset is None
+    assert http.Response(200, {"content-type": header + "'koi8-r';"}, b"").charset == "koi8-r"
+
+
 def test_more_codings_than_anyone_applies_are_refused():
     answer = http.Response(200, {"content-encoding": "identity," * 8 + "gzip"}, b"x")
     with pytest.raises(ValueError, match="9 content codings"):
         http.content(answer, 1 << 20)
 
 
-CHUNK_HEAD = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
+CHUNK_HEAD = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 
 def put_together(data):
