@@ -79,7 +79,8 @@ def execute(recipe, output: str, workers=None, address=None, limit=None, dry_run
     """Run a recipe, print the funnel. Exits 2 for what can be refused before work,
     1 for a run that failed or cannot be proven. Returns the report (None for a dry run)."""
     from corpus.io.paths import DamagedFile
-    from pipelines import report, run as runs
+    from pipelines import run as runs
+    from pipelines.accounts import NotProven
     from pipelines.engine import TaskFailed
     from pipelines.lock import Locked
     from pipelines.progress import MapProgress
@@ -94,22 +95,29 @@ def execute(recipe, output: str, workers=None, address=None, limit=None, dry_run
         _fail(EXIT_USAGE, str(error))
     except (Locked, DamagedFile, OSError) as error:
         _fail(EXIT_FAILED, str(error))
+    except NotProven as error:
+        _print_result(output, error.result)
+        for problem in error.problems:
+            print(f"winnow: this run is not proven: {problem}", file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED) from None
     except TaskFailed as error:
         print(error.trace, end="", file=sys.stderr)
         _fail(EXIT_FAILED, str(error))
     if dry_run:
         _print_plan(recipe, result)
         return None
+    _print_result(output, result)
+    return result.report
+
+
+def _print_result(output: str, result) -> None:
+    from pipelines import report
+
     if not result.worked:
         tasks = sum(summary.tasks for summary in result.summaries)
         print(f"nothing to do: all {tasks} tasks of {len(result.summaries)} maps were done before")
     print(report.funnel(result.report))
     print(f"report: {os.path.join(output, 'report.html')}")
-    for problem in result.report["problems"]:
-        print(f"winnow: this run is not proven: {problem}", file=sys.stderr)
-    if result.report["problems"]:
-        raise typer.Exit(EXIT_FAILED)
-    return result.report
 
 
 def _print_plan(recipe, result) -> None:

@@ -20,6 +20,7 @@ from corpus.language.detect import Language
 from corpus.language.profiles import LANGUAGES
 from corpus.views import ShardView
 from pipelines import publishing, recipe as recipes, report
+from pipelines.accounts import NotProven, unique_names
 from pipelines.engine import Discards, Engine, File, Limits, Manifest, MapSummary, NothingRuns, TaskFailed, describe_file
 from pipelines.lock import Lock
 from pipelines.publishing import OutputError, Published
@@ -81,10 +82,10 @@ class Runner:
     def _documents(self) -> None:
         steps = [step for step in self.recipe.steps if step.name not in TOKEN_STEPS]
         view: list[ShardView] | None = None
-        pending: list[Any] = []
-        for step, name in zip(steps, passes.unique_names(tuple(steps))):
+        pending: list[tuple[str, Any]] = []
+        for step, name in zip(steps, unique_names(steps)):
             if hasattr(step, "apply"):
-                pending.append(step)
+                pending.append((name, step))
                 continue
             if view is None or pending:
                 view = self._pass(pending, view, ".arrow")
@@ -99,10 +100,12 @@ class Runner:
         self.places += 1
         return f"{self.places - 1:02d}-{name}"
 
-    def _pass(self, stages: list[Any], view: list[ShardView] | None, suffix: str) -> list[ShardView]:
-        """One fused pass of `stages` over the input (`view` is None) or a view; the new view."""
+    def _pass(self, named: list[tuple[str, Any]], view: list[ShardView] | None, suffix: str) -> list[ShardView]:
+        """One fused pass of stages, with their names in the run, over the input (`view` is None) or a view; the new
+        view."""
+        stages = [stage for _, stage in named]
         partition_by = self.recipe.partition_by if suffix == ".parquet" else None
-        shared = passes.Pass(tuple(stages), suffix, self.task_bytes, partition_by=partition_by)
+        shared = passes.Pass(tuple(stages), tuple(name for name, _ in named), suffix, self.task_bytes, partition_by=partition_by)
         if view is None:
             names, tasks = ["read"], self._input_tasks(shared)
             configuration = (shared, self.recipe.read, self.limit)
@@ -266,7 +269,8 @@ def run(
 ) -> Result:
     """Run a recipe into the directory `output` and report on it there. `workers`: Ray processes on this machine, 0 for
     this process; `address`: a Ray cluster; `replace`: finished work may be discarded. Raises RecipeError and
-    OutputError before any work, TaskFailed during it, Locked where another run uses the directory."""
+    OutputError before any work, TaskFailed during it, Locked where another run uses the directory, and NotProven where
+    everything was done and the accounts do not add up, or more was quarantined than the recipe allows."""
     say: Callable[[str], None] = progress.say if progress else lambda line: None
     for note in check(recipe, output):
         say(note)
@@ -291,6 +295,8 @@ def run(
         finally:
             engine.close()
         _report(recipe, published, result)
+    if problems := result.report["problems"]:
+        raise NotProven(problems, result)
     return result
 
 
