@@ -7,17 +7,17 @@ adds decisions to the view; before the token steps (or at the end) the documents
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 
-from corpus.cleaning.custom import FOLDER as FILTERS
+from corpus.cleaning import custom
 from corpus.cleaning.where import Where
 from corpus.io import partitions, paths, readers, rows, tables
 from corpus.language.detect import Language
 from corpus.language.profiles import LANGUAGES
+from corpus.step import Filter
 from corpus.views import ShardView
 from pipelines import publishing, recipe as recipes, report
 from pipelines.accounts import NotProven, unique_names
@@ -84,7 +84,7 @@ class Runner:
         view: list[ShardView] | None = None
         pending: list[tuple[str, Any]] = []
         for step, name in zip(steps, unique_names(steps)):
-            if hasattr(step, "apply"):
+            if isinstance(step, Filter):
                 pending.append((name, step))
                 continue
             if view is None or pending:
@@ -113,7 +113,7 @@ class Runner:
             names, tasks = [], passes.view_tasks(view, shared)
             configuration = (shared,)
         names += [stage.name for stage in stages] + ["documents"] * (suffix == ".parquet")
-        files = [path for stage in stages if hasattr(stage, "inputs") for path in stage.inputs()]
+        files = [path for stage in stages for path in stage.inputs()]
         before = tuple(source for path in files if (source := paths.stat(path)))
         prints = tuple((path, describe_file(path).hash) for path in files)
         tasks = [dataclasses.replace(t, inputs=(*t.inputs, *prints), sources=(*t.sources, *before)) for t in tasks]
@@ -159,11 +159,10 @@ class Runner:
             self.publish_rows("quarantine")
 
 
-def _code(stage: Any) -> tuple[str, ...]:
+def _code(stage: Filter) -> tuple[str, ...]:
     """What decides what a stage does: the package it is in (or a module of its own), and what it names."""
     module = type(stage).__module__
-    own = stage.code() if hasattr(stage, "code") else ()
-    return (module.rpartition(".")[0] or module, *own)
+    return (module.rpartition(".")[0] or module, *stage.code())
 
 
 def input_sources(patterns: tuple[str, ...], output: str | None = None) -> tuple[list[paths.Source], list[str]]:
@@ -203,18 +202,16 @@ def check(recipe: Recipe, output: str) -> list[str]:
         raise RecipeError(str(error)) from None
     check_steps(recipe, sources)
     _check_recipe(recipe, publishing.open_output(output))
-    return [*notes, *(f"imports {step.imports()}" for step in recipe.steps if hasattr(step, "imports"))]
+    return [*notes, *(f"imports {what}" for step in recipe.steps if (what := step.imports()))]
 
 
 def check_steps(recipe: Recipe, sources: list[paths.Source]) -> None:
     """What of the steps can be refused before work on these files. Raises RecipeError."""
-    os.environ[FILTERS] = recipe.folder
     for step in recipe.steps:
         try:
-            for path in step.inputs() if hasattr(step, "inputs") else ():
+            for path in step.inputs():
                 paths.expand(path)
-            if hasattr(step, "check"):
-                step.check()
+            step.check()
         except (ImportError, ValueError, OSError) as error:
             raise RecipeError(f"step {step.name!r}: {error}") from None
     _check_columns(recipe, sources)
@@ -239,7 +236,7 @@ def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
         if isinstance(step, Where):
             recipes.known(step.names(), sorted(columns), "score or column", f"where {step.expression!r}")
             recipes.known(step.languages(), codes or step.languages(), "language", f"where {step.expression!r}")
-        elif hasattr(step, "apply"):  # what it adds to no documents it adds to any
+        elif isinstance(step, Filter):  # what it adds to no documents it adds to any
             columns |= set(step.apply(nothing).kept.schema.names)
     if recipe.partition_by:
         files_need = {"id", "text", "url"}
@@ -271,6 +268,14 @@ def run(
     this process; `address`: a Ray cluster; `replace`: finished work may be discarded. Raises RecipeError and
     OutputError before any work, TaskFailed during it, Locked where another run uses the directory, and NotProven where
     everything was done and the accounts do not add up, or more was quarantined than the recipe allows."""
+    with custom.modules_in(recipe.folder):
+        result = _run(recipe, output, workers, address, limit, dry_run, progress, replace)
+    if not dry_run and (problems := result.report["problems"]):
+        raise NotProven(problems, result)
+    return result
+
+
+def _run(recipe: Recipe, output: str, workers: int, address: str | None, limit: int | None, dry_run: bool, progress, replace: bool) -> Result:
     say: Callable[[str], None] = progress.say if progress else lambda line: None
     for note in check(recipe, output):
         say(note)
@@ -295,14 +300,12 @@ def run(
         finally:
             engine.close()
         _report(recipe, published, result)
-    if problems := result.report["problems"]:
-        raise NotProven(problems, result)
     return result
 
 
 def _engine(recipe: Recipe, output: str, workers: int, address: str | None, progress, **options) -> Engine:
     limits = Limits(recipe.task_seconds, recipe.task_memory)
-    environment = {FILTERS: recipe.folder}
+    environment = {custom.FOLDER: recipe.folder}
     return Engine(paths.join(output, "work"), workers, address, progress, limits=limits, environment=environment, **options)
 
 
