@@ -36,7 +36,7 @@ class Example:
     ({"share": "much"}, "option 'share' of the example should be a valid number, unable to parse string as a number (given 'much')"),
     ({"needed": 5}, "option 'needed' of the example should be a valid string (given 5)"),
     ({"words": ["cat", "dgo"]}, "unknown value 'dgo' in option 'words' of the example; did you mean 'dog'?"),
-    ({"words": ["zzz"]}, "unknown value 'platypus' in option 'words' of the example; valid: cat, dog"),
+    ({"words": ["zzz"]}, "unknown value 'zzz' in option 'words' of the example; valid: cat, dog"),
     ({"words": 3}, "option 'words' of the example should be a valid tuple (given 3)"),
     ({"extra": {"a": "b"}}, "option 'extra' of the example should be a valid integer, unable to parse string as an integer (given {'a': 'b'})"),
 ])  # fmt: skip
