@@ -11,8 +11,10 @@ _handlers = stopping.exit_at_signals()  # first of all: what comes until `main` 
 
 import contextlib  # noqa: E402
 import inspect  # noqa: E402
+import json  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
+import traceback  # noqa: E402
 from typing import Annotated, Any, Optional  # noqa: E402
 
 import typer  # noqa: E402
@@ -100,7 +102,8 @@ def execute(recipe, output: str, workers=None, address=None, limit=None, dry_run
         raise typer.Exit(EXIT_FAILED) from None
     except TaskFailed as error:
         print(error.trace, end="", file=sys.stderr)
-        _fail(EXIT_FAILED, str(error))
+        again = f"\nto run that task alone: winnow task {output} {error.name}" if error.trace else ""
+        _fail(EXIT_FAILED, f"{error}{again}")
     if dry_run:
         _print_plan(recipe, result)
         return None
@@ -365,6 +368,38 @@ def _print_styled(lines) -> None:
     console = Console(highlight=False)
     for line in lines:
         console.print(line, soft_wrap=True)
+
+
+@app.command()
+def task(
+    output: Annotated[str, typer.Argument(help="Run directory.")],
+    name: Annotated[str, typer.Argument(help="STEP/KEY, as in OUT/work and in messages of a failed run.")],
+    limit: Limit = None,
+    functions: Annotated[str, typer.Option("--functions", help="Folder of the recipe's own functions.")] = ".",
+    pdb: Annotated[bool, typer.Option("--pdb", help="Where the task raises, look at it in Python's debugger.")] = False,
+) -> None:
+    """Run one task of a run again, in this process, without its limits, and leave nothing: a debugger's way in.
+
+    Example: winnow task OUT 00-read+c4/00000 --pdb
+    """
+    from pipelines import recipe as recipes, run as runs
+    from pipelines.engine import NothingRuns
+    from pipelines.publishing import OutputError
+
+    try:
+        counters = runs.run_task(output, name, limit, functions)
+    except (recipes.RecipeError, OutputError) as error:
+        _fail(EXIT_USAGE, str(error))
+    except (KeyError, NothingRuns) as error:
+        _fail(EXIT_USAGE, str(error.args[0]))
+    except Exception:
+        traceback.print_exc()
+        if pdb:
+            import pdb as debugger
+
+            debugger.post_mortem()
+        raise typer.Exit(EXIT_FAILED) from None
+    print(json.dumps(counters))
 
 
 @app.command("clean-work")

@@ -7,6 +7,7 @@ adds decisions to the view; before the token steps (or at the end) the documents
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from corpus.views import ShardView
 from pipelines import publishing, recipe as recipes, report
 from pipelines.accounts import NotProven, unique_names
 from pipelines.engine import Discards, Engine, File, Limits, Manifest, MapSummary, NothingRuns, TaskFailed, describe_file
+from pipelines.engine.one_task import OneTask, Ran
 from pipelines.lock import Lock
 from pipelines.publishing import OutputError, Published
 from pipelines.recipe import Recipe, RecipeError
@@ -301,6 +303,30 @@ def _run(recipe: Recipe, output: str, workers: int, address: str | None, limit: 
             engine.close()
         _report(recipe, published, result)
     return result
+
+
+def run_task(output: str, name: str, limit: int | None = None, folder: str = "") -> dict[str, Any]:
+    """Run one task of a run again, in this process and without its limits, and leave nothing: its counters. `name` is
+    STEP/KEY, as in OUT/work and in messages; `limit` the one of the run; `folder` where the recipe's own functions are,
+    which is the current one unless given. Raises what the task raises, RecipeError or
+    OutputError where there is no such run, KeyError where there is no such task, NothingRuns where what comes before it
+    is not done."""
+    step, _, key = name.rpartition("/")
+    published = publishing.load(output)
+    if published is None:
+        raise OutputError(f"{output} holds no run")
+    recipe = recipes.load(paths.join(output, "recipe.yaml"))
+    folder = os.path.abspath(folder)
+    engine = OneTask(paths.join(output, "work"), step, key, {custom.FOLDER: folder})
+    try:
+        with custom.modules_in(folder):
+            Runner(recipe, published, engine, limit).run()
+    except Ran as done:
+        return done.counters
+    steps = [summary.step for summary in engine.summaries]
+    if engine.summaries and engine.summaries[-1].done < engine.summaries[-1].tasks:
+        raise NothingRuns(f"{steps[-1]} comes before {step}, and is not done")
+    raise KeyError(f"the run has no step {step!r}; its steps are {', '.join(steps)}")
 
 
 def _engine(recipe: Recipe, output: str, workers: int, address: str | None, progress, **options) -> Engine:
