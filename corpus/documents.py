@@ -79,34 +79,6 @@ QUARANTINE_SCHEMA = pa.schema(
 )
 
 
-@dataclasses.dataclass
-class Outcome:
-    """What a stage did to a batch: `kept` (a batch), and for each dropped row its index
-    in the batch the stage was given, the rule, the value that decided and the threshold
-    (both as text), all of the same length; `counters` are further counts, such as lines
-    removed by each rule; `faulty` are rows that it fails at, each with its error."""
-
-    kept: pa.RecordBatch
-    rows: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.int64))
-    rules: list[str] = dataclasses.field(default_factory=list)
-    values: list[str] = dataclasses.field(default_factory=list)
-    thresholds: list[str] = dataclasses.field(default_factory=list)
-    counters: dict[str, int] = dataclasses.field(default_factory=dict)
-    faulty: dict[int, str] = dataclasses.field(default_factory=dict)
-
-
-class Place(NamedTuple):
-    """Where in a document a rule found something: bytes `start` to `end` of a column of strings.
-
-    A stage may have `where_in(batch, outcome) -> list[Place]` for a batch of one document and what `apply`
-    made of it. It is only called to explain, so it may be slow, but must find what `apply` did."""
-
-    rule: str
-    start: int
-    end: int
-    column: str = "text"
-
-
 def address(shard: int, rows: np.ndarray) -> np.ndarray:
     """Addresses (int64) of `rows` of shard number `shard`."""
     return (np.int64(shard) << ROW_BITS) | rows.astype(np.int64)

@@ -10,11 +10,11 @@ from pipelines import stopping
 _handlers = stopping.exit_at_signals()  # first of all: what comes until `main` takes a tenth of a second or more
 
 import contextlib  # noqa: E402
-import dataclasses  # noqa: E402
 import inspect  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
+import traceback  # noqa: E402
 from typing import Annotated, Any, Optional  # noqa: E402
 
 import typer  # noqa: E402
@@ -79,7 +79,8 @@ def execute(recipe, output: str, workers=None, address=None, limit=None, dry_run
     """Run a recipe, print the funnel. Exits 2 for what can be refused before work,
     1 for a run that failed or cannot be proven. Returns the report (None for a dry run)."""
     from corpus.io.paths import DamagedFile
-    from pipelines import report, run as runs
+    from pipelines import run as runs
+    from pipelines.accounts import NotProven
     from pipelines.engine import TaskFailed
     from pipelines.lock import Locked
     from pipelines.progress import MapProgress
@@ -94,22 +95,30 @@ def execute(recipe, output: str, workers=None, address=None, limit=None, dry_run
         _fail(EXIT_USAGE, str(error))
     except (Locked, DamagedFile, OSError) as error:
         _fail(EXIT_FAILED, str(error))
+    except NotProven as error:
+        _print_result(output, error.result)
+        for problem in error.problems:
+            print(f"winnow: this run is not proven: {problem}", file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED) from None
     except TaskFailed as error:
         print(error.trace, end="", file=sys.stderr)
-        _fail(EXIT_FAILED, str(error))
+        again = f"\nto run that task alone: winnow task {output} {error.name}" if error.trace else ""
+        _fail(EXIT_FAILED, f"{error}{again}")
     if dry_run:
         _print_plan(recipe, result)
         return None
+    _print_result(output, result)
+    return result.report
+
+
+def _print_result(output: str, result) -> None:
+    from pipelines import report
+
     if not result.worked:
         tasks = sum(summary.tasks for summary in result.summaries)
         print(f"nothing to do: all {tasks} tasks of {len(result.summaries)} maps were done before")
     print(report.funnel(result.report))
     print(f"report: {os.path.join(output, 'report.html')}")
-    for problem in result.report["problems"]:
-        print(f"winnow: this run is not proven: {problem}", file=sys.stderr)
-    if result.report["problems"]:
-        raise typer.Exit(EXIT_FAILED)
-    return result.report
 
 
 def _print_plan(recipe, result) -> None:
@@ -163,20 +172,20 @@ def _verb_help(words: tuple[str, ...], text: str) -> str:
 
 def _verb(words: tuple[str, ...], steps: tuple[str, ...]):
     """A command function whose options are the fields of the steps' classes."""
+    from corpus import options as described
     from pipelines import recipe as recipes
     from pipelines.steps import STEPS
 
-    fields = {field.name: (name, field) for name in steps for field in dataclasses.fields(STEPS[name])}
-    choices = {key: recipes.choices(STEPS[name], key) for key, (name, _) in fields.items()}
+    fields = {option.name: (name, option) for name in steps for option in described.describe(STEPS[name])}
 
     def command(**given: Any) -> None:
         import yaml
 
         options: dict[str, dict[str, Any]] = {name: {} for name in steps}
-        for key, (name, field) in fields.items():
+        for key, (name, option) in fields.items():
             if given.get(key):
                 values = [yaml.safe_load(text) for text in given[key]]
-                options[name][key] = values if _is_tuple(field) else values[-1]
+                options[name][key] = values if option.many else values[-1]
         document = {"name": " ".join(words), "input": [given["input"]], "steps": [{n: options[n]} for n in steps]}
         try:
             for setting in given["set"] or []:
@@ -191,24 +200,15 @@ def _verb(words: tuple[str, ...], steps: tuple[str, ...]):
         inspect.Parameter("input", positional, annotation=Annotated[str, typer.Argument(help="Path, folder, glob or URI.")]),
         inspect.Parameter("output", positional, annotation=Annotated[str, typer.Argument(help="Run directory.")]),
     ]
-    for key, (_, field) in fields.items():
-        option = typer.Option("--" + key.replace("_", "-"), help=f"Default: {_default(field)}.", metavar="|".join(choices[key]) or "VALUE")
-        parameters.append(inspect.Parameter(key, positional, default=None, annotation=Annotated[Optional[list[str]], option]))
+    for key, (_, option) in fields.items():
+        text = f"{option.help} {'Must be given.' if option.default is None else f'Default: {option.default}.'}"
+        flag = typer.Option("--" + key.replace("_", "-"), help=text, metavar="|".join(option.choices) or "VALUE")
+        parameters.append(inspect.Parameter(key, positional, default=None, annotation=Annotated[Optional[list[str]], flag]))
     for key, annotation, default in (("set", Overrides, None), ("workers", Workers, None), ("address", Address, None), ("limit", Limit, None), ("dry_run", DryRun, False), ("replace", Replace, False)):  # fmt: skip
         parameters.append(inspect.Parameter(key, positional, default=default, annotation=annotation))
     command.__signature__ = inspect.Signature(parameters)
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
-
-
-def _is_tuple(field) -> bool:
-    return str(field.type).startswith("tuple")
-
-
-def _default(field) -> str:
-    if field.default is dataclasses.MISSING:
-        return "none, must be given"
-    return json.dumps(field.default, ensure_ascii=False)
 
 
 @app.command("filter")
@@ -329,6 +329,7 @@ def explain(
 
     Example: winnow explain pipelines/recipes/c4.yaml https://example.org/page --input 'crawl/*.warc.wet.gz'
     """
+    from corpus.cleaning import custom
     from corpus.io.paths import DamagedFile
     from pipelines import inspection, recipe as recipes, run as runs
     from pipelines.publishing import OutputError
@@ -344,7 +345,8 @@ def explain(
         return
     try:
         loaded = recipes.load(where, set or [], input or [])
-        runs.check_steps(loaded, runs.input_sources(loaded.input)[0] if input else [])
+        with custom.modules_in(loaded.folder):
+            runs.check_steps(loaded, runs.input_sources(loaded.input)[0] if input else [])
         if input:
             batch = inspection.find(loaded, document)
         else:
@@ -354,7 +356,9 @@ def explain(
         _fail(EXIT_USAGE, str(error))
     if batch is None:
         _fail(EXIT_FAILED, f"the input has no document with id or URL {document!r}")
-    _print_styled(inspection.trace(loaded, batch, most))
+    with custom.modules_in(loaded.folder):
+        lines = inspection.trace(loaded, batch, most)
+    _print_styled(lines)
 
 
 def _print_styled(lines) -> None:
@@ -364,6 +368,38 @@ def _print_styled(lines) -> None:
     console = Console(highlight=False)
     for line in lines:
         console.print(line, soft_wrap=True)
+
+
+@app.command()
+def task(
+    output: Annotated[str, typer.Argument(help="Run directory.")],
+    name: Annotated[str, typer.Argument(help="STEP/KEY, as in OUT/work and in messages of a failed run.")],
+    limit: Limit = None,
+    functions: Annotated[str, typer.Option("--functions", help="Folder of the recipe's own functions.")] = ".",
+    pdb: Annotated[bool, typer.Option("--pdb", help="Where the task raises, look at it in Python's debugger.")] = False,
+) -> None:
+    """Run one task of a run again, in this process, without its limits, and leave nothing: a debugger's way in.
+
+    Example: winnow task OUT 00-read+c4/00000 --pdb
+    """
+    from pipelines import recipe as recipes, run as runs
+    from pipelines.engine import NothingRuns
+    from pipelines.publishing import OutputError
+
+    try:
+        counters = runs.run_task(output, name, limit, functions)
+    except (recipes.RecipeError, OutputError) as error:
+        _fail(EXIT_USAGE, str(error))
+    except (KeyError, NothingRuns) as error:
+        _fail(EXIT_USAGE, str(error.args[0]))
+    except Exception:
+        traceback.print_exc()
+        if pdb:
+            import pdb as debugger
+
+            debugger.post_mortem()
+        raise typer.Exit(EXIT_FAILED) from None
+    print(json.dumps(counters))
 
 
 @app.command("clean-work")

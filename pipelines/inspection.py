@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from rich.text import Text
 
 from corpus import views
-from corpus.documents import DOCUMENT_FIELDS, Place
+from corpus.documents import DOCUMENT_FIELDS
+from corpus.step import Filter, Place
 from corpus.io import paths, readers, shards
 from corpus.tokens import manifest as token_manifest
 from corpus.views import ShardView
@@ -253,14 +254,13 @@ def trace(recipe, batch: pa.RecordBatch, most: int) -> list[Text]:
     say theirs, on the text as it was."""
     lines = []
     for step in recipe.steps:
-        if not hasattr(step, "apply"):
+        if not isinstance(step, Filter):
             lines.append(Text(f"{step.name}: decides over the whole corpus; see `winnow explain OUT ID` after a run"))
             continue
         said = [Text(f"{name} = {value}") for name, value in _scores(step, batch)]
         outcome = step.apply(batch)
         said += [Text(f"{counter}: {number}") for counter, number in sorted(outcome.counters.items())]
-        if hasattr(step, "where_in"):
-            said += _places(batch, step.where_in(batch, outcome), most)
+        said += _places(batch, step.where_in(batch, outcome), most)
         if len(outcome.rows):
             verdict = f" by rule {outcome.rules[0]}: {outcome.values[0]} (threshold {outcome.thresholds[0]})"
             said.append(Text.assemble(DROPPED_HERE, verdict))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from corpus.documents import Place
+from corpus.step import Place
 
 SHOWN = 80
 """Characters of a line that are shown at most."""

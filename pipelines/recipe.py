@@ -6,12 +6,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
-import pydantic
-import rapidfuzz
 import yaml
 
+from corpus import options
 from corpus.io.readers import ReadOptions
 from pipelines.engine.engine import LIMITS
 from pipelines.steps import STEPS, TOKEN_STEPS
@@ -46,12 +45,14 @@ class Recipe:
     task_memory: int = LIMITS.memory
     folder: str = dataclasses.field(default="", compare=False)
 
+    def __post_init__(self) -> None:
+        options.validate(self, "the recipe", [name for name in _TOP if name not in ("read", "steps")])
+
 
 _TOP = (
     *("name", "input", "read", "steps", "output", "seed", "max_quarantined"),
     *("task_bytes", "partition_by", "task_seconds", "task_memory"),
 )
-_RENAMED = {"html_max_bytes": "max_record_bytes", "document_max_bytes": "max_record_bytes", "main_content": "extract"}
 MOST_NODES = 10_000
 """Values in a recipe, those that aliases repeat counted each time: a few aliases can stand for billions."""
 MOST_BYTES = 1 << 20
@@ -151,14 +152,10 @@ def _expand(value: Any) -> Any:
 
 def known(given: Any, names: Any, what: str, where: str) -> None:
     """Raise RecipeError for the first name in `given` that is not in `names`; it says the nearest that is."""
-    for name in given:
-        if name in names:
-            continue
-        if name in _RENAMED and _RENAMED[name] in names:
-            raise RecipeError(f"{what} {name!r} in {where} is {_RENAMED[name]!r} now")
-        near = rapidfuzz.process.extractOne(str(name), names, score_cutoff=50)
-        hint = f"did you mean {near[0]!r}?" if near else f"valid: {', '.join(names)}"
-        raise RecipeError(f"unknown {what} {name!r} in {where}; {hint}")
+    try:
+        options.check_known(given, names, what, where)
+    except options.OptionError as error:
+        raise RecipeError(str(error)) from None
 
 
 def _step(entry: Any, number: int) -> Any:
@@ -171,48 +168,17 @@ def _step(entry: Any, number: int) -> Any:
     return _build(STEPS[name], options or {}, f"step {name!r}")
 
 
-def _build(kind: type, options: Any, where: str) -> Any:
-    """An instance of the dataclass `kind` with validated options."""
-    if not isinstance(options, dict):
-        raise RecipeError(f"{where} takes a map of options, not {options!r}")
-    known(options, [field.name for field in dataclasses.fields(kind)], "option", where)
-    if kind is Recipe:
-        _types(kind, {k: v for k, v in options.items() if k not in ("read", "steps")}, where)
-        return Recipe(**{**options, "input": tuple(options["input"])})
+def _build(kind: type, given: Any, where: str) -> Any:
+    """An instance of the dataclass `kind` with these options."""
+    if not isinstance(given, dict):
+        raise RecipeError(f"{where} takes a map of options, not {given!r}")
+    known(given, [field.name for field in dataclasses.fields(kind)], "option", where)
     try:
-        return kind(**_types(kind, options, where))
-    except RecipeError:
-        raise
-    except (TypeError, ValueError) as error:  # a missing option, or one its owner refuses
-        raise RecipeError(f"{where}: {str(error).replace('__init__() ', '')}") from None
-
-
-def _types(kind: type, options: dict[str, Any], where: str) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    values = {}
-    for name, value in options.items():
-        choices = _choices(hints[name])
-        for item in value if isinstance(value, (list, tuple)) else [value]:
-            if choices and isinstance(item, str):
-                known([item], choices, "value", f"option {name!r} of {where}")
-        try:
-            values[name] = pydantic.TypeAdapter(hints[name]).validate_python(value)
-        except pydantic.ValidationError as error:
-            problem = error.errors()[0]["msg"]
-            raise RecipeError(f"option {name!r} of {where}: {problem} (given {value!r})") from None
-    return values
-
-
-def choices(kind: type, option: str) -> tuple[str, ...]:
-    """The strings that an option of a step's class may be; none where any may."""
-    return _choices(get_type_hints(kind)[option])
-
-
-def _choices(hint: Any) -> tuple[str, ...]:
-    """The strings a Literal (or a tuple or union of one) allows."""
-    if get_origin(hint) is Literal:
-        return tuple(choice for choice in get_args(hint) if isinstance(choice, str))
-    return tuple(choice for part in get_args(hint) for choice in _choices(part))
+        return kind(**given)
+    except options.OptionError as error:
+        raise RecipeError(str(error)) from None
+    except TypeError as error:  # an option is missing
+        raise RecipeError(f"{where}: {str(error).partition('__init__() ')[2]}") from None
 
 
 def _check_order(steps: tuple[Any, ...]) -> None:

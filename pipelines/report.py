@@ -1,5 +1,4 @@
-"""report.json and report.html: the funnel per step and rule, what was dropped and why, and whether
-the counts add up."""
+"""report.json and report.html: the funnel per step and rule, what was dropped and why, and what the accounts say."""
 
 from __future__ import annotations
 
@@ -15,101 +14,35 @@ from corpus.documents import ROW_BITS
 from corpus.io import paths, shards
 from corpus.language.detect import DETECTED
 from corpus.views import ShardView
-from pipelines.engine import Manifest
+from pipelines import accounts
 from pipelines.recipe import Recipe
-from pipelines.steps import TOKEN_STEPS
-from pipelines.steps.passes import unique_names
 
 FILES = ("report.json", "report.html")
 EXAMPLES_PER_RULE = 3
 LIBRARIES = ("winnow", "datasketch", "fastwarc", "langdetect", "numba", "numpy", "pyarrow", "pydivsufsort", "ray", "resiliparse", "sentencepiece", "tokenizers", "trafilatura")  # fmt: skip
 
 
-def merge_steps(manifests: list[Manifest]) -> list[dict[str, Any]]:
-    """The funnel: one entry a step, in order, summed over its tasks; `seconds` are of work, over
-    all workers."""
-    steps: dict[str, dict[str, Any]] = {}
-    for manifest in manifests:
-        for name, count in manifest.counters["steps"].items():
-            step = steps.setdefault(
-                name,
-                {"name": name, "in": 0, "kept": 0, "quarantined": 0, "dropped": {}, "bytes_in": 0, "bytes_out": 0, "seconds": 0.0, "counters": {}},
-            )  # fmt: skip
-            step["in"] += count["documents_in"]
-            for key in ("kept", "quarantined", "bytes_in", "bytes_out"):
-                step[key] += count[key]
-            step["seconds"] = round(step["seconds"] + count["seconds"], 3)
-            for key in ("dropped", "counters"):
-                for name_, number in count[key].items():
-                    step[key][name_] = step[key].get(name_, 0) + number
-        if set_aside := manifest.counters.get("set_aside"):  # by a pass that only writes: left by the step before
-            last = list(steps.values())[-1]
-            last["kept"] -= set_aside
-            last["quarantined"] += set_aside
-    for step in steps.values():
-        step["dropped"] = dict(sorted(step["dropped"].items()))
-        step["counters"] = dict(sorted(step["counters"].items()))
-    return list(steps.values())
-
-
-def problems(recipe: Recipe, steps: list[dict[str, Any]], written: int) -> list[str]:
-    """Sentences that say where the counts do not add up; none for a proven run."""
-    found = []
-    expected = ["read", *unique_names(tuple(step for step in recipe.steps if step.name not in TOKEN_STEPS))]
-    counted = [step["name"] for step in steps]
-    emptied = steps[-1]["kept"] == 0 and counted == expected[: len(counted)]  # nothing left for later steps to do
-    if counted != expected and not emptied:
-        found.append(f"steps counted are {', '.join(counted)}, those of the recipe {', '.join(expected)}")
-    for step in steps:
-        out = step["kept"] + sum(step["dropped"].values()) + step["quarantined"]
-        if step["in"] != out:
-            found.append(f"step {step['name']}: {step['in']} documents in, {out} accounted for")
-    for before, after in zip(steps, steps[1:]):
-        if before["kept"] != after["in"]:
-            found.append(f"{before['kept']} documents left {before['name']}, {after['in']} entered {after['name']}")
-    if steps and steps[-1]["kept"] != written:
-        found.append(f"{steps[-1]['kept']} documents kept, {written} in documents/")
-    return found
-
-
 def build(recipe: Recipe, published, result) -> dict[str, Any]:
     """The report of a finished run as a JSON-able dict; see README for its keys. `published`: a
     `publishing.Published`."""
-    steps = merge_steps(result.manifests)
-    written = sum(shard.documents for shard in result.documents)
-    found = problems(recipe, steps, written)
+    account = accounts.of_run(recipe, result)
+    steps = account.steps
     tokens = result.figures.get("tokens")
-    not_encoded = sum(manifest.counters["quarantined"] for manifest in result.tokenized)
-    if tokens and tokens["documents"] + not_encoded != written:
-        found.append(f"{written} documents written, {tokens['documents']} tokenized, {not_encoded} quarantined")
-    quarantined = sum(step["quarantined"] for step in steps)
     passes = [manifest.counters for manifest in result.manifests if "lengths" in manifest.counters]
-    lost = {
-        "ranges": sum(c["lost"]["ranges"] for c in passes),
-        "bytes": sum(c["lost"]["bytes"] for c in passes),
-        "input_bytes": sum(c["input_bytes"] for c in passes),
-    }
-    share = (quarantined + not_encoded) / max(1, steps[0]["in"])
-    of_bytes = lost["bytes"] / max(1, lost["input_bytes"])
-    limit = f"more than max_quarantined = {recipe.max_quarantined:.1%}"
-    if share > recipe.max_quarantined:
-        found.append(f"{share:.1%} of the input was quarantined, {limit}")
-    if of_bytes > recipe.max_quarantined:
-        found.append(f"{of_bytes:.1%} of the bytes of the input were quarantined, {limit}")
     documents = {
         "in": steps[0]["in"],
-        "kept": written,
+        "kept": account.written,
         "dropped": sum(sum(step["dropped"].values()) for step in steps),
-        "quarantined": quarantined,
+        "quarantined": account.quarantined,
     }
     last = [c for c in passes if any(name.endswith(".parquet") for name in c["shards"])]
     return {
         "recipe": recipe.name,
         "seed": recipe.seed,
         "documents": documents,
-        "problems": found,
-        "quarantined_share": max(share, of_bytes),
-        "lost": lost,
+        "problems": account.problems(),
+        "quarantined_share": max(account.share_of_records, account.share_of_bytes),
+        "lost": account.lost,
         "steps": steps,
         "skipped": _summed([c["skipped"] for c in passes]),
         "languages": _most_first(_summed([c["languages"] for c in last])),
@@ -119,7 +52,7 @@ def build(recipe: Recipe, published, result) -> dict[str, Any]:
         "examples": _examples(published),
         "clusters": {name: _clusters(found_, result.documents_before.get(name, [])) for name, found_ in result.examples.items()},
         "figures": result.figures,
-        "tokens": {**tokens, "quarantined": not_encoded} if tokens else {},
+        "tokens": {**tokens, "quarantined": account.not_encoded} if tokens else {},
         "passes": [vars(summary) for summary in result.summaries],
         "environment": {**environment(), "task_seconds": recipe.task_seconds, "task_memory": recipe.task_memory},
     }

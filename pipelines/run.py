@@ -13,14 +13,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from corpus.cleaning.custom import FOLDER as FILTERS
+from corpus.cleaning import custom
 from corpus.cleaning.where import Where
 from corpus.io import partitions, paths, readers, rows, tables
 from corpus.language.detect import Language
 from corpus.language.profiles import LANGUAGES
+from corpus.step import Filter
 from corpus.views import ShardView
 from pipelines import publishing, recipe as recipes, report
+from pipelines.accounts import NotProven, unique_names
 from pipelines.engine import Discards, Engine, File, Limits, Manifest, MapSummary, NothingRuns, TaskFailed, describe_file
+from pipelines.engine.one_task import OneTask, Ran
 from pipelines.lock import Lock
 from pipelines.publishing import OutputError, Published
 from pipelines.recipe import Recipe, RecipeError
@@ -81,10 +84,10 @@ class Runner:
     def _documents(self) -> None:
         steps = [step for step in self.recipe.steps if step.name not in TOKEN_STEPS]
         view: list[ShardView] | None = None
-        pending: list[Any] = []
-        for step, name in zip(steps, passes.unique_names(tuple(steps))):
-            if hasattr(step, "apply"):
-                pending.append(step)
+        pending: list[tuple[str, Any]] = []
+        for step, name in zip(steps, unique_names(steps)):
+            if isinstance(step, Filter):
+                pending.append((name, step))
                 continue
             if view is None or pending:
                 view = self._pass(pending, view, ".arrow")
@@ -99,10 +102,12 @@ class Runner:
         self.places += 1
         return f"{self.places - 1:02d}-{name}"
 
-    def _pass(self, stages: list[Any], view: list[ShardView] | None, suffix: str) -> list[ShardView]:
-        """One fused pass of `stages` over the input (`view` is None) or a view; the new view."""
+    def _pass(self, named: list[tuple[str, Any]], view: list[ShardView] | None, suffix: str) -> list[ShardView]:
+        """One fused pass of stages, with their names in the run, over the input (`view` is None) or a view; the new
+        view."""
+        stages = [stage for _, stage in named]
         partition_by = self.recipe.partition_by if suffix == ".parquet" else None
-        shared = passes.Pass(tuple(stages), suffix, self.task_bytes, partition_by=partition_by)
+        shared = passes.Pass(tuple(stages), tuple(name for name, _ in named), suffix, self.task_bytes, partition_by=partition_by)
         if view is None:
             names, tasks = ["read"], self._input_tasks(shared)
             configuration = (shared, self.recipe.read, self.limit)
@@ -110,7 +115,7 @@ class Runner:
             names, tasks = [], passes.view_tasks(view, shared)
             configuration = (shared,)
         names += [stage.name for stage in stages] + ["documents"] * (suffix == ".parquet")
-        files = [path for stage in stages if hasattr(stage, "inputs") for path in stage.inputs()]
+        files = [path for stage in stages for path in stage.inputs()]
         before = tuple(source for path in files if (source := paths.stat(path)))
         prints = tuple((path, describe_file(path).hash) for path in files)
         tasks = [dataclasses.replace(t, inputs=(*t.inputs, *prints), sources=(*t.sources, *before)) for t in tasks]
@@ -156,11 +161,10 @@ class Runner:
             self.publish_rows("quarantine")
 
 
-def _code(stage: Any) -> tuple[str, ...]:
+def _code(stage: Filter) -> tuple[str, ...]:
     """What decides what a stage does: the package it is in (or a module of its own), and what it names."""
     module = type(stage).__module__
-    own = stage.code() if hasattr(stage, "code") else ()
-    return (module.rpartition(".")[0] or module, *own)
+    return (module.rpartition(".")[0] or module, *stage.code())
 
 
 def input_sources(patterns: tuple[str, ...], output: str | None = None) -> tuple[list[paths.Source], list[str]]:
@@ -200,18 +204,16 @@ def check(recipe: Recipe, output: str) -> list[str]:
         raise RecipeError(str(error)) from None
     check_steps(recipe, sources)
     _check_recipe(recipe, publishing.open_output(output))
-    return [*notes, *(f"imports {step.imports()}" for step in recipe.steps if hasattr(step, "imports"))]
+    return [*notes, *(f"imports {what}" for step in recipe.steps if (what := step.imports()))]
 
 
 def check_steps(recipe: Recipe, sources: list[paths.Source]) -> None:
     """What of the steps can be refused before work on these files. Raises RecipeError."""
-    os.environ[FILTERS] = recipe.folder
     for step in recipe.steps:
         try:
-            for path in step.inputs() if hasattr(step, "inputs") else ():
+            for path in step.inputs():
                 paths.expand(path)
-            if hasattr(step, "check"):
-                step.check()
+            step.check()
         except (ImportError, ValueError, OSError) as error:
             raise RecipeError(f"step {step.name!r}: {error}") from None
     _check_columns(recipe, sources)
@@ -236,7 +238,7 @@ def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
         if isinstance(step, Where):
             recipes.known(step.names(), sorted(columns), "score or column", f"where {step.expression!r}")
             recipes.known(step.languages(), codes or step.languages(), "language", f"where {step.expression!r}")
-        elif hasattr(step, "apply"):  # what it adds to no documents it adds to any
+        elif isinstance(step, Filter):  # what it adds to no documents it adds to any
             columns |= set(step.apply(nothing).kept.schema.names)
     if recipe.partition_by:
         files_need = {"id", "text", "url"}
@@ -266,7 +268,16 @@ def run(
 ) -> Result:
     """Run a recipe into the directory `output` and report on it there. `workers`: Ray processes on this machine, 0 for
     this process; `address`: a Ray cluster; `replace`: finished work may be discarded. Raises RecipeError and
-    OutputError before any work, TaskFailed during it, Locked where another run uses the directory."""
+    OutputError before any work, TaskFailed during it, Locked where another run uses the directory, and NotProven where
+    everything was done and the accounts do not add up, or more was quarantined than the recipe allows."""
+    with custom.modules_in(recipe.folder):
+        result = _run(recipe, output, workers, address, limit, dry_run, progress, replace)
+    if not dry_run and (problems := result.report["problems"]):
+        raise NotProven(problems, result)
+    return result
+
+
+def _run(recipe: Recipe, output: str, workers: int, address: str | None, limit: int | None, dry_run: bool, progress, replace: bool) -> Result:
     say: Callable[[str], None] = progress.say if progress else lambda line: None
     for note in check(recipe, output):
         say(note)
@@ -294,9 +305,33 @@ def run(
     return result
 
 
+def run_task(output: str, name: str, limit: int | None = None, folder: str = "") -> dict[str, Any]:
+    """Run one task of a run again, in this process and without its limits, and leave nothing: its counters. `name` is
+    STEP/KEY, as in OUT/work and in messages; `limit` the one of the run; `folder` where the recipe's own functions are,
+    which is the current one unless given. Raises what the task raises, RecipeError or
+    OutputError where there is no such run, KeyError where there is no such task, NothingRuns where what comes before it
+    is not done."""
+    step, _, key = name.rpartition("/")
+    published = publishing.load(output)
+    if published is None:
+        raise OutputError(f"{output} holds no run")
+    recipe = recipes.load(paths.join(output, "recipe.yaml"))
+    folder = os.path.abspath(folder)
+    engine = OneTask(paths.join(output, "work"), step, key, {custom.FOLDER: folder})
+    try:
+        with custom.modules_in(folder):
+            Runner(recipe, published, engine, limit).run()
+    except Ran as done:
+        return done.counters
+    steps = [summary.step for summary in engine.summaries]
+    if engine.summaries and engine.summaries[-1].done < engine.summaries[-1].tasks:
+        raise NothingRuns(f"{steps[-1]} comes before {step}, and is not done")
+    raise KeyError(f"the run has no step {step!r}; its steps are {', '.join(steps)}")
+
+
 def _engine(recipe: Recipe, output: str, workers: int, address: str | None, progress, **options) -> Engine:
     limits = Limits(recipe.task_seconds, recipe.task_memory)
-    environment = {FILTERS: recipe.folder}
+    environment = {custom.FOLDER: recipe.folder}
     return Engine(paths.join(output, "work"), workers, address, progress, limits=limits, environment=environment, **options)
 
 

@@ -9,6 +9,9 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from corpus.options import option
+from corpus.step import Step
+
 Family = Literal["bpe", "wordpiece", "sentencepiece-unigram", "sentencepiece-bpe", "byte"]
 
 _SENTENCEPIECE_TOKENS = ("<pad>", "</s>", "<unk>")  # ids 0, 1, 2: T5 (Raffel et al. 2020), ByT5
@@ -35,7 +38,7 @@ BYTE_VOCABULARY = 259
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainTokenizer:
+class TrainTokenizer(Step):
     """Configuration of the step. `special_tokens` come after the family's own;
     `sentinels` is the number of ids for span corruption put on top of `vocab_size`;
     `vocab_size` says nothing to the byte family. `min_frequency` is the least count of a pair
@@ -44,15 +47,15 @@ class TrainTokenizer:
 
     name: ClassVar[str] = "train_tokenizer"
 
-    family: Family = "bpe"
-    vocab_size: int = 32000
-    special_tokens: tuple[str, ...] = ()
-    sentinels: int = 0
-    sample_bytes: int = 1 << 30
-    min_frequency: int = 2
-    lowercase: bool = True
-    character_coverage: float = 0.9995
-    byte_fallback: bool = True
+    family: Family = option("bpe", "Kind of tokenizer.")
+    vocab_size: int = option(32000, "Ids, those of sentinels apart; the byte family has 259.")
+    special_tokens: tuple[str, ...] = option((), "Further special tokens, after the family's own.")
+    sentinels: int = option(0, "Ids for span corruption, on top of vocab_size.", ge=0)
+    sample_bytes: int = option(1 << 30, "Bytes of text to train on, about; documents are chosen by a hash of their ids.")
+    min_frequency: int = option(2, "Least count of a pair that may merge (bpe, wordpiece).")
+    lowercase: bool = option(True, "Lower-case and strip accents, as BERT does (wordpiece).")
+    character_coverage: float = option(0.9995, "Share of the characters that become pieces (sentencepiece).")
+    byte_fallback: bool = option(True, "Spell other characters in bytes (sentencepiece).")
 
     def all_special_tokens(self) -> tuple[str, ...]:
         """The family's special tokens and then the configured ones, in order of id."""

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.dedup.urls import normalize_url
-from corpus.documents import Outcome, Place
+from corpus.options import option
+from corpus.step import Filter, Outcome, Place
 from corpus.io import paths
 from corpus.text import arrow, lowering, unicode, utf8
 
@@ -48,31 +49,24 @@ class Trie(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class BadWords:
+class BadWords(Filter):
     """Drops documents that contain an entry of the list of their language.
 
-    path: the list, a text file of one entry a line; or a folder of such files named by language code,
-        of which those of one language ("fr", "fr-CA-u-sd-caqc") are taken together.
-    language: the language of all documents, or "auto": that of the column `language`. Variants count
-        as their language ("zh-cn" as "zh"). Documents of a language without a list are kept.
-    drop_fraction: share of the documents with a match that is dropped, 1.0 for C4 and 0.999 for mC4. It is
-        chosen by the MD5 of the normalised URL (of the id, if there is no URL).
+    Files of a folder that are of one language ("fr", "fr-CA-u-sd-caqc") are taken together, and variants count as their
+    language ("zh-cn" as "zh"). Documents of a language without a list are kept. Which documents with a match are
+    dropped is decided by the MD5 of the normalised URL (of the id, if there is no URL).
 
     The lower-cased text is searched for an entry, as it stands in the list (so one with capitals never
     matches, as in C4), between characters that are not of words (`\\W`), or anywhere for ANYWHERE.
-    Raises ValueError for a fraction beyond 0..1, FileNotFoundError for a path that holds no list.
+    Raises FileNotFoundError for a path that holds no list.
     """
 
     name: ClassVar[str] = "bad_words"
     rules: ClassVar[tuple[str, ...]] = ("bad_word",)
 
-    path: str
-    language: str = "en"
-    drop_fraction: float = 1.0
-
-    def __post_init__(self):
-        if not 0.0 <= self.drop_fraction <= 1.0:
-            raise ValueError(f"drop_fraction is {self.drop_fraction}, not between 0 and 1")
+    path: str = option(help="The list, a text file of one entry a line; or a folder of such files named by language code.")
+    language: str = option("en", "Language of all documents, or auto: that of the column language.")
+    drop_fraction: float = option(1.0, "Share of the documents with a match that is dropped: 1.0 in C4, 0.999 in mC4.", ge=0, le=1)
 
     def inputs(self) -> list[str]:
         """The list files it reads."""

@@ -27,7 +27,9 @@ from corpus.cleaning.c4_page import (
     clean_line,
     clean_pages,
 )
-from corpus.documents import Outcome, Place, replace_column
+from corpus.documents import replace_column
+from corpus.options import option
+from corpus.step import Filter, Outcome, Place
 from corpus.text import arrow, punkt, search, spans
 
 PHRASES = {
@@ -40,7 +42,7 @@ PHRASES = {
 
 
 @dataclass(frozen=True)
-class C4:
+class C4(Filter):
     """C4's page cleaning. The rules, each seeing what the one before left:
 
     A page of more than `max_page_characters` code points is dropped (`page_too_long`).
@@ -56,19 +58,18 @@ class C4:
     A page whose lines hold fewer than `min_sentences` sentences, counted line by line, is
     dropped (`too_few_sentences`). What is left is joined by newlines and stripped.
 
-    `disable` turns rules off. `sentences` is how sentences are counted: "rules"
-    (`corpus.text.sentences`), or "punkt", NLTK's English model, as in C4; that needs nltk
-    and its data. Counters: lines dropped by each line rule and `line_kept`,
+    Sentences are counted by `corpus.text.sentences`, or by NLTK's English Punkt model, as in C4; that needs nltk and
+    its data. Counters: lines dropped by each line rule and `line_kept`,
     over all pages (a page dropped at a line counts those before it), and the `citations`
     cut out of kept lines.
     """
 
-    min_words_per_line: int = 5
-    min_sentences: int = 3
-    max_word_length: int = 1000
-    max_page_characters: int = 190_000
-    disable: tuple[Rule, ...] = ()
-    sentences: Literal["rules", "punkt"] = "rules"
+    min_words_per_line: int = option(5, "Words that a line has at least.")
+    min_sentences: int = option(3, "Sentences that a page has at least.")
+    max_word_length: int = option(1000, "Code points that a word of a line has at most.")
+    max_page_characters: int = option(190_000, "Code points that a page has at most.")
+    disable: tuple[Rule, ...] = option((), "Rules that are turned off.")
+    sentences: Literal["rules", "punkt"] = option("rules", "How sentences are counted: rules of Winnow's, or NLTK's English punkt model, as C4 did.")
 
     name: ClassVar[str] = "c4"
     rules: ClassVar[tuple[str, ...]] = (
@@ -77,13 +78,6 @@ class C4:
         "curly_bracket",
         "too_few_sentences",
     )
-
-    def __post_init__(self) -> None:
-        for rule in self.disable:
-            if rule not in RULES:
-                raise ValueError(f"c4 has no rule {rule!r}; its rules are {', '.join(RULES)}")
-        if self.sentences not in ("rules", "punkt"):
-            raise ValueError(f"c4.sentences is 'rules' or 'punkt', not {self.sentences!r}")
 
     def check(self) -> None:
         """Raises ImportError for "punkt" without NLTK."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import difflib
 import functools
@@ -13,14 +14,15 @@ import os
 import pathlib
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from corpus.cleaning import rules
-from corpus.documents import Outcome
+from corpus.options import option
+from corpus.step import Filter, Outcome
 
 FOLDER = "WINNOW_FILTERS"
 """Environment variable with the folder in which modules are looked for: that of the recipe. Without it the current one."""
@@ -31,7 +33,7 @@ _REJECTED = rules.Rule("rejected", "score", ">", 0.5)
 
 
 @dataclasses.dataclass(frozen=True)
-class Custom:
+class Custom(Filter):
     """Run `function` over every document, or over columns at once. It is given as "module:name", of a module that lies
     beside the recipe, or is the name of an entry point of the group "winnow.filters"; nothing else is imported.
 
@@ -45,12 +47,12 @@ class Custom:
     name: ClassVar[str] = "custom"
     rules: ClassVar[tuple[str, ...]] = ("rejected", "below_min", "above_max")
 
-    function: str
-    over: Literal["string", "arrow"] = "string"
-    min: float | None = None
-    max: float | None = None
-    mode: rules.Mode = "drop"
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    function: str = option(help="As module:name, of a module beside the recipe, or an entry point of the group winnow.filters.")
+    over: Literal["string", "arrow"] = option("string", "What the function gets: one text (str), or the column of texts (pyarrow.StringArray).")
+    min: float | None = option(None, "Smallest score that is kept.")
+    max: float | None = option(None, "Largest score that is kept.")
+    mode: rules.Mode = option("drop", "Drop documents, or tag all of them with the column NAME.score.")
+    options: dict[str, Any] = option({}, "Further arguments of the function, by name.")
 
     @property
     def label(self) -> str:
@@ -162,6 +164,19 @@ class Found:
     module: str
     name: str
     folder: str | None = None
+
+
+@contextlib.contextmanager
+def modules_in(folder: str) -> Iterator[None]:
+    """Within it, modules are looked for in `folder`."""
+    before = os.environ.get(FOLDER)
+    os.environ[FOLDER] = folder
+    try:
+        yield
+    finally:
+        os.environ.pop(FOLDER)
+        if before is not None:
+            os.environ[FOLDER] = before
 
 
 def find(function: str) -> Found:

@@ -14,7 +14,8 @@ import pyarrow as pa
 import xxhash
 
 from corpus.dedup.urls import normalize_url
-from corpus.documents import Outcome
+from corpus.options import option
+from corpus.step import Filter, Outcome
 from corpus.io import paths
 
 Hosts = Mapping[str, Union[frozenset[str], None]]
@@ -24,7 +25,7 @@ _HOST = re.compile(r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?(?://)?(?:[^/?#@]*@)?([^/?#
 
 
 @dataclasses.dataclass(frozen=True)
-class DomainFilter:
+class DomainFilter(Filter):
     """Keeps the documents whose URL is in a list.
 
     path: a file, folder or glob of lists. Text: one entry a line, blank lines and those that begin with
@@ -43,8 +44,8 @@ class DomainFilter:
     name: ClassVar[str] = "domains"
     rules: ClassVar[tuple[str, ...]] = ("no_url", "not_listed")
 
-    path: str
-    entries: Literal["domains", "urls"] = "domains"
+    path: str = option(help="A file, folder or glob of lists: text with an entry a line, or a .json object of domains.")
+    entries: Literal["domains", "urls"] = option("domains", "What the entries are: domains, with all that lies below them, or whole URLs.")
 
     def inputs(self) -> list[str]:
         """The list files it reads."""

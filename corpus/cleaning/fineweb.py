@@ -16,10 +16,11 @@ import pyarrow as pa
 
 from corpus.cleaning import rules, shared_words
 from corpus.cleaning.gopher_words import ALL_WORDS, PRESETS, TERMINAL_MARKS, find_words, make_room, tables
-from corpus.cleaning.presets import check_preset, configured
+from corpus.cleaning.presets import configured
 from corpus.cleaning.repetition import number_spans
 from corpus.cleaning.rules import Mode
-from corpus.documents import Outcome, Place
+from corpus.options import option
+from corpus.step import Filter, Outcome, Place
 from corpus.text import arrow, spans, utf8
 from corpus.text.leaf import leaf
 
@@ -43,7 +44,7 @@ RULES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class FineWeb:
+class FineWeb(Filter):
     """FineWeb's quality rules. Lines are those between newlines that are not blank.
 
     line_punctuation_ratio: lines that end in a terminal mark (one of 159, `TERMINAL_MARKS`; spaces at the end
@@ -57,17 +58,14 @@ class FineWeb:
     name: ClassVar[str] = "fineweb"
     rules: ClassVar[tuple[str, ...]] = tuple(rule[0] for rule in RULES["paper"])
 
-    preset: Literal["paper", "datatrove"] = "paper"
-    mode: Mode = "drop"
-    min_lines: float | None = None
-    min_line_punctuation_ratio: float | None = None
-    max_short_line_ratio: float | None = None
-    short_line_length: int = 30
-    max_character_duplication_ratio: float | None = None
-    max_newline_ratio: float | None = None
-
-    def __post_init__(self):
-        check_preset(self, RULES)
+    preset: Literal["paper", "datatrove"] = option("paper", "Whose definitions of scores.")
+    mode: Mode = option("drop", "Drop documents, or tag all of them with their scores.")
+    min_lines: float | None = option(None, "Lines that a text has at least.")
+    min_line_punctuation_ratio: float | None = option(None, "Least share of lines that end in a terminal mark.")
+    max_short_line_ratio: float | None = option(None, "Largest share of short lines.")
+    short_line_length: int = option(30, "Code points that a short line has at most.")
+    max_character_duplication_ratio: float | None = option(None, "Largest share of characters in copies of lines.")
+    max_newline_ratio: float | None = option(None, "Most newlines per word.")
 
     @property
     def shared_words(self) -> str | None:

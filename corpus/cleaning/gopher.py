@@ -38,9 +38,10 @@ import pyarrow as pa
 
 from corpus.cleaning import gopher_words, repeats, repetition, rules, shared_words
 from corpus.cleaning.gopher_words import PRESETS, Preset
-from corpus.cleaning.presets import check_preset, configured
+from corpus.cleaning.presets import configured
 from corpus.cleaning.rules import Mode
-from corpus.documents import Outcome, Place
+from corpus.options import option
+from corpus.step import Filter, Outcome, Place
 from corpus.text import arrow
 
 QUALITY_RULES = (
@@ -93,7 +94,7 @@ GRAM_RULES = tuple(
 
 
 @dataclasses.dataclass(frozen=True)
-class GopherQuality:
+class GopherQuality(Filter):
     """Gopher's quality rules, `QUALITY_RULES`, by the definitions of a preset (see the module).
 
     A threshold of None is that of `QUALITY_RULES`, or no rule for those of UNUSED_QUALITY_RULES. In tag mode
@@ -103,22 +104,19 @@ class GopherQuality:
     name: ClassVar[str] = "gopher_quality"
     rules: ClassVar[tuple[str, ...]] = tuple(rule[0] for rule in QUALITY_RULES)
 
-    preset: Preset = "paper"
-    mode: Mode = "drop"
-    min_words: float | None = None
-    max_words: float | None = None
-    min_mean_word_length: float | None = None
-    max_mean_word_length: float | None = None
-    max_hash_ratio: float | None = None
-    max_ellipsis_ratio: float | None = None
-    max_symbol_ratio: float | None = None
-    max_bullet_line_fraction: float | None = None
-    max_ellipsis_line_fraction: float | None = None
-    min_alphabetic_word_fraction: float | None = None
-    min_stop_words: float | None = None
-
-    def __post_init__(self):
-        check_preset(self, PRESETS)
+    preset: Preset = option("paper", "Whose definitions of words and scores.")
+    mode: Mode = option("drop", "Drop documents, or tag all of them with their scores.")
+    min_words: float | None = option(None, "Words that a text has at least; 50 unless given.")
+    max_words: float | None = option(None, "Words that a text has at most; 100,000 unless given.")
+    min_mean_word_length: float | None = option(None, "Least mean length of words; 3 unless given.")
+    max_mean_word_length: float | None = option(None, "Largest mean length of words; 10 unless given.")
+    max_hash_ratio: float | None = option(None, "Most hash signs per word; 0.1 unless given, none for dclm.")
+    max_ellipsis_ratio: float | None = option(None, "Most ellipses per word; 0.1 unless given, none for dclm.")
+    max_symbol_ratio: float | None = option(None, "Most hash signs and ellipses per word; 0.1 for dclm, none else unless given.")
+    max_bullet_line_fraction: float | None = option(None, "Largest share of lines that begin with a bullet; 0.9 unless given.")
+    max_ellipsis_line_fraction: float | None = option(None, "Largest share of lines that end in an ellipsis; 0.3 unless given.")
+    min_alphabetic_word_fraction: float | None = option(None, "Least share of words with a letter; 0.8 unless given.")
+    min_stop_words: float | None = option(None, "English stop words that a text has at least; 2 unless given.")
 
     @property
     def shared_words(self) -> str | None:
@@ -174,7 +172,7 @@ class GopherQuality:
 
 
 @dataclasses.dataclass(frozen=True)
-class GopherRepetition:
+class GopherRepetition(Filter):
     """Gopher's repetition rules, `SEGMENT_RULES` then `GRAM_RULES`, by the definitions of a preset.
 
     A threshold of None is that of the table. Texts without a line are dropped as `empty`. In tag mode every
@@ -185,25 +183,22 @@ class GopherRepetition:
     name: ClassVar[str] = "gopher_repetition"
     rules: ClassVar[tuple[str, ...]] = tuple(rule[0] for rule in (*SEGMENT_RULES, *GRAM_RULES))
 
-    preset: Preset = "paper"
-    mode: Mode = "drop"
-    min_lines: float | None = None
-    max_duplicate_line_fraction: float | None = None
-    max_duplicate_paragraph_fraction: float | None = None
-    max_duplicate_line_character_fraction: float | None = None
-    max_duplicate_paragraph_character_fraction: float | None = None
-    max_top_2_gram_fraction: float | None = None
-    max_top_3_gram_fraction: float | None = None
-    max_top_4_gram_fraction: float | None = None
-    max_duplicate_5_gram_fraction: float | None = None
-    max_duplicate_6_gram_fraction: float | None = None
-    max_duplicate_7_gram_fraction: float | None = None
-    max_duplicate_8_gram_fraction: float | None = None
-    max_duplicate_9_gram_fraction: float | None = None
-    max_duplicate_10_gram_fraction: float | None = None
-
-    def __post_init__(self):
-        check_preset(self, PRESETS)
+    preset: Preset = option("paper", "Whose definitions of words and scores.")
+    mode: Mode = option("drop", "Drop documents, or tag all of them with their scores.")
+    min_lines: float | None = option(None, "Lines that a text has at least; 1 unless given.")
+    max_duplicate_line_fraction: float | None = option(None, "Largest share of lines that are repeated; 0.3 unless given.")
+    max_duplicate_paragraph_fraction: float | None = option(None, "Largest share of paragraphs that are repeated; 0.3 unless given.")
+    max_duplicate_line_character_fraction: float | None = option(None, "Largest share of characters in repeated lines; 0.2 unless given.")
+    max_duplicate_paragraph_character_fraction: float | None = option(None, "Largest share of characters in repeated paragraphs; 0.2 unless given.")
+    max_top_2_gram_fraction: float | None = option(None, "Largest share of characters in the most frequent 2-gram; 0.20 unless given.")
+    max_top_3_gram_fraction: float | None = option(None, "Largest share of characters in the most frequent 3-gram; 0.18 unless given.")
+    max_top_4_gram_fraction: float | None = option(None, "Largest share of characters in the most frequent 4-gram; 0.16 unless given.")
+    max_duplicate_5_gram_fraction: float | None = option(None, "Largest share of characters in repeated 5-grams; 0.15 unless given.")
+    max_duplicate_6_gram_fraction: float | None = option(None, "Largest share of characters in repeated 6-grams; 0.14 unless given.")
+    max_duplicate_7_gram_fraction: float | None = option(None, "Largest share of characters in repeated 7-grams; 0.13 unless given.")
+    max_duplicate_8_gram_fraction: float | None = option(None, "Largest share of characters in repeated 8-grams; 0.12 unless given.")
+    max_duplicate_9_gram_fraction: float | None = option(None, "Largest share of characters in repeated 9-grams; 0.11 unless given.")
+    max_duplicate_10_gram_fraction: float | None = option(None, "Largest share of characters in repeated 10-grams; 0.10 unless given.")
 
     @property
     def shared_words(self) -> str | None:

@@ -9,22 +9,23 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from corpus.documents import Outcome
+from corpus.options import option
+from corpus.step import Filter, Outcome
 from corpus.text import arrow, spans, utf8
 
 
 @dataclass(frozen=True)
-class Length:
+class Length(Filter):
     """Bounds on code points, on words (`str.split`) and on bytes of UTF-8; both ends are
     allowed values, None is no bound. The first rule that fails, in the order of `rules`,
     is the one reported."""
 
-    min_characters: int | None = None
-    max_characters: int | None = None
-    min_words: int | None = None
-    max_words: int | None = None
-    min_bytes: int | None = None
-    max_bytes: int | None = None
+    min_characters: int | None = option(None, "Code points that a text has at least.")
+    max_characters: int | None = option(None, "Code points that a text has at most.")
+    min_words: int | None = option(None, "Words (str.split) that a text has at least.")
+    max_words: int | None = option(None, "Words (str.split) that a text has at most.")
+    min_bytes: int | None = option(None, "Bytes of UTF-8 that a text has at least.")
+    max_bytes: int | None = option(None, "Bytes of UTF-8 that a text has at most.")
 
     name: ClassVar[str] = "length"
     rules: ClassVar[tuple[str, ...]] = (

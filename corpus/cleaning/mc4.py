@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.cleaning.rules import Mode, Rule, drop, tag
-from corpus.documents import Outcome
+from corpus.options import option
+from corpus.step import Filter, Outcome
 from corpus.text import arrow, spans, utf8
 
 
 @dataclasses.dataclass(frozen=True)
-class ParagraphFilter:
+class ParagraphFilter(Filter):
     """Drops documents with fewer than `min_paragraphs` paragraphs: lines (`text.split("\\n")`) of at
     least `min_characters` code points, white space counted.
 
@@ -27,9 +28,9 @@ class ParagraphFilter:
     name: ClassVar[str] = "mc4_paragraphs"
     rules: ClassVar[tuple[str, ...]] = ("too_few_paragraphs",)
 
-    min_paragraphs: int = 3
-    min_characters: int = 200
-    mode: Mode = "drop"
+    min_paragraphs: int = option(3, "Paragraphs that a document has at least.")
+    min_characters: int = option(200, "Code points that a line needs to be a paragraph.")
+    mode: Mode = option("drop", "Drop documents, or tag all of them with their number of paragraphs.")
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Counts the paragraphs of each document, the value that is reported."""

@@ -11,7 +11,9 @@ import pyarrow as pa
 
 from corpus.cleaning import rules
 from corpus.cleaning.pii_spans import EMAIL, IPV4, IPV6, PHONE, find_spans
-from corpus.documents import Outcome, Place, replace_column
+from corpus.documents import replace_column
+from corpus.options import option
+from corpus.step import Filter, Outcome, Place
 from corpus.text import arrow
 from corpus.text.hashing import hash64
 
@@ -20,11 +22,11 @@ KINDS: dict[Kind, tuple[int, ...]] = {"emails": (EMAIL,), "ips": (IPV4, IPV6), "
 
 
 @dataclass(frozen=True)
-class PersonalData:
+class PersonalData(Filter):
     """Replaces personal data (`mode="replace"`), or counts it in the columns `pii.emails`, `pii.ips` and
     `pii.phones` (`mode="tag"`); no document is dropped.
 
-    `kinds` is what is looked for. An e-mail address is a name of letters, digits and _ % + - ' . in front of
+    An e-mail address is a name of letters, digits and _ % + - ' . in front of
     "@" and a domain with a dot (`a.b+c@mail.example.co`); other characters that RFC 5322 allows are nearly
     always markup around it. Domains in letters beyond ASCII are not found. An IP address is an IPv4 or IPv6
     address that is globally reachable (`ip_addresses.is_global`), unless its neighbours make an IPv4 address
@@ -35,28 +37,19 @@ class PersonalData:
     Each value is replaced by one of `emails`, `ipv4`, `ipv6` or `phones`, chosen by a hash of (document id,
     `seed`, value): within a document the same value always becomes the same. The first are those of
     datatrove, the addresses are from the ranges for documentation (RFC 5737, RFC 3849), the numbers from
-    those for fiction (555-01xx). Counters: matches of each kind. Raises ValueError where a list is empty.
+    those for fiction (555-01xx). Counters: matches of each kind.
     """
 
-    kinds: tuple[Kind, ...] = ("emails", "ips")
-    mode: Literal["replace", "tag"] = "replace"
-    seed: int = 0
-    emails: tuple[str, ...] = ("email@example.com", "firstname.lastname@example.org")
-    ipv4: tuple[str, ...] = ("192.0.2.17", "192.0.2.201", "198.51.100.23", "198.51.100.142", "203.0.113.45", "203.0.113.188")
-    ipv6: tuple[str, ...] = ("2001:db8::8a2e:370:7334", "2001:db8:85a3::1319", "2001:db8:4c1f::2d")
-    phones: tuple[str, ...] = ("202-555-0143", "202-555-0178")
+    kinds: tuple[Kind, ...] = option(("emails", "ips"), "What is looked for.")
+    mode: Literal["replace", "tag"] = option("replace", "Replace what is found, or count it in columns.")
+    seed: int = option(0, "Chooses among the replacements, with the document's id and the value.")
+    emails: tuple[str, ...] = option(("email@example.com", "firstname.lastname@example.org"), "What e-mail addresses become; datatrove's unless given.", min_length=1)
+    ipv4: tuple[str, ...] = option(("192.0.2.17", "192.0.2.201", "198.51.100.23", "198.51.100.142", "203.0.113.45", "203.0.113.188"), "What IPv4 addresses become; of the ranges of RFC 5737 unless given.", min_length=1)
+    ipv6: tuple[str, ...] = option(("2001:db8::8a2e:370:7334", "2001:db8:85a3::1319", "2001:db8:4c1f::2d"), "What IPv6 addresses become; of RFC 3849 unless given.", min_length=1)
+    phones: tuple[str, ...] = option(("202-555-0143", "202-555-0178"), "What telephone numbers become; of those for fiction unless given.", min_length=1)
 
     name: ClassVar[str] = "pii"
     rules: ClassVar[tuple[str, ...]] = ()
-
-    def __post_init__(self) -> None:
-        if self.mode not in ("replace", "tag"):
-            raise ValueError(f"pii.mode is 'replace' or 'tag', not {self.mode!r}")
-        for kind in self.kinds:
-            if kind not in KINDS:
-                raise ValueError(f"pii has no kind {kind!r}; its kinds are {', '.join(get_args(Kind))}")
-        if not (self.emails and self.ipv4 and self.ipv6 and self.phones):
-            raise ValueError("pii needs at least one replacement of each kind")
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """The batch with replaced texts or further columns (float64)."""

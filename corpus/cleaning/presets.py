@@ -7,14 +7,6 @@ from collections.abc import Collection, Sequence
 from corpus.cleaning.rules import Rule
 
 
-def check_preset(stage, presets: Collection[str]) -> None:
-    """Raises ValueError unless the preset and the mode of `stage` are known."""
-    if stage.preset not in presets:
-        raise ValueError(f"{stage.name}.preset is one of {', '.join(presets)}, not {stage.preset!r}")
-    if stage.mode not in ("drop", "tag"):
-        raise ValueError(f"{stage.name}.mode is 'drop' or 'tag', not {stage.mode!r}")
-
-
 def configured(stage, table: Sequence[tuple], unused: Collection[str] = ()) -> list[Rule]:
     """The rules of `table`, rows (rule, score, sign, field, threshold), with the thresholds that the fields of
     `stage` set. A rule without a threshold, or in `unused` and not set, is left out."""

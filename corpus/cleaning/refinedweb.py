@@ -10,12 +10,14 @@ import pyarrow as pa
 
 from corpus.cleaning import gopher_words
 from corpus.cleaning.refinedweb_lines import RULES, Settings, clean_page, clean_pages, marks
-from corpus.documents import Outcome, Place, replace_column
+from corpus.documents import replace_column
+from corpus.options import option
+from corpus.step import Filter, Outcome, Place
 from corpus.text import arrow
 
 
 @dataclass(frozen=True)
-class RefinedWebLines:
+class RefinedWebLines(Filter):
     """Drops or cuts lines that are not prose, then pages that lost too much.
 
     Named reference: DataComp-LM, `baselines/baselines_configs/refinedweb.yaml`, from which all
@@ -40,11 +42,11 @@ class RefinedWebLines:
     not ASCII (such as U+0131) within the three phrases.
     """
 
-    max_uppercase: float = 0.5
-    max_digits: float = 0.999999
-    min_words: int = 2
-    max_words_to_cut: int = 10
-    max_removed: float = 0.05
+    max_uppercase: float = option(0.5, "Largest share of upper-case characters in a line.")
+    max_digits: float = option(0.999999, "Largest share of digits in a line.")
+    min_words: int = option(2, "Words that a line has at least.")
+    max_words_to_cut: int = option(10, "Words that a line has at most to lose phrases such as Read more.")
+    max_removed: float = option(0.05, "Largest share of a page's words that may go.")
 
     name: ClassVar[str] = "refinedweb_lines"
     rules: ClassVar[tuple[str, ...]] = ("too_many_words_removed",)

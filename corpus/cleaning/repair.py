@@ -9,7 +9,9 @@ from typing import ClassVar, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.documents import Outcome, replace_column
+from corpus.documents import replace_column
+from corpus.options import option
+from corpus.step import Filter, Outcome
 
 NOTHING_TO_REPAIR = r"^[\t\n\r -%'-~]*$"
 """Texts that ftfy leaves alone but for their line breaks: printable ASCII without "&", which may begin an
@@ -17,7 +19,7 @@ entity."""
 
 
 @dataclass(frozen=True)
-class TextRepair:
+class TextRepair(Filter):
     """Repairs texts with ftfy (Speer 2019); drops none. Needs the extra `repair`.
 
     The defaults are those that datatrove's FTFYFormatter uses: wrong decodings, C1 control characters and
@@ -26,13 +28,13 @@ class TextRepair:
     MB/s a core; plain ASCII texts are passed over.
     """
 
-    unescape_html: Literal["auto"] | bool = "auto"
-    uncurl_quotes: bool = False
-    fix_latin_ligatures: bool = False
-    fix_character_width: bool = False
-    fix_line_breaks: bool = False
-    remove_control_chars: bool = False
-    normalization: Literal["NFC", "NFD", "NFKC", "NFKD"] | None = None
+    unescape_html: Literal["auto"] | bool = option("auto", "Decode HTML entities: auto does so in texts without tags.")
+    uncurl_quotes: bool = option(False, "Make curly quotes straight.")
+    fix_latin_ligatures: bool = option(False, "Take ligatures such as ﬁ apart.")
+    fix_character_width: bool = option(False, "Make full-width letters and half-width kana normal ones.")
+    fix_line_breaks: bool = option(False, "Make every kind of line end a newline.")
+    remove_control_chars: bool = option(False, "Take control characters out.")
+    normalization: Literal["NFC", "NFD", "NFKC", "NFKD"] | None = option(None, "Unicode normalisation.")
 
     name: ClassVar[str] = "repair"
     rules: ClassVar[tuple[str, ...]] = ()

@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from corpus.documents import Outcome, replace_column
+from corpus.documents import replace_column
+from corpus.step import Outcome
 
 Mode = Literal["drop", "tag"]
 

@@ -15,15 +15,16 @@ import pyarrow as pa
 
 from corpus.cleaning.gopher_words import WORD_COUNTS
 from corpus.documents import replace_column
+from corpus.step import Filter
 
 _PREFIX = "\0words of "  # no column that was read begins so
 _TYPE = pa.list_(pa.int64(), len(WORD_COUNTS))
 UNKNOWN = np.empty((0, len(WORD_COUNTS)), np.int64)
 
 
-def plan(stages: Sequence) -> list[str | None]:
+def plan(stages: Sequence[Filter]) -> list[str | None]:
     """For each stage the `shared_words` (a preset) that it shares with the stage before or after it, else None."""
-    wanted = [None, *(getattr(stage, "shared_words", None) for stage in stages), None]
+    wanted = [None, *(stage.shared_words for stage in stages), None]
     return [own if own in (before, after) else None for before, own, after in zip(wanted, wanted[1:], wanted[2:])]
 
 

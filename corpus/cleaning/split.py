@@ -10,34 +10,27 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.dedup.urls import normalize_url
-from corpus.documents import Outcome, replace_column
+from corpus.documents import replace_column
+from corpus.options import option
+from corpus.step import Filter, Outcome
 
 TRAIN, VALIDATION = "train", "validation"
 
 
 @dataclasses.dataclass(frozen=True)
-class Split:
+class Split(Filter):
     """Writes the column `split`: "validation" for one page in `validation_every`, "train" for the others.
 
     A page is of the validation data if the MD5 of its normalised URL, taken as one big-endian integer,
     is divisible by `validation_every`: 1000 in C4 and mC4 (tensorflow-datasets 4.9.10, `text/c4.py`). A
     document without a URL goes by its id. So a page is on the same side in every crawl and every run.
-
-    keep: "train" or "validation" drops the documents of the other side; "" keeps both.
-    Raises ValueError if `validation_every` is below 1.
     """
 
     name: ClassVar[str] = "split"
     rules: ClassVar[tuple[str, ...]] = ("other_split",)
 
-    validation_every: int = 1000
-    keep: Literal["", "train", "validation"] = ""
-
-    def __post_init__(self):
-        if self.validation_every < 1:
-            raise ValueError(f"split.validation_every is {self.validation_every}, below 1")
-        if self.keep not in ("", TRAIN, VALIDATION):
-            raise ValueError(f"split.keep is 'train', 'validation' or '', not {self.keep!r}")
+    validation_every: int = option(1000, "One page in so many is of the validation data.", ge=1)
+    keep: Literal["", "train", "validation"] = option("", "Drop the documents of the other side; empty keeps both.")
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Tags every document; a dropped one is reported with its side as the value."""

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.cleaning.bad_words import Trie, build_trie, first_entries
-from corpus.documents import Outcome, Place
+from corpus.options import option
+from corpus.step import Filter, Outcome, Place
 from corpus.io import paths
 from corpus.text import arrow, hashing
 
@@ -24,7 +25,7 @@ KEY = r"^(?:[a-z][a-z0-9+.-]*:)?//|#.*$|/+$"
 
 
 @dataclass(frozen=True)
-class UrlFilter:
+class UrlFilter(Filter):
     """Drops documents whose URL one of the lists names; the first rule that hits wins.
 
     The rules and their order are those of datatrove's URLFilter (FineWeb); the lists are not part of this
@@ -48,14 +49,14 @@ class UrlFilter:
     listed hits with a chance of (entries / 2**64), one in 10**12 for lists of millions.
     """
 
-    domains: str | None = None
-    hosts: str | None = None
-    urls: str | None = None
-    hard_words: str | None = None
-    soft_words: str | None = None
-    subwords: str | None = None
-    min_soft_words: int = 2
-    public_suffixes: str | None = None
+    domains: str | None = option(None, "List of registered domains (example.co.uk), which block other hosts below them, too.")
+    hosts: str | None = option(None, "List of whole hosts (blog.example.com).")
+    urls: str | None = option(None, "List of URLs, exact but for scheme, www., fragment and a slash at the end.")
+    hard_words: str | None = option(None, "List of words of which the URL may hold none.")
+    soft_words: str | None = option(None, "List of words of which the URL may hold a few.")
+    subwords: str | None = option(None, "List of what must stand nowhere among the URL's letters and digits.")
+    min_soft_words: int = option(2, "Different soft words that drop a document.")
+    public_suffixes: str | None = option(None, "A public_suffix_list.dat in place of the package publicsuffixlist's.")
 
     name: ClassVar[str] = "url_filter"
     rules: ClassVar[tuple[str, ...]] = ("domain", "host", "url", "hard_word", "soft_words", "subword")

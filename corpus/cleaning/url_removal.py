@@ -10,7 +10,9 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.documents import Outcome, replace_column
+from corpus.documents import replace_column
+from corpus.options import option
+from corpus.step import Filter, Outcome
 from corpus.io import paths
 
 BEFORE = r"[\s\v]{0,10}"
@@ -20,7 +22,7 @@ ADDRESS = r"(?:[0-2]?[0-9]{1,2}\.){3}[0-2]?[0-9]{1,2}"
 
 
 @dataclass(frozen=True)
-class UrlRemoval:
+class UrlRemoval(Filter):
     """Cuts URLs and IPv4 addresses out of texts, with the white space before them; drops no document.
 
     The rules are those of DataComp-LM (`url_removal_modifier`, `newline_removal_modifier` of
@@ -29,25 +31,17 @@ class UrlRemoval:
     is one, too. An address is four numbers with dots between them, a scheme before and what follows as with
     URLs. At most ten characters of white space are cut before either, line ends among them.
 
-    ip_addresses: cut IPv4 addresses as well.
-    max_newlines: more newlines than this in a row become as many; None leaves them.
-    public_suffixes: a public_suffix_list.dat whose top-level domains count, instead of the installed package's
-        (publicsuffixlist); DataComp-LM has a list of its own, of about 2020.
-
+    Top-level domains are those of the public suffix list; DataComp-LM has a list of its own, of about 2020.
     White space and word ends are ASCII, where DataComp-LM's are Unicode: "example.com" is cut also where letters
     of another script follow. Counter: `changed`, texts with a cut.
     """
 
-    ip_addresses: bool = True
-    max_newlines: int | None = None
-    public_suffixes: str | None = None
+    ip_addresses: bool = option(True, "Cut IPv4 addresses as well.")
+    max_newlines: int | None = option(None, "More newlines in a row become as many.", ge=1)
+    public_suffixes: str | None = option(None, "A public_suffix_list.dat in place of the package publicsuffixlist's.")
 
     name: ClassVar[str] = "url_removal"
     rules: ClassVar[tuple[str, ...]] = ()
-
-    def __post_init__(self) -> None:
-        if self.max_newlines is not None and self.max_newlines < 1:
-            raise ValueError(f"url_removal.max_newlines is at least 1, not {self.max_newlines}")
 
     def inputs(self) -> list[str]:
         """The list it reads, if one is named."""

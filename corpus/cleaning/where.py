@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.documents import Outcome
+from corpus.options import option
+from corpus.step import Filter, Outcome
 
 _COMPARISONS = {
     ast.Lt: operator.lt,
@@ -25,7 +26,7 @@ _COMPARISONS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Where:
+class Where(Filter):
     """Apply thresholds to tagged documents without computing a score again:
     `gopher_quality.mean_word_length < 10 and language.en > 0.65`.
 
@@ -40,9 +41,10 @@ class Where:
     name: ClassVar[str] = "where"
     rules: ClassVar[tuple[str, ...]] = ("where",)
 
-    expression: str
+    expression: str = option(help="Comparisons of scores and columns, with and, or, not.")
 
-    def __post_init__(self):
+    def refuse(self) -> None:
+        """Raises ValueError where the expression is more than comparisons."""
         self.names()
 
     def names(self) -> list[str]:

@@ -13,12 +13,14 @@ from corpus import documents
 from corpus.contamination import index as indexes
 from corpus.contamination import scanner
 from corpus.io import paths
+from corpus.options import option
+from corpus.step import Step
 
 Rule = Literal["any", "overlap"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Decontaminate:
+class Decontaminate(Step):
     """Drop the documents that hold text of evaluation items.
 
     against: paths, folders, globs or URIs of JSON lines files. fields: the fields that make
@@ -32,12 +34,12 @@ class Decontaminate:
     name: ClassVar[str] = "decontaminate"
     rules: ClassVar[tuple[str, ...]] = ("any", "overlap")
 
-    against: tuple[str, ...]
-    fields: tuple[str, ...] = ("text",)
-    ngram: int = 13
-    min_words: int = 8
-    rule: Rule = "any"
-    min_overlap: float = 0.7
+    against: tuple[str, ...] = option(help="Evaluation files: paths, folders, globs or URIs of JSON lines.")
+    fields: tuple[str, ...] = option(("text",), "Fields that make an item's texts.")
+    ngram: int = option(13, "Words of a gram: 13 are GPT-3's.")
+    min_words: int = option(8, "Words that a shorter item needs to be looked for whole: 8 are GPT-3's.")
+    rule: Rule = option("any", "any drops a document for one gram of any item, overlap for min_overlap of the grams of one.")
+    min_overlap: float = option(0.7, "Least share of an item's grams for the rule overlap: 0.7 is PaLM's.")
 
     def inputs(self) -> list[str]:
         """The evaluation files. Raises FileNotFoundError for a pattern that names none."""

@@ -12,8 +12,10 @@ import importlib.util
 from collections.abc import Iterator
 from typing import Literal
 
+from corpus import options
 from corpus.io import html, jsonl, pages, paths, rows, streams, tables
 from corpus.io.rows import Document, Quarantined, Reading
+from corpus.options import option
 
 RULES = (*pages.RULES, "empty_text")
 """Rules of the step `read`, in order of application."""
@@ -40,27 +42,23 @@ FORMATS = {
 class ReadOptions:
     """How to read.
 
-    `text_field` and `id_field` name the fields of JSON objects and Parquet columns.
-    `extract` is how HTML becomes text: "resiliparse" keeps the whole page, menus and footers too;
-    "resiliparse_main" and "trafilatura" (settings of FineWeb; needs the extra `html`) the main
-    content, as far as each can tell. `html_timeout` is in seconds a page. `max_record_bytes` is the most that
-    a record may have once decoded: a line of JSON, the text of a row, a record of an archive, the body of a page
-    without its codings, a text file; what is longer is quarantined, and no decoder holds more. `invalid_utf8` is what becomes of JSON lines, WET records, rows of tables
-    and text files that are not UTF-8: they are quarantined, or each invalid sequence becomes U+FFFD
-    and the step counts them as `repaired_utf8`. (Web pages have charsets, and are always decoded.)
+    "resiliparse" keeps the whole page, menus and footers too; "resiliparse_main" and "trafilatura" (settings of
+    FineWeb; needs the extra `html`) the main content, as far as each can tell. `max_record_bytes` holds for a line of
+    JSON, the text of a row, a record of an archive, the body of a page without its codings, a text file; what is longer
+    is quarantined, and no decoder holds more. JSON lines, WET records, rows of tables and text files that are repaired
+    are counted as `repaired_utf8`; web pages have charsets, and are always decoded.
     """
 
-    format: Literal["auto", "warc", "jsonl", "parquet", "text"] = "auto"
-    text_field: str = "text"
-    id_field: str = "id"
-    extract: Literal["resiliparse", "resiliparse_main", "trafilatura"] = "resiliparse"
-    html_timeout: float = 60.0
-    max_record_bytes: int = 64 << 20
-    invalid_utf8: Literal["quarantine", "repair"] = "quarantine"
+    format: Literal["auto", "warc", "jsonl", "parquet", "text"] = option("auto", "Format of all input files; auto goes by their suffixes.")
+    text_field: str = option("text", "Field or column of the text, in JSON and Parquet.")
+    id_field: str = option("id", "Field or column of the id, in JSON and Parquet.")
+    extract: Literal["resiliparse", "resiliparse_main", "trafilatura"] = option("resiliparse", "HTML to text: the whole page, or the main content by either of two extractors.")
+    html_timeout: float = option(60.0, "Seconds that a page may take to extract.")
+    max_record_bytes: int = option(64 << 20, "Decoded bytes that a line, a row, a record or a page may have.", ge=1, le=MOST_RECORD_BYTES)
+    invalid_utf8: Literal["quarantine", "repair"] = option("quarantine", "What becomes of text that is not UTF-8; repair puts U+FFFD for each sequence.")
 
-    def __post_init__(self):
-        if not 1 <= self.max_record_bytes <= MOST_RECORD_BYTES:
-            raise ValueError(f"max_record_bytes must be 1 to {MOST_RECORD_BYTES}, not {self.max_record_bytes}")
+    def __post_init__(self) -> None:
+        options.validate(self, "read")
 
     def check(self) -> None:
         """Raises ImportError if the package that `extract` names is missing."""
@@ -71,6 +69,9 @@ class ReadOptions:
     def libraries(self) -> tuple[str, ...]:
         """Optional packages whose version decides what is read."""
         return ("trafilatura",) if self.extract == "trafilatura" else ()
+
+
+options.document(ReadOptions)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,11 @@ from typing import ClassVar, Literal
 import numpy as np
 import pyarrow as pa
 
-from corpus.documents import Outcome, replace_column
+from corpus.documents import replace_column
 from corpus.language import fasttext, langdetect, lines
 from corpus.language.profiles import LANGUAGES
+from corpus.options import option
+from corpus.step import Filter, Outcome
 from corpus.text import spans
 from corpus.text.arrow import buffers, string_array
 from corpus.text.select import keep_lines
@@ -23,7 +25,7 @@ DETECTED = "detected "
 
 
 @dataclasses.dataclass(frozen=True)
-class Language:
+class Language(Filter):
     """Identifies the language of each document.
 
     keep: codes of the languages to keep; empty keeps all. A document is kept when its most probable
@@ -45,17 +47,16 @@ class Language:
     name: ClassVar[str] = "language"
     rules: ClassVar[tuple[str, ...]] = ("undetected", "not_kept")
 
-    keep: tuple[str, ...] = ()
-    min_probability: float = 0.99
-    unit: Literal["document", "line"] = "document"
-    cut: bool = False
-    backend: Literal["langdetect", "fasttext"] = "langdetect"
-    tag: bool = True
-    model: str = ""
+    keep: tuple[str, ...] = option((), "Codes of the languages to keep; empty keeps all.")
+    min_probability: float = option(0.99, "Probability that the language has at least.", ge=0, le=1)
+    unit: Literal["document", "line"] = option("document", "Look at a document as a whole, or at each of its lines.")
+    cut: bool = option(False, "With unit line: take out the lines that are in other languages.")
+    backend: Literal["langdetect", "fasttext"] = option("langdetect", "langdetect answers as C4's did; fasttext is lid.176, of the extra of that name.")
+    tag: bool = option(True, "Write the columns language and language.probability.")
+    model: str = option("", "Path of another fastText model.")
 
-    def __post_init__(self):
-        if not 0.0 <= self.min_probability <= 1.0:
-            raise ValueError(f"min_probability is {self.min_probability}, not between 0 and 1")
+    def refuse(self) -> None:
+        """Raises ValueError for options that contradict each other, and for codes that langdetect does not have."""
         if self.model and self.backend != "fasttext":
             raise ValueError("a model is for the fasttext backend only")
         if self.cut and not (self.keep and self.unit == "line"):

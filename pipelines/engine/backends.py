@@ -46,7 +46,7 @@ def failed(step: str, task: Task, failure: Failure) -> Exception:
         return failure.error
     names = ", ".join(name for name, _ in task.inputs[:3])
     trace = "" if isinstance(failure.error, (OSError, ImportError, InputChanged)) else failure.trace
-    return TaskFailed(f"step {step}, task {task.key} ({names}): {failure.reason}".strip(), trace)
+    return TaskFailed(f"step {step}, task {task.key} ({names}): {failure.reason}".strip(), trace, f"{step}/{task.key}")
 
 
 def without_poison(job: Job, task: Task, step: str, last: Failure, attempt: Callable[..., Union[bytes, Failure]], say: Say) -> bytes:

@@ -198,11 +198,11 @@ def code_fingerprint(names: tuple[str, ...]) -> str:
 
 class TaskFailed(RuntimeError):
     """A task that failed for good: says which, on what, and why. `trace` is where in the code, "" if that does not
-    matter."""
+    matter; `name` is STEP/KEY."""
 
-    def __init__(self, sentence: str, trace: str = ""):
+    def __init__(self, sentence: str, trace: str = "", name: str = ""):
         super().__init__(sentence)
-        self.trace = trace
+        self.trace, self.name = trace, name
 
 
 class Unproven(AssertionError):

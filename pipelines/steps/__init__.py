@@ -1,10 +1,8 @@
 """The steps a recipe can name: the registry.
 
-A *stage* (has `apply`) works row by row and is fused with its neighbours into one pass. A *global
-step* (has `decide`) looks at the whole corpus and adds decisions to the view. *Token steps* come
-last. To add a filter: one file with a frozen dataclass that has `name`, `rules` and `apply` (and
-`where_in`, if it can say where in a text it found what; `corpus.documents.Place`), one line here,
-one test.
+A *filter* (`corpus.step.Filter`) works row by row and is fused with its neighbours into one pass. A *global step*
+(`pipelines.context.GlobalStep`) looks at the whole corpus and adds decisions to the view. *Token steps* come last. To add
+a filter: one file with a frozen dataclass, one line here, one test.
 """
 
 from corpus.cleaning.bad_words import BadWords

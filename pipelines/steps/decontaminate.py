@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.contamination.rules import Decontaminate
+from pipelines.context import GlobalStep
 from pipelines.engine import describe_file
 from pipelines.steps.decide import PROPOSAL_SCHEMA, decide_map
 
 
 @dataclasses.dataclass(frozen=True)
-class DecontaminateStep(Decontaminate):
+class DecontaminateStep(Decontaminate, GlobalStep):
     """`corpus.contamination.rules.Decontaminate` as a step of a recipe."""
 
     def finish(self, rows: np.ndarray, batch: pa.RecordBatch, proposals: pa.Table) -> pa.Table:

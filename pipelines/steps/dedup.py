@@ -14,9 +14,11 @@ import pyarrow as pa
 from corpus import views
 from corpus.dedup import exact, lines, pieces, sentence_spans, urls
 from corpus.documents import address, shard_and_row
+from corpus.options import option
 from corpus.text import punkt, sentences
 from corpus.views import ShardView
 from pipelines import exchange
+from pipelines.context import GlobalStep
 from pipelines.engine import Exclusion, File, Outputs, Task
 from pipelines.steps.decide import PROPOSAL_SCHEMA, decide_map, proposals
 from pipelines.steps.passes import left_out, shard_task, without_rows
@@ -102,12 +104,12 @@ def outputs_named(manifests, name: str) -> list[File]:
 
 
 @dataclasses.dataclass(frozen=True)
-class ExactDedup:
+class ExactDedup(GlobalStep):
     """Keep the first of documents with equal text, in corpus order."""
 
     name: ClassVar[str] = "exact_dedup"
     rules: ClassVar[tuple[str, ...]] = ("duplicate",)
-    normalize: Literal["none", "whitespace_case"] = "none"
+    normalize: Literal["none", "whitespace_case"] = option("none", "Compare texts as they are, or without regard to white space and case.")
 
     def keys(self, rows, batch, shard):
         """Content hash of every document."""
@@ -124,7 +126,7 @@ class ExactDedup:
 
 
 @dataclasses.dataclass(frozen=True)
-class UrlDedup:
+class UrlDedup(GlobalStep):
     """C4's URL deduplication: of pages with one normalised URL keep the newest (C4 3.1.0,
     text/c4.py of tensorflow-datasets); the first in corpus order among equally new ones."""
 
@@ -148,7 +150,7 @@ class UrlDedup:
 
 
 @dataclasses.dataclass(frozen=True)
-class LineDedup:
+class LineDedup(GlobalStep):
     """C4's line deduplication: of pages that share a piece of text the one with the smallest md5(url) keeps
     it, the others lose it; pages with fewer than `min_sentences` left are dropped.
 
@@ -157,9 +159,9 @@ class LineDedup:
 
     name: ClassVar[str] = "line_dedup"
     rules: ClassVar[tuple[str, ...]] = pieces.RULES
-    unit: Literal["line", "three_sentences"] = "line"
-    min_sentences: int = 3
-    sentences: Literal["rules", "punkt"] = "rules"
+    unit: Literal["line", "three_sentences"] = option("line", "Pieces that are compared: lines, as C4's code does, or any three sentences, as the paper says.")
+    min_sentences: int = option(3, "Sentences that a page is left with at least.")
+    sentences: Literal["rules", "punkt"] = option("rules", "How those are counted: as for the step c4.")
 
     def check(self):
         """Raises ImportError for "punkt" without NLTK."""

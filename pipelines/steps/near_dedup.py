@@ -17,8 +17,10 @@ from corpus import views
 from corpus.dedup import clusters, lsh, minhash, shingles
 from corpus.documents import address, shard_and_row
 from corpus.io import shards
+from corpus.options import option
 from corpus.views import ShardView
 from pipelines import exchange
+from pipelines.context import GlobalStep
 from pipelines.engine import File, Limits, Outputs, Task
 from pipelines.steps.decide import decide_map, proposals
 from pipelines.steps.dedup import Keys, Reduce, outputs_named, partitions_for, reduce_map
@@ -30,7 +32,7 @@ BYTES_A_BYTE = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class NearDedup:
+class NearDedup(GlobalStep):
     """Drop documents whose word `ngram` sets have Jaccard similarity >= `threshold` with an earlier
     kept one. Bands are chosen so that a pair exactly at the threshold is found with probability
     >= `recall`. `mode` "components" keeps only the first of each connected component, as papers do.
@@ -38,17 +40,11 @@ class NearDedup:
 
     name: ClassVar[str] = "near_dedup"
     rules: ClassVar[tuple[str, ...]] = ("near_duplicate",)
-    threshold: float = 0.8
-    ngram: int = 5
-    permutations: int = 256
-    recall: float = 0.99
-    mode: Literal["leader", "components"] = "leader"
-
-    def __post_init__(self):
-        if not 0 < self.threshold <= 1:
-            raise ValueError(f"threshold must be in (0, 1], not {self.threshold}")
-        if self.ngram < 1 or self.permutations < 1 or not 0 < self.recall < 1:
-            raise ValueError("ngram and permutations must be at least 1, recall between 0 and 1")
+    threshold: float = option(0.8, "Jaccard similarity from which documents are near-duplicates.", gt=0, le=1)
+    ngram: int = option(5, "Words of a shingle.", ge=1)
+    permutations: int = option(256, "Length of the signatures.", ge=1)
+    recall: float = option(0.99, "Probability with which a pair exactly at the threshold is found.", gt=0, lt=1)
+    mode: Literal["leader", "components"] = option("leader", "Drop what is similar to a kept document, or all but the first of a connected component.")
 
     def bands(self) -> tuple[int, int]:
         """(bands, rows of each)."""

@@ -38,10 +38,11 @@ RAW_BYTES = 64 << 20
 @dataclasses.dataclass(frozen=True)
 class Pass:
     """Argument of one task of a pass. Either `units` (input files, with `read` options and how
-    many documents to take of each, None for all) or `shard` is given. `excluded` are records that it is not to
-    look at, by unit."""
+    many documents to take of each, None for all) or `shard` is given. `names` are the stages' names in the run.
+    `excluded` are records that it is not to look at, by unit."""
 
     stages: tuple[Any, ...]
+    names: tuple[str, ...]
     suffix: str  # ".arrow" between passes, ".parquet" for the documents a run leaves
     task_bytes: int
     units: tuple[readers.Unit, ...] = ()
@@ -164,9 +165,8 @@ class _Work:
         self.argument = argument
         self.outputs = outputs
         self.steps: dict[str, StepCount] = {} if argument.shard else {"read": StepCount()}
-        self.stage_names = unique_names(argument.stages)
         self.shared = shared_words.plan(argument.stages)
-        self.steps.update({name: StepCount() for name in self.stage_names})
+        self.steps.update({name: StepCount() for name in argument.names})
         self.skipped: dict[str, int] = {}
         self.shards: dict[str, list] = {}
         self.writers: dict[str, tuple[str, Any]] = {}  # of each partition: (output, its writer)
@@ -220,9 +220,10 @@ class _Work:
 
     def set_aside(self, batch: pa.RecordBatch, reasons: list[str]) -> None:
         """Quarantine documents that this task is not to look at."""
-        step = self.stage_names[0] if self.stage_names else "documents"
+        names = self.argument.names
+        step = names[0] if names else "documents"
         self.quarantine.add_documents(batch, reasons, step)
-        if self.stage_names:
+        if names:
             self.steps[step].documents_in += batch.num_rows
             self.steps[step].quarantined += batch.num_rows
             self.steps[step].bytes_in += text_bytes(batch.column("text"))
@@ -230,7 +231,7 @@ class _Work:
             self.set_aside_at_the_end += batch.num_rows
 
     def through_stages(self, batch: pa.RecordBatch) -> None:
-        for name, stage, shared in zip(self.stage_names, self.argument.stages, self.shared):
+        for name, stage, shared in zip(self.argument.names, self.argument.stages, self.shared):
             if not batch.num_rows:
                 break
             batch = shared_words.offer(batch, shared)
@@ -314,15 +315,6 @@ def length_histogram(lengths: np.ndarray) -> np.ndarray:
     """int64[LENGTH_BINS]: how many of the `lengths` are in each bin."""
     bins = np.searchsorted(1 << np.arange(LENGTH_BINS - 1), lengths, side="right")
     return np.bincount(bins, minlength=LENGTH_BINS)
-
-
-def unique_names(steps: tuple[Any, ...]) -> list[str]:
-    """The steps' names, those that repeat numbered: ["length", "c4", "length-2"]."""
-    names: list[str] = []
-    for step in steps:
-        same = sum(1 for earlier in steps[: len(names)] if earlier.name == step.name)
-        names.append(step.name if not same else f"{step.name}-{same + 1}")
-    return names
 
 
 def _add(counts: dict[str, int], key: str, number: int) -> None:

@@ -10,9 +10,11 @@ import pyarrow as pa
 
 from corpus import views
 from corpus.dedup import ranges, suffix_array
+from corpus.options import option
 from corpus.text.arrow import buffers
 from corpus.views import ShardView
 from pipelines import exchange
+from pipelines.context import GlobalStep
 from pipelines.engine import Limits, Outputs, Task
 from pipelines.steps.decide import PROPOSAL_SCHEMA, decide_map
 
@@ -23,7 +25,7 @@ BYTES_A_BYTE = 12
 
 
 @dataclasses.dataclass(frozen=True)
-class SubstringDedup:
+class SubstringDedup(GlobalStep):
     """Cut every substring of at least `min_bytes` bytes that occurs earlier in the corpus (Lee et
     al. 2021, ExactSubstr, but the first copy stays). Cuts shrink to boundaries of characters, words or
     lines (`snap`). Documents left with fewer than `min_remaining` bytes are dropped. The suffix array
@@ -32,14 +34,10 @@ class SubstringDedup:
 
     name: ClassVar[str] = "substring_dedup"
     rules: ClassVar[tuple[str, ...]] = ("nothing_left",)
-    min_bytes: int = 100
-    snap: Literal["character", "word", "line"] = "character"
-    min_remaining: int = 1
-    max_bytes: int = DEFAULT_MAX_BYTES
-
-    def __post_init__(self):
-        if self.min_bytes < 2:
-            raise ValueError(f"min_bytes must be at least 2, not {self.min_bytes}")
+    min_bytes: int = option(100, "Bytes that a repeated passage has at least.", ge=2)
+    snap: Literal["character", "word", "line"] = option("character", "Boundaries to which cuts shrink.")
+    min_remaining: int = option(1, "Bytes of text that a document is left with at least.")
+    max_bytes: int = option(DEFAULT_MAX_BYTES, "Bytes of text that a corpus may have.")
 
     def decide(self, run, place, name, shard_views):
         """Suffix array in one task, then decisions per shard."""

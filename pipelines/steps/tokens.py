@@ -16,11 +16,13 @@ import xxhash
 from corpus import views
 from corpus.documents import address
 from corpus.io import paths, shards
+from corpus.options import option
 from corpus.tokens import manifest as token_manifest
 from corpus.tokens import megatron, packing
 from corpus.tokens.encoder import load_encoder
 from corpus.views import ShardView
 from pipelines import exchange
+from pipelines.context import TokenStep
 from pipelines.engine import Exclusion, File, Limits, Outputs, Task, check_file, describe_file
 from pipelines.steps.dedup import outputs_named
 from pipelines.steps.passes import LENGTH_BINS, Quarantine, length_histogram, shard_task, without_rows
@@ -39,15 +41,15 @@ EVALUATED_DOCUMENTS = 1000
 
 
 @dataclasses.dataclass(frozen=True)
-class Tokenize:
+class Tokenize(TokenStep):
     """Encode every document, an end-of-document token after each, shuffle documents by a hash of
     (seed, id), write Megatron shards of about `shard_bytes` of text each. `tokenizer` is the folder
     of a tokenizer; empty means the one this run trained."""
 
     name: ClassVar[str] = "tokenize"
-    tokenizer: str = ""
-    shuffle: bool = True
-    shard_bytes: int = 512 << 20
+    tokenizer: str = option("", "Folder of a tokenizer; empty means the one that this run has trained.")
+    shuffle: bool = option(True, "Put documents in the order of a hash of (seed, id).")
+    shard_bytes: int = option(512 << 20, "Bytes of text that a token shard stands for, about.", ge=1)
 
     def check(self) -> None:
         """Raises ValueError if `tokenizer` is given and holds none."""
@@ -56,16 +58,12 @@ class Tokenize:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pack:
+class Pack(TokenStep):
     """A best-fit packing plan for sequences of `sequence_length` tokens: documents longer than that
     are cut, the rest are never split (arXiv 2404.10830)."""
 
     name: ClassVar[str] = "pack"
-    sequence_length: int = 2048
-
-    def __post_init__(self):
-        if self.sequence_length < 1:
-            raise ValueError("sequence_length must be at least 1")
+    sequence_length: int = option(2048, "Tokens of a sequence.", ge=1)
 
     @property
     def plan(self) -> str:

@@ -21,7 +21,7 @@ def test_help_imports_nothing_heavy():
     (["dedup", "lines"], ["--unit", "line|three_sentences", "--min-sentences"]),
     (["train-tokenizer"], ["--family", "--vocab-size", "32000"]),
     (["pack"], ["--tokenizer", "--sequence-length"]),
-    (["decontaminate"], ["--against", "none, must be given"]),
+    (["decontaminate"], ["--against", "Evaluation files: paths, folders", "Must be given."]),
     (["run"], ["--dry-run", "--limit", "--address", "--set"]),
 ])  # fmt: skip
 def test_help_of_a_verb_names_its_options(verb, words):

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.documents import Place
+from corpus.step import Place
 from pipelines import places
 
 

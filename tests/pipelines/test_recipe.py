@@ -22,7 +22,7 @@ def parse(text):
         ("steps: [near_dedupe]", "unknown step 'near_dedupe' in the recipe; did you mean 'near_dedup'?"),
         ("steps: [{near_dedup: {treshold: 0.8}}]", "unknown option 'treshold' in step 'near_dedup'; did you mean 'threshold'?"),
         ("steps: [{near_dedup: {threshold: high}}]", "option 'threshold' of step 'near_dedup'"),
-        ("steps: [{near_dedup: {threshold: 1.5}}]", "threshold must be in (0, 1], not 1.5"),
+        ("steps: [{near_dedup: {threshold: 1.5}}]", "option 'threshold' of step 'near_dedup' should be less than or equal to 1 (given 1.5)"),
         ("steps: [{c4: {disable: [curly_brackets]}}]", "unknown value 'curly_brackets' in option 'disable' of step 'c4'; did you mean 'curly_bracket'?"),
         ("steps: [{train_tokenizer: {family: wordpieces}}]", "did you mean 'wordpiece'?"),
         ("steps: [{language: {backend: fastext}}]", "did you mean 'fasttext'?"),

@@ -110,7 +110,7 @@ def test_lists_that_are_read(folder):
             BadWords(str(path), language).inputs()
     with pytest.raises(ValueError, match="one list"):
         BadWords(str(folder / "fr"), "auto").inputs()
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(ValueError, match="should be less than or equal to 1"):
         BadWords(str(folder), drop_fraction=1.5)
 
 

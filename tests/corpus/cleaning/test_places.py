@@ -17,7 +17,7 @@ from corpus.cleaning.gopher_words import PRESETS
 from corpus.cleaning.pii import PersonalData
 from corpus.cleaning.refinedweb import RefinedWebLines
 from corpus.cleaning.url_filter import UrlFilter
-from corpus.documents import Outcome
+from corpus.step import Outcome
 
 LINES = [
     "", " ", "Home", "A line of five words.", "  Another line, of more words \u2026 ", "uses cookies, as all others do.", "Turn javaScript on in your browser.",

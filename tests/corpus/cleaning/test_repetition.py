@@ -136,7 +136,7 @@ def test_result_does_not_depend_on_the_batch(preset):
 
 
 def test_wrong_preset():
-    with pytest.raises(ValueError, match="preset is one of paper, datatrove, dclm"):
+    with pytest.raises(ValueError, match="unknown value 'nope' in option 'preset' of step 'gopher_repetition'"):
         GopherRepetition(preset="nope")
 
 

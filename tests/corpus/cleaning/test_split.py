@@ -50,7 +50,7 @@ def test_documents_without_url_go_by_their_id():
 def test_degenerate():
     assert Split().apply(batch_of([])).kept["split"].to_pylist() == []
     assert Split(1).apply(batch_of(["a"])).kept["split"].to_pylist() == ["validation"]
-    with pytest.raises(ValueError, match="below 1"):
+    with pytest.raises(ValueError, match="should be greater than or equal to 1"):
         Split(0)
     with pytest.raises(ValueError, match="'test'"):
         Split(keep="test")

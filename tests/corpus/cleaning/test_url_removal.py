@@ -46,7 +46,7 @@ def test_options():
     assert cut("to 8.8.8.8 now", ip_addresses=False) == "to 8.8.8.8 now"
     assert cut("a\n\n\n\nb\n\nc", max_newlines=2) == "a\n\nb\n\nc"
     assert cut("a\n\n\n\nb") == "a\n\n\n\nb"
-    with pytest.raises(ValueError, match="max_newlines is at least 1"):
+    with pytest.raises(ValueError, match="option 'max_newlines' of step 'url_removal' should be greater than or equal to 1"):
         UrlRemoval(max_newlines=0)
 
 

@@ -73,7 +73,7 @@ def test_earlier_column_is_replaced():
 def test_options_are_checked():
     with pytest.raises(ValueError, match="zh-cn"):
         Language(keep=("en", "zh-cm"))
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(ValueError, match="should be less than or equal to 1"):
         Language(min_probability=99)
     with pytest.raises(ValueError, match="fasttext"):
         Language(model="lid.bin")

@@ -1,0 +1,129 @@
+"""Options: fields of frozen dataclasses that say in one line what they mean, and are validated when one is built.
+
+An option is declared once, as a field:
+
+    threshold: float = option(0.8, "Jaccard similarity from which documents are near-duplicates.", gt=0, le=1)
+
+Its type, default, bounds and line are all there is: `validate` holds values to them, in Python as in a recipe and on the
+command line; the class's docstring, `--help` and the list of steps are made of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import typing
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Literal, NamedTuple
+
+RENAMED = {"html_max_bytes": "max_record_bytes", "document_max_bytes": "max_record_bytes", "main_content": "extract"}
+"""Options by the names that they had before."""
+
+
+class OptionError(ValueError):
+    """An option that is unknown, or has a value that it cannot have; the message is one sentence."""
+
+
+class Option(NamedTuple):
+    """An option as people see it. `choices`: the strings that it may be, none where any may; `default`: as JSON, None
+    where it must be given; `many`: whether it takes several values."""
+
+    name: str
+    type: str
+    default: str | None
+    help: str
+    choices: tuple[str, ...]
+    many: bool
+
+
+def option(default: Any = dataclasses.MISSING, help: str = "", **bounds: Any) -> Any:
+    """A field of a dataclass that is an option, or one that must be given where there is no default. `help`: what it
+    means, in one line. `bounds`: ge, gt, le, lt, min_length, as pydantic names them."""
+    metadata = {"help": help, "bounds": bounds}
+    if isinstance(default, (dict, list)):
+        return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def document(kind: type) -> None:
+    """Append the options of a class to its docstring: those that it has, and those that its body declares."""
+    declared = {name: field for name, field in kind.__dict__.items() if isinstance(field, dataclasses.Field)}
+    lines = []
+    for name, field in {**getattr(kind, "__dataclass_fields__", {}), **declared}.items():
+        if field.metadata.get("help"):
+            lines.append(f"    {name}: {field.metadata['help']}")
+    if lines:
+        kind.__doc__ = "\n".join([(kind.__doc__ or "").rstrip(), "", "    Options:", "", *lines])
+
+
+def validate(instance: Any, where: str, names: Collection[str] | None = None) -> None:
+    """Replace the options of a dataclass (or those `names`) by what their types make of them: a list becomes a tuple, an
+    integer a float. Raises OptionError."""
+    for name, (adapter, allowed) in _adapters(type(instance)).items():
+        if names is not None and name not in names:
+            continue
+        value = getattr(instance, name)
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            if allowed and isinstance(item, str):
+                check_known([item], allowed, "value", f"option {name!r} of {where}")
+        object.__setattr__(instance, name, _valid(adapter, value, f"option {name!r} of {where}"))
+
+
+def _valid(adapter: Any, value: Any, where: str) -> Any:
+    import pydantic
+
+    try:
+        return adapter.validate_python(value)
+    except pydantic.ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        joined = " " + problem.removeprefix("Input ") if problem.startswith("Input ") else f": {problem}"
+        raise OptionError(f"{where}{joined} (given {value!r})") from None
+
+
+@functools.cache
+def _adapters(kind: type) -> dict[str, tuple[Any, tuple[str, ...]]]:
+    """For each option what validates it, and the strings it may be."""
+    import pydantic  # at the first construction of anything: it takes a tenth of a second
+
+    hints, found = typing.get_type_hints(kind), {}
+    for field in dataclasses.fields(kind):
+        hint, bounds = hints[field.name], field.metadata.get("bounds")
+        limited = typing.Annotated[hint, pydantic.Field(**bounds)] if bounds else hint
+        found[field.name] = pydantic.TypeAdapter(limited), choices(hint)
+    return found
+
+
+def choices(hint: Any) -> tuple[str, ...]:
+    """The strings that a Literal allows, or a tuple or union of one."""
+    if typing.get_origin(hint) is Literal:
+        return tuple(choice for choice in typing.get_args(hint) if isinstance(choice, str))
+    return tuple(choice for part in typing.get_args(hint) for choice in choices(part))
+
+
+def check_known(given: Iterable[str], names: Collection[str], what: str, where: str) -> None:
+    """Raise OptionError for the first name in `given` that is not in `names`; it says the nearest that is."""
+    for name in given:
+        if name in names:
+            continue
+        if RENAMED.get(name) in names:
+            raise OptionError(f"{what} {name!r} in {where} is {RENAMED[name]!r} now")
+        raise OptionError(f"unknown {what} {name!r} in {where}; {_hint(str(name), names)}")
+
+
+def _hint(name: str, names: Collection[str]) -> str:
+    import rapidfuzz
+
+    near = rapidfuzz.process.extractOne(name, names, score_cutoff=50)
+    return f"did you mean {near[0]!r}?" if near else f"valid: {', '.join(names)}"
+
+
+def describe(kind: type) -> Iterator[Option]:
+    """The options of a class, in their order."""
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        missing = dataclasses.MISSING
+        value = field.default if field.default_factory is missing else field.default_factory()
+        default = None if value is missing else json.dumps(value, ensure_ascii=False)
+        many = typing.get_origin(hints[field.name]) is tuple
+        yield Option(field.name, str(field.type), default, field.metadata.get("help", ""), choices(hints[field.name]), many)
