@@ -43,9 +43,16 @@ Overrides = Annotated[Optional[list[str]], typer.Option("--set", help="Set an op
 
 def main() -> None:
     """Entry point of the console command."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed
+            setattr(sys, name, open(os.devnull, "w"))
     with stopping.watched():
         _add_verbs(sys.argv[1:])
-        app(prog_name="winnow")
+        try:
+            app(prog_name="winnow")
+        except OSError as error:  # what is printed cannot be written
+            print(f"winnow: {error}", file=sys.stderr)
+            raise SystemExit(EXIT_FAILED) from None
 
 
 @app.command()
@@ -250,11 +257,15 @@ def filter_(
 def quickstart(
     output: Annotated[str, typer.Option("--output", help="Run directory.")] = "winnow-quickstart",
     workers: Workers = None,
+    replace: Replace = False,
 ) -> None:
     """Make a web archive of this Python's documentation, run the full recipe on it, show a training batch."""
     from pipelines import quickstart as quick
 
-    quick.main(output, workers, execute)
+    try:
+        quick.main(output, workers, replace, execute)
+    except FileExistsError as error:
+        _fail(EXIT_USAGE, str(error))
 
 
 @app.command("report")
@@ -268,7 +279,7 @@ def report_(output: Annotated[str, typer.Argument(help="Run directory.")]) -> No
         built = inspection.render_again(output, lambda line: print(line, file=sys.stderr))
     except (OutputError, FileNotFoundError) as error:
         _fail(EXIT_USAGE, str(error))
-    except (Locked, OSError) as error:
+    except (Locked, OSError, ValueError) as error:
         _fail(EXIT_FAILED, str(error))
     print(report.funnel(built))
     print(f"report: {os.path.join(output, 'report.html')}")

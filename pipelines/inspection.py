@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -31,19 +30,17 @@ QUARANTINED, QUARANTINED_HERE = ("quarantined", "bold red"), ("QUARANTINED", "bo
 """Verdicts and how they look in a terminal."""
 
 
-def _json(path: str) -> dict:
-    return json.loads(paths.read_bytes(path))
-
-
 def describe(path: str, documents: int) -> str:
     """A few lines about a run directory, or about a file of documents with its first `documents`."""
     if paths.exists(paths.join(path, "report.json")):
-        lines = [report.funnel(_json(paths.join(path, "report.json")))]
+        lines = [report.funnel(report.load(paths.join(path, "report.json")))]
         if paths.exists(paths.join(path, "tokens/manifest.json")):
             tokens = token_manifest.load(paths.join(path, "tokens"))
             shown = {key: tokens[key] for key in ("documents", "tokens", "vocab_size", "dtype", "end_id")}
             lines.append(f"tokens: {len(tokens['shards'])} shards, " + ", ".join(f"{k} {v:,}" if isinstance(v, int) else f"{k} {v}" for k, v in shown.items()))
         return "\n".join(lines)
+    if paths.exists(paths.join(path, publishing.NAME)):
+        raise ValueError(f"the run in {path} has not finished; the same command continues it")
     options = readers.ReadOptions()
     lines, shown = [], 0
     for unit in readers.split(paths.expand(path), options):
@@ -53,6 +50,7 @@ def describe(path: str, documents: int) -> str:
                 fields = {key: value for key, value in document.items() if value is not None}
                 lines.append(f"{fields}\n{text[:500]}{'...' if len(text) > 500 else ''}\n")
                 shown += 1
+            lines += [f"cannot be read, at {row['position']}: {row['error']}\n" for row in reading.quarantined]
             if shown == documents:
                 return "\n".join(lines)
     return "\n".join(lines)
@@ -106,7 +104,7 @@ def _unreadable(folder: str) -> list[str]:
 def _counted(output: str, published: Published) -> list[str]:
     """What is wrong with the counts of a finished run."""
     try:
-        built = _json(paths.join(output, "report.json"))
+        built = report.load(paths.join(output, "report.json"))
         problems = list(built["problems"])
         written = sum(map(shards.count_rows, published.paths("documents")))
         if written != built["documents"]["kept"]:
@@ -142,7 +140,7 @@ def render_again(output: str, say: Callable[[str], None]) -> dict:
     published = publishing.load(output)
     if published is None or "report.json" not in published.files:
         raise FileNotFoundError(f"{output} has no report.json: is it a finished run?")
-    built = _json(paths.join(output, "report.json"))
+    built = report.load(paths.join(output, "report.json"))
     with Lock(output, say):
         published.put(paths.join(output, "report.html"), report.render(built).encode())
     return built

@@ -34,9 +34,9 @@ class MapProgress:
     """What the engine reports to: `start` a map, `advance` it by finished tasks, `finish` it. `close` takes the
     bar down at any moment. A stream that cannot be written to any more is no reason to end a run."""
 
-    def __init__(self, stream=sys.stderr):
-        self.stream = stream
-        self.terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+    def __init__(self, stream=None):
+        self.stream = stream or sys.stderr
+        self.terminal = self.stream.isatty() and os.environ.get("TERM") != "dumb"
         self._lock = threading.Lock()
         self._done: threading.Event | None = None  # of the map that runs
         self._written = 0.0

@@ -14,6 +14,7 @@ import os
 import pkgutil
 import pydoc
 import sys
+import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -135,20 +136,32 @@ def _member(record: bytes) -> bytes:
     return gzip.compress(record, mtime=0)
 
 
-def main(output: str, workers: int | None, execute) -> None:
-    """The whole quickstart; `execute(recipe, output, workers)` is the command line's way to run a recipe."""
+def main(output: str, workers: int | None, replace: bool, execute) -> None:
+    """The whole quickstart; `execute(recipe, output, workers, replace=...)` is the command line's way to run a recipe.
+    Raises FileExistsError where something else is in the way."""
     from pipelines import recipe as recipes
 
     source = os.path.join(output, "web")
     if not os.path.exists(os.path.join(source, "words")):  # written last
         print("writing a web archive of this Python's documentation ...", file=sys.stderr)
-        print(f"{source}: {write_archive(source)}", file=sys.stderr)
+        print(f"{source}: {_write_apart(source)}", file=sys.stderr)
     os.environ["WINNOW_QUICKSTART"] = source
     recipe = recipes.load(os.path.join(os.path.dirname(__file__), "recipes", "quickstart.yaml"))
     run_folder = os.path.join(output, "run")
-    execute(recipe, run_folder, workers, replace=True)
+    execute(recipe, run_folder, workers, replace=replace)
     print("\nOne training batch, as corpus.loader gives it:\n")
     print(show_batch(run_folder))
+
+
+def _write_apart(folder: str) -> str:
+    """See `write_archive`; what is in the way stays, and a folder that is there is whole."""
+    if os.path.lexists(folder):
+        raise FileExistsError(f"{folder} is in the way: the quickstart writes a folder of that name. Choose another --output")
+    os.makedirs(os.path.dirname(folder) or ".", exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="winnow-web-", dir=os.path.dirname(folder) or ".") as apart:
+        said = write_archive(os.path.join(apart, "web"))
+        os.rename(os.path.join(apart, "web"), folder)
+    return said
 
 
 def show_batch(run_folder: str, sequence_length: int = 256) -> str:

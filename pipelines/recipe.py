@@ -3,6 +3,7 @@ an unknown step, rule or option is a RecipeError that names the nearest valid on
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import os
 import re
@@ -12,6 +13,7 @@ import yaml
 
 from corpus import options
 from corpus.io.readers import ReadOptions
+from corpus.options import option
 from pipelines.engine.engine import LIMITS
 from pipelines.steps import STEPS, TOKEN_STEPS
 
@@ -37,12 +39,12 @@ class Recipe:
     read: ReadOptions
     steps: tuple[Any, ...]
     seed: int = 0
-    max_quarantined: float = 0.5
-    task_bytes: int = 64 << 20
+    max_quarantined: float = option(0.5, "Share of the input's records, or of its bytes, that may be quarantined.", ge=0, le=1)
+    task_bytes: int = option(64 << 20, "Bytes of text that a task reads or writes, about.", ge=1)
     output: str | None = None
     partition_by: str | None = None
-    task_seconds: float = LIMITS.seconds
-    task_memory: int = LIMITS.memory
+    task_seconds: float = option(LIMITS.seconds, "Seconds that an attempt at a task may take in a worker.", gt=0)
+    task_memory: int = option(LIMITS.memory, "Bytes of memory that it may take there.", gt=0)
     folder: str = dataclasses.field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -99,16 +101,40 @@ def read_yaml(text: str) -> Any:
             sizes[id(node)] = min(1 + sum(map(size, flat)), MOST_NODES)
         return sizes[id(node)]
 
+    if node is not None:
+        _check_keys(node)
     if node is not None and size(node) >= MOST_NODES:
         raise ValueError(f"its aliases stand for more than {MOST_NODES} values")
     return yaml.safe_load(text)
+
+
+def _check_keys(node: yaml.Node) -> None:
+    """Raises ValueError for a map that has a key twice: of the two PyYAML takes the last without a word."""
+    seen: set[int] = set()
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            if len(set(keys)) < len(keys):
+                (twice, _), *_ = collections.Counter(keys).most_common(1)
+                raise ValueError(f"line {node.start_mark.line + 1}: {twice!r} stands twice in a map")
+            waiting += [each for pair in node.value for each in pair]
+        else:
+            waiting += node.value
 
 
 def parse(document: dict[str, Any], folder: str = "") -> Recipe:
     """A recipe from its YAML document, which lies in `folder`. Raises RecipeError."""
     document = _expand(document)
     known(document, _TOP, "recipe key", "the recipe")
-    steps = tuple(_step(entry, number) for number, entry in enumerate(document.get("steps") or []))
+    entries = document.get("steps") or []
+    if not isinstance(entries, list):
+        raise RecipeError(f"`steps` is a list, not {entries!r}")
+    steps = tuple(_step(entry, number) for number, entry in enumerate(entries))
     _check_order(steps)
     inputs = document.get("input") or []
     inputs = [inputs] if isinstance(inputs, str) else inputs
@@ -217,9 +243,11 @@ def override(document: dict[str, Any], setting: str) -> None:
     if len(rest) > 1:
         raise RecipeError(f"--set {path}: a path has at most two parts")
     if head == "read":
-        document.setdefault("read", {})[rest[0]] = value
+        document["read"] = {**(document.get("read") or {}), rest[0]: value}
         return
     steps = document.get("steps") or []
+    if not isinstance(steps, list) or not all(isinstance(entry, (str, dict)) for entry in steps):
+        raise RecipeError("`steps` is a list of names, and of maps with one name")
     names = [entry if isinstance(entry, str) else next(iter(entry), None) for entry in steps]
     places = [i for i, name in enumerate(names) if name == head or str(i + 1) == head]
     if not places:

@@ -138,6 +138,16 @@ def render(report: dict[str, Any]) -> str:
     return report_html.render(report)
 
 
+def load(path: str) -> dict[str, Any]:
+    """The report in a file report.json. Raises FileNotFoundError, ValueError if it is none."""
+    try:
+        report = json.loads(paths.read_bytes(path))
+        funnel(report)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise ValueError(f"{path} is not the report of a run ({type(error).__name__}: {error}); the run's own command writes it again") from None
+    return report
+
+
 def funnel(report: dict[str, Any]) -> str:
     """The funnel as a text table for the terminal."""
     lines = [f"{'step':<18} {'in':>9} {'kept':>9} {'dropped':>9}   by rule"]

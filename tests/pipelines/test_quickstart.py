@@ -1,6 +1,7 @@
 """The archive that the quickstart makes is one that readers read."""
 
 import json
+import os
 
 import pytest
 
@@ -39,3 +40,11 @@ def test_evaluation_items_stand_in_the_pages(archive):
     items = [json.loads(line) for line in (folder / "evaluation.jsonl").read_text().splitlines()]
     assert len(items) == counts["evaluation items"]
     assert all(len(item["text"].split()) >= 14 for item in items)
+
+
+def test_what_is_in_the_way_of_the_archive_stays(tmp_path):
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "documentation-0.warc.gz").write_text("mine")
+    with pytest.raises(FileExistsError, match="web is in the way"):
+        quickstart.main(str(tmp_path), 0, False, None)
+    assert os.listdir(tmp_path) == ["web"] and (tmp_path / "web" / "documentation-0.warc.gz").read_text() == "mine"

@@ -37,6 +37,10 @@ def parse(text):
         ("steps: [bad_words]", "step 'bad_words'"),
         ("steps: [{c4: 5}]", "takes a map of options"),
         ("steps: [[c4, language]]", "step 1 must be a name or a map"),
+        ("steps: 5", "`steps` is a list, not 5"),
+        ("{steps: [c4], task_bytes: -5}", "option 'task_bytes' of the recipe should be greater than or equal to 1 (given -5)"),
+        ("{steps: [c4], max_quarantined: .nan}", "option 'max_quarantined' of the recipe should be"),
+        ("steps: [{train_tokenizer: {vocab_size: -1}}]", "option 'vocab_size' of step 'train_tokenizer' should be"),
         ("{steps: [c4], input: '${NO_SUCH_VARIABLE_AT_ALL}'}", "needs the environment variable NO_SUCH_VARIABLE_AT_ALL"),
     ],
 )
@@ -48,7 +52,11 @@ def test_what_is_wrong_is_said(text, words):
 
 
 def test_a_file_that_is_no_recipe(tmp_path):
-    for content, words in [("steps: [", "is not YAML"), ("- c4", "is not a recipe"), ("", "is not a recipe")]:
+    for content, words in [
+        ("steps: [c4]\nseed: 1\nsteps: [length]\n", "line 1: 'steps' stands twice in a map"),
+        ("steps:\n- length: {min_words: 1, min_words: 2}\n", "line 2: 'min_words' stands twice"),
+        ("steps: [", "is not YAML"), ("- c4", "is not a recipe"), ("", "is not a recipe"),
+    ]:
         path = tmp_path / "x.yaml"
         path.write_text(content)
         with pytest.raises(RecipeError, match=words):
