@@ -170,6 +170,13 @@ def open_writer(path: str, schema: pa.Schema) -> ShardWriter | ParquetShardWrite
     return ParquetShardWriter(path, schema) if path.endswith(".parquet") else ShardWriter(path, schema)
 
 
+class _Writer(pq.ParquetWriter):
+    """A writer that does not complete its file when it is given up: on a full disk that fails once more."""
+
+    def __del__(self) -> None:
+        pass
+
+
 class ParquetShardWriter:
     """Writes record batches to a Parquet file, zstd-compressed, a row group a batch."""
 
@@ -177,7 +184,7 @@ class ParquetShardWriter:
         columns = [field.name for field in schema if field.name not in _LONG]
         self.schema = schema
         self._sink = paths.open_output(path)
-        self._writer = pq.ParquetWriter(
+        self._writer = _Writer(
             self._sink, schema, compression="zstd", compression_level=PARQUET_LEVEL, use_dictionary=columns
         )
 

@@ -146,3 +146,13 @@ def test_storage_that_fails_is_not_taken_for_damage(tmp_path, monkeypatch):
     monkeypatch.setattr(pa, "memory_map", failing)
     with pytest.raises(OSError, match="Input/output error"):
         list(shards.read(str(tmp_path / "x.arrow")))
+
+
+def test_a_file_that_is_given_up_is_not_completed(tmp_path, monkeypatch):
+    unraised = []
+    monkeypatch.setattr("sys.unraisablehook", unraised.append)
+    writer = shards.ParquetShardWriter(str(tmp_path / "x.parquet"), pa.schema([("a", pa.int64())]))
+    writer.write(pa.record_batch({"a": [1, 2]}))
+    writer._sink.close()
+    del writer
+    assert not unraised and not (tmp_path / "x.parquet").read_bytes().endswith(b"PAR1")
