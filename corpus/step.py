@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from corpus import options
+from corpus import closure, options
 
 
 class Step(abc.ABC):
@@ -54,8 +54,8 @@ class Step(abc.ABC):
         """What it imports of the user's own code, for the run to say."""
         return None
 
-    def code(self) -> tuple[str, ...]:
-        """Modules, packages and files beyond its own module that decide what it does, where its options name them."""
+    def code(self) -> tuple[closure.Code, ...]:
+        """Modules beyond the closure of its own that decide what it does, where its options name them."""
         return ()
 
 

@@ -29,8 +29,6 @@ from pipelines.publishing import OutputError, Published
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.steps import TOKEN_STEPS, passes, tokens
 
-PASS_CODE = ("corpus.io", "corpus.text", "corpus.documents", "corpus.views", "resiliparse", "langdetect", "publicsuffixlist")
-"""Code that every pass depends on; of libraries it is the version that counts."""
 MOST_REPAIRS = 100
 """Damaged files in work/ for which a run begins anew, to have their tasks done again."""
 
@@ -119,9 +117,7 @@ class Runner:
         before = tuple(source for path in files if (source := paths.stat(path)))
         prints = tuple((path, describe_file(path).hash) for path in files)
         tasks = [dataclasses.replace(t, inputs=(*t.inputs, *prints), sources=(*t.sources, *before)) for t in tasks]
-        libraries = self.recipe.read.libraries() if view is None else ()
-        code = (*PASS_CODE, *libraries, *(module for stage in stages for module in _code(stage)))
-        manifests = self.engine.map(self._place("+".join(names)), passes.run_pass, tasks, configuration, code)
+        manifests = self.engine.map(self._place("+".join(names)), passes.run_pass, tasks, configuration)
         self.result.manifests += manifests
         return passes.new_view(manifests)
 
@@ -159,12 +155,6 @@ class Runner:
                 tokens.RUN[step.name](self, step)
         if any(manifest.excluded for manifest in self.result.tokenized):
             self.publish_rows("quarantine")
-
-
-def _code(stage: Filter) -> tuple[str, ...]:
-    """What decides what a stage does: the package it is in (or a module of its own), and what it names."""
-    module = type(stage).__module__
-    return (module.rpartition(".")[0] or module, *stage.code())
 
 
 def input_sources(patterns: tuple[str, ...], output: str | None = None) -> tuple[list[paths.Source], list[str]]:

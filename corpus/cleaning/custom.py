@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pyarrow as pa
 
+from corpus import closure
 from corpus.cleaning import rules
 from corpus.options import option
 from corpus.step import Filter, Outcome
@@ -67,8 +68,8 @@ class Custom(Filter):
         """What is imported to run it, for people."""
         return find(self.function).said
 
-    def code(self) -> tuple[str, ...]:
-        """The function's module: a change of it is a change of the filter."""
+    def code(self) -> tuple[closure.Code, ...]:
+        """The function's module: a change of it, or of what it imports, is a change of the filter."""
         return (find(self.function).code,)
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
@@ -156,11 +157,11 @@ def _said(error: BaseException) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """Where a function is: how to say it; what decides what it does (a file, or a package); its module and name there;
-    the folder that the module must come from."""
+    """Where a function is: how to say it; what decides what it does (a module beside the recipe, or a package); its
+    module and name there; the folder that the module must come from."""
 
     said: str
-    code: str
+    code: closure.Code
     module: str
     name: str
     folder: str | None = None
@@ -194,9 +195,7 @@ def find(function: str) -> Found:
     if file is None:
         raise ValueError(f"cannot find {function}: there is no {files[0].name} in {files[0].parent}; only modules beside the recipe and entry points of the group {GROUP} are imported")
     _check_defines(file, name)
-    top = pathlib.Path(folder, parts[0])
-    code = top / "__init__.py" if len(parts) > 1 and (top / "__init__.py").is_file() else file
-    return Found(f"{name} from {file}", str(code), module, name, folder)
+    return Found(f"{name} from {file}", closure.Code(module, folder), module, name, folder)
 
 
 def _entry_point(name: str) -> Found:
@@ -205,7 +204,7 @@ def _entry_point(name: str) -> Found:
         there = f"; there are: {', '.join(sorted(known))}" if known else ", and none is installed"
         raise ValueError(f"a function is named as module:name, or by an entry point of the group {GROUP}; {name!r} is neither{there}")
     point = known[name]
-    return Found(f"{point.attr} from {point.module}, of the package {point.dist.name}", point.dist.name, point.module, point.attr)
+    return Found(f"{point.attr} from {point.module}, of the package {point.dist.name}", closure.Code(point.module), point.module, point.attr)
 
 
 def _check_defines(file: pathlib.Path, name: str) -> None:

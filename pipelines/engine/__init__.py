@@ -2,7 +2,7 @@
 
 `tasks` says what a task, its outputs and its manifest are; `engine` runs maps of them; `backends` carries out attempts,
 here or in Ray's workers; `limits` bounds these in time and memory; `isolation` finds the records that a task dies of.
-Start with `engine.Engine.map`. May import `corpus.io` only.
+Start with `engine.Engine.map`. May import `corpus.io` and `corpus.closure` only.
 """
 
 from pipelines.engine.engine import Discards, Engine, MapSummary, NothingRuns

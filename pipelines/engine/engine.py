@@ -99,15 +99,14 @@ class Engine:
         function: Callable[[Any, Outputs], dict[str, Any]],
         tasks: Sequence[Task],
         configuration: Any = None,
-        code: Sequence[str] = (),
     ) -> list[Manifest]:
         """Run `function(argument, outputs) -> counters` for every task that has no matching
-        manifest; manifests of all tasks, in their order. `code` names the modules whose source
-        is part of a task's identity. Raises TaskFailed, Discards, `paths.DamagedFile`."""
+        manifest; manifests of all tasks, in their order. The code of the function and of the steps that
+        `configuration` holds is part of a task's identity. Raises TaskFailed, Discards, `paths.DamagedFile`."""
         self.still()
         folder = paths.join(self.folder, step)
         settings = fingerprint(configuration)
-        source = code_fingerprint(tuple(sorted({*code, function.__module__})))
+        source = code_fingerprint(function, configuration)
         done = committed(folder)
         results: dict[str, Manifest] = {}
         reasons: dict[str, int] = {}

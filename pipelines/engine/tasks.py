@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import functools
 import hashlib
-import importlib.metadata
-import importlib.util
 import json
 import os
-import pathlib
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import xxhash
 
+from corpus import closure
 from corpus.io import paths
 
 MAX_ATTEMPTS = 4
@@ -180,20 +176,24 @@ def _jsonable(value: Any) -> Any:
     raise TypeError(f"a configuration cannot hold {type(value).__name__}")
 
 
-@functools.lru_cache(maxsize=None)
-def code_fingerprint(names: tuple[str, ...]) -> str:
-    """Digest of the source of our modules or whole packages (their .py files, by name), of files by path, and of
-    the versions of installed libraries. Imports nothing."""
-    digest = hashlib.sha256()
-    for name in names:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            digest.update(f"{name} {importlib.metadata.version(name)}".encode())
-            continue
-        origin = pathlib.Path(name if name.endswith(".py") else importlib.util.find_spec(name).origin)
-        files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
-        for file in files:
-            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+def code_fingerprint(function: Callable, configuration: Any) -> str:
+    """Digest of the code that decides what a map does: the closure of its function's module, of the modules of all
+    that its configuration holds, and of the further code that these name. Imports nothing."""
+    return closure.digest([closure.Code(function.__module__), *_code_of(configuration)])
+
+
+def _code_of(value: Any) -> Iterator[closure.Code]:
+    """The code of what a configuration holds: steps, and the options of reading."""
+    if isinstance(value, closure.NamesCode):
+        yield from value.code()
+    if dataclasses.is_dataclass(value):
+        yield closure.Code(type(value).__module__)
+        value = [getattr(value, field.name) for field in dataclasses.fields(value)]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (tuple, list)):
+        for each in value:
+            yield from _code_of(each)
 
 
 class TaskFailed(RuntimeError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +21,11 @@ from corpus.documents import DECISION_SCHEMA, DROPPED_SCHEMA, shard_and_row, tex
 from corpus.io import shards
 from corpus.views import ShardView
 from pipelines import exchange
-from pipelines.engine import Engine, Exclusion, File, Manifest, Outputs
+from pipelines.engine import Exclusion, File, Manifest, Outputs
 from pipelines.steps.passes import Quarantine, Rows, StepCount, _add, dropped_rows, shard_task, without_rows
+
+if TYPE_CHECKING:  # a task knows nothing of engines
+    from pipelines.engine import Engine
 
 PROPOSAL_SCHEMA = pa.schema([field for field in DECISION_SCHEMA if field.name != "step"])
 
@@ -146,12 +149,11 @@ def decide_map(
     threshold: str,
     finish: Any = None,
     inputs: tuple[tuple[str, str], ...] = (),
-    code: tuple[str, ...] = (),
 ) -> tuple[list[ShardView], list[Manifest]]:
     """Run the decide map of a step: the view with its decisions added, and the manifests."""
     files = tuple(file.path for file in exchanged)
     prints = (*inputs, *((f"proposals {i}", file.hash) for i, file in enumerate(exchanged)))
     tasks = [shard_task(s, Decide(name, s, files, finish, threshold), prints) for s in shard_views]
-    manifests = engine.map(f"{step}-decide", decide, tasks, (name, finish, threshold), ("corpus.views", *code))
+    manifests = engine.map(f"{step}-decide", decide, tasks, (name, finish, threshold))
     decided = [m.outputs["decisions.arrow"] for m in manifests]
     return [s.decided(f.path, f.hash) for s, f in zip(shard_views, decided)], manifests

@@ -32,5 +32,4 @@ class DecontaminateStep(Decontaminate, GlobalStep):
             "items": len(index.items),
             "items_too_short_to_check": len(index.not_checkable),
         }
-        code = ("corpus.contamination", "corpus.text")
-        return decide_map(run.engine, place, name, shard_views, [], f"{self.ngram}-gram", self, evaluation, code)
+        return decide_map(run.engine, place, name, shard_views, [], f"{self.ngram}-gram", self, evaluation)

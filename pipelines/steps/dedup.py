@@ -72,16 +72,15 @@ def reduce_keys(argument: Reduce, outputs: Outputs) -> dict:
 
 def by_key(run, place: str, name: str, step: Any, shard_views: list[ShardView], threshold: str, finish: Any = None):
     """The four maps of a dedup by key; see the module. Returns (view, manifests of the decide map)."""
-    code = ("corpus.views", "corpus.dedup", "corpus.text", "xxhash", type(step).__module__)
     partitions = partitions_for(shard_views)
     tasks = [shard_task(s, Keys(step, s, partitions)) for s in shard_views]
-    mapped = run.engine.map(f"{place}-keys", emit_keys, tasks, (step, partitions), code)
+    mapped = run.engine.map(f"{place}-keys", emit_keys, tasks, (step, partitions))
     shard_views = left_out(shard_views, mapped)
-    proposed = reduce_map(run, place, reduce_keys, step, outputs_named(mapped, "keys.arrow"), partitions, shard_views, code)
-    return decide_map(run.engine, place, name, shard_views, proposed, threshold, finish, code=code)
+    proposed = reduce_map(run, place, reduce_keys, step, outputs_named(mapped, "keys.arrow"), partitions, shard_views)
+    return decide_map(run.engine, place, name, shard_views, proposed, threshold, finish)
 
 
-def reduce_map(run, place: str, function: Callable, step: Any, exchanged: list[File], partitions: int, shard_views, code) -> list[File]:
+def reduce_map(run, place: str, function: Callable, step: Any, exchanged: list[File], partitions: int, shard_views) -> list[File]:
     """A reduce task for each partition; the files with its proposals."""
     if not exchanged:
         return []
@@ -89,7 +88,7 @@ def reduce_map(run, place: str, function: Callable, step: Any, exchanged: list[F
     prints = tuple((f"keys {i}", file.hash) for i, file in enumerate(exchanged))
     weight = sum(file.bytes for file in exchanged) // partitions
     tasks = [Task(f"{i:05d}", Reduce(step, files, i, len(shard_views)), prints, weight) for i in range(partitions)]
-    reduced = run.engine.map(f"{place}-reduce", function, tasks, (step, partitions, len(shard_views)), code)
+    reduced = run.engine.map(f"{place}-reduce", function, tasks, (step, partitions, len(shard_views)))
     return outputs_named(reduced, "proposals.arrow")
 
 

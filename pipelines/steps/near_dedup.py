@@ -26,7 +26,6 @@ from pipelines.steps.decide import decide_map, proposals
 from pipelines.steps.dedup import Keys, Reduce, outputs_named, partitions_for, reduce_map
 from pipelines.steps.passes import left_out, shard_task
 
-CODE = ("corpus.views", "corpus.dedup", "corpus.text")
 BYTES_A_BYTE = 64
 """Memory of the clusters task for each byte of its files of edges, which are compressed, with room."""
 
@@ -54,10 +53,10 @@ class NearDedup(GlobalStep):
         """The five maps; returns the view with the decisions and the manifests of the last."""
         partitions = partitions_for(shard_views)
         tasks = [shard_task(s, Keys(self, s, partitions)) for s in shard_views]
-        mapped = run.engine.map(f"{place}-signatures", emit_signatures, tasks, (self, partitions), CODE)
+        mapped = run.engine.map(f"{place}-signatures", emit_signatures, tasks, (self, partitions))
         shard_views = left_out(shard_views, mapped)
         pairs = reduce_map(
-            run, place, find_candidates, self, outputs_named(mapped, "keys.arrow"), partitions, shard_views, CODE
+            run, place, find_candidates, self, outputs_named(mapped, "keys.arrow"), partitions, shard_views
         )
         sidecars = {s.number: m.outputs["shingles.arrow"] for s, m in zip(shard_views, mapped)}
         verified = self._verify_map(run, place, shard_views, pairs, sidecars)
@@ -67,7 +66,7 @@ class NearDedup(GlobalStep):
         run.result.examples[name] = clustered.counters["examples"]
         run.result.documents_before[name] = shard_views
         return decide_map(
-            run.engine, place, name, shard_views, [clustered.outputs["proposals.arrow"]], f"Jaccard >= {self.threshold}", code=CODE
+            run.engine, place, name, shard_views, [clustered.outputs["proposals.arrow"]], f"Jaccard >= {self.threshold}"
         )
 
     def _verify_map(self, run, place, shard_views, pairs, sidecars):
@@ -78,7 +77,7 @@ class NearDedup(GlobalStep):
         tasks = [
             Task(f"{s.number:05d}", Verify(self, files, s.number, sidecars), prints, s.text_bytes) for s in shard_views
         ]
-        return run.engine.map(f"{place}-verify", verify, tasks, (self,), CODE) if files else []
+        return run.engine.map(f"{place}-verify", verify, tasks, (self,)) if files else []
 
     def _cluster_map(self, run, place, shard_count, verified):
         edges = outputs_named(verified, "edges.arrow")
@@ -89,7 +88,7 @@ class NearDedup(GlobalStep):
             sum(file.bytes for file in edges),
             extra=Limits(0.0, BYTES_A_BYTE * sum(file.bytes for file in edges)),
         )
-        return run.engine.map(f"{place}-clusters", cluster, [task], (self, shard_count), CODE)[0]
+        return run.engine.map(f"{place}-clusters", cluster, [task], (self, shard_count))[0]
 
 
 @dataclasses.dataclass(frozen=True)

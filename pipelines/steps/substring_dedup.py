@@ -18,7 +18,6 @@ from pipelines.context import GlobalStep
 from pipelines.engine import Limits, Outputs, Task
 from pipelines.steps.decide import PROPOSAL_SCHEMA, decide_map
 
-CODE = ("corpus.views", "corpus.dedup", "corpus.text", "pydivsufsort")
 DEFAULT_MAX_BYTES = (1 << 31) - 1
 BYTES_A_BYTE = 12
 """Memory of the task that builds the suffix array, for each byte of text, with room."""
@@ -44,11 +43,11 @@ class SubstringDedup(GlobalStep):
         inputs = tuple(pair for s in shard_views for pair in s.inputs())
         weight = sum(s.text_bytes for s in shard_views)
         task = Task("00000", Repeats(self, tuple(shard_views)), inputs, weight, extra=Limits(0.0, BYTES_A_BYTE * weight))
-        (found,) = run.engine.map(f"{place}-suffix_array", find_repeats, [task], (self,), CODE)
+        (found,) = run.engine.map(f"{place}-suffix_array", find_repeats, [task], (self,))
         run.result.figures[name] = found.counters["figures"]
         exchanged = [found.outputs["proposals.arrow"]]
         return decide_map(
-            run.engine, place, name, shard_views, exchanged, f"{self.min_bytes} bytes", Cuts(self.snap, self.min_remaining), code=CODE
+            run.engine, place, name, shard_views, exchanged, f"{self.min_bytes} bytes", Cuts(self.snap, self.min_remaining)
         )
 
 

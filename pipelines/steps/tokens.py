@@ -30,8 +30,6 @@ from tokenizer_training import train
 from tokenizer_training.evaluate import evaluate
 from tokenizer_training.train import TrainTokenizer
 
-TRAIN_CODE = ("tokenizer_training", "corpus.tokens", "corpus.text", "tokenizers", "sentencepiece")
-ENCODE_CODE = ("corpus.tokens", "corpus.text", "tokenizers", "sentencepiece")
 TRAINING_SECONDS = 24 * 3600.0
 """Time of the training task beyond the limit: sentencepiece takes hours for a large sample."""
 TRAINING_BYTES_A_BYTE = 256
@@ -130,13 +128,13 @@ def run_train(run, step: TrainTokenizer) -> None:
     shard_views = run.result.documents
     total = sum(s.text_bytes for s in shard_views)
     tasks = [shard_task(s, Count(step, s, total, run.seed)) for s in shard_views]
-    counted = run.engine.map("tokenizer-count", count_shard, tasks, (step, total, run.seed), TRAIN_CODE)
+    counted = run.engine.map("tokenizer-count", count_shard, tasks, (step, total, run.seed))
     counts = outputs_named(counted, "counts.arrow")
     inputs = tuple((f"counts {i}", file.hash) for i, file in enumerate(counts))
     weight = sum(file.bytes for file in counts)
     extra = Limits(TRAINING_SECONDS, TRAINING_BYTES_A_BYTE * weight)
     task = Task("00000", Train(step, tuple(counts)), inputs, weight, extra=extra)
-    (trained,) = run.engine.map("tokenizer-train", train_from_counts, [task], (step,), TRAIN_CODE)
+    (trained,) = run.engine.map("tokenizer-train", train_from_counts, [task], (step,))
     run.result.figures["tokenizer"] = trained.counters["figures"]
     run.publish("tokenizer", trained.outputs)
 
@@ -241,7 +239,7 @@ def run_tokenize(run, step: Tokenize) -> None:
     before = np.cumsum([0, *(s.text_bytes for s in shard_views)])
     places = [int(bytes_before * count // max(total, 1)) for bytes_before in before]
     tasks = [shard_task(s, Encode(folder, prints, s, count, step.shuffle, run.seed, place), prints) for s, place in zip(shard_views, places)]
-    mapped = run.engine.map("tokens-encode", encode_shard, tasks, (step, count, run.seed), ENCODE_CODE)
+    mapped = run.engine.map("tokens-encode", encode_shard, tasks, (step, count, run.seed))
     run.result.tokenized = mapped
     encoded = outputs_named(mapped, "tokens.arrow")
     run.result.token_lengths = [sum(column) for column in zip(*(m.counters["lengths"] for m in mapped))]
@@ -252,7 +250,7 @@ def run_tokenize(run, step: Tokenize) -> None:
     encoder = encoder_of(folder, prints)
     weight = sum(file.bytes for file in encoded) // count
     tasks = [Task(f"{i:05d}", WriteShard(files, i, encoder.vocab_size), inputs, weight) for i in range(count if files else 0)]
-    written = run.engine.map("tokens-shards", write_shard, tasks, (count, encoder.vocab_size), ENCODE_CODE)
+    written = run.engine.map("tokens-shards", write_shard, tasks, (count, encoder.vocab_size))
     plans = tuple(f"packing/{each.plan}/" for each in run.recipe.steps if isinstance(each, Pack))
     files_written = {name: file for m in written for name, file in m.outputs.items()}
     run.publish("tokens", files_written, keep=("manifest.json", *plans))
@@ -301,7 +299,7 @@ def run_pack(run, step: Pack) -> None:
         Task(key, PackShard(file, step.sequence_length, run.seed), ((f"index {key}", file.hash),), file.bytes)
         for file, key in run.token_shards
     ]
-    packed = run.engine.map(f"{step.plan}-plan", pack_shard, tasks, (step, run.seed), ("corpus.tokens.packing",))
+    packed = run.engine.map(f"{step.plan}-plan", pack_shard, tasks, (step, run.seed))
     folder = paths.join(run.output, "tokens")
     plans = {f"{m.key}.arrow": m.outputs["plan.arrow"] for m in packed}
     run.publish(f"tokens/packing/{step.plan}", plans, keep=("figures.json",))

@@ -52,7 +52,7 @@ def test_changed_code_is_noticed(make_engine, tmp_path, monkeypatch):
     log = tmp_path / "log"
     runner = make_engine()
     runner.map("upper", map_functions.copy_upper, tasks_for(["a"], log))
-    monkeypatch.setattr(engine.engine, "code_fingerprint", lambda packages: "another")
+    monkeypatch.setattr(engine.engine, "code_fingerprint", lambda *_: "another")
     runner.map("upper", map_functions.copy_upper, tasks_for(["a"], log))
     assert runner.summaries[-1].reasons == {"code changed": 1}
     assert log.read_text().split() == ["a", "a"]

@@ -5,6 +5,7 @@ import pytest
 
 import custom_filters
 from corpus.cleaning.custom import Custom
+from corpus.closure import Code
 
 BATCH = pa.record_batch({"id": ["a", "b", "c"], "text": ["one", "two words", "three words here"]})
 
@@ -46,7 +47,7 @@ def test_nothing_is_imported_before_a_document_needs_it(tmp_path, monkeypatch):
     monkeypatch.setenv("WINNOW_FILTERS", str(tmp_path))
     stage = Custom("explosive:f", mode="tag")
     stage.check()
-    assert stage.imports() == f"f from {tmp_path / 'explosive.py'}" and stage.code() == (str(tmp_path / "explosive.py"),)
+    assert stage.imports() == f"f from {tmp_path / 'explosive.py'}" and stage.code() == (Code("explosive", str(tmp_path)),)
     assert stage.apply(BATCH.slice(0, 0)).kept.schema.names == ["id", "text", "f.score"]
     with pytest.raises(ImportError, match=r"cannot import f from .*explosive.py: RuntimeError: imported \(explosive.py line 1\)"):
         stage.apply(BATCH)
@@ -67,7 +68,7 @@ def test_an_entry_point(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point._for(distribution)] * (group == "winnow.filters"))
     stage = Custom("spaces")
     assert stage.apply(BATCH).kept["id"].to_pylist() == ["b", "c"]
-    assert stage.code() == ("pyarrow",) and "of the package pyarrow" in stage.imports()
+    assert stage.code() == (Code("custom_filters"),) and "of the package pyarrow" in stage.imports()
     with pytest.raises(ValueError, match="there are: spaces"):
         Custom("space").check()
 
