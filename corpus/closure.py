@@ -94,36 +94,41 @@ def _closure(start: tuple[Code, ...]) -> dict[str, str]:
     seen = set(waiting)
     while waiting:
         module, name, folder = waiting.pop()
-        new = [(*each, place) for *each, place in _visit(module, name, folder, found)]
+        new = [(*pair, folder) for pair in _visit(module, name, folder, found)]
         waiting += [each for each in dict.fromkeys(new) if each not in seen]
         seen.update(new)
     return found
 
 
-def _visit(module: str, name: str | None, folder: str, found: dict[str, str]) -> Iterator[tuple[str, str | None, str]]:
+def _visit(module: str, name: str | None, folder: str, found: dict[str, str]) -> Iterator[tuple[str, str | None]]:
     """Enter what counts of a module, or of a name in it, into `found`; what is to be visited for it."""
     top = module.partition(".")[0]
-    folder = ROOT if top in OWN else folder
     if top in sys.stdlib_module_names:
         return
+    folder, version = _place(module, top, folder)
     file = _file(module, folder)
-    if top not in OWN and (file is None or os.path.isdir(file)):  # a folder is a package only where nothing else is
-        version = _version(top)
-        if version or file is None:
-            folder = "" if version else _folder(top)
-            file = _file(module, folder)
-        if file is None:
-            found[top] = version
     if file is None:
+        found[top] = version
         return
     source = _read(file, module)
     if name is not None and (os.path.isdir(file) or os.path.basename(file) == "__init__.py"):
         parts = list(_exported(module, name, folder, source))
         if parts:
-            yield from ((*part, folder) for part in parts)
+            yield from parts
             return
     found[module] = source.digest
-    yield from ((*each, folder) for each in source.imports)
+    yield from source.imports
+
+
+def _place(module: str, top: str, folder: str) -> tuple[str, str]:
+    """(The folder of a module's source, or "", the version of the library that it is from)."""
+    if top in OWN:
+        return ROOT, ""
+    file = _file(module, folder)
+    if file and os.path.isfile(file):
+        return folder, ""
+    version = _version(top)  # a folder is a package only where there is nothing else
+    return ("", version) if version else (folder if file else _folder(top), "")
 
 
 def _exported(module: str, name: str, folder: str, source: Source) -> Iterator[tuple[str, str | None]]:
@@ -244,7 +249,8 @@ def _statements(body: list[ast.stmt]) -> list[Statement]:
                 waiting += [(node.body, top, typing or checking), (node.orelse, top, typing)]
             elif not isinstance(node, (ast.Expr, ast.Assign, ast.Return)):  # which are most, and hold none
                 parts = (node, *getattr(node, "handlers", ()), *getattr(node, "cases", ()))
-                waiting += [(getattr(each, field, []), top, typing) for each in parts for field in ("body", "orelse", "finalbody")]
+                fields = ("body", "orelse", "finalbody")
+                waiting += [(getattr(each, field, []), top, typing) for each in parts for field in fields]
     return found
 
 

