@@ -1,10 +1,9 @@
 """Words, index and scanner against Python tuples of words."""
 
-import unicodedata
-
 import numpy as np
 import pyarrow as pa
 import pytest
+from grams_oracle import grams_of, split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,40 +12,13 @@ from corpus.contamination import index, rules, scanner, words
 FAST = settings(deadline=None, max_examples=150)
 
 
-def split(text):
-    """[(word, first byte, byte after)] by the definition."""
-    found, position, open_ = [], 0, False
-    for character in text:
-        size = len(character.encode())
-        if unicodedata.category(character)[0] in "LN":
-            if not open_:
-                found.append(["", position, position])
-            found[-1][0] += character.lower()
-            found[-1][2] = position + size
-            open_ = True
-        else:
-            open_ = False
-        position += size
-    return [tuple(word) for word in found]
-
-
-def grams_of(item, ngram, min_words):
-    grams = set()
-    for text in item.texts:
-        sequence = tuple(word for word, _, _ in split(text))
-        size = min(ngram, len(sequence))
-        if size >= min_words:
-            grams |= {sequence[i : i + size] for i in range(len(sequence) - size + 1)}
-    return grams
-
-
 def expected(documents, items, ngram, min_words):
     """Rows of `SPAN_SCHEMA`."""
     rows = []
     for row, document in enumerate(documents):
         sequence = split(document or "")
         for number, item in enumerate(items):
-            grams = grams_of(item, ngram, min_words)
+            grams = grams_of(item.texts, ngram, min_words)
             held, inside, spans = set(), set(), []
             for size in {len(g) for g in grams}:
                 for i in range(len(sequence) - size + 1):

@@ -1,7 +1,5 @@
 """Line deduplication against the rule of c4_utils.remove_duplicate_text in plain Python."""
 
-import hashlib
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -10,34 +8,7 @@ from hypothesis import given, settings, strategies as st
 from corpus.dedup import lines, pieces
 from corpus.dedup.exact import partition_of
 from corpus.documents import DECISION_SCHEMA, address
-
-
-def md5(text):
-    return hashlib.md5(text.encode()).hexdigest()
-
-
-def reference(pages, count, min_sentences):
-    """c4_utils.remove_duplicate_text: pages {url: text} to {url: text, or the reason to drop it}."""
-    owners: dict[str, str] = {}
-    for url, text in pages.items():
-        for line in text.split("\n"):
-            key = md5(line.strip().lower())
-            owners[key] = min(owners.get(key, url), url, key=md5)
-    results = {}
-    for url, text in pages.items():
-        kept, seen = [], set()
-        for line in text.split("\n"):
-            key = md5(line.strip().lower())
-            if owners[key] == url and key not in seen:
-                kept.append(line)
-                seen.add(key)
-        left = "\n".join(kept)
-        results[url] = left
-        if not left:
-            results[url] = ("empty",)
-        elif min_sentences and count(left) < min_sentences:
-            results[url] = ("too_few_sentences",)
-    return results
+from lines_oracle import md5, reference
 
 
 def count_stops(text):

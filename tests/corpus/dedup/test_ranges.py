@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from windows_oracle import snapped
 
 from corpus.dedup import ranges
 
@@ -72,23 +73,13 @@ def test_merge_is_the_union(case):
     assert (row[1:] >= row[:-1]).all() and (start[1:][same] > end[:-1][same]).all()
 
 
-def is_boundary(value, position, to):
-    if position in (0, len(value)):
-        return True
-    if to == "character":
-        return not 0x80 <= value[position] < 0xC0
-    return value[position - 1 : position] in ((b"\n",) if to == "line" else (b" ", b"\n"))
-
-
 @FAST
 @given(columns_with_ranges(), st.sampled_from(["character", "word", "line"]))
 def test_snap_takes_the_outermost_boundaries_inside(case, to):
     text, triples = case
-    values, expected = content(text), []
-    for row, start, end in zip(*triples):
-        inside = [p for p in range(start, end + 1) if is_boundary(values[row], p, to)]
-        if inside and inside[0] < inside[-1]:
-            expected.append((row, inside[0], inside[-1]))
+    values = content(text)
+    found = ((row, snapped(values[row], start, end, to)) for row, start, end in zip(*triples))
+    expected = [(row, *bounds) for row, bounds in found if bounds]
     assert list(zip(*ranges.snap(text, *triples, to))) == expected
 
 

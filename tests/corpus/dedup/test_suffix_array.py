@@ -8,6 +8,7 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from windows_oracle import repeated_ranges as expected
 
 from corpus.dedup import suffix_array
 
@@ -21,23 +22,6 @@ def found(documents, min_bytes):
     ranges = suffix_array.repeated_ranges(data, offsets, min_bytes)
     assert all(column.dtype == np.int64 for column in ranges)
     return list(zip(*(column.tolist() for column in ranges)))
-
-
-def expected(documents, min_bytes):
-    """The definition: a window repeats if it starts at or after the end of its first occurrence."""
-    first, ranges, base = {}, [], 0
-    for number, document in enumerate(documents):
-        for start in range(len(document) - min_bytes + 1):
-            window = document[start : start + min_bytes]
-            position, holder = first.setdefault(window, (base + start, number))
-            if base + start < position + min_bytes:
-                continue
-            if ranges and ranges[-1][0] == number and start <= ranges[-1][2]:
-                ranges[-1][2] = start + min_bytes
-            else:
-                ranges.append([number, start, start + min_bytes, holder])
-        base += len(document)
-    return [tuple(r) for r in ranges]
 
 
 documents_of = {

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from corpus.dedup import urls
+from urls_oracle import select_newest_page
 
 
 @pytest.mark.parametrize(
@@ -46,15 +47,6 @@ def test_newest_wins_then_first():
     dropped, kept = urls.duplicate_urls(keys, dates, np.array([1, 8, 3, 4, 0]))
     assert dropped.tolist() == [0, 1, 3, 8]
     assert kept.tolist() == [4, 4, 4, 4]
-
-
-def select_newest_page(pages):
-    """c4_utils.select_newest_page: the first of those with the greatest timestamp."""
-    selected = None
-    for address, date in pages:
-        if selected is None or date > selected[1]:
-            selected = address, date
-    return selected
 
 
 DATES = ["", "2019-12-31", "2020-01-01", "2020-01-01T10:00:00Z", "é", "\U0001f600", "\uffff"]
