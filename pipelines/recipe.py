@@ -208,13 +208,15 @@ def _build(kind: type, given: Any, where: str) -> Any:
 
 
 def _check_order(steps: tuple[Any, ...]) -> None:
-    """Token steps come last, once each, in their order."""
+    """Token steps come last, in their order; but for `pack`, which makes plans for as many lengths as are wanted, once each."""
     if not steps:
         raise RecipeError("the recipe has no steps")
     last = -1
     for step in steps:
         place = TOKEN_STEPS.index(step.name) if step.name in TOKEN_STEPS else -1
-        if place < last or (place == last and place == 0):
+        if place >= 0 and place == last and step.name != "pack":
+            raise RecipeError(f"step {step.name!r} can be there once only")
+        if place < last:
             raise RecipeError(f"step {step.name!r} cannot come after {TOKEN_STEPS[last]!r}")
         last = max(last, place)
     names = [step.name for step in steps]
