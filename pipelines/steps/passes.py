@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from corpus import views
 from corpus.cleaning import shared_words
-from corpus.documents import DROPPED_SCHEMA, PREFIX_CHARACTERS, QUARANTINE_SCHEMA, text_bytes
+from corpus.documents import DROPPED_SCHEMA, PREFIX_CHARACTERS, QUARANTINE_SCHEMA, Outcome, text_bytes
 from corpus.io import partitions, paths, readers, shards, streams
 from corpus.views import ShardView
 from pipelines.engine import Exclusion, Manifest, Outputs, Task, Unproven
@@ -239,6 +239,7 @@ class _Work:
             started = time.perf_counter()
             outcome = stage.apply(batch)
             count.seconds += time.perf_counter() - started
+            _check_kept(name, batch, outcome)
             count.documents_in += batch.num_rows
             count.kept += outcome.kept.num_rows
             count.quarantined += len(outcome.faulty)
@@ -309,6 +310,15 @@ class _Work:
             "set_aside": self.set_aside_at_the_end,
             "documents": written,
         }
+
+
+def _check_kept(name: str, batch: pa.RecordBatch, outcome: Outcome) -> None:
+    """What a stage keeps are the documents that it was given, in order, but for those that it says it did not."""
+    stays = np.ones(batch.num_rows, bool)
+    stays[outcome.rows] = stays[list(outcome.faulty)] = False
+    given = batch.column("id")
+    if not outcome.kept.column("id").equals(given if stays.all() else given.filter(pa.array(stays))):
+        raise Unproven(f"step {name}: the documents that it kept are not those that it was given, without the ones that it dropped")
 
 
 def length_histogram(lengths: np.ndarray) -> np.ndarray:

@@ -1,0 +1,60 @@
+"""The proof works: what a step says untruly of its rows ends the run, and nothing is left that looks like a result."""
+
+import dataclasses
+
+import pytest
+
+import corpora
+import lying_steps
+from pipelines import recipe as recipes
+from pipelines.engine import TaskFailed
+from pipelines.run import run
+
+
+def run_with(step, folder):
+    """Two shards of three documents, of which `length` drops the last."""
+    for shard in range(2):
+        rows = [{"id": f"{3 * shard + i}", "text": "a text" if i < 2 else "too long a text"} for i in range(3)]
+        corpora.write_jsonl(folder / f"{shard}.jsonl", rows)
+    recipe = recipes.parse({"input": [str(folder / "*.jsonl")], "steps": ["length"], "task_bytes": 400})
+    return run(dataclasses.replace(recipe, steps=(step,)), str(folder / "out"))
+
+
+def test_the_truth_is_believed(tmp_path):
+    report = run_with(lying_steps.Liar(max_characters=10), tmp_path).report
+    assert report["problems"] == [] and len(list((tmp_path / "out" / "documents").iterdir())) == 2
+    assert report["documents"] == {"in": 6, "kept": 4, "dropped": 2, "quarantined": 0}
+
+
+COUNTS = "3 documents in, 4 accounted for"
+KEPT = "the documents that it kept are not those that it was given"
+
+
+@pytest.mark.parametrize("lie, words", [
+    ("loses a row", KEPT),
+    ("makes a row up", KEPT),
+    ("says twice that it dropped a row", COUNTS),
+    ("drops a row in silence", KEPT),
+    ("says twice and then never that it dropped a row", COUNTS),
+    ("changes an id", KEPT),
+    ("has one row twice and another not at all", KEPT),
+    ("keeps another row than it says", KEPT),
+    ("sets a row aside that it keeps", KEPT),
+])  # fmt: skip
+def test_a_filter_that_lies_is_refused(tmp_path, lie, words):
+    with pytest.raises(TaskFailed, match=rf"task 00000 \(.*step length: {words}"):
+        run_with(lying_steps.Liar(max_characters=10, lie=lie), tmp_path)
+    assert_no_result(tmp_path / "out")
+
+
+def test_a_global_step_that_decides_twice_is_refused(tmp_path):
+    (tmp_path / "evaluation").mkdir()
+    corpora.write_jsonl(tmp_path / "evaluation" / "set.jsonl", [{"text": "a text"}])
+    step = lying_steps.DecidesTwice((str(tmp_path / "evaluation"),), ngram=2, min_words=2)
+    with pytest.raises(TaskFailed, match=r"task 00000 \(.*step decontaminate: 3 documents in, 6 accounted for"):
+        run_with(step, tmp_path)
+    assert_no_result(tmp_path / "out")
+
+
+def assert_no_result(output):
+    assert not any((output / name).exists() for name in ("documents", "dropped", "report.json"))
