@@ -1,0 +1,170 @@
+"""One global step by itself: run over given documents in this process, its decisions by the ids of documents.
+
+The documents go through a run of a recipe, and all that the run says of itself is held to the decisions, which are
+applied here byte by byte: the counts of each step, the rows of dropped/, what is left in documents/."""
+
+import contextlib
+import gzip
+import json
+import os
+import pathlib
+import tempfile
+from typing import Any, NamedTuple
+from unittest import mock
+
+import jinja2
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines import recipe as recipes
+from pipelines.run import run
+
+ONE_FILE_A_SHARD, ONE_SHARD = 4, 1 << 20
+"""Bytes of a task for which every file of input is a shard, and for which all are batches of one."""
+
+
+class Decision(NamedTuple):
+    """What a step decided about a document. `start` and `end` are bytes of the text as the step saw it; `by` is the id
+    of the document that is the cause, or the name of the evaluation item."""
+
+    id: str
+    action: str
+    start: int | None
+    end: int | None
+    reason: str
+    by: str | None
+    score: float | None
+
+
+class Observed(NamedTuple):
+    """The decisions of a step in corpus order, the texts that it saw by id, and its figures for the report."""
+
+    decisions: list[Decision]
+    seen: dict[str, str]
+    figures: dict[str, Any]
+
+
+def document(name, text, url=None, date=None):
+    """A document as `decide` takes it."""
+    return {"id": name, "text": text, "url": url, "date": date}
+
+
+def decide(step, parts, **options) -> list[Decision]:
+    """What a step decides; see `observe`."""
+    return observe(step, parts, **options).decisions
+
+
+def observe(step, parts, before=(), task_bytes=ONE_FILE_A_SHARD) -> Observed:
+    """Run `step`, an entry of a recipe, over parts (lists of documents), each a shard or, with ONE_SHARD, a batch of
+    the one shard. `before` are steps that come before it, filters first. Raises what `run` raises."""
+    with tempfile.TemporaryDirectory() as folder, _in_a_hurry():
+        source, output = pathlib.Path(folder, "input"), pathlib.Path(folder, "output")
+        source.mkdir()
+        for number, part in enumerate(parts):
+            lines = "".join(json.dumps(row) + "\n" for row in part)
+            (source / f"{number:03d}.jsonl.gz").write_bytes(gzip.compress(lines.encode(), 1, mtime=0))
+        recipe = recipes.parse({"input": [str(source)], "steps": [*before, step], "task_bytes": task_bytes})
+        result = run(recipe, str(output))
+        return _observed(result, output)
+
+
+_compiled: dict[tuple, Any] = {}
+_compile = jinja2.Environment.compile
+
+
+def _compile_once(environment, *source):
+    if source not in _compiled:
+        _compiled[source] = _compile(environment, *source)
+    return _compiled[source]
+
+
+@contextlib.contextmanager
+def _in_a_hurry():
+    """Half of the time of a small run goes into its page, whose template is compiled once here, and into syncing."""
+    with mock.patch.object(jinja2.Environment, "compile", _compile_once), mock.patch.object(os, "fsync", lambda file: None):
+        yield
+
+
+def _observed(result, output: pathlib.Path) -> Observed:
+    view = [table for m in result.manifests for name, table in _tables(m, "documents-") if name.endswith(".arrow")]
+    texts = {name: text for table in view for name, text in zip(table["id"].to_pylist(), table["text"].to_pylist())}
+    assert len(texts) == sum(map(len, view))
+    layers: dict[str, list[Decision]] = {}
+    for manifest in result.manifests:
+        for _, table in _tables(manifest, "decisions"):
+            (name,) = manifest.counters["steps"]
+            layers.setdefault(name, []).extend(_decisions(table, int(manifest.key), view))
+    report = result.report
+    assert report["problems"] == [], report["problems"]
+    steps = {step["name"]: step for step in report["steps"]}
+    dropped = [row for path in (output / "dropped").glob("*.parquet") for row in pq.read_table(path).to_pylist()]
+    seen = texts
+    for name, decisions in layers.items():
+        seen, texts = texts, applied(texts, decisions)
+        _check_counts(steps[name], seen, texts, decisions)
+        _check_dropped([row for row in dropped if row["step"] == name], seen, decisions)
+    assert {row["step"] for row in dropped} <= {"read", *layers}
+    left = [row for path in sorted((output / "documents").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+    assert [(row["id"], row["text"]) for row in left] == list(texts.items())
+    name = next(reversed(layers), "")
+    return Observed(layers.get(name, []), seen, result.figures.get(name, {}))
+
+
+def _tables(manifest, prefix):
+    """(name, content) of the outputs of a task that are called so, in order."""
+    for name, file in sorted(manifest.outputs.items()):
+        if name.startswith(prefix) and name.endswith(".arrow"):
+            yield name, pa.ipc.open_file(file.path).read_all()
+
+
+def _decisions(table, shard, view):
+    ids = view[shard]["id"].to_pylist()
+    rows = table.drop_columns(["step"]).to_pylist()
+    order = [(row["row"], row["start"] or 0) for row in rows]
+    assert order == sorted(set(order))
+    return [Decision(ids[row.pop("row")], **{**row, "by": _named(row["by"], view)}) for row in rows]
+
+
+def _named(by, view):
+    """The id of the document at an address "shard:row"; anything else as it is."""
+    shard, _, row = (by or "").partition(":")
+    return view[int(shard)]["id"][int(row)].as_py() if shard.isdigit() and row.isdigit() else by
+
+
+def applied(texts, decisions):
+    """{id: text} of what decisions leave of texts."""
+    left, end = {name: text.encode() for name, text in texts.items()}, {}
+    for each in reversed(decisions):
+        if each.action == "drop":
+            assert (each.start, each.end) == (None, None) and each.id not in end
+            del left[each.id]
+        else:
+            assert each.action == "cut" and 0 <= each.start < each.end <= end.get(each.id, len(left[each.id]))
+            end[each.id] = each.start
+            left[each.id] = left[each.id][: each.start] + left[each.id][each.end :]
+    return {name: text.decode() for name, text in left.items()}
+
+
+def _check_counts(step, before, after, decisions):
+    """What the report says of a step is what its decisions do."""
+    cuts = [each for each in decisions if each.action == "cut"]
+    reasons = [each.reason for each in decisions if each.action == "drop"]
+    assert (step["in"], step["kept"], step["quarantined"]) == (len(before), len(after), 0)
+    assert step["dropped"] == {reason: reasons.count(reason) for reason in sorted(set(reasons))}
+    assert step["bytes_in"] == sum(len(text.encode()) for text in before.values())
+    assert step["bytes_out"] == sum(len(text.encode()) for text in after.values())
+    counters = {"cuts": len(cuts), "bytes_cut": sum(each.end - each.start for each in cuts)}
+    assert {name: number for name, number in step["counters"].items() if number} == {k: n for k, n in counters.items() if n}
+
+
+def _check_dropped(rows, seen, decisions):
+    """dropped/ has a row for each document that the step drops: rule, cause, and how its text began."""
+    found = {row["id"]: row for row in rows}
+    drops = [each for each in decisions if each.action == "drop"]
+    assert len(rows) == len(found) and set(found) == {each.id for each in drops}
+    for each in drops:
+        row = found[each.id]
+        assert row["rule"] == each.reason and row["text"] == seen[each.id][:500] and row["threshold"]
+        parts = row["value"].split()
+        assert len(parts) == (each.score is not None) + (each.by is not None)
+        assert each.score is None or parts[0] == f"{each.score:.4f}"
