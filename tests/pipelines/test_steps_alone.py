@@ -175,7 +175,7 @@ def substrings(seen, min_bytes, snap, min_remaining):
 @divisions
 def test_substring_dedup_cuts_all_copies_but_the_first(size, task_bytes):
     passage = "über die Brücke "  # 18 bytes
-    texts = [f"Er ging {passage}nach Hause.", "Sonst nichts.", f"Sie ging {passage}zurück.", passage, f"é{passage}und {passage}ü"]
+    texts = [f"Er ging {passage}nach Hause.", "Sonst nichts.", f"Sie ging {passage}zurück.", passage, f"é{passage}und {passage}ü", f"ß{passage}"]
     parts = parts_of(named(texts), size)
     step = {"min_bytes": 18, "min_remaining": 3}
     expected = [
@@ -183,10 +183,11 @@ def test_substring_dedup_cuts_all_copies_but_the_first(size, task_bytes):
         drop("3", "nothing_left", "0", 0.0),
         cut("4", 2, 20, "repeated", "0", 18.0),
         cut("4", 23, 42, "repeated", "0", 19.0),  # with the space before it
+        drop("5", "nothing_left", "0", 2.0),
     ]
     decisions, _, figures = observe({"substring_dedup": step}, parts, task_bytes=task_bytes)
     assert decisions == expected
-    assert figures == {"bytes": 147, "repeated_bytes": 79, "ranges": 4, "documents": 3}
+    assert figures == {"bytes": 167, "repeated_bytes": 97, "ranges": 5, "documents": 4}
     assert [each.id for each in decide({"substring_dedup": {**step, "snap": "line"}}, parts, task_bytes=task_bytes)] == ["3"]
 
 
