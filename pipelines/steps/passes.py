@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 
 from corpus import views
 from corpus.cleaning import shared_words
-from corpus.documents import DROPPED_SCHEMA, PREFIX_CHARACTERS, QUARANTINE_SCHEMA, Outcome, text_bytes
+from corpus.documents import DROPPED_SCHEMA, PREFIX_CHARACTERS, QUARANTINE_SCHEMA, text_bytes
 from corpus.io import partitions, paths, readers, shards, streams
+from corpus.step import Filter, Outcome
 from corpus.views import ShardView
 from pipelines.engine import Exclusion, Manifest, Outputs, Task, Unproven
 
@@ -41,7 +42,7 @@ class Pass:
     many documents to take of each, None for all) or `shard` is given. `names` are the stages' names in the run.
     `excluded` are records that it is not to look at, by unit."""
 
-    stages: tuple[Any, ...]
+    stages: tuple[Filter, ...]
     names: tuple[str, ...]
     suffix: str  # ".arrow" between passes, ".parquet" for the documents a run leaves
     task_bytes: int
