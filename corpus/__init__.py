@@ -2,4 +2,4 @@
 
 from corpus import kernel_cache
 
-kernel_cache.install()
+kernel_cache.install()  # numba is not imported yet, and not by this

@@ -56,8 +56,7 @@ class ByClosure:
         return self._digest
 
     def get_disambiguator(self) -> str:
-        """Nothing beside the function's name: functions of one name numba tells apart by their code, and a line number
-        changes with every comment."""
+        """Nothing beside the function's name, of which a module has one each; a line number changes with every comment."""
         return ""
 
 

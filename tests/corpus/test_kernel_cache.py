@@ -1,5 +1,6 @@
 """Compiled kernels: taken from the cache exactly where nothing that they are made of has changed."""
 
+import ast
 import os
 import pathlib
 import shutil
@@ -9,6 +10,8 @@ import sys
 import pytest
 
 from corpus import closure, kernel_cache
+
+ROOT = pathlib.Path(closure.ROOT)
 
 COMPILED = """
 import corpus
@@ -23,8 +26,7 @@ print(key, sum(stats.cache_misses.values()), sum(stats.cache_hits.values()))
 def copy(tmp_path):
     """A copy of the library, with a cache of its own; calls a kernel that calls others of another module: (its answer,
     kernels compiled, kernels taken from the cache)."""
-    source = pathlib.Path(closure.ROOT, "corpus")
-    shutil.copytree(source, tmp_path / "one" / "corpus", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "corpus", tmp_path / "one" / "corpus", ignore=shutil.ignore_patterns("__pycache__"))
 
     def call(folder="one", first=""):
         environment = {**os.environ, "PYTHONPATH": str(tmp_path / folder), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
@@ -110,3 +112,17 @@ class fresh:
         kernel_cache.home.cache_clear(), kernel_cache._folder.cache_clear()
 
     __exit__ = lambda self, *_: self.__enter__()  # noqa: E731
+
+
+def test_no_two_kernels_of_a_module_have_one_name():
+    """Numba tells functions of one name apart by the instructions of their code, and not by its constants."""
+    for file in sorted([*ROOT.glob("corpus/**/*.py"), *ROOT.glob("tokenizer_training/**/*.py")]):
+        found = [node for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.FunctionDef)]
+        names = [node.name for node in found if {"njit", "leaf"} & {name(each) for each in node.decorator_list}]
+        assert len(names) == len(set(names)), file
+
+
+def name(decorator):
+    """Of `@leaf`, `@numba.njit(...)`."""
+    decorator = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return getattr(decorator, "attr", None) or getattr(decorator, "id", None)
