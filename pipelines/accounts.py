@@ -11,7 +11,7 @@ from typing import Any
 
 from pipelines.engine import Manifest
 from pipelines.recipe import Recipe
-from pipelines.steps import TOKEN_STEPS
+from pipelines.context import TokenStep
 
 
 class NotProven(RuntimeError):
@@ -86,7 +86,7 @@ class Accounts:
 
 def of_run(recipe: Recipe, result: Any) -> Accounts:
     """The accounts of a finished run; `result`: a `run.Result`."""
-    document_steps = [step for step in recipe.steps if step.name not in TOKEN_STEPS]
+    document_steps = [step for step in recipe.steps if not isinstance(step, TokenStep)]
     passes = [manifest.counters for manifest in result.manifests if "lengths" in manifest.counters]
     tokens = result.figures.get("tokens")
     return Accounts(

@@ -1,23 +1,102 @@
-"""What a step that is no filter is: it looks at the whole corpus, or makes tokens of it, and needs a run to do so."""
+"""What a step that is no filter is, and all that it may use of a run.
+
+A *global step* looks at the whole corpus and adds decisions to the view. A *token step* comes after the documents are
+written: it trains a tokenizer, encodes, packs.
+"""
 
 from __future__ import annotations
 
 import abc
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
+from corpus.io import paths
 from corpus.step import Step
 from corpus.views import ShardView
-from pipelines.engine import Manifest
+
+if TYPE_CHECKING:  # what a run needs is no part of what a task does
+    from pipelines.engine import Engine, File, Manifest, Outputs, Task
+    from pipelines.publishing import Published
+
+
+@dataclasses.dataclass
+class Findings:
+    """What steps leave beside their outputs, for the accounts, the report, and each other.
+
+    manifests: of the maps that account for documents, in the order of the run
+    figures: for the report, by step
+    examples: clusters of near-duplicates, by step, and `before`: the view whose documents they name
+    documents: the shards of documents/; empty until they are written
+    tokenized: manifests of the map that encodes
+    token_lengths: documents by tokens, in the bins of `maps.counts`
+    token_indexes: of each token shard, its index and its key
+    """
+
+    manifests: list[Manifest] = dataclasses.field(default_factory=list)
+    figures: dict[str, Any] = dataclasses.field(default_factory=dict)
+    examples: dict[str, list[dict]] = dataclasses.field(default_factory=dict)
+    before: dict[str, list[ShardView]] = dataclasses.field(default_factory=dict)
+    documents: list[ShardView] = dataclasses.field(default_factory=list)
+    tokenized: list[Manifest] = dataclasses.field(default_factory=list)
+    token_lengths: list[int] = dataclasses.field(default_factory=list)
+    token_indexes: list[tuple[File, str]] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """All that a step may use of a run. `name` is the step's name in the run, `place` the beginning of the names of its
+    maps in work/, `steps` are all of the recipe's."""
+
+    name: str
+    place: str
+    seed: int
+    task_bytes: int
+    steps: tuple[Step, ...]
+    found: Findings
+    engine: Engine
+    published: Published
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing may be written: the maps say what they would do."""
+        return self.engine.dry_run
+
+    @property
+    def output(self) -> str:
+        """The run directory."""
+        return self.published.output
+
+    def map(
+        self, what: str, function: Callable[[Any, Outputs], dict[str, Any]], tasks: Sequence[Task], configuration: Any
+    ) -> list[Manifest]:
+        """Run a durable map of this step; see `engine.Engine.map`."""
+        return self.engine.map(f"{self.place}-{what}", function, tasks, configuration)
+
+    def publish(self, folder: str, files: dict[str, File], keep: tuple[str, ...] = ()) -> None:
+        """Make OUT/folder hold these outputs of tasks; see `Published.publish`. A dry run publishes nothing."""
+        if not self.dry_run:
+            self.published.publish(folder, files, keep)
+
+    def path(self, folder: str) -> str:
+        """Of a folder of published files."""
+        return paths.join(self.output, folder)
 
 
 class GlobalStep(Step):
     """A step that looks at the whole corpus and adds decisions to the view."""
 
     @abc.abstractmethod
-    def decide(self, run: Any, place: str, name: str, shard_views: list[ShardView]) -> tuple[list[ShardView], list[Manifest]]:
-        """The view with the step's decisions, and the manifests of the map that made them. `place` is the beginning of
-        its maps' names in work/, `name` that of the step in the run."""
+    def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
+        """The view with the step's decisions."""
 
 
 class TokenStep(Step):
-    """A step that comes after the documents are written: it trains a tokenizer, encodes, packs."""
+    """A step that comes after the documents are written: it trains a tokenizer, encodes, packs. `place` is the beginning
+    of the names of its maps in work/."""
+
+    place: str
+
+    @abc.abstractmethod
+    def run(self, context: Context) -> None:
+        """Make something of `context.found.documents`, and publish it."""

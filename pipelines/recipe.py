@@ -213,11 +213,11 @@ def _check_order(steps: tuple[Any, ...]) -> None:
         raise RecipeError("the recipe has no steps")
     last = -1
     for step in steps:
-        place = TOKEN_STEPS.index(step.name) if step.name in TOKEN_STEPS else -1
+        place = TOKEN_STEPS.index(type(step)) if type(step) in TOKEN_STEPS else -1
         if place >= 0 and place == last and step.name != "pack":
             raise RecipeError(f"step {step.name!r} can be there once only")
         if place < last:
-            raise RecipeError(f"step {step.name!r} cannot come after {TOKEN_STEPS[last]!r}")
+            raise RecipeError(f"step {step.name!r} cannot come after {TOKEN_STEPS[last].name!r}")
         last = max(last, place)
     names = [step.name for step in steps]
     if "pack" in names and "tokenize" not in names:

@@ -50,7 +50,7 @@ def build(recipe: Recipe, published, result) -> dict[str, Any]:
         "lengths": [sum(column) for column in zip(*(c["lengths"] for c in last))],
         "token_lengths": result.token_lengths,
         "examples": _examples(published),
-        "clusters": {name: _clusters(found_, result.documents_before.get(name, [])) for name, found_ in result.examples.items()},
+        "clusters": {name: _clusters(found_, result.before.get(name, [])) for name, found_ in result.examples.items()},
         "figures": result.figures,
         "tokens": {**tokens, "quarantined": account.not_encoded} if tokens else {},
         "passes": [vars(summary) for summary in result.summaries],

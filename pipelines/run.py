@@ -22,31 +22,24 @@ from corpus.step import Filter
 from corpus.views import ShardView
 from pipelines import publishing, recipe as recipes, report
 from pipelines.accounts import NotProven, unique_names
+from pipelines.context import Context, Findings, TokenStep
 from pipelines.engine import Discards, Engine, File, Limits, Manifest, MapSummary, NothingRuns, TaskFailed, describe_file
 from pipelines.engine.one_task import OneTask, Ran
 from pipelines.lock import Lock
 from pipelines.publishing import OutputError, Published
 from pipelines.recipe import Recipe, RecipeError
-from pipelines.steps import TOKEN_STEPS, passes, tokens
+from pipelines.steps import passes
 
 MOST_REPAIRS = 100
 """Damaged files in work/ for which a run begins anew, to have their tasks done again."""
 
 
 @dataclasses.dataclass
-class Result:
-    """What a run did: the manifests of its passes in order, what each map had to do, the view of
-    the documents it wrote, and figures of single steps, for the report."""
+class Result(Findings):
+    """What a run did, and found: what each map had to do; where a dry run had to stop; its report."""
 
-    manifests: list[Manifest] = dataclasses.field(default_factory=list)
     summaries: list[MapSummary] = dataclasses.field(default_factory=list)
-    documents: list[ShardView] = dataclasses.field(default_factory=list)
-    figures: dict[str, Any] = dataclasses.field(default_factory=dict)
-    examples: dict[str, list] = dataclasses.field(default_factory=dict)
-    documents_before: dict[str, list[ShardView]] = dataclasses.field(default_factory=dict)
-    token_lengths: list[int] = dataclasses.field(default_factory=list)  # documents by tokens, as `lengths`
-    tokenized: list[Manifest] = dataclasses.field(default_factory=list)  # of the map that encodes
-    waiting: str | None = None  # a dry run stops before this map
+    waiting: str | None = None
     report: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -56,8 +49,7 @@ class Result:
 
 
 class Runner:
-    """State of one run while it goes from step to step. Steps use `engine`, `seed` and
-    `task_bytes`, and leave figures for the report in `result.figures`."""
+    """State of one run while it goes from step to step."""
 
     def __init__(self, recipe: Recipe, published: Published, engine: Engine, limit: int | None):
         self.recipe = recipe
@@ -65,8 +57,6 @@ class Runner:
         self.published = published
         self.engine = engine
         self.limit = limit
-        self.seed = recipe.seed
-        self.task_bytes = recipe.task_bytes
         self.places = 0
         self.result = Result(summaries=engine.summaries)
 
@@ -80,7 +70,7 @@ class Runner:
         return self.result
 
     def _documents(self) -> None:
-        steps = [step for step in self.recipe.steps if step.name not in TOKEN_STEPS]
+        steps = [step for step in self.recipe.steps if not isinstance(step, TokenStep)]
         view: list[ShardView] | None = None
         pending: list[tuple[str, Any]] = []
         for step, name in zip(steps, unique_names(steps)):
@@ -90,10 +80,13 @@ class Runner:
             if view is None or pending:
                 view = self._pass(pending, view, ".arrow")
                 pending = []
-            view, manifests = step.decide(self, self._place(name), name, view)
-            self.result.manifests += manifests
+            view = step.decide(self._context(name, self._place(name)), view)
         self.result.documents = self._pass(pending, view, ".parquet")
         self._publish_documents()
+
+    def _context(self, name: str, place: str) -> Context:
+        recipe = self.recipe
+        return Context(name, place, recipe.seed, recipe.task_bytes, recipe.steps, self.result, self.engine, self.published)
 
     def _place(self, name: str) -> str:
         """Folder in work/ of the next pass or global step."""
@@ -105,7 +98,7 @@ class Runner:
         view."""
         stages = [stage for _, stage in named]
         partition_by = self.recipe.partition_by if suffix == ".parquet" else None
-        shared = passes.Pass(tuple(stages), tuple(name for name, _ in named), suffix, self.task_bytes, partition_by=partition_by)
+        shared = passes.Pass(tuple(stages), tuple(name for name, _ in named), suffix, self.recipe.task_bytes, partition_by=partition_by)
         if view is None:
             names, tasks = ["read"], self._input_tasks(shared)
             configuration = (shared, self.recipe.read, self.limit)
@@ -123,38 +116,38 @@ class Runner:
 
     def _input_tasks(self, shared: passes.Pass) -> list:
         sources, _ = input_sources(self.recipe.input, self.output)
-        units = readers.split(sources, self.recipe.read, self.task_bytes)
-        groups = passes.group_units(units, max(1, self.task_bytes // 4))
+        units = readers.split(sources, self.recipe.read, self.recipe.task_bytes)
+        groups = passes.group_units(units, max(1, self.recipe.task_bytes // 4))
         shared = dataclasses.replace(shared, read=self.recipe.read)
         return passes.input_tasks(groups, {source.path: source for source in sources}, shared, self.limit)
 
     def _publish_documents(self) -> None:
         places = {s.path: f"{s.folder}/{s.number:05d}.parquet".lstrip("/") for s in self.result.documents}
         outputs = [file for manifest in self.result.manifests for file in manifest.outputs.values()]
-        self.publish("documents", {places[file.path]: file for file in outputs if file.path in places})
-        self.publish_rows("dropped")
-        self.publish_rows("quarantine")
+        self._publish("documents", {places[file.path]: file for file in outputs if file.path in places})
+        self._publish_rows("dropped")
+        self._publish_rows("quarantine")
 
-    def publish_rows(self, folder: str) -> None:
+    def _publish_rows(self, folder: str) -> None:
         """Publish what the maps so far have left under this name, a file a task."""
         found = {}
         for manifest in (*self.result.manifests, *self.result.tokenized):
             if file := manifest.outputs.get(f"{folder}.parquet"):
                 step = "+".join(manifest.counters.get("steps", ["tokenize"])) or "documents"
                 found[f"{step}-{manifest.key}.parquet"] = file
-        self.publish(folder, found)
+        self._publish(folder, found)
 
-    def publish(self, folder: str, files: dict[str, File], keep: tuple[str, ...] = ()) -> None:
+    def _publish(self, folder: str, files: dict[str, File], keep: tuple[str, ...] = ()) -> None:
         """See `Published.publish`. A dry run publishes nothing."""
         if not self.engine.dry_run:
             self.published.publish(folder, files, keep)
 
     def _tokens(self) -> None:
         for step in self.recipe.steps:
-            if step.name in TOKEN_STEPS:
-                tokens.RUN[step.name](self, step)
+            if isinstance(step, TokenStep):
+                step.run(self._context(step.name, step.place))
         if any(manifest.excluded for manifest in self.result.tokenized):
-            self.publish_rows("quarantine")
+            self._publish_rows("quarantine")
 
 
 def input_sources(patterns: tuple[str, ...], output: str | None = None) -> tuple[list[paths.Source], list[str]]:

@@ -20,6 +20,7 @@ from pipelines.engine.tasks import (
     code_fingerprint,
     describe_file,
     fingerprint,
+    outputs_named,
 )
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "code_fingerprint",
     "describe_file",
     "fingerprint",
+    "outputs_named",
 ]

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import xxhash
@@ -162,6 +162,11 @@ def check_file(file: File) -> None:
         raise paths.DamagedFile(file.path, "it is gone") from None
     if found != file:
         raise paths.DamagedFile(file.path, "its checksum is wrong")
+
+
+def outputs_named(manifests: Iterable[Manifest], name: str) -> list[File]:
+    """The outputs called `name`, in the order of the tasks."""
+    return [manifest.outputs[name] for manifest in manifests if name in manifest.outputs]
 
 
 def fingerprint(value: Any) -> str:

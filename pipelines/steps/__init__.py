@@ -22,11 +22,14 @@ from corpus.cleaning.url_removal import UrlRemoval
 from corpus.cleaning.where import Where
 from corpus.language.detect import Language
 from pipelines.steps.decontaminate import DecontaminateStep
-from pipelines.steps.dedup import ExactDedup, LineDedup, UrlDedup
+from pipelines.steps.exact_dedup import ExactDedup
+from pipelines.steps.line_dedup import LineDedup
 from pipelines.steps.near_dedup import NearDedup
+from pipelines.steps.pack import Pack
 from pipelines.steps.substring_dedup import SubstringDedup
-from pipelines.steps.tokens import Pack, Tokenize
-from tokenizer_training.train import TrainTokenizer
+from pipelines.steps.tokenize import Tokenize
+from pipelines.steps.train_tokenizer import TrainTokenizerStep
+from pipelines.steps.url_dedup import UrlDedup
 
 STAGES = (
     Length,
@@ -48,5 +51,6 @@ STAGES = (
     Split,
 )
 GLOBAL_STEPS = (UrlDedup, LineDedup, ExactDedup, NearDedup, SubstringDedup, DecontaminateStep)
-TOKEN_STEPS = ("train_tokenizer", "tokenize", "pack")
-STEPS = {step.name: step for step in (*STAGES, *GLOBAL_STEPS, TrainTokenizer, Tokenize, Pack)}
+TOKEN_STEPS = (TrainTokenizerStep, Tokenize, Pack)
+"""In the order in which a recipe has them."""
+STEPS = {step.name: step for step in (*STAGES, *GLOBAL_STEPS, *TOKEN_STEPS)}

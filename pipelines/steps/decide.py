@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,11 +21,9 @@ from corpus.documents import DECISION_SCHEMA, DROPPED_SCHEMA, shard_and_row, tex
 from corpus.io import shards
 from corpus.views import ShardView
 from pipelines import exchange
-from pipelines.engine import Exclusion, File, Manifest, Outputs
+from pipelines.context import Context
+from pipelines.engine import Exclusion, File, Outputs
 from pipelines.steps.passes import Quarantine, Rows, StepCount, _add, dropped_rows, shard_task, without_rows
-
-if TYPE_CHECKING:  # a task knows nothing of engines
-    from pipelines.engine import Engine
 
 PROPOSAL_SCHEMA = pa.schema([field for field in DECISION_SCHEMA if field.name != "step"])
 
@@ -141,19 +139,18 @@ def proposals(dropped: np.ndarray, by: np.ndarray, reason: str, score: np.ndarra
 
 
 def decide_map(
-    engine: Engine,
-    step: str,
-    name: str,
-    shard_views: list[ShardView],
+    context: Context,
+    view: list[ShardView],
     exchanged: list[File],
     threshold: str,
     finish: Any = None,
     inputs: tuple[tuple[str, str], ...] = (),
-) -> tuple[list[ShardView], list[Manifest]]:
-    """Run the decide map of a step: the view with its decisions added, and the manifests."""
+) -> list[ShardView]:
+    """Run the decide map of a step: the view with its decisions added."""
     files = tuple(file.path for file in exchanged)
     prints = (*inputs, *((f"proposals {i}", file.hash) for i, file in enumerate(exchanged)))
-    tasks = [shard_task(s, Decide(name, s, files, finish, threshold), prints) for s in shard_views]
-    manifests = engine.map(f"{step}-decide", decide, tasks, (name, finish, threshold))
+    tasks = [shard_task(s, Decide(context.name, s, files, finish, threshold), prints) for s in view]
+    manifests = context.map("decide", decide, tasks, (context.name, finish, threshold))
+    context.found.manifests += manifests
     decided = [m.outputs["decisions.arrow"] for m in manifests]
-    return [s.decided(f.path, f.hash) for s, f in zip(shard_views, decided)], manifests
+    return [s.decided(f.path, f.hash) for s, f in zip(view, decided)]

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.contamination.rules import Decontaminate
-from pipelines.context import GlobalStep
+from corpus.views import ShardView
+from pipelines.context import Context, GlobalStep
 from pipelines.engine import describe_file
 from pipelines.steps.decide import PROPOSAL_SCHEMA, decide_map
 
@@ -23,13 +24,13 @@ class DecontaminateStep(Decontaminate, GlobalStep):
         shard_rows = pa.array(rows[found["row"].to_numpy()], pa.int64())
         return found.set_column(0, "row", shard_rows).select(PROPOSAL_SCHEMA.names)
 
-    def decide(self, run, place, name, shard_views):
+    def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
         """One map: every shard is scanned and decided at once."""
         evaluation = tuple((path, describe_file(path).hash) for path in self.inputs())
         index = self.index()
-        run.result.figures[name] = {
+        context.found.figures[context.name] = {
             "evaluation_files": len(evaluation),
             "items": len(index.items),
             "items_too_short_to_check": len(index.not_checkable),
         }
-        return decide_map(run.engine, place, name, shard_views, [], f"{self.ngram}-gram", self, evaluation)
+        return decide_map(context, view, [], f"{self.ngram}-gram", self, evaluation)

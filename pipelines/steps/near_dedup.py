@@ -20,10 +20,10 @@ from corpus.io import shards
 from corpus.options import option
 from corpus.views import ShardView
 from pipelines import exchange
-from pipelines.context import GlobalStep
-from pipelines.engine import File, Limits, Outputs, Task
+from pipelines.context import Context, GlobalStep
+from pipelines.engine import File, Limits, Manifest, Outputs, Task, outputs_named
 from pipelines.steps.decide import decide_map, proposals
-from pipelines.steps.dedup import Keys, Reduce, outputs_named, partitions_for, reduce_map
+from pipelines.steps.dedup import Keys, Reduce, partitions_for, reduce_map
 from pipelines.steps.passes import left_out, shard_task
 
 BYTES_A_BYTE = 64
@@ -49,46 +49,35 @@ class NearDedup(GlobalStep):
         """(bands, rows of each)."""
         return lsh.choose_bands(self.threshold, self.permutations, self.recall)
 
-    def decide(self, run, place, name, shard_views):
-        """The five maps; returns the view with the decisions and the manifests of the last."""
-        partitions = partitions_for(shard_views)
-        tasks = [shard_task(s, Keys(self, s, partitions)) for s in shard_views]
-        mapped = run.engine.map(f"{place}-signatures", emit_signatures, tasks, (self, partitions))
-        shard_views = left_out(shard_views, mapped)
-        pairs = reduce_map(
-            run, place, find_candidates, self, outputs_named(mapped, "keys.arrow"), partitions, shard_views
-        )
-        sidecars = {s.number: m.outputs["shingles.arrow"] for s, m in zip(shard_views, mapped)}
-        verified = self._verify_map(run, place, shard_views, pairs, sidecars)
-        clustered = self._cluster_map(run, place, len(shard_views), verified)
+    def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
+        """The five maps: signatures, reduce, verify, clusters, decide."""
+        partitions = partitions_for(view)
+        tasks = [shard_task(s, Keys(self, s, partitions)) for s in view]
+        mapped = context.map("signatures", emit_signatures, tasks, (self, partitions))
+        view = left_out(view, mapped)
+        pairs = reduce_map(context, find_candidates, self, outputs_named(mapped, "keys.arrow"), partitions, view)
+        sidecars = {s.number: m.outputs["shingles.arrow"] for s, m in zip(view, mapped)}
+        clustered = self._cluster_map(context, len(view), self._verify_map(context, view, pairs, sidecars))
         bands, rows = self.bands()
-        run.result.figures[name] = {"bands": bands, "rows": rows, "threshold": self.threshold, **clustered.counters["figures"]}
-        run.result.examples[name] = clustered.counters["examples"]
-        run.result.documents_before[name] = shard_views
-        return decide_map(
-            run.engine, place, name, shard_views, [clustered.outputs["proposals.arrow"]], f"Jaccard >= {self.threshold}"
-        )
+        context.found.figures[context.name] = {"bands": bands, "rows": rows, "threshold": self.threshold, **clustered.counters["figures"]}
+        context.found.examples[context.name] = clustered.counters["examples"]
+        context.found.before[context.name] = view
+        return decide_map(context, view, [clustered.outputs["proposals.arrow"]], f"Jaccard >= {self.threshold}")
 
-    def _verify_map(self, run, place, shard_views, pairs, sidecars):
+    def _verify_map(self, context: Context, view: list[ShardView], pairs: list[File], sidecars: dict[int, File]) -> list[Manifest]:
         """A task for each shard verifies the pairs whose second document is in it."""
         files = tuple(file.path for file in pairs)
         prints = tuple((f"pairs {i}", file.hash) for i, file in enumerate(pairs))
         prints += tuple((f"shingles {number}", file.hash) for number, file in sidecars.items())
-        tasks = [
-            Task(f"{s.number:05d}", Verify(self, files, s.number, sidecars), prints, s.text_bytes) for s in shard_views
-        ]
-        return run.engine.map(f"{place}-verify", verify, tasks, (self,)) if files else []
+        tasks = [Task(f"{s.number:05d}", Verify(self, files, s.number, sidecars), prints, s.text_bytes) for s in view]
+        return context.map("verify", verify, tasks, (self,)) if files else []
 
-    def _cluster_map(self, run, place, shard_count, verified):
+    def _cluster_map(self, context: Context, shards: int, verified: list[Manifest]) -> Manifest:
         edges = outputs_named(verified, "edges.arrow")
-        task = Task(
-            "00000",
-            Cluster(self, tuple(edges), shard_count),
-            tuple((f"edges {i}", file.hash) for i, file in enumerate(edges)),
-            sum(file.bytes for file in edges),
-            extra=Limits(0.0, BYTES_A_BYTE * sum(file.bytes for file in edges)),
-        )
-        return run.engine.map(f"{place}-clusters", cluster, [task], (self, shard_count))[0]
+        weight = sum(file.bytes for file in edges)
+        prints = tuple((f"edges {i}", file.hash) for i, file in enumerate(edges))
+        task = Task("00000", Cluster(self, tuple(edges), shards), prints, weight, extra=Limits(0.0, BYTES_A_BYTE * weight))
+        return context.map("clusters", cluster, [task], (self, shards))[0]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from corpus.options import option
 from corpus.text.arrow import buffers
 from corpus.views import ShardView
 from pipelines import exchange
-from pipelines.context import GlobalStep
+from pipelines.context import Context, GlobalStep
 from pipelines.engine import Limits, Outputs, Task
 from pipelines.steps.decide import PROPOSAL_SCHEMA, decide_map
 
@@ -38,17 +38,15 @@ class SubstringDedup(GlobalStep):
     min_remaining: int = option(1, "Bytes of text that a document is left with at least.")
     max_bytes: int = option(DEFAULT_MAX_BYTES, "Bytes of text that a corpus may have.")
 
-    def decide(self, run, place, name, shard_views):
+    def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
         """Suffix array in one task, then decisions per shard."""
-        inputs = tuple(pair for s in shard_views for pair in s.inputs())
-        weight = sum(s.text_bytes for s in shard_views)
-        task = Task("00000", Repeats(self, tuple(shard_views)), inputs, weight, extra=Limits(0.0, BYTES_A_BYTE * weight))
-        (found,) = run.engine.map(f"{place}-suffix_array", find_repeats, [task], (self,))
-        run.result.figures[name] = found.counters["figures"]
-        exchanged = [found.outputs["proposals.arrow"]]
-        return decide_map(
-            run.engine, place, name, shard_views, exchanged, f"{self.min_bytes} bytes", Cuts(self.snap, self.min_remaining)
-        )
+        inputs = tuple(pair for s in view for pair in s.inputs())
+        weight = sum(s.text_bytes for s in view)
+        task = Task("00000", Repeats(self, tuple(view)), inputs, weight, extra=Limits(0.0, BYTES_A_BYTE * weight))
+        (found,) = context.map("suffix_array", find_repeats, [task], (self,))
+        context.found.figures[context.name] = found.counters["figures"]
+        cuts = Cuts(self.snap, self.min_remaining)
+        return decide_map(context, view, [found.outputs["proposals.arrow"]], f"{self.min_bytes} bytes", cuts)
 
 
 @dataclasses.dataclass(frozen=True)

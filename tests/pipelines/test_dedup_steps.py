@@ -1,4 +1,4 @@
-"""The steps of pipelines/steps/dedup.py, apart from runs."""
+"""Steps of deduplication by key, apart from runs."""
 
 import types
 
@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from corpus.text import punkt
-from pipelines.steps.dedup import LineDedup
+from pipelines.steps.line_dedup import LineDedup
 
 BATCH = pa.record_batch({"id": ["a", "b"], "text": ["One. Two! Three?", "One. Two."], "url": ["x", "y"]})
 

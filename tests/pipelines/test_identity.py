@@ -72,7 +72,7 @@ def manifests(folder):
 
 def test_remarks_and_code_that_no_task_runs_redo_nothing(project):
     code, remarked = "import numpy as np\n", "import numpy as np  # why\n\n# for this\n"
-    remarks = [(f"{name}.py", code, remarked) for name in ("corpus/io/jsonl", "pipelines/steps/tokens")]
+    remarks = [(f"{name}.py", code, remarked) for name in ("corpus/io/jsonl", "pipelines/steps/tokenize")]
     remarks += [("corpus/cleaning/split.py", "import dataclasses\n", '"""Why."""\nimport dataclasses\n')]
     names = ("pipelines/run", "pipelines/lock", "pipelines/engine/backends")
     unused = [(f"{name}.py", "import os\n", "import os\nUNUSED = 1\n") for name in names]

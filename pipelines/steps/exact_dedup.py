@@ -1,0 +1,36 @@
+"""Documents with equal text: the first stays."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar, Literal
+
+from corpus.dedup import exact
+from corpus.documents import address
+from corpus.options import option
+from corpus.views import ShardView
+from pipelines.context import Context, GlobalStep
+from pipelines.steps.decide import proposals
+from pipelines.steps.dedup import by_key, hashes_of, keyed
+
+
+@dataclasses.dataclass(frozen=True)
+class ExactDedup(GlobalStep):
+    """Keep the first of documents with equal text, in corpus order."""
+
+    name: ClassVar[str] = "exact_dedup"
+    rules: ClassVar[tuple[str, ...]] = ("duplicate",)
+    normalize: Literal["none", "whitespace_case"] = option("none", "Compare texts as they are, or without regard to white space and case.")
+
+    def keys(self, rows, batch, shard):
+        """Content hash of every document."""
+        hashes = exact.content_hashes(batch.column("text"), self.normalize)
+        return keyed(hashes, address(shard, rows)), hashes
+
+    def duplicates(self, table):
+        """Proposals of one partition."""
+        return proposals(*exact.duplicates(hashes_of(table), table["address"].to_numpy()), "duplicate")
+
+    def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
+        """See `by_key`."""
+        return by_key(context, self, view, "equal text")

@@ -1,0 +1,62 @@
+"""A packing plan beside the token shards: which documents share a sequence."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from corpus.options import option
+from corpus.tokens import megatron, packing
+from pipelines.context import Context, TokenStep
+from pipelines.engine import File, Outputs, Task, check_file
+
+
+@dataclasses.dataclass(frozen=True)
+class Pack(TokenStep):
+    """A best-fit packing plan for sequences of `sequence_length` tokens: documents longer than that
+    are cut, the rest are never split (arXiv 2404.10830)."""
+
+    name: ClassVar[str] = "pack"
+    sequence_length: int = option(2048, "Tokens of a sequence.", ge=1)
+
+    @property
+    def place(self) -> str:
+        """Beginning of the names of its maps."""
+        return self.plan
+
+    @property
+    def plan(self) -> str:
+        """Name of the plan: the folder in tokens/packing, and the loader's `packing`."""
+        return f"best_fit-{self.sequence_length}"
+
+    def run(self, context: Context) -> None:
+        """One map. Leaves OUT/tokens/packing/PLAN."""
+        tasks = [
+            Task(key, PackShard(file, self.sequence_length, context.seed), ((f"index {key}", file.hash),), file.bytes)
+            for file, key in context.found.token_indexes
+        ]
+        packed = context.map("plan", pack_shard, tasks, (self, context.seed))
+        folder = context.path("tokens")
+        plans = {f"{m.key}.arrow": m.outputs["plan.arrow"] for m in packed}
+        context.publish(f"tokens/packing/{self.plan}", plans, keep=("figures.json",))
+        if packed and not context.dry_run:
+            figures = {m.key: m.counters["figures"] for m in packed}
+            context.found.figures[f"pack {self.plan}"] = packing.summarize(folder, self.plan, figures, put=context.published.put)
+
+
+@dataclasses.dataclass(frozen=True)
+class PackShard:
+    """Argument of a packing task: one token shard, by its index."""
+
+    index: File
+    sequence_length: int
+    seed: int
+
+
+def pack_shard(argument: PackShard, outputs: Outputs) -> dict:
+    """Map: the plan of one token shard."""
+    check_file(argument.index)
+    lengths = megatron.IndexedDataset(argument.index.path.removesuffix(".idx")).document_lengths
+    plan = packing.best_fit(lengths, argument.sequence_length, argument.seed)
+    packing.save(plan, outputs.path("plan.arrow"))
+    return {"figures": plan.figures, "documents": len(lengths)}

@@ -1,0 +1,89 @@
+"""Train a tokenizer on the run's documents: words are counted per shard, the counts are trained on in one task."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+
+import pyarrow as pa
+
+from corpus import views
+from corpus.io import paths, shards
+from corpus.views import ShardView
+from pipelines.context import Context, TokenStep
+from pipelines.engine import Exclusion, File, Limits, Outputs, Task, outputs_named
+from pipelines.steps.passes import shard_task, without_rows
+from tokenizer_training import train
+from tokenizer_training.configuration import TrainTokenizer
+
+TRAINING_SECONDS = 24 * 3600.0
+"""Time of the training task beyond the limit: sentencepiece takes hours for a large sample."""
+TRAINING_BYTES_A_BYTE = 256
+"""Its memory for each byte of its files of counts, which are compressed, with room."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainTokenizerStep(TrainTokenizer, TokenStep):
+    """`tokenizer_training.configuration.TrainTokenizer` as a step of a recipe."""
+
+    place = "tokenizer"
+
+    def run(self, context: Context) -> None:
+        """Two maps, of counts and of the training. Leaves OUT/tokenizer."""
+        view = context.found.documents
+        total = sum(s.text_bytes for s in view)
+        tasks = [shard_task(s, Count(self, s, total, context.seed)) for s in view]
+        counted = context.map("count", count_shard, tasks, (self, total, context.seed))
+        counts = outputs_named(counted, "counts.arrow")
+        inputs = tuple((f"counts {i}", file.hash) for i, file in enumerate(counts))
+        weight = sum(file.bytes for file in counts)
+        extra = Limits(TRAINING_SECONDS, TRAINING_BYTES_A_BYTE * weight)
+        task = Task("00000", Train(self, tuple(counts)), inputs, weight, extra=extra)
+        (trained,) = context.map("train", train_from_counts, [task], (self,))
+        context.found.figures["tokenizer"] = trained.counters["figures"]
+        context.publish("tokenizer", trained.outputs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """Argument of a counting task, on a corpus of `total_bytes` of text."""
+
+    step: TrainTokenizer
+    shard: ShardView
+    total_bytes: int
+    seed: int
+
+    def without(self, excluded: tuple[Exclusion, ...]) -> Count:
+        """This task without some of its documents."""
+        return dataclasses.replace(self, shard=without_rows(self.shard, excluded))
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Argument of the training task."""
+
+    step: TrainTokenizer
+    files: tuple[File, ...]
+
+
+def count_shard(argument: Count, outputs: Outputs) -> dict:
+    """Map: counts of the words of a shard's sampled documents."""
+    tables, documents = [], 0
+    for _, batch in views.read(argument.shard):
+        chosen = train.sampled(batch.column("id"), argument.total_bytes, argument.step, argument.seed)
+        batch = batch.filter(pa.array(chosen))
+        documents += batch.num_rows
+        tables.append(train.count(batch.column("text"), argument.step))
+    shards.write_table(outputs.path("counts.arrow"), train.merge_counts(tables))
+    return {"documents": documents}
+
+
+def train_from_counts(argument: Train, outputs: Outputs) -> dict:
+    """Reduce: the tokenizer's files."""
+    tables = [shards.read_table(file.path, file.hash) for file in argument.files]
+    with tempfile.TemporaryDirectory() as folder:
+        figures = train.train(train.merge_counts(tables), argument.step, folder)
+        for name in sorted(os.listdir(folder)):
+            paths.publish(os.path.join(folder, name), outputs.path(name))
+    return {"figures": figures}

@@ -1,0 +1,39 @@
+"""Pages of one URL: the newest stays."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import pyarrow as pa
+
+from corpus.dedup import urls
+from corpus.documents import address
+from corpus.views import ShardView
+from pipelines.context import Context, GlobalStep
+from pipelines.steps.decide import proposals
+from pipelines.steps.dedup import by_key, hashes_of, keyed
+
+
+@dataclasses.dataclass(frozen=True)
+class UrlDedup(GlobalStep):
+    """C4's URL deduplication: of pages with one normalised URL keep the newest (C4 3.1.0,
+    text/c4.py of tensorflow-datasets); the first in corpus order among equally new ones."""
+
+    name: ClassVar[str] = "url_dedup"
+    rules: ClassVar[tuple[str, ...]] = ("duplicate_url",)
+
+    def keys(self, rows, batch, shard):
+        """Hash of the normalised URL of every document that has one, and its date."""
+        hashes, places = urls.url_hashes(batch.column("url"))
+        dates = batch.column("date").take(pa.array(places))
+        return keyed(hashes, address(shard, rows[places])).append_column("date", dates), hashes
+
+    def duplicates(self, table):
+        """Proposals of one partition."""
+        dates = table["date"].combine_chunks()
+        return proposals(*urls.duplicate_urls(hashes_of(table), dates, table["address"].to_numpy()), "duplicate_url")
+
+    def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
+        """See `by_key`."""
+        return by_key(context, self, view, "one page a URL")
