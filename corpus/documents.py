@@ -13,10 +13,6 @@ layers before it; every layer's rows are rows of the shard.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +21,8 @@ MAX_BATCH_TEXT = 64 << 20
 """Bytes of text in a batch at most (design: batches hold at most 64 MiB of text)."""
 
 ROW_BITS = 32
+PREFIX_BYTES = 4096
+"""Bytes of a faulty record, or of a document that a step fails at, kept in `quarantine/`."""
 PREFIX_CHARACTERS = 500
 """Length of the prefix of a dropped document's text kept in `dropped/`, in code points."""
 

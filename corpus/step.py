@@ -68,7 +68,7 @@ class Filter(Step):
 
     @property
     def shared_words(self) -> str | None:
-        """The preset whose counts of words it shares with its neighbours (`corpus.cleaning.shared_words`)."""
+        """The preset whose counts of words it shares with its neighbours (`corpus.cleaning.kernels.shared_words`)."""
         return None
 
     def where_in(self, batch: pa.RecordBatch, outcome: Outcome) -> list[Place]:

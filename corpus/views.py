@@ -1,6 +1,6 @@
 """Views: document shards plus the decisions made about them, applied while reading.
 
-May import `corpus.documents`, `corpus.io`, `corpus.dedup.ranges`.
+May import `corpus.documents`, `corpus.io`, `corpus.text.ranges`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.dedup import ranges
 from corpus.documents import replace_column
 from corpus.io import shards
+from corpus.text import ranges
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from pipelines.context import TokenStep
 from pipelines.engine import Manifest
 from pipelines.recipe import Recipe
-from pipelines.context import TokenStep
 
 
 class NotProven(RuntimeError):

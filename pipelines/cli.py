@@ -119,7 +119,7 @@ def execute(recipe, output: str, workers=None, address=None, limit=None, dry_run
 
 
 def _print_result(output: str, result) -> None:
-    from pipelines import report
+    from pipelines.report import report
 
     if not result.worked:
         tasks = sum(summary.tasks for summary in result.summaries)
@@ -286,9 +286,10 @@ def warm() -> None:
 @app.command("report")
 def report_(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
     """Print the funnel of a run and write its report.html again from report.json."""
-    from pipelines import inspection, report
+    from pipelines.inspection import explain as inspection
     from pipelines.lock import Locked
     from pipelines.publishing import OutputError
+    from pipelines.report import report
 
     try:
         built = inspection.render_again(output, lambda line: print(line, file=sys.stderr))
@@ -304,7 +305,7 @@ def report_(output: Annotated[str, typer.Argument(help="Run directory.")]) -> No
 def verify(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
     """Check every published file of a run against its checksum, its work/ where it is still there, and that the
     counts add up. Prints a line a problem."""
-    from pipelines import inspection
+    from pipelines.inspection import explain as inspection
     from pipelines.publishing import OutputError
 
     try:
@@ -329,7 +330,7 @@ def inspect_(
 
     Example: winnow inspect OUT
     """
-    from pipelines import inspection
+    from pipelines.inspection import explain as inspection
 
     try:
         print(inspection.describe(path, documents))
@@ -357,7 +358,8 @@ def explain(
     """
     from corpus.cleaning import custom
     from corpus.io.paths import DamagedFile
-    from pipelines import inspection, recipe as recipes, run as runs
+    from pipelines import recipe as recipes, run as runs
+    from pipelines.inspection import explain as inspection
     from pipelines.publishing import OutputError
 
     if not where.endswith((".yaml", ".yml")):
@@ -431,7 +433,7 @@ def task(
 @app.command("clean-work")
 def clean_work(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
     """Delete what a run left in OUT/work. The results stay; a later run of the recipe starts from nothing."""
-    from pipelines import inspection
+    from pipelines.inspection import explain as inspection
     from pipelines.lock import Locked
     from pipelines.publishing import OutputError
 

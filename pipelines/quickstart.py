@@ -166,8 +166,8 @@ def _write_apart(folder: str) -> str:
 
 def show_batch(run_folder: str, sequence_length: int = 256) -> str:
     """The first batch of the run's token stream: shapes, and one row decoded."""
+    from corpus.encoding.encoder import load_encoder
     from corpus.loader import TokenStream
-    from corpus.tokens.encoder import load_encoder
 
     stream = TokenStream(os.path.join(run_folder, "tokens"), sequence_length=sequence_length, batch_size=4)
     batch = next(iter(stream))

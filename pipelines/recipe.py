@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from corpus import options
-from corpus.io.readers import ReadOptions
 from corpus.options import option
+from corpus.reading.readers import ReadOptions
 from pipelines.engine.engine import LIMITS
 from pipelines.steps import STEPS, TOKEN_STEPS
 

@@ -15,20 +15,22 @@ import pyarrow as pa
 
 from corpus.cleaning import custom
 from corpus.cleaning.where import Where
-from corpus.io import partitions, paths, readers, rows, tables
+from corpus.io import partitions, paths
 from corpus.language.detect import Language
 from corpus.language.profiles import LANGUAGES
+from corpus.reading import parquet, readers, records
 from corpus.step import Filter
 from corpus.views import ShardView
-from pipelines import publishing, recipe as recipes, report
+from pipelines import publishing, recipe as recipes
 from pipelines.accounts import NotProven, unique_names
 from pipelines.context import Context, Findings, TokenStep
-from pipelines.engine import Discards, Engine, File, Limits, Manifest, MapSummary, NothingRuns, TaskFailed, describe_file
+from pipelines.engine import Discards, Engine, File, Limits, MapSummary, NothingRuns, TaskFailed, describe_file
 from pipelines.engine.one_task import OneTask, Ran
 from pipelines.lock import Lock
+from pipelines.maps import passes
 from pipelines.publishing import OutputError, Published
 from pipelines.recipe import Recipe, RecipeError
-from pipelines.steps import passes
+from pipelines.report import report
 
 MOST_REPAIRS = 100
 """Damaged files in work/ for which a run begins anew, to have their tasks done again."""
@@ -206,14 +208,14 @@ def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
     """Every score that a `where` names is tagged by a step before it or a column of the Parquet input, and
     every language is one that the step before it knows, where that is a closed set; documents are partitioned
     by such a column, too."""
-    columns = set(rows.SCHEMA.names)
+    columns = set(records.SCHEMA.names)
     for source in sources:
         if source.path.endswith(".parquet"):
-            columns |= set(tables.columns(source.path))
+            columns |= set(parquet.columns(source.path))
             break
     if not recipe.partition_by and not any(isinstance(step, Where) for step in recipe.steps):
         return
-    nothing = pa.RecordBatch.from_pylist([], rows.SCHEMA)
+    nothing = pa.RecordBatch.from_pylist([], records.SCHEMA)
     codes = None
     for step in recipe.steps:
         if isinstance(step, Language):

@@ -175,7 +175,7 @@ def _family(family: str, folder: str) -> None:
     """Train a tokenizer and encode with it; on so many different words that tables have to grow."""
     import pyarrow as pa
 
-    from corpus.tokens.encoder import load_encoder
+    from corpus.encoding.encoder import load_encoder
     from tokenizer_training import train
     from tokenizer_training.configuration import TrainTokenizer
 

@@ -14,9 +14,9 @@ import pathlib
 import numpy as np
 import pyarrow as pa
 
+from corpus.encoding import byte_level
+from corpus.encoding.encoder import PRETOKENS, load_bpe
 from corpus.text.arrow import buffers
-from corpus.tokens import byte_level
-from corpus.tokens.encoder import PRETOKENS, load_bpe
 from tokenizer_training.configuration import TrainTokenizer
 from tokenizer_training.export import added_tokens, compression_curve, vocabulary, write_json
 from tokenizer_training.merges import learn_merges

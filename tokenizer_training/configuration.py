@@ -48,7 +48,7 @@ class TrainTokenizer(Step):
     name: ClassVar[str] = "train_tokenizer"
 
     family: Family = option("bpe", "Kind of tokenizer.")
-    vocab_size: int = option(32000, "Ids, those of sentinels apart; the byte family has 259.", ge=1)
+    vocab_size: int = option(32000, "Ids, those of sentinels apart; the byte family has 259.", ge=0)
     special_tokens: tuple[str, ...] = option((), "Further special tokens, after the family's own.")
     sentinels: int = option(0, "Ids for span corruption, on top of vocab_size.", ge=0)
     sample_bytes: int = option(1 << 30, "Bytes of text to train on, about; documents are chosen by a hash of their ids.")

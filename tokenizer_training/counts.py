@@ -12,7 +12,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.tokens.distinct import BLANK_FREE, GPT2, LINES, distinct
+from corpus.encoding.distinct_words import BLANK_FREE, GPT2, LINES, distinct
 from tokenizer_training import word_pieces
 from tokenizer_training.configuration import TrainTokenizer
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.documents import text_bytes
-from corpus.tokens.distinct import BLANK_FREE, distinct
-from corpus.tokens.encoder import Encoder
+from corpus.encoding.distinct_words import BLANK_FREE, distinct
+from corpus.encoding.encoder import Encoder
 
 _SPACE_BEFORE_WORD = ("bpe",)
 """Families whose tokens contain the space before a word."""

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from corpus.tokens.pretoken_table import mixed
+from corpus.encoding.pretoken_table import mixed
 
 MAX_SYMBOLS = (1 << 31) - 2
 """Positions are int32."""

@@ -15,8 +15,8 @@ import pathlib
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from corpus.encoding.encoder import DESCRIPTION, PRETOKENS, load_encoder
 from corpus.text.unicode import UNICODE_VERSION
-from corpus.tokens.encoder import DESCRIPTION, PRETOKENS, load_encoder
 from tokenizer_training import byte_pairs, sentence_pieces, word_pieces
 from tokenizer_training.configuration import (
     BYTE_VOCABULARY,

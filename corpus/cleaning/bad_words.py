@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.dedup.urls import normalize_url
+from corpus.io import paths
 from corpus.options import option
 from corpus.step import Filter, Outcome, Place
-from corpus.io import paths
 from corpus.text import arrow, lowering, unicode, utf8
+from corpus.text.urls import normalize_url
 
 ANYWHERE = ("ja", "th", "zh")
 """Languages written without spaces: entries match within words (c4_utils)."""

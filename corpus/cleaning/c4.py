@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pyarrow as pa
 
-from corpus.cleaning.c4_page import (
+from corpus.cleaning.kernels.c4_page import (
     CURLY_BRACKET,
     JAVASCRIPT,
     KEPT,

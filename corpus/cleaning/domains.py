@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from corpus.dedup.urls import normalize_url
+from corpus.io import paths
 from corpus.options import option
 from corpus.step import Filter, Outcome
-from corpus.io import paths
+from corpus.text.urls import normalize_url
 
 Hosts = Mapping[str, Union[frozenset[str], None]]
 """Listed domains, each with the hosts allowed below it, or None for all."""
@@ -34,7 +34,7 @@ class DomainFilter(Filter):
     entries: "domains" keeps a document if its host, or a domain above it, is in the list, whatever the
         case, `www.` or port; so an entry `bbc.co.uk` takes `news.bbc.co.uk` in, `news.bbc.co.uk` only
         itself and what lies below it. "urls" keeps it if its normalised URL is that of an entry
-        (`dedup.urls.normalize_url`), as c4_utils.filter_by_webtextlike does.
+        (`corpus.text.urls.normalize_url`), as c4_utils.filter_by_webtextlike does.
 
     c4_utils.is_realnews_domain (tensorflow-datasets 4.9.10) looks the registered domain up, by the
     public suffix list, and minds the case: entries that are registered domains decide alike here.

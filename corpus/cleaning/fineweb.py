@@ -14,11 +14,11 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from corpus.cleaning import rules, shared_words
-from corpus.cleaning.gopher_words import ALL_WORDS, PRESETS, TERMINAL_MARKS, find_words, make_room, tables
-from corpus.cleaning.presets import configured
-from corpus.cleaning.repetition import number_spans
-from corpus.cleaning.rules import Mode
+from corpus.cleaning import rules
+from corpus.cleaning.kernels import shared_words
+from corpus.cleaning.kernels.gopher_words import ALL_WORDS, PRESETS, TERMINAL_MARKS, find_words, make_room, tables
+from corpus.cleaning.kernels.repetition import number_spans
+from corpus.cleaning.rules import Mode, configured
 from corpus.options import option
 from corpus.step import Filter, Outcome, Place
 from corpus.text import arrow, spans, utf8
@@ -69,7 +69,7 @@ class FineWeb(Filter):
 
     @property
     def shared_words(self) -> str | None:
-        """The preset whose counts of words this stage shares (`corpus.cleaning.shared_words`)."""
+        """The preset whose counts of words this stage shares (`corpus.cleaning.kernels.shared_words`)."""
         return self.preset
 
     def score(self, text: pa.Array) -> dict[str, np.ndarray]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import numba
 import numpy as np
 import pyarrow as pa
 
 from corpus.cleaning import rules
-from corpus.cleaning.pii_spans import EMAIL, IPV4, IPV6, PHONE, find_spans
+from corpus.cleaning.kernels.pii_spans import EMAIL, IPV4, IPV6, PHONE, find_spans
 from corpus.documents import replace_column
 from corpus.options import option
 from corpus.step import Filter, Outcome, Place

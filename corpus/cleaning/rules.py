@@ -8,14 +8,14 @@ the rules in order and reports the first that fails.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
 from corpus.documents import replace_column
-from corpus.step import Outcome
+from corpus.step import Filter, Outcome
 
 Mode = Literal["drop", "tag"]
 
@@ -63,3 +63,16 @@ def tag(batch: pa.RecordBatch, step: str, scores: Mapping[str, np.ndarray]) -> O
     for name, values in scores.items():
         batch = replace_column(batch, f"{step}.{name}", pa.array(values, pa.float64()))
     return Outcome(batch)
+
+
+def configured(stage: Filter, table: Sequence[tuple], unused: Collection[str] = ()) -> list[Rule]:
+    """The rules of `table`, rows (rule, score, sign, field, threshold), with the thresholds that the fields of
+    `stage` set. A rule without a threshold, or in `unused` and not set, is left out."""
+    rules = []
+    for name, score, sign, field, threshold in table:
+        value = getattr(stage, field)
+        if value is None and name not in unused:
+            value = threshold
+        if value is not None:
+            rules.append(Rule(name, score, sign, value))
+    return rules

@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 import numpy as np
 import pyarrow as pa
 
-from corpus.dedup.urls import normalize_url
 from corpus.documents import replace_column
 from corpus.options import option
 from corpus.step import Filter, Outcome
+from corpus.text.urls import normalize_url
 
 TRAIN, VALIDATION = "train", "validation"
 

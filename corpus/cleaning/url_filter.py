@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.cleaning.bad_words import Trie, build_trie, first_entries
+from corpus.io import paths
 from corpus.options import option
 from corpus.step import Filter, Outcome, Place
-from corpus.io import paths
 from corpus.text import arrow, hashing
 
 HOST = r"^(?:[a-z][a-z0-9+.-]*:)?(?://)?(?:[^/?#@]*@)?(?P<host>\[[^\]]*\]|[^:/?#]*)"

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.documents import replace_column
+from corpus.io import paths
 from corpus.options import option
 from corpus.step import Filter, Outcome
-from corpus.io import paths
 
 BEFORE = r"[\s\v]{0,10}"
 SCHEME = r"(?:(?:https?|ftp)://)?"

@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpus import documents
-from corpus.contamination import index as indexes
-from corpus.contamination import scanner
+from corpus.contamination import index as indexes, scanner
 from corpus.io import paths
 from corpus.options import option
 from corpus.step import Step

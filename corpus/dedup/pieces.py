@@ -17,10 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from corpus.dedup import ranges
 from corpus.dedup.exact import as_pairs, rivals
 from corpus.documents import DECISION_SCHEMA, ROW_BITS, shard_and_row
-from corpus.text import arrow
+from corpus.text import arrow, ranges
 
 RULES = ("empty", "too_few_sentences")
 """Why a page is dropped, in the order of the tests."""

@@ -7,23 +7,12 @@ Map: `url_hashes` of the documents that have a URL. Exchange: by `exact.partitio
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.dedup.exact import hashes, rivals
-
-_SCHEME = re.compile(r"https?:\/\/(www\.)?")
-_TRACKING = re.compile(r"\?(utm_|ref|feed).*")
-
-
-def normalize_url(url: str) -> str:
-    """C4's key of a page: `http(s)://` and a following `www.` removed wherever they stand, then
-    what follows `?utm_`, `?ref` or `?feed`, with it, up to the end of the line, then trailing `/`.
-    """
-    return _TRACKING.sub("", _SCHEME.sub("", url)).rstrip("/")
+from corpus.text.urls import normalize_url
 
 
 def url_hashes(urls: pa.Array) -> tuple[np.ndarray, np.ndarray]:

@@ -12,14 +12,13 @@ import pyarrow as pa
 
 from corpus import closure
 from corpus.documents import replace_column
-from corpus.language import fasttext, langdetect, lines
+from corpus.language import by_line, fasttext, langdetect
 from corpus.language.profiles import LANGUAGES
 from corpus.options import option
 from corpus.step import Filter, Outcome
 from corpus.text import spans
 from corpus.text.arrow import buffers, string_array
 from corpus.text.select import keep_lines
-
 
 DETECTED = "detected "
 """Counters of the stage: this and a language's code, documents in which it was the top language."""
@@ -97,10 +96,10 @@ class Language(Filter):
         codes, found, each = self._detect(data, starts, ends)
         keep = np.ones(len(starts), bool)
         if self.cut:
-            passes = lines.choose(first, found, self._passes(codes, found, each), keep)
+            passes = by_line.choose(first, found, self._passes(codes, found, each), keep)
             text = string_array(*keep_lines(data, starts, ends, first, keep), batch.column("text").type)
             batch = replace_column(batch, "text", text)
-        languages, probabilities = lines.combine(data, starts, ends, first, keep, found, each, len(codes))
+        languages, probabilities = by_line.combine(data, starts, ends, first, keep, found, each, len(codes))
         if not self.cut:
             passes = self._passes(codes, languages, probabilities)
         outcome = self._outcome(batch, codes, languages, probabilities, passes)

@@ -10,7 +10,7 @@ a specification: its results are pinned by test vectors and must never change.
 import numba
 import numpy as np
 
-from corpus.tokens.hashing import GOLDEN, combine, mix64
+from corpus.tokens.mixing import GOLDEN, combine, mix64
 
 ROUNDS = 8
 """Even, since rounds alternate halves. Three already look random on averages; four give a strong

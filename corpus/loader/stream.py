@@ -9,8 +9,8 @@ import json
 import numpy as np
 
 from corpus.loader import kernel, order
-from corpus.loader.rows import empty_rows, fill_bins, fill_windows
-from corpus.loader.shards import Shards
+from corpus.loader.filling import empty_rows, fill_bins, fill_windows
+from corpus.loader.token_shards import Shards
 from corpus.tokens import packing as plans
 
 OBJECTIVES = ("causal",)

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.io import paths
-from corpus.tokens.hashing import combine
+from corpus.tokens.mixing import combine
 
 FORMAT = "winnow-packing/1"
 SUMMARY = "figures.json"

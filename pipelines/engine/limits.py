@@ -1,5 +1,5 @@
 """What an attempt at a task may take in a worker: time and memory. (The child that extracts text from HTML has
-limits of its own; `corpus.io.html`.)
+limits of its own; `corpus.reading.html`.)
 
 A task that is over its limits ends its process, for nothing else stops native code. Two watchers see to it: a thread
 of Python's, which knows why and writes it down, and for the time limit also a timer of faulthandler's, which works

@@ -10,11 +10,12 @@ from corpus.cleaning.c4 import C4
 from corpus.cleaning.custom import Custom
 from corpus.cleaning.domains import DomainFilter
 from corpus.cleaning.fineweb import FineWeb
-from corpus.cleaning.gopher import GopherQuality, GopherRepetition
+from corpus.cleaning.gopher_quality import GopherQuality
+from corpus.cleaning.gopher_repetition import GopherRepetition
 from corpus.cleaning.length import Length
-from corpus.cleaning.mc4 import ParagraphFilter
+from corpus.cleaning.mc4_paragraphs import ParagraphFilter
 from corpus.cleaning.pii import PersonalData
-from corpus.cleaning.refinedweb import RefinedWebLines
+from corpus.cleaning.refinedweb_lines import RefinedWebLines
 from corpus.cleaning.repair import TextRepair
 from corpus.cleaning.split import Split
 from corpus.cleaning.url_filter import UrlFilter

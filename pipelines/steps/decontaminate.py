@@ -11,7 +11,7 @@ from corpus.contamination.rules import Decontaminate
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
 from pipelines.engine import describe_file
-from pipelines.steps.decide import PROPOSAL_SCHEMA, decide_map
+from pipelines.maps.decide import PROPOSAL_SCHEMA, decide_map
 
 
 @dataclasses.dataclass(frozen=True)

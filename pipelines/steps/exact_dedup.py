@@ -10,8 +10,8 @@ from corpus.documents import address
 from corpus.options import option
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
-from pipelines.steps.decide import proposals
-from pipelines.steps.dedup import by_key, hashes_of, keyed
+from pipelines.maps.decide import proposals
+from pipelines.maps.keyed import by_key, hashes_of, keyed
 
 
 @dataclasses.dataclass(frozen=True)

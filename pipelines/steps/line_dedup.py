@@ -9,14 +9,14 @@ from typing import ClassVar, Literal
 import numpy as np
 import pyarrow as pa
 
-from corpus.dedup import lines, pieces, sentence_spans
+from corpus.dedup import pieces, repeated_lines, sentence_spans
 from corpus.documents import address, shard_and_row
 from corpus.options import option
 from corpus.text import punkt, sentences
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
-from pipelines.steps.decide import PROPOSAL_SCHEMA
-from pipelines.steps.dedup import by_key, hashes_of, keyed
+from pipelines.maps.decide import PROPOSAL_SCHEMA
+from pipelines.maps.keyed import by_key, hashes_of, keyed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class LineDedup(GlobalStep):
 
     def keys(self, rows, batch, shard):
         """Every line, or span of sentences, of every document."""
-        find = lines.line_keys if self.unit == "line" else sentence_spans.span_keys
+        find = repeated_lines.line_keys if self.unit == "line" else sentence_spans.span_keys
         found = find(batch, address(shard, rows))
         table = keyed(found.keys, found.addresses)
         for name, column in (("rank_high", found.ranks[:, 0]), ("rank_low", found.ranks[:, 1]), ("start", found.starts), ("end", found.ends)):  # fmt: skip
@@ -59,7 +59,7 @@ class LineDedup(GlobalStep):
     def finish(self, rows, batch, repeats):
         """Cuts, and drops for pages of which too little is left."""
         found = pieces.Repeats(*(repeats[name].to_numpy() for name in ("address", "start", "end", "owner", "owned")))
-        decide = lines.decisions if self.unit == "line" else sentence_spans.decisions
+        decide = repeated_lines.decisions if self.unit == "line" else sentence_spans.decisions
         shard = shard_and_row(found.addresses)[0].max(initial=0)
         count = sentences.count_texts
         if self.sentences == "punkt":

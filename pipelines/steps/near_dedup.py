@@ -19,12 +19,12 @@ from corpus.documents import address, shard_and_row
 from corpus.io import shards
 from corpus.options import option
 from corpus.views import ShardView
-from pipelines import exchange
 from pipelines.context import Context, GlobalStep
 from pipelines.engine import File, Limits, Manifest, Outputs, Task, outputs_named
-from pipelines.steps.decide import decide_map, proposals
-from pipelines.steps.dedup import Keys, Reduce, partitions_for, reduce_map
-from pipelines.steps.passes import left_out, shard_task
+from pipelines.maps import exchange
+from pipelines.maps.decide import decide_map, proposals
+from pipelines.maps.keyed import Keys, Reduce, partitions_for, reduce_map
+from pipelines.maps.shard_tasks import left_out, shard_task
 
 BYTES_A_BYTE = 64
 """Memory of the clusters task for each byte of its files of edges, which are compressed, with room."""

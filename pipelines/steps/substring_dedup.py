@@ -9,14 +9,15 @@ import numpy as np
 import pyarrow as pa
 
 from corpus import views
-from corpus.dedup import ranges, suffix_array
+from corpus.dedup import suffix_array
 from corpus.options import option
+from corpus.text import ranges
 from corpus.text.arrow import buffers
 from corpus.views import ShardView
-from pipelines import exchange
 from pipelines.context import Context, GlobalStep
 from pipelines.engine import Limits, Outputs, Task
-from pipelines.steps.decide import PROPOSAL_SCHEMA, decide_map
+from pipelines.maps import exchange
+from pipelines.maps.decide import PROPOSAL_SCHEMA, decide_map
 
 DEFAULT_MAX_BYTES = (1 << 31) - 1
 BYTES_A_BYTE = 12

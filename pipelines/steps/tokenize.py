@@ -14,17 +14,18 @@ import xxhash
 
 from corpus import views
 from corpus.documents import address
+from corpus.encoding.encoder import load_encoder
 from corpus.io import paths
 from corpus.options import option
-from corpus.tokens import manifest as token_manifest
-from corpus.tokens import megatron
-from corpus.tokens.encoder import load_encoder
+from corpus.tokens import manifest as token_manifest, megatron
 from corpus.views import ShardView
-from pipelines import exchange
 from pipelines.context import Context, TokenStep
 from pipelines.engine import Exclusion, Outputs, Task, describe_file, outputs_named
+from pipelines.maps import exchange
+from pipelines.maps.counts import LENGTH_BINS, length_histogram
+from pipelines.maps.shard_tasks import shard_task, without_rows
+from pipelines.maps.sinks import Quarantine
 from pipelines.steps.pack import Pack
-from pipelines.steps.passes import LENGTH_BINS, Quarantine, length_histogram, shard_task, without_rows
 from tokenizer_training.evaluate import evaluate
 
 EVALUATED_DOCUMENTS = 1000

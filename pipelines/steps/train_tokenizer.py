@@ -13,7 +13,7 @@ from corpus.io import paths, shards
 from corpus.views import ShardView
 from pipelines.context import Context, TokenStep
 from pipelines.engine import Exclusion, File, Limits, Outputs, Task, outputs_named
-from pipelines.steps.passes import shard_task, without_rows
+from pipelines.maps.shard_tasks import shard_task, without_rows
 from tokenizer_training import train
 from tokenizer_training.configuration import TrainTokenizer
 

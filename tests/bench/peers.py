@@ -284,7 +284,7 @@ def encode_hf(job: Job) -> Side:
 
     with open(os.path.join(job.folder, "tokenizer", "tokenizer.json"), encoding="utf-8") as file:
         stored = json.load(file)
-    stored["added_tokens"] = []  # text is text: see corpus.tokens.encoder
+    stored["added_tokens"] = []  # text is text: see corpus.encoding.encoder
     tokenizer = Tokenizer.from_str(json.dumps(stored))
     texts = job.texts()
 

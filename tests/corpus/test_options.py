@@ -12,7 +12,7 @@ import pytest
 
 from corpus import options
 from corpus.cleaning.length import Length
-from corpus.io.readers import ReadOptions
+from corpus.reading.readers import ReadOptions
 from corpus.options import OptionError, option
 from pipelines.steps import STEPS
 from pipelines.steps.near_dedup import NearDedup

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 import corpora
-from corpus.io import rows
+from corpus.reading.records import SCHEMA
 
 SEVERAL = 160
 """Documents of a file of several parts: some dozen parts of a few kilobytes."""
@@ -270,7 +270,7 @@ def parquet(layout: str, count: int, groups: int, prefix: str = "doc", ours: boo
         more = {"date": "2024-05-01", "source": "s", "language": "en", "metadata": '{"k":1}'}
         for name, value in more.items():
             table = table.append_column(name, pa.array([value] * count))
-        table = table.select(rows.SCHEMA.names)
+        table = table.select(SCHEMA.names)
     sink, each = io.BytesIO(), -(-count // groups)
     pq.write_table(table, sink, row_group_size=each, data_page_size=4096, **options)
     data = sink.getvalue()

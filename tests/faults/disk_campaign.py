@@ -22,7 +22,8 @@ import corpora  # noqa: E402
 import failing_files  # noqa: E402
 from outputs import digest  # noqa: E402
 from corpus.io import paths  # noqa: E402
-from pipelines import inspection, recipe as recipes, run as runs  # noqa: E402
+from pipelines import recipe as recipes, run as runs  # noqa: E402
+from pipelines.inspection import explain as inspection  # noqa: E402
 from pipelines.engine import TaskFailed, backends  # noqa: E402
 from pipelines.lock import Locked  # noqa: E402
 from pipelines.publishing import OutputError  # noqa: E402

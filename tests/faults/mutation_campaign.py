@@ -25,7 +25,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import clean_files  # noqa: E402: its folder comes first
 import mutator  # noqa: E402
 import outcomes  # noqa: E402
-from corpus.io import readers  # noqa: E402
+from corpus.reading import readers  # noqa: E402
 
 SEED = 1
 

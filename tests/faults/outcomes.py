@@ -20,7 +20,8 @@ from typing import Any
 import pyarrow as pa
 
 from corpus import documents
-from corpus.io import html, paths, readers
+from corpus.io import paths
+from corpus.reading import html, readers
 from mutator import Variant, digest
 
 TIMEOUT = 120

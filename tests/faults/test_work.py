@@ -15,8 +15,9 @@ import pytest
 
 import corpora
 from outputs import Said, digest
-from corpus.io import readers
-from pipelines import inspection, publishing, recipe as recipes, run as runs
+from corpus.reading import readers
+from pipelines import publishing, recipe as recipes, run as runs
+from pipelines.inspection import explain as inspection
 from pipelines.engine import TaskFailed, tasks
 from pipelines.publishing import OutputError
 from pipelines.recipe import RecipeError

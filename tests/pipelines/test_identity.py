@@ -72,7 +72,7 @@ def manifests(folder):
 
 def test_remarks_and_code_that_no_task_runs_redo_nothing(project):
     code, remarked = "import numpy as np\n", "import numpy as np  # why\n\n# for this\n"
-    remarks = [(f"{name}.py", code, remarked) for name in ("corpus/io/jsonl", "pipelines/steps/tokenize")]
+    remarks = [(f"{name}.py", code, remarked) for name in ("corpus/reading/jsonl", "pipelines/steps/tokenize")]
     remarks += [("corpus/cleaning/split.py", "import dataclasses\n", '"""Why."""\nimport dataclasses\n')]
     names = ("pipelines/run", "pipelines/lock", "pipelines/engine/backends")
     unused = [(f"{name}.py", "import os\n", "import os\nUNUSED = 1\n") for name in names]
@@ -88,12 +88,12 @@ def test_the_evaluation_of_the_tokenizer_is_that_of_the_code(project):
 
 
 def test_the_exchange_is_part_of_what_uses_it(project):
-    found, _ = project(("pipelines/exchange.py", "checked=True", "checked=bool(1)"))
+    found, _ = project(("pipelines/maps/exchange.py", "checked=True", "checked=bool(1)"))
     assert found == [step for step in MAPS if step not in ("00-read+custom+split", "02-documents")]
 
 
 def test_a_function_of_the_map_itself(project):
-    assert project(("pipelines/steps/passes.py", "bins = np.searchsorted(", "bins = 0 + np.searchsorted("))[0] == MAPS
+    assert project(("pipelines/maps/counts.py", "bins = np.searchsorted(", "bins = 0 + np.searchsorted("))[0] == MAPS
 
 
 def test_a_configured_step_and_what_it_imports(project):

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from corpus.io import paths, readers
+from corpus.io import paths
+from corpus.reading import readers
 from pipelines import quickstart
 
 

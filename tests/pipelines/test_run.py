@@ -83,7 +83,7 @@ def test_tokens_hold_every_document(full_run):
     import numpy as np
 
     from corpus.loader import TokenStream
-    from corpus.tokens.encoder import load_encoder
+    from corpus.encoding.encoder import load_encoder
 
     _, _, output, report = full_run
     kept = pq.read_table(output / "documents")["text"].to_pylist()

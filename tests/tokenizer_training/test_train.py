@@ -17,7 +17,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.tokens import byte_level
+from corpus.encoding import byte_level
 from tokenizer_training.evaluate import evaluate
 from tokenizer_training.sentence_pieces import cut
 from tokenizer_training.train import (

@@ -10,9 +10,9 @@ import pytest
 from corpus.cleaning.bad_words import BadWords
 from corpus.cleaning.c4 import C4
 from corpus.cleaning.length import Length
-from corpus.cleaning.mc4 import ParagraphFilter
+from corpus.cleaning.mc4_paragraphs import ParagraphFilter
 from corpus.cleaning.split import Split
-from corpus.dedup import lines, pieces, urls
+from corpus.dedup import pieces, repeated_lines, urls
 from corpus.text import sentences
 
 GOLDEN = json.loads((pathlib.Path(__file__).parents[2] / "oracles" / "c4_golden.json").read_text())
@@ -78,9 +78,9 @@ def test_duplicate_lines(least):
     names, texts = zip(*golden["pages"].items())
     batch = batch_of(texts, url=pa.array(names))
     addresses = np.arange(len(batch))
-    cuts = pieces.repeated(lines.line_keys(batch, addresses), with_owned=False)
+    cuts = pieces.repeated(repeated_lines.line_keys(batch, addresses), with_owned=False)
     left = dict(zip(names, texts))
-    for decision in reversed(lines.decisions(batch, addresses, cuts, sentences.count_texts, least).to_pylist()):
+    for decision in reversed(repeated_lines.decisions(batch, addresses, cuts, sentences.count_texts, least).to_pylist()):
         url, start, end = names[decision["row"]], decision["start"], decision["end"]
         left[url] = left[url][:start] + left[url][end:] if decision["action"] == "cut" else None
     assert {url: text for url, text in left.items() if text is not None} == golden["kept"][str(least)]

@@ -15,11 +15,12 @@ import pytest
 from corpus.cleaning.bad_words import BadWords
 from corpus.cleaning.c4 import C4
 from corpus.cleaning.length import Length
-from corpus.cleaning.mc4 import ParagraphFilter
+from corpus.cleaning.mc4_paragraphs import ParagraphFilter
 from corpus.cleaning.split import Split
-from corpus.dedup import lines, pieces, urls
+from corpus.dedup import pieces, repeated_lines, urls
 from corpus.documents import replace_column
-from corpus.io import paths, readers
+from corpus.io import paths
+from corpus.reading import readers
 from corpus.language.detect import Language
 from corpus.text import punkt, sentences
 
@@ -76,9 +77,9 @@ def newest(batch):
 def without_lines(batch, counted):
     """The batch after line deduplication."""
     addresses = np.arange(len(batch))
-    cuts = pieces.repeated(lines.line_keys(batch, addresses), with_owned=False)
+    cuts = pieces.repeated(repeated_lines.line_keys(batch, addresses), with_owned=False)
     count = sentences.count_texts if counted == "rules" else functools.partial(punkt.count_texts, most=3)
-    decided = lines.decisions(batch, addresses, cuts, count)
+    decided = repeated_lines.decisions(batch, addresses, cuts, count)
     texts = [text.encode() for text in batch["text"].to_pylist()]
     for decision in reversed(decided.to_pylist()):
         row = decision["row"]

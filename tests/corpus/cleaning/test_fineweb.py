@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import gopher_oracle
-from corpus.cleaning import fineweb, gopher_words
+from corpus.cleaning import fineweb
+from corpus.cleaning.kernels import gopher_words
 from corpus.cleaning.fineweb import FineWeb
 
 ASSIGNED = st.characters(exclude_categories=["Cs", "Cn"])

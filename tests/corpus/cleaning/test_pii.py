@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from corpus.cleaning import ip_addresses, pii_spans
+from corpus.cleaning.kernels import ip_addresses
 from corpus.cleaning.pii import PersonalData
 
 KINDS = ("emails", "ips", "phones")

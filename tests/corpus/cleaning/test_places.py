@@ -7,15 +7,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from corpus.cleaning import repeats
+from corpus.cleaning.kernels import repeated_places
 from corpus.cleaning.bad_words import BadWords
 from corpus.cleaning.c4 import C4
-from corpus.cleaning.c4_page import POLICIES
+from corpus.cleaning.kernels.c4_page import POLICIES
 from corpus.cleaning.fineweb import FineWeb
-from corpus.cleaning.gopher import GopherQuality, GopherRepetition
-from corpus.cleaning.gopher_words import PRESETS
+from corpus.cleaning.gopher_quality import GopherQuality
+from corpus.cleaning.gopher_repetition import GopherRepetition
+from corpus.cleaning.kernels.gopher_words import PRESETS
 from corpus.cleaning.pii import PersonalData
-from corpus.cleaning.refinedweb import RefinedWebLines
+from corpus.cleaning.refinedweb_lines import RefinedWebLines
 from corpus.cleaning.url_filter import UrlFilter
 from corpus.step import Outcome
 
@@ -174,7 +175,7 @@ def test_gopher_repeated_lines_and_paragraphs(text, preset):
 def test_gopher_repeated_grams(text, preset):
     batch, stage = batch_of(text), GopherRepetition(preset=preset)
     scores = {name: values[0] for name, values in stage.score(batch["text"]).items()}
-    words, bounds = repeats._words(text.encode(), PRESETS[preset])
+    words, bounds = repeated_places._words(text.encode(), PRESETS[preset])
     total = len(text) if preset == "datatrove" else sum(len(word.decode()) for word in words)
     for n in range(2, 11):
         kind = "top" if n <= 4 else "duplicate"

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from corpus.cleaning.fineweb import FineWeb
-from corpus.cleaning.gopher import GopherQuality, GopherRepetition
-from corpus.cleaning.refinedweb import RefinedWebLines
+from corpus.cleaning.gopher_quality import GopherQuality
+from corpus.cleaning.gopher_repetition import GopherRepetition
+from corpus.cleaning.refinedweb_lines import RefinedWebLines
 
 GOLDEN = json.loads((pathlib.Path(__file__).parents[2] / "oracles" / "quality_golden.json").read_text())
 STAGES = {"quality": GopherQuality, "repetition": GopherRepetition, "fineweb": FineWeb}

@@ -12,10 +12,12 @@ import pytest
 import quality_reference as reference
 
 from corpus.cleaning.fineweb import FineWeb
-from corpus.cleaning.gopher import GopherQuality, GopherRepetition
-from corpus.cleaning.gopher_words import TERMINAL_MARKS
-from corpus.cleaning.refinedweb import RefinedWebLines
-from corpus.io import paths, readers
+from corpus.cleaning.gopher_quality import GopherQuality
+from corpus.cleaning.gopher_repetition import GopherRepetition
+from corpus.cleaning.kernels.gopher_words import TERMINAL_MARKS
+from corpus.cleaning.refinedweb_lines import RefinedWebLines
+from corpus.io import paths
+from corpus.reading import readers
 
 EVERY = 16
 

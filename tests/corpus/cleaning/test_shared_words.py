@@ -11,10 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from corpus.cleaning import shared_words
+from corpus.cleaning.kernels import shared_words
 from corpus.cleaning.c4 import C4
 from corpus.cleaning.fineweb import FineWeb
-from corpus.cleaning.gopher import GopherQuality, GopherRepetition
+from corpus.cleaning.gopher_quality import GopherQuality
+from corpus.cleaning.gopher_repetition import GopherRepetition
 
 RUN = [sys.executable, "-c", "from pipelines.cli import main; main()", "run"]
 PIECES = ["the ", "of ", "cannot ", "it's ", "é", "😀 ", "中", '"a" ', "word. ", ", ", "…", "\n", "\n\n", "x" * 40 + " "]

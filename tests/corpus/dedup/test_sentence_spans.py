@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from corpus.dedup import pieces, sentence_spans
 from corpus.dedup.exact import partition_of
 from corpus.documents import DECISION_SCHEMA, address, replace_column
-from corpus.io import readers
+from corpus.reading import readers
 from corpus.text import sentences
 from spans_oracle import join, md5, reference
 

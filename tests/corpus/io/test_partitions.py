@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, strategies as st
 
-from corpus.io import partitions, paths, readers
+from corpus.io import partitions, paths
+from corpus.reading import readers
 
 LONG = ["x" * 5000, "x" * 5000 + "y", "\U0001f600" * 300, "/" * 64]
 VALUES = ["de", "zh-cn", "a/b c%=ü", "..", "10", "\U0001f600", "a+b", "__HIVE_DEFAULT_PARTITION__", *LONG, "", None]

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from corpus.io import paths, readers
+from corpus.io import paths
+from corpus.reading import readers
 from corpus.language import fasttext
 from corpus.text.arrow import buffers
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings, strategies as st
 from langdetect import detector_factory
 from langdetect.utils.ngram import NGram
 
-from corpus.io import paths, readers
+from corpus.io import paths
+from corpus.reading import readers
 from corpus.language import langdetect, langdetect_text
 from corpus.language.profiles import LANGUAGES, load
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from corpus.loader.order import epoch_key, permute, windows
-from corpus.tokens.hashing import combine, mix64
+from corpus.tokens.mixing import combine, mix64
 
 MASK = (1 << 64) - 1
 

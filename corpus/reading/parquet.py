@@ -1,0 +1,281 @@
+"""Documents of Parquet files, whole or ranges of row groups."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from corpus.documents import MAX_BATCH_TEXT, text_bytes
+from corpus.io import partitions, paths
+from corpus.reading import parquet_footer, records, streams
+from corpus.reading.records import Quarantined
+
+DECODED = 128 << 20
+"""Bytes that are decoded at a time, at most, where a value can be longer decoded than stored."""
+MANY_VALUES = 64 << 20
+"""Values of a column of lists in a row group from which they must take some space."""
+VALUE = 8
+"""Bytes of a value of a list that has no length of its own, at most."""
+PAGES = 512 << 20
+"""Bytes of the pages that are decoded at a time, one of each column, unless records may be an eighth of that or larger."""
+
+
+def columns(path: str) -> list[str]:
+    """Names of a Parquet file's columns, those of its folders too; none if it cannot be read."""
+    with paths.open_input(path) as file:
+        try:
+            return [*pq.ParquetFile(file).schema_arrow.names, *partitions.of_path(path)]
+        except (pa.ArrowException, OSError):
+            return []
+
+
+def row_group_ranges(path: str, unit_bytes: int) -> list[tuple[int, int, int]]:
+    """Ranges (start, end, compressed size) of row groups whose size reaches `unit_bytes`, the last one
+    excepted; none if the file's footer cannot be read."""
+    with paths.open_input(path) as file:
+        try:
+            groups = parquet_footer.read(file).groups
+        except ValueError:
+            return []
+    ranges, start, size = [], 0, 0
+    for number, group in enumerate(groups):
+        size += group.extent[1]
+        if size >= unit_bytes or number == len(groups) - 1:
+            ranges.append((start, number + 1, size))
+            start, size = number + 1, 0
+    return ranges
+
+
+def read(unit, options, excluded: records.Excluded) -> Iterator[records.Event]:
+    """Documents of the unit's row groups, with the columns that its folders name (see `partitions`).
+    One that cannot be read is quarantined from where it breaks to its end."""
+    with paths.open_input(unit.path) as file:
+        records = 0
+        try:
+            footer = parquet_footer.read(file)
+            groups = range(len(footer.groups))[unit.start : unit.end]
+            records = sum(_rows_of(footer.groups[group]) for group in groups)
+            table = pq.ParquetFile(file, page_checksum_verification=True)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            # raises if it is the storage that fails, and not the data
+            raw = file.read_at(min(streams.PREFIX, file.size()), 0)
+            yield Quarantined(unit.path, 0, f"not a Parquet file: {_first_line(error)}", raw, records, 0 if records else file.size())
+            return
+        if options.text_field not in table.schema_arrow.names:
+            names = ", ".join(table.schema_arrow.names)
+            error = f"no column {options.text_field!r}; columns: {names}"
+            yield Quarantined(unit.path, 0, error, b"", records)
+            return
+        first = before = sum(_rows_of(group) for group in footer.groups[: groups.start])
+        for group in groups:
+            part = _RowGroup(table, file, group, footer.groups[group], first, first - before, unit.path)
+            yield from part.events(options, excluded)
+            first += _rows_of(footer.groups[group])
+        missing = footer.rows - first
+        if groups.stop == len(footer.groups) and missing > 0:
+            yield Quarantined(unit.path, 0, f"the footer says {footer.rows} rows, and its row groups have {first}", b"", missing)
+
+
+def _rows_of(group: parquet_footer.RowGroup) -> int:
+    """Rows of a row group, as many as any of its columns has values where the footer contradicts itself."""
+    return max([group.rows, *(column.values for column in group.columns if "." not in column.path)], default=0)
+
+
+class _RowGroup:
+    """One row group of a file. `first` is the number of its first row in the file, `number` in the unit."""
+
+    def __init__(self, table: pq.ParquetFile, file, group: int, metadata: parquet_footer.RowGroup, first: int, number: int, path: str):
+        self.table, self.file, self.group, self.path = table, file, group, path
+        self.first, self.number = first, number
+        self.metadata = metadata
+        self.position, self.size = metadata.extent
+
+    def events(self, options, excluded: records.Excluded) -> Iterator[records.Event]:
+        """Its rows; what cannot be read of it as one fault."""
+        total, done = _rows_of(self.metadata), 0
+        if total and (reason := excluded.all(self.number, self.number + total)):
+            yield self._lost(reason, total)
+            return
+        try:
+            for batch in self._batches(options.max_record_bytes):
+                for start, end, reason in excluded.runs(self.number + done, self.number + done + batch.num_rows):
+                    part = batch.slice(start - self.number - done, end - start)
+                    yield from self._left_out(part, start, reason, options) if reason else self._rows(part, start, options)
+                done += batch.num_rows
+            error = f"row group {self.group} has {done} rows and not {total} as its footer says"
+        except (pa.ArrowException, OSError, ValueError) as problem:
+            error = f"row group {self.group} is corrupt: {_first_line(problem)}"
+        if done < total:
+            yield self._lost(error, total - done)
+
+    def _left_out(self, batch: pa.RecordBatch, number: int, reason: str, options) -> Iterator[records.Event]:
+        """Rows that are not to be read, by their ids."""
+        ids = batch.column(options.id_field) if options.id_field in batch.schema.names else pa.nulls(batch.num_rows)
+        for place, (row, _) in enumerate(_rows(pa.record_batch({options.id_field: ids}), options), self.first - self.number + number):
+            name = None if isinstance(row, Exception) else records.identity(row, options, self.path, str(place))
+            yield Quarantined(self.path, self.position, reason, b"", id=name)
+
+    def _lost(self, error: str, records: int) -> Quarantined:
+        raw = b""
+        if self.position < self.file.size():
+            raw = self.file.read_at(min(self.size, streams.PREFIX), self.position)  # raises if the storage fails
+        return Quarantined(self.path, self.position, error, raw, records)
+
+    def _batches(self, limit: int) -> Iterator[pa.RecordBatch]:
+        """Its rows, as many at a time as have about MAX_BATCH_TEXT bytes, read so few at a time that no more than
+        DECODED bytes come out at once. Raises ValueError for what no table needs, ArrowException, OSError."""
+        self._check_pages(max(PAGES, 8 * limit))
+        average = max(1, self.metadata.bytes // max(1, self.metadata.rows))
+        wanted = max(1, min(records.BATCH_ROWS, MAX_BATCH_TEXT // average))
+        few = min(wanted, self._safe_rows())
+        if any(map(_has_dictionary, self.table.schema_arrow.types)):
+            wanted = few  # as Python objects its values are as many as there are rows
+        waiting: list[pa.RecordBatch] = []
+        count = size = 0
+        for batch in self.table.iter_batches(few, row_groups=[self.group], use_threads=False):
+            while few < wanted and count + batch.num_rows >= wanted:
+                yield pa.concat_batches([*waiting, batch.slice(0, wanted - count)])
+                batch = batch.slice(wanted - count)
+                waiting, count, size = [], 0, 0
+            waiting.append(batch)
+            count, size = count + batch.num_rows, size + batch.nbytes
+            if few == wanted or size > MAX_BATCH_TEXT:
+                yield pa.concat_batches(waiting) if len(waiting) > 1 else batch
+                waiting, count, size = [], 0, 0
+        if count:
+            yield pa.concat_batches(waiting)
+
+    def _check_pages(self, most: int) -> None:
+        """Raises ValueError where pages of more than `most` bytes would be decoded at a time. On remote storage only the
+        first of each column are looked at, for each takes a request."""
+        total = 0
+        for column in self.metadata.columns:
+            if self.metadata.bytes > most:
+                sizes = parquet_footer.page_sizes(self.file, column)
+                total += max(sizes if paths.is_local(self.path) else itertools.islice(sizes, 2), default=0)
+            else:
+                total = max(total, *itertools.islice(parquet_footer.page_sizes(self.file, column), 1), 0)
+            if total > most:
+                raise ValueError(f"its pages hold more than {most} bytes that are decoded at once; raise read.max_record_bytes")
+
+    def _safe_rows(self) -> int:
+        """How many rows can be decoded at a time, though each were the longest value of a dictionary. Raises ValueError
+        for columns that contradict the rest, or claim values that take no space."""
+        a_row = 1
+        for column in self.metadata.columns:
+            if "." not in column.path and column.values != self.metadata.rows:
+                raise ValueError(f"its footer says {self.metadata.rows} rows, and {column.values} values of column {column.path}")
+            values = max(1, column.values // max(1, self.metadata.rows))
+            if column.values > MANY_VALUES and column.values > 64 * column.uncompressed and values > 1:
+                raise ValueError(f"column {column.path} claims {column.values} values in {column.uncompressed} bytes")
+            a_row += VALUE * values
+            if column.type == parquet_footer.BYTE_ARRAY:
+                a_row += values * self._longest(column)
+        return max(1, DECODED // a_row)
+
+    def _longest(self, column: parquet_footer.Column) -> int:
+        """A bound, in bytes, for the values of a column that can be longer decoded than stored; 0 if none can: the
+        size of its dictionary."""
+        if parquet_footer.DELTA_BYTE_ARRAY in column.encodings:  # a value can take over most of the one before
+            return column.uncompressed
+        kind, size = parquet_footer.page_header(self.file, column.dictionary or column.data)
+        return max(size, 0) if kind == parquet_footer.DICTIONARY_PAGE else 0
+
+    def _rows(self, batch: pa.RecordBatch, number: int, options) -> Iterator[records.Event]:
+        """The documents of a batch, whose first row has this number in the unit."""
+        batch = partitions.add_columns(batch, partitions.of_path(self.path))
+        if _is_document_table(batch, options):
+            yield batch
+            return
+        row_number = self.first - self.number + number
+        for place, (row, repaired) in enumerate(_rows(batch, options), row_number):
+            try:
+                if isinstance(row, Exception):
+                    raise row
+                yield records.document(row, options, self.path, str(place), repaired)
+            except Exception as error:  # pyarrow gives those of the libraries it asks, for time zones say
+                yield Quarantined(self.path, self.position, f"row {place}: {records.reason(error)}", b"")
+
+
+def _has_dictionary(kind: pa.DataType) -> bool:
+    """Whether values of a type refer to a dictionary, nested ones too."""
+    return pa.types.is_dictionary(kind) or any(_has_dictionary(kind.field(i).type) for i in range(kind.num_fields))
+
+
+def _is_document_table(batch: pa.RecordBatch, options) -> bool:
+    """Whether a batch is what Winnow writes: all columns of `records.SCHEMA` with their types, and no row
+    that a rule or a fault would take out. It is then passed on whole, further columns and all."""
+    if (options.text_field, options.id_field) != ("text", "id"):
+        return False
+    if any(batch.schema.get_field_index(f.name) < 0 or batch.schema.field(f.name).type != f.type for f in records.SCHEMA):
+        return False
+    text = batch.column("text")
+    if any(batch.column(name).null_count for name in ("id", "text", "source")):
+        return False
+    try:
+        batch.validate(full=True)  # UTF-8 among other things
+    except pa.ArrowInvalid:
+        return False
+    lengths = pc.binary_length(text)
+    blank = pc.any(pc.equal(pc.binary_length(pc.ascii_trim_whitespace(text)), 0)).as_py()
+    longest = pc.max(lengths).as_py() or 0
+    return not blank and longest <= options.max_record_bytes and text_bytes(text) <= MAX_BATCH_TEXT
+
+
+def _rows(batch: pa.RecordBatch, options) -> list[tuple[dict | Exception, bool]]:
+    """Every row, and whether it was repaired; the error in place of one that Python has no form for (text that is not
+    UTF-8 and may not be repaired, dates beyond the year 9999, unknown time zones) or no room."""
+    try:
+        _check_values(batch, options.max_record_bytes // records.BYTES_A_VALUE)
+        return [(row, False) for row in batch.to_pylist()]
+    except MemoryError:
+        raise
+    except Exception as error:
+        if batch.num_rows > 1:
+            half = batch.num_rows // 2
+            return _rows(batch.slice(0, half), options) + _rows(batch.slice(half), options)
+        if options.invalid_utf8 != "repair" or not isinstance(error, UnicodeDecodeError):
+            return [(error, False)]
+        return [({name: _repaired(batch.column(name)[0]) for name in batch.schema.names}, True)]
+
+
+def _check_values(batch: pa.RecordBatch, most: int) -> None:
+    """Raises ValueError where lists hold more than `most` values: as Python objects they take far more room."""
+    if sum(map(_values_in, batch.columns)) > most:
+        raise ValueError(f"lists of more than {most} values")
+
+
+def _values_in(array: pa.Array) -> int:
+    """How many values the lists of an array hold, at any depth."""
+    kind = array.type
+    if pa.types.is_struct(kind):
+        return sum(map(_values_in, array.flatten()))
+    if pa.types.is_map(kind):  # pyarrow flattens lists, and not maps
+        array = array.cast(pa.list_(pa.struct([kind.key_field, kind.item_field])))
+    if not pa.types.is_nested(array.type) or pa.types.is_union(kind):
+        return 0
+    values = array.flatten()
+    return len(values) + _values_in(values)
+
+
+def _repaired(value: pa.Scalar) -> Any:
+    """A cell as a Python object, with U+FFFD for what is not UTF-8 in its strings, nested ones too."""
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        if isinstance(value, pa.StructScalar):
+            return {name: _repaired(item) for name, item in value.items()}
+        if isinstance(value, pa.MapScalar):
+            return [tuple(_repaired(item) for item in pair.values()) for pair in value.values]
+        if isinstance(value, pa.ListScalar):  # of any kind
+            return [_repaired(item) for item in value.values]
+        return value.as_buffer().to_pybytes().decode("utf-8", "replace")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,260 @@
+"""Records of a WARC file, with faults confined to the record they are in.
+
+The splitter trusts a record's Content-Length only if a new record, or the end, follows where
+it says. Otherwise the record is a `Fault` and reading goes on at the next line that begins a
+record. (FastWARC 2.0.1 stops at such a record or swallows the ones after it.) At most one
+record, of bounded size, is in memory.
+
+Format: WARC/1.0 and 1.1 (ISO 28500:2009, 2017), WARC/0.18 as in ClueWeb09.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from corpus.reading.streams import PREFIX, Chunk, Damage, Lost
+
+HEADER_LIMIT = 64 << 10
+
+_VERSION = re.compile(rb"WARC/\d+\.\d+[ \t]*\r?\n")
+_RECORD = re.compile(rb"\n(?=WARC/\d+\.\d+[ \t]*\r?\n[A-Za-z-]+:)")
+_NEXT = re.compile(rb"(?:(?:\r\n){2,}|\n{2,})(?=WARC/)")
+_END = b"\r\n\r\n"
+_LINE_ENDS = re.compile(rb"[\r\n]*")
+_FOLD = re.compile(r"\r?\n[ \t]+")
+_BLANK_LINE = re.compile(rb"\n\r?\n")  # after what ends the line before, whose \r is white space
+_LOOKAHEAD = 256
+"""Bytes after a record that are looked at for the start of the next: some newlines, "WARC/"."""
+
+
+FIELDS = frozenset(
+    {
+        *("warc-type", "warc-record-id", "warc-target-uri", "warc-date", "content-type", "content-length"),
+        *("content-encoding", "transfer-encoding"),  # of HTTP
+    }
+)
+"""The header fields that are kept; most of a header is of no use here."""
+
+
+class Record(NamedTuple):
+    """`headers` are those of `FIELDS` that there are. `position` is the byte
+    offset in the file (of the gzip member, if compressed); `place` is that offset as text, with
+    the offset inside the member where several records share one."""
+
+    headers: dict[str, str]
+    body: bytes
+    position: int
+    place: str
+
+
+class Fault(NamedTuple):
+    """A record that cannot be read: where, why, its first bytes; how many records it stands for (none if it is damage
+    outside of any), and how many bytes of the file, about, are lost with it."""
+
+    position: int
+    error: str
+    raw: bytes
+    records: int = 1
+    bytes: int = 0
+
+
+class _Window:
+    """The bytes from the current record on, as far as they have been read."""
+
+    def __init__(self, chunks: Iterator[Chunk | Damage], compressed: bool):
+        self.data = bytearray()
+        self.broken: Damage | None = None  # where reading has stopped, until `recover`
+        self.reported = False  # whether a record has been given up for it
+        self._chunks, self._compressed = chunks, compressed
+        self._passed = 0  # decompressed bytes before `data`
+        self._end = 0  # how far reading has come in the file
+        self.lost = Lost()
+        self._members = collections.deque([(0, 0)])  # (decompressed, compressed) starts
+
+    def need(self, size: int) -> bool:
+        """Read until `data` holds `size` bytes. False if it cannot."""
+        while len(self.data) < size and not self.broken:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return False
+            if isinstance(chunk, Damage):
+                self.broken = chunk
+            else:
+                if chunk.member != self._members[-1][1]:
+                    self._members.append((self._passed + len(self.data), chunk.member))
+                self.data += chunk.data
+                self._end = chunk.end
+        return len(self.data) >= size
+
+    def drop(self, size: int) -> None:
+        del self.data[:size]
+        self._passed += size
+        while len(self._members) > 1 and self._members[1][0] <= self._passed:
+            self._members.popleft()
+
+    def recover(self) -> None:
+        """Go on after the damage."""
+        self._end = self.broken.end
+        self.broken, self.reported = None, False
+
+    @property
+    def member(self) -> int:
+        return self._members[0][1]
+
+    @property
+    def position(self) -> int:
+        return self.member if self._compressed else self._passed
+
+    @property
+    def come(self) -> int:
+        """How far in the file the window begins: of a compressed one, how far it has been read for it."""
+        return self._end if self._compressed else self._passed
+
+    @property
+    def place(self) -> str:
+        within = self._passed - self._members[0][0]
+        return f"{self.member}+{within}" if self._compressed and within else str(self.position)
+
+
+def headers(block: bytes, encoding: str) -> dict[str, str]:
+    """`Name: value` lines (after a first line) whose lower-case names are in `FIELDS`; a line that
+    begins with white space continues the one before; the first of equal names counts."""
+    text = block.decode(encoding, "replace")
+    if "\n " in text or "\n\t" in text:
+        text = _FOLD.sub(" ", text)
+    found: dict[str, str] = {}
+    for line in text.split("\n")[1:]:
+        name, colon, value = line.partition(":")
+        if colon and (name := name.strip().lower()) in FIELDS:
+            found.setdefault(name, value.strip())
+    return found
+
+
+def split_header(data: bytes | bytearray, limit: int) -> tuple[bytes, int]:
+    """(header block, offset of what follows its blank line); the block is everything if there
+    is no blank line. Raises ValueError for a block of more than `limit` bytes."""
+    blank = _BLANK_LINE.search(data, 0, limit)
+    if blank:
+        return bytes(data[: blank.start()]), blank.end()
+    if len(data) > limit:
+        raise ValueError(f"a header without end within {limit} bytes")
+    return bytes(data), len(data)
+
+
+def records(chunks: Iterator[Chunk | Damage], compressed: bool, limit: int) -> Iterator[Record | Fault]:
+    """Every record of a WARC file, good or faulty, in order; one of more than `limit` bytes is a fault."""
+    window = _Window(chunks, compressed)
+    while True:
+        while window.need(1) and window.data[0] in b"\r\n":
+            window.drop(_LINE_ENDS.match(window.data).end())
+        if window.data:
+            record, end = _record(window, limit)
+            if isinstance(record, Record):
+                yield record
+                window.drop(end)
+            else:
+                yield _past(window, record, end)
+        elif window.broken:
+            damage = window.broken
+            if not window.reported:
+                yield Fault(damage.start, damage.error, damage.raw, 0, window.lost.with_fault(damage.start, damage.end))
+            window.recover()
+        else:
+            return
+
+
+def _past(window: _Window, fault: Fault, offset: int) -> Fault:
+    """Go to the next record, looked for from `offset` in the window on; the fault with what is lost by that."""
+    begun, damage = window.come, window.broken if window.reported else None
+    _find_record(window, offset)
+    start, end = (damage.start, damage.end) if damage else (begun, window.come)
+    return fault._replace(bytes=window.lost.with_fault(start, end))
+
+
+def _record(window: _Window, limit: int) -> tuple[Record | Fault, int]:
+    """(the record that the window begins with, an offset at or before the next), or (its fault,
+    the offset from which to look for the next record)."""
+
+    def fault(error: str, resume: int) -> tuple[Fault, int]:
+        if window.broken and window.broken.member == window.member:
+            error, window.reported = window.broken.error, True
+        return Fault(window.position, error, bytes(window.data[:PREFIX])), resume
+
+    window.need(_LOOKAHEAD)
+    if not _VERSION.match(window.data):
+        return fault("no WARC record begins here", 0)
+    while not (blank := _BLANK_LINE.search(window.data)):
+        size = len(window.data)
+        if size > HEADER_LIMIT or not window.need(size + 1):
+            return fault("the record header has no end", 1)
+    start = blank.end()
+    found = headers(bytes(window.data[: blank.start()]), "utf-8")
+    length = found.get("content-length", "")
+    if not (length.isascii() and length.isdigit()):
+        return fault(f"Content-Length is {length[:80]!r}", start)
+    end = start + int(length[:20])
+    if end > start + limit:
+        return fault(f"Content-Length is {length[:80]}, above the limit of {limit} bytes (read.max_record_bytes)", start)
+    if not window.need(end):
+        return fault(f"Content-Length is {length[:80]}, but only {len(window.data) - start} bytes follow", start)
+    following = _following(window, end)
+    if following is None:
+        return fault(f"Content-Length is {length[:80]}, but no record begins there", start)
+    return Record(found, bytes(memoryview(window.data)[start:end]), window.position, window.place), following
+
+
+def _following(window: _Window, end: int) -> int | None:
+    """Where to go on after a record that ends before byte `end`; None if it does not, or is not sound: two line
+    ends stand after a record, and a checksum comes after the last byte it covers. (Some archives have line feeds
+    only; they must be followed by a record, or the end.)"""
+    window.need(end + _LOOKAHEAD)
+    if following := _NEXT.match(window.data, end, end + _LOOKAHEAD):
+        return following.end()
+    if window.broken and window.broken.member == window.member:
+        return None
+    if window.data.startswith(_END, end):
+        return end + len(_END)  # whatever it is that follows
+    return None if window.data[end : end + _LOOKAHEAD].strip(b"\r\n") else end
+
+
+def _find_record(window: _Window, offset: int) -> None:
+    """Drop everything before the next record that begins after byte `offset` - 1."""
+    window.drop(max(offset - 1, 0))
+    while not (found := _RECORD.search(window.data)):
+        # keep what could be the start of a record's first two lines
+        window.drop(max(len(window.data) - _LOOKAHEAD, 0))
+        if not window.need(len(window.data) + 1):
+            window.drop(len(window.data))
+            return
+    window.drop(found.end())
+
+
+_DATE = re.compile(
+    r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ]?(\d\d):?(\d\d):?(\d\d)(?:\.\d+)?)?\s*(?:Z|UTC|GMT|([+-])(\d\d):?(\d\d))?$"
+)
+
+
+def date(value: str) -> str | None:
+    """A WARC-Date as `YYYY-MM-DDThh:mm:ssZ` in UTC, so that dates sort as text; None where it
+    cannot be read. Fractions of a second are cut off; 14 digits, as in ARC files, are read."""
+    try:
+        if len(value) == 20 and datetime.datetime.fromisoformat(value[:19]).isoformat() + "Z" == value:
+            return value  # as nearly all are
+    except ValueError:
+        pass
+    match = _DATE.match(value.strip())
+    if not match:
+        return None
+    *parts, sign, hours, minutes = match.groups()
+    try:
+        moment = datetime.datetime(*(int(part or 0) for part in parts))
+        if sign:
+            offset = datetime.timedelta(hours=int(hours), minutes=int(minutes))
+            moment += -offset if sign == "+" else offset
+    except (ValueError, OverflowError):
+        return None
+    return moment.isoformat() + "Z"

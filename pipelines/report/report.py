@@ -1,0 +1,166 @@
+"""report.json and report.html: the funnel per step and rule, what was dropped and why, and what the accounts say."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+from typing import Any
+
+import pyarrow as pa
+
+from corpus.documents import ROW_BITS
+from corpus.io import paths, shards
+from corpus.language.detect import DETECTED
+from corpus.views import ShardView
+from pipelines import accounts
+from pipelines.recipe import Recipe
+
+FILES = ("report.json", "report.html")
+EXAMPLES_PER_RULE = 3
+LIBRARIES = ("winnow", "datasketch", "fastwarc", "langdetect", "numba", "numpy", "pyarrow", "pydivsufsort", "ray", "resiliparse", "sentencepiece", "tokenizers", "trafilatura")  # fmt: skip
+
+
+def build(recipe: Recipe, published, result) -> dict[str, Any]:
+    """The report of a finished run as a JSON-able dict; see README for its keys. `published`: a
+    `publishing.Published`."""
+    account = accounts.of_run(recipe, result)
+    steps = account.steps
+    tokens = result.figures.get("tokens")
+    passes = [manifest.counters for manifest in result.manifests if "lengths" in manifest.counters]
+    documents = {
+        "in": steps[0]["in"],
+        "kept": account.written,
+        "dropped": sum(sum(step["dropped"].values()) for step in steps),
+        "quarantined": account.quarantined,
+    }
+    last = [c for c in passes if any(name.endswith(".parquet") for name in c["shards"])]
+    return {
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "documents": documents,
+        "problems": account.problems(),
+        "quarantined_share": max(account.share_of_records, account.share_of_bytes),
+        "lost": account.lost,
+        "steps": steps,
+        "skipped": _summed([c["skipped"] for c in passes]),
+        "languages": _most_first(_summed([c["languages"] for c in last])),
+        "languages_found": _languages_found(steps),
+        "lengths": [sum(column) for column in zip(*(c["lengths"] for c in last))],
+        "token_lengths": result.token_lengths,
+        "examples": _examples(published),
+        "clusters": {name: _clusters(found_, result.before.get(name, [])) for name, found_ in result.examples.items()},
+        "figures": result.figures,
+        "tokens": {**tokens, "quarantined": account.not_encoded} if tokens else {},
+        "passes": [vars(summary) for summary in result.summaries],
+        "environment": {**environment(), "task_seconds": recipe.task_seconds, "task_memory": recipe.task_memory},
+    }
+
+
+def _languages_found(steps: list[dict[str, Any]]) -> dict[str, int]:
+    """Documents by the language that the first language step found, moved here from its counters."""
+    found: dict[str, int] = {}
+    for step in steps:
+        mine = {key: n for key, n in step["counters"].items() if key.startswith(DETECTED)}
+        step["counters"] = {key: n for key, n in step["counters"].items() if key not in mine}
+        found = found or {key.removeprefix(DETECTED): n for key, n in mine.items()}
+    return _most_first(found)
+
+
+def _most_first(counts: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _summed(counts: list[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for count in counts:
+        for key, number in count.items():
+            total[key] = total.get(key, 0) + number
+    return dict(sorted(total.items()))
+
+
+def environment() -> dict[str, Any]:
+    """Versions of what the results may depend on, and the machine's size."""
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+    return {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count(), "libraries": versions}
+
+
+def _examples(published) -> dict[str, list[dict[str, str]]]:
+    """The first few rows of `dropped/` for every step and rule, under "step.rule"."""
+    examples: dict[str, list[dict[str, str]]] = {}
+    for path in published.paths("dropped"):
+        for batch in shards.read(path):
+            table = pa.Table.from_batches([batch])
+            names = [f"{s}.{r}" for s, r in zip(table["step"].to_pylist(), table["rule"].to_pylist())]
+            for row, name in enumerate(names):
+                rows = examples.setdefault(name, [])
+                if len(rows) < EXAMPLES_PER_RULE:
+                    rows.append(table.slice(row, 1).to_pylist()[0])
+    return dict(sorted(examples.items()))
+
+
+def _clusters(clusters: list[dict], before: list[ShardView]) -> list[dict[str, Any]]:
+    """The largest clusters with ids and the start of the texts, looked up by address."""
+    wanted = {address for c in clusters for address in (c["kept"], *(a for a, _ in c["dropped"]))}
+    found = {address: _lookup(before, address) for address in sorted(wanted)}
+    return [
+        {"size": c["size"], "kept": found[c["kept"]], "dropped": [{**found[a], "similarity": s} for a, s in c["dropped"]]}
+        for c in clusters
+    ]
+
+
+def _lookup(before: list[ShardView], address: int) -> dict[str, str]:
+    shard, row = address >> ROW_BITS, address & ((1 << ROW_BITS) - 1)
+    for batch in shards.read(before[shard].path):
+        if row < batch.num_rows:
+            document = batch.slice(row, 1).to_pylist()[0]
+            return {"id": document["id"], "url": document.get("url"), "text": document["text"][:300]}
+        row -= batch.num_rows
+    raise IndexError(f"shard {shard} has no row {row}")
+
+
+def write(report: dict[str, Any], published) -> None:
+    """Write report.json and report.html into the run directory (`published`: a `publishing.Published`)."""
+    published.put(paths.join(published.output, "report.json"), (json.dumps(report, indent=1) + "\n").encode())
+    published.put(paths.join(published.output, "report.html"), render(report).encode())
+
+
+def render(report: dict[str, Any]) -> str:
+    """The report as one self-contained HTML page."""
+    from pipelines.report import page
+    return page.render(report)
+
+
+def load(path: str) -> dict[str, Any]:
+    """The report in a file report.json. Raises FileNotFoundError, ValueError if it is none."""
+    try:
+        report = json.loads(paths.read_bytes(path))
+        funnel(report)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise ValueError(f"{path} is not the report of a run ({type(error).__name__}: {error}); the run's own command writes it again") from None
+    return report
+
+
+def funnel(report: dict[str, Any]) -> str:
+    """The funnel as a text table for the terminal."""
+    lines = [f"{'step':<18} {'in':>9} {'kept':>9} {'dropped':>9}   by rule"]
+    for step in report["steps"]:
+        dropped = sum(step["dropped"].values()) + step["quarantined"]
+        rules = dict(sorted(step["dropped"].items(), key=lambda item: -item[1]))
+        if step["quarantined"]:
+            rules["quarantined"] = step["quarantined"]
+        by_rule = ", ".join(f"{rule} {number}" for rule, number in rules.items())
+        lines.append(f"{step['name']:<18} {step['in']:>9,} {step['kept']:>9,} {dropped:>9,}   {by_rule}")
+    count = report["documents"]
+    lines.append(f"{count['in']:,} in = {count['kept']:,} kept + {count['dropped']:,} dropped + {count['quarantined']:,} quarantined")
+    lost = report.get("lost", {})
+    if lost.get("bytes") or lost.get("ranges"):
+        share = lost["bytes"] / max(1, lost["input_bytes"])
+        lines.append(f"{lost['bytes']:,} of {lost['input_bytes']:,} bytes of input ({share:.1%}) are in quarantine/, see the column bytes")
+    return "\n".join(lines)
