@@ -1,0 +1,89 @@
+"""Which part of the project may import which: packages point one way, subject rooms know nothing of each other, nobody
+imports what another keeps private. Read from the imports themselves, those inside functions too."""
+
+import ast
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PACKAGES = {"corpus": set(), "tokenizer_training": {"corpus"}, "pipelines": {"corpus", "tokenizer_training"}}
+"""Of ours, what each package may import beside itself."""
+BELOW = {"closure", "options", "documents", "step", "io", "text"}
+"""What every subject room in corpus may stand on."""
+SUBJECTS = {"cleaning", "contamination", "dedup", "encoding", "language", "reading", "tokens", "views"}
+ROOMS = {
+    "closure": set(), "kernel_cache": {"closure"}, "options": set(), "documents": set(), "step": {"closure", "options"},
+    "io": set(), "text": set(), "loader": {"io", "tokens"}, **{room: BELOW for room in SUBJECTS},
+}  # fmt: skip
+"""Rooms in corpus, and what each may import of the others; `loader` is what a training image installs."""
+ENGINE = {"corpus.closure", "corpus.io", "pipelines.stopping"}
+HEAVY = {"ray": {"pipelines.engine.backends"}, "typer": {"pipelines.cli"}, "torch": {"corpus.loader.torch"}}
+"""Libraries that these modules alone import."""
+
+
+def modules():
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"), path
+
+
+def imports(path):
+    """(module, name or None) of every import, in functions too; not those for type checkers."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    checked = {id(n) for block in ast.walk(tree) if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test) for n in ast.walk(block)}
+    for node in ast.walk(tree):
+        if id(node) in checked:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+def target(module, name):
+    """The module that an import means."""
+    folder = ROOT / module.replace(".", "/")
+    return f"{module}.{name}" if name and ((folder / f"{name}.py").exists() or (folder / str(name) / "__init__.py").exists()) else module
+
+
+EVERY = list(modules())
+
+
+def test_there_is_something_to_look_at():
+    assert len(EVERY) > 130 and {name.split(".")[1] for name, _ in EVERY if name.startswith("corpus.")} == set(ROOMS)
+
+
+@pytest.mark.parametrize("name, path", EVERY, ids=[name for name, _ in EVERY])
+def test_imports_go_where_they_may(name, path):
+    package, *rest = name.split(".")
+    for module, imported in imports(path):
+        meant = target(module, imported).split(".")
+        top = meant[0]
+        if top in HEAVY:
+            assert name in HEAVY[top], f"{name} imports {top}"
+        if top not in PACKAGES:
+            continue
+        assert not (imported or "").startswith("_"), f"{name} imports {module}.{imported}, which is private"
+        assert top == package or top in PACKAGES[package], f"{name} imports {top}"
+        if package == top == "corpus" and rest and len(meant) > 1 and meant[1] != rest[0]:
+            assert meant[1] in ROOMS[rest[0]], f"{name} imports {'.'.join(meant)}"
+        if name.startswith("pipelines.engine") and meant[:2] != ["pipelines", "engine"]:
+            assert ".".join(meant[:2]) in ENGINE, f"{name} imports {'.'.join(meant)}"
+
+
+def test_the_rules_are_rules(tmp_path):
+    """A planted import of each kind that must not be is seen."""
+    planted = tmp_path / "planted.py"
+    for name, line in [
+        ("corpus.text.planted", "import pipelines.run"),
+        ("corpus.cleaning.planted", "def f():\n    from corpus.dedup import exact"),
+        ("corpus.loader.planted", "from corpus.documents import address"),
+        ("pipelines.maps.planted", "import ray"),
+        ("pipelines.engine.planted", "from corpus.views import ShardView"),
+        ("pipelines.maps.planted", "from corpus.io.paths import _address"),
+    ]:
+        planted.write_text(line)
+        with pytest.raises(AssertionError):
+            test_imports_go_where_they_may(name, planted)
