@@ -192,6 +192,7 @@ class _Members:
         self.trials, self.again = TRIALS, DECODED_AGAIN
         self.before = -1  # where the last member began
         self.lost = 0  # where the last damage ended
+        self.ahead = 0  # bytes of the input that are read and not decoded yet
         self.noticed = 0  # where the bytes begin that the decoder was given last, once the member has any content
         self.work = 0  # in blocks of zstd
         self.blocks = math.inf  # of the frame at hand that may be read still
@@ -202,7 +203,7 @@ class _Members:
             damage = None
             try:
                 for data in self._content():
-                    held.append(Chunk(data, start, self.input.offset))
+                    held.append(Chunk(data, start, self.input.offset - self.ahead))
                     size += len(data)
                     if size > self.hold:
                         yield from held
@@ -231,7 +232,7 @@ class _Members:
 
     def _gzip(self) -> Iterator[bytes]:
         decompressor, first, begun = zlib.decompressobj(wbits=31), True, False
-        self.noticed = self.input.offset
+        self.noticed, self.ahead = self.input.offset, 0
         while not decompressor.eof:
             at = self.input.offset
             piece = self.input.piece()
@@ -249,13 +250,15 @@ class _Members:
                     sums = ("incorrect data check", "incorrect length check")
                     raise Corrupt(str(error), whole=str(error).endswith(sums)) from None
                 piece, full, first = decompressor.unconsumed_tail, len(data) == BLOCK, False
+                self.ahead = 0 if decompressor.eof else len(piece)
+                if decompressor.eof:
+                    self.input.give_back(decompressor.unused_data)
                 if data:
                     begun = True
                     yield data
-        self.input.give_back(decompressor.unused_data)
 
     def _zstd(self) -> Iterator[bytes]:
-        self.noticed = self.input.offset
+        self.noticed, self.ahead = self.input.offset, 0
         header = self.input.take(ZSTD_HEADER)
         if header[1:4] == b"\x2a\x4d\x18" and header[0] >> 4 == 5:  # a skippable frame
             return self._skip(header)
@@ -303,7 +306,8 @@ class _Members:
                 if last and not decompressor.eof:
                     raise _Ended
             except Corrupt:
-                yield from filter(None, pending)
+                self.ahead = self.input.offset - self.noticed
+                yield from filter(None, [b"".join(pending)])
                 raise
             begun = begun or bool(data)
             pending.append(data)
