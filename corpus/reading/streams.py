@@ -12,7 +12,9 @@ one block at a time, which holds at most 128 KiB (RFC 8878, section 3.1.1.2.4).
 
 from __future__ import annotations
 
+import collections
 import math
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Union
@@ -30,8 +32,8 @@ BLOCK = 1 << 20
 LOOK_BACK = 1 << 20
 """Damage shows a little after the place where it is: how far before that the next member is looked for."""
 DECODED_AGAIN = 256 << 20
-"""Decoded bytes of a file, all its damages together, that may be for nothing because of LOOK_BACK: a hostile file
-must not cost the square of its size."""
+"""Decoded bytes of a file, all its damages together, that may be for nothing because of LOOK_BACK, or in members that
+turn out to be none after TRIAL bytes: a hostile file must not cost the square of its size."""
 SALVAGED = 1 << 10
 """Bytes before an error that zlib may take with it."""
 TRIALS = 1_000_000
@@ -40,21 +42,34 @@ left of the file is given up."""
 A_PLACE, A_PIECE = 10, 50
 """How many blocks of zstd a place costs by itself, and a piece of gzip."""
 TRIAL = 64 << 10
-"""Decoded bytes by which a member is told from bytes that look like the beginning of one."""
+"""Decoded bytes by which a member is told from bytes that look like the beginning of one; more, as long as there
+are bytes left of DECODED_AGAIN, where they are not plausible: a member can begin within a long record."""
 TRIAL_BLOCKS = 64
 """The same in blocks of zstd, where they are small: a chain of frames within frames must not cost its square."""
+A_BLOCK = 4 << 10
+"""Decoded bytes that a block of zstd counts for beyond TRIAL_BLOCKS."""
+OVERLAP = 64
+"""Bytes of a piece of content that are seen again with the next, by `plausible`."""
 PADDING = 128 << 10
 """Zeros at the end of a file that are taken for padding."""
 DICTIONARY = 16 << 20
 """Bytes of a dictionary at most; those of zstd's own training have 110 KiB."""
+DICTIONARIES = 32
+"""Dictionaries that are taken of a file, which may be several put together; DICTIONARY holds for their sum, too."""
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 GZIP_MAGIC = b"\x1f\x8b\x08"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+DICTIONARY_MAGIC = b"\x5d\x2a\x4d\x18"
+"""Of the skippable frame that holds a dictionary."""
+DICTIONARY_BEGINS = (b"\x37\xa4\x30\xec", ZSTD_MAGIC)
+"""How a dictionary begins, as it is and compressed; a file may begin with one of any other bytes."""
 ZSTD_HEADER = 18
 ZSTD_BLOCK = 128 << 10
 ZSTD_WINDOW = 128 << 20
 """The largest window that the zstd command reads unless told otherwise."""
+MOST_WINDOW = (1 << 31) - 1
+"""The largest that may be allowed here, as the most of read.max_record_bytes."""
 
 
 class Chunk(NamedTuple):
@@ -121,8 +136,8 @@ def chunks(
 ) -> Iterator[Union[Chunk, Damage]]:
     """The content of a file, from byte `start` if it is plain.
 
-    `plausible` says of the first bytes of a member's content (1 to TRIAL of them) whether reading may go on there
-    after damage. A member that decodes to no more than `hold` bytes is held back until its checksum is known to be
+    `plausible` says of some bytes of a member's content whether reading may go on with that member after damage. A
+    member that decodes to no more than `hold` bytes is held back until its checksum is known to be
     right, and given up if it is not, unless it is all there is; of a longer one it shows too late. A zstd frame whose
     window is above `limit`, and above what zstd itself allows, is damage. Raises OSError when the storage does.
     """
@@ -186,9 +201,12 @@ class _Members:
     def __init__(self, file, kind: str, plausible: Callable[[bytes], bool], window: int, hold: int):
         self.input, self.kind, self.plausible = _Input(file), kind, plausible
         self.window, self.hold = window, hold
-        self.magic = GZIP_MAGIC if kind == "gzip" else ZSTD_MAGIC
+        magics = [GZIP_MAGIC] if kind == "gzip" else [ZSTD_MAGIC, DICTIONARY_MAGIC]
+        self.magic = re.compile(b"|".join(map(re.escape, magics)))
         self.size = file.size()
-        self.zstd = zstandard.ZstdDecompressor(max_window_size=window)
+        self.zstd = zstandard.ZstdDecompressor(max_window_size=window)  # with the last dictionary, if there is one
+        self.by_dictionary: dict[int, zstandard.ZstdDecompressor] = {}
+        self.dictionaries, self.dictionary_bytes = DICTIONARIES, DICTIONARY  # that may be taken still
         self.trials, self.again = TRIALS, DECODED_AGAIN
         self.before = -1  # where the last member began
         self.lost = 0  # where the last damage ended
@@ -269,19 +287,26 @@ class _Members:
         if len(header) < 8 or end > self.size:
             raise _Ended
         self.input.seek(self.noticed + 8)
-        if header[0] == 0x5D and not self.noticed:
-            self.zstd = self._with_dictionary(self.input.take(min(end - self.input.offset, DICTIONARY)))
+        if header.startswith(DICTIONARY_MAGIC) and (not self.noticed or header[8:12] in DICTIONARY_BEGINS):
+            self._take_dictionary(self.input.take(min(end - self.input.offset, DICTIONARY)))
         self.input.seek(end)
         yield from ()
 
-    def _with_dictionary(self, data: bytes) -> zstandard.ZstdDecompressor:
-        """A decompressor with the dictionary that a .warc.zst file begins with, which may be compressed itself
+    def _take_dictionary(self, data: bytes) -> None:
+        """Decode what follows with the dictionary that a .warc.zst file begins with, which may be compressed itself
         (IIPC, "Zstandard Compression for WARC Files 1.0"). Raises Corrupt."""
+        if not self.dictionaries or not self.dictionary_bytes:
+            return  # frames that need it are damage
+        self.dictionaries -= 1
         try:
             if data.startswith(ZSTD_MAGIC):
-                data = zstandard.ZstdDecompressor().stream_reader(data).read(DICTIONARY)
+                data = zstandard.ZstdDecompressor().stream_reader(data).read(self.dictionary_bytes)
+            data = data[: self.dictionary_bytes]
+            self.dictionary_bytes -= len(data)
             dictionary = zstandard.ZstdCompressionDict(data)
-            return zstandard.ZstdDecompressor(max_window_size=self.window, dict_data=dictionary)
+            self.zstd = zstandard.ZstdDecompressor(max_window_size=self.window, dict_data=dictionary)
+            if dictionary.dict_id():  # frames can name it
+                self.by_dictionary[dictionary.dict_id()] = self.zstd
         except zstandard.ZstdError as error:
             raise Corrupt(f"its dictionary: {error}") from None
 
@@ -295,8 +320,9 @@ class _Members:
         self.input.give_back(header[size:])
         if frame.window_size > self.window:
             self._past_blocks(frame.has_checksum)
-            raise Corrupt(f"its window of {frame.window_size} bytes is above the limit of {self.window}; raise read.max_record_bytes", True)
-        decompressor = self.zstd.decompressobj()
+            remedy = "; raise read.max_record_bytes" if frame.window_size <= MOST_WINDOW else ""
+            raise Corrupt(f"its window of {frame.window_size} bytes is above the limit of {self.window}{remedy}", True)
+        decompressor = self.by_dictionary.get(frame.dict_id, self.zstd).decompressobj()
         pending, waiting, begun = [self._decode(decompressor, header[:size])], 0, False
         while not decompressor.eof:
             try:
@@ -366,20 +392,20 @@ class _Members:
         return Damage(start, first, self.lost, error, raw)
 
     def _find(self, offset: int) -> None:
-        """Go to the first member at or after `offset` that decodes, or to the end."""
+        """Go to the first member at or after `offset` that decodes, or dictionary, or to the end."""
         window, base = b"", offset  # base: offset of `window`
         while self.trials > 0:
             self.input.seek(base + len(window))
             piece = self.input.take(BLOCK)
             window += piece
-            found = window.find(self.magic)
-            while found >= 0 and self.trials > 0:
-                before = self.work
-                if self._sound(base + found):
-                    self.input.seek(base + found)
+            for found in self.magic.finditer(window):
+                place, before = base + found.start(), self.work
+                if self._sound(place):
+                    self.input.seek(place)
                     return
                 self.trials -= A_PLACE + self.work - before
-                found = window.find(self.magic, found + 1)
+                if self.trials <= 0:
+                    break
             if not piece:
                 break
             keep = len(window[-3:])
@@ -387,18 +413,36 @@ class _Members:
         self.input.seek(self.size)
 
     def _sound(self, offset: int) -> bool:
-        """Whether a member that begins here decodes for TRIAL bytes, or to its end, to something plausible."""
+        """Whether a dictionary begins here, or a member that decodes, for TRIAL bytes or to its end, to something
+        plausible: if not yet in these bytes, then in further ones."""
         self.input.seek(offset)
-        self.blocks, data = TRIAL_BLOCKS, b""
+        header = self.input.take(12)
+        self.input.seek(offset)
+        if header.startswith(DICTIONARY_MAGIC):
+            return header[8:] in DICTIONARY_BEGINS and self._passes()
+        spare = max(self.again, 0)
+        self.blocks = blocks = TRIAL_BLOCKS + spare // A_BLOCK
+        plausible, size, seen = False, 0, b""
         try:
             for piece in self._content():
-                data += piece[:TRIAL]
-                if len(data) >= TRIAL:
+                seen = seen[-OVERLAP:] + piece
+                size += len(piece)
+                plausible = plausible or bool(self.plausible(seen))
+                if size >= (TRIAL if plausible else TRIAL + spare):
                     break
         except _Ended:
             pass
         except Corrupt:
+            plausible = False
+        used, self.blocks = blocks - self.blocks, math.inf
+        if not plausible:
+            self.again -= max(size - TRIAL, 0) + max(used - TRIAL_BLOCKS, 0) * A_BLOCK
+        return plausible
+
+    def _passes(self) -> bool:
+        """Whether what begins here is whole."""
+        try:
+            collections.deque(self._content(), maxlen=0)
+        except Corrupt:
             return False
-        finally:
-            self.blocks = math.inf
-        return bool(data) and self.plausible(data[:TRIAL])
+        return True

@@ -27,8 +27,8 @@ _HTML = re.compile(
 )
 
 
-_RECORD_WITHIN = re.compile(rb"(?:^|\n)WARC/\d+\.\d+[ \t]*\r?\n").search
-"""Whether a record begins in some bytes."""
+_RECORD_WITHIN = re.compile(rb"(?:^|\n)WARC/\d+\.\d+[ \t]*\r?\n|\nW[ARC/\d. \t\r]*\Z").search
+"""Whether a record begins in some bytes, if only with their last."""
 
 
 class _Page(tuple):

@@ -94,6 +94,44 @@ def test_a_dictionary_in_front_of_the_frames(tmp_path):
     assert content(chunks_of(tmp_path / "x.zst", frames)) == b""
 
 
+def with_dictionary(texts, number, size=4000, compressed=False):
+    """Frames of the texts behind the frame of a dictionary that was made for them."""
+    dictionary = zstandard.train_dictionary(size, texts, dict_id=number)
+    stored = zstd(dictionary.as_bytes()) if compressed else dictionary.as_bytes()
+    head = streams.DICTIONARY_MAGIC + struct.pack("<I", len(stored)) + stored
+    return head, [zstd(text, dict_data=dictionary, write_checksum=True) for text in texts]
+
+
+def test_a_dictionary_is_taken_wherever_it_stands(tmp_path):
+    """Two such files put together, and one behind a skippable frame."""
+    texts = [text_of(i, 600) for i in range(80)]
+    first, one = with_dictionary(texts[:40], 40_001)
+    second, two = with_dictionary(texts[40:], 40_002, 3000, compressed=True)
+    skippable = b"\x50\x2a\x4d\x18" + struct.pack("<I", 4) + b"abcd"
+    found = chunks_of(tmp_path / "x.zst", b"".join([skippable, first, *one, second, *two, first, *one]))
+    assert content(found) == b"".join(texts + texts[:40]) and not damages(found)
+    broken = bytearray(one[-1])  # damage right before the second: it is part of no damage
+    broken[len(broken) // 2] ^= 0xFF
+    found = chunks_of(tmp_path / "x.zst", b"".join([first, *one[:-1], broken, second, *two]))
+    assert content(found).startswith(b"".join(texts[:39])) and content(found).endswith(b"".join(texts[40:]))
+    (damage,) = damages(found)
+    assert len(first) + sum(map(len, one[:-1])) <= damage.start < damage.end == len(first) + sum(map(len, one))
+    found = chunks_of(tmp_path / "x.zst", first[:-100])  # a dictionary that is cut off is no place to go on at
+    assert [(damage.start, damage.end) for damage in damages(found)] == [(0, len(first) - 100)]
+
+
+def test_dictionaries_are_bounded_in_number_and_size(tmp_path, monkeypatch):
+    texts = [text_of(i, 600) for i in range(40)]
+    files = [with_dictionary(texts, 40_000 + i, 1000) for i in range(3)]
+    data = b"".join(b"".join([head, *frames]) for head, frames in files)
+    assert content(chunks_of(tmp_path / "x.zst", data)) == b"".join(texts) * 3
+    monkeypatch.setattr(streams, "DICTIONARIES", 2)
+    found = chunks_of(tmp_path / "x.zst", data)
+    assert content(found) == b"".join(texts) * 2 and damages(found)[-1].end == len(data)
+    monkeypatch.setattr(streams, "DICTIONARY", 1500)
+    assert content(chunks_of(tmp_path / "x.zst", data)).startswith(b"".join(texts))
+
+
 # What is not
 
 
@@ -240,6 +278,38 @@ def test_where_reading_goes_on_is_what_the_format_expects(tmp_path):
     assert content(found).endswith(b"WARC/1.0\r\nz: w\r\n\r\n") and damages(found)[0].end == len(outer)
 
 
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_a_member_within_a_long_record_is_one(tmp_path, suffix):
+    """What is plausible comes late in it; a member without any of that is passed over."""
+    noise = random.Random(5).randbytes(400_000).hex().encode()
+    late = noise[:300_000] + b"\nWARC/1.0\nx: y\n\n" + noise[300_000:400_000]
+    contents = [b"WARC/1.0\nx: y\n\n" + noise[400_000:500_000], noise[500_000:], late, noise[:100_000]]
+    members = [bytearray(PACKED[suffix](each)) for each in contents]
+    members[0][1] ^= 0xFF
+    expected = lambda data: b"\nWARC/" in data or data.startswith(b"WARC/")  # noqa: E731
+    found = chunks_of(tmp_path / f"x{suffix}", b"".join(members), plausible=expected)
+    assert content(found) == late + noise[:100_000]
+    assert [(damage.start, damage.end) for damage in damages(found)] == [(0, len(members[0]) + len(members[1]))]
+
+
+def test_members_that_turn_out_to_be_none_are_decoded_within_a_budget(tmp_path, monkeypatch):
+    """200 members of 8 MiB each, in 8 KiB, behind damage: without a budget 1.6 GB are decoded to find that out."""
+    decoded = 0
+
+    def never(data):
+        nonlocal decoded
+        decoded += len(data)
+        return False
+
+    bomb = bytes(8 << 20)
+    for suffix, member in ((".gz", gzip.compress(bomb)), (".zst", zstd(bomb, write_checksum=True))):
+        decoded = 0
+        found = chunks_of(tmp_path / f"x{suffix}", b"damage" + member * 200, plausible=never)
+        (damage,) = damages(found)
+        assert damage.end == 6 + 200 * len(member) and not content(found)
+        assert streams.DECODED_AGAIN // 2 < decoded < 2 * streams.DECODED_AGAIN
+
+
 # What would swell
 
 
@@ -281,10 +351,13 @@ def test_a_window_above_the_limit_is_refused_with_the_remedy(tmp_path):
     data = rle_frame(3, window=(31 - 10) << 3) + small  # 2 GiB
     found = chunks_of(tmp_path / "x.zst", data)
     (damage,) = damages(found)
-    assert "window of 2147483648 bytes is above the limit" in damage.error and "read.max_record_bytes" in damage.error
+    assert damage.error.endswith("window of 2147483648 bytes is above the limit of 134217728")  # the option does not go so far
     assert (damage.start, damage.end) == (0, len(data) - len(small)) and content(found) == b"after"
     assert content(chunks_of(tmp_path / "x.zst", data, limit=(1 << 31) - 1)) == b"after"
-    assert content(chunks_of(tmp_path / "x.zst", rle_frame(3, window=(30 - 10) << 3) + small, limit=1 << 30)).endswith(b"aafter")
+    data = rle_frame(3, window=(30 - 10) << 3) + small
+    assert damages(chunks_of(tmp_path / "x.zst", data))[0].error.endswith("limit of 134217728; raise read.max_record_bytes")
+    assert content(chunks_of(tmp_path / "x.zst", data, limit=1 << 30)).endswith(b"aafter")
+    assert streams.MOST_WINDOW == readers.MOST_RECORD_BYTES
 
 
 def test_a_file_of_beginnings_of_members_is_given_up_in_time(tmp_path, monkeypatch):
