@@ -1,9 +1,9 @@
 """Records of a WARC file, with faults confined to the record they are in.
 
-The splitter trusts a record's Content-Length only if a new record, or the end, follows where
-it says. Otherwise the record is a `Fault` and reading goes on at the next line that begins a
-record. (FastWARC 2.0.1 stops at such a record or swallows the ones after it.) At most one
-record, of bounded size, is in memory.
+The splitter trusts a record's Content-Length only if a new record, or the end of the file or of
+its gzip member or zstd frame, follows where it says. Otherwise the record is a `Fault` and reading
+goes on at the next line, or the next member, that begins a record. (FastWARC 2.0.1 stops at such a
+record or swallows the ones after it.) At most one record, of bounded size, is in memory.
 
 Format: WARC/1.0 and 1.1 (ISO 28500:2009, 2017), WARC/0.18 as in ClueWeb09.
 """
@@ -18,10 +18,13 @@ from typing import NamedTuple
 
 from corpus.reading.streams import PREFIX, Chunk, Damage, Lost
 
-HEADER_LIMIT = 64 << 10
+HEADER_LIMIT = 256 << 10
+"""Bytes of a record's header at most."""
 
 _VERSION = re.compile(rb"WARC/\d+\.\d+[ \t]*\r?\n")
-_RECORD = re.compile(rb"\n(?=WARC/\d+\.\d+[ \t]*\r?\n[A-Za-z-]+:)")
+_HEAD = re.compile(_VERSION.pattern + rb"[A-Za-z-]+:")
+_RECORD = re.compile(rb"\n(?=%s)" % _HEAD.pattern)
+_HEADER_END = re.compile(rb"\n(?:(?P<blank>\r?\n)|(?=%s))" % _HEAD.pattern)
 _NEXT = re.compile(rb"(?:(?:\r\n){2,}|\n{2,})(?=WARC/)")
 _END = b"\r\n\r\n"
 _LINE_ENDS = re.compile(rb"[\r\n]*")
@@ -29,7 +32,8 @@ _FOLD = re.compile(r"\r?\n[ \t]+")
 _BLANK_LINE = re.compile(rb"\n\r?\n")  # after what ends the line before, whose \r is white space
 _LOOKAHEAD = 256
 """Bytes after a record that are looked at for the start of the next: some newlines, "WARC/"."""
-
+_STEP = 4 << 10
+"""Bytes searched at a time: a search that stops at what comes first must not cost all that is in memory."""
 
 FIELDS = frozenset(
     {
@@ -62,6 +66,16 @@ class Fault(NamedTuple):
     bytes: int = 0
 
 
+class _Piece(NamedTuple):
+    """Where a piece of the window begins, in decompressed bytes, and where its member does; how far in the file
+    reading had come before it; and which member it is of."""
+
+    start: int
+    member_start: int
+    come: int
+    member: int
+
+
 class _Window:
     """The bytes from the current record on, as far as they have been read."""
 
@@ -73,7 +87,8 @@ class _Window:
         self._passed = 0  # decompressed bytes before `data`
         self._end = 0  # how far reading has come in the file
         self.lost = Lost()
-        self._members = collections.deque([(0, 0)])  # (decompressed, compressed) starts
+        self._pieces = collections.deque([_Piece(0, 0, 0, 0)])
+        self._member_starts: set[int] = set()  # of those that begin in `data`
 
     def need(self, size: int) -> bool:
         """Read until `data` holds `size` bytes. False if it cannot."""
@@ -84,17 +99,29 @@ class _Window:
             if isinstance(chunk, Damage):
                 self.broken = chunk
             else:
-                if chunk.member != self._members[-1][1]:
-                    self._members.append((self._passed + len(self.data), chunk.member))
-                self.data += chunk.data
-                self._end = chunk.end
+                self._add(chunk)
         return len(self.data) >= size
+
+    def _add(self, chunk: Chunk) -> None:
+        start, last = self._passed + len(self.data), self._pieces[-1]
+        if not self.data:
+            self._pieces.clear()
+            self._member_starts.clear()
+        member_start = last.member_start
+        if chunk.member != last.member:
+            member_start = start
+            self._member_starts.add(start)
+        self._pieces.append(_Piece(start, member_start, self._end, chunk.member))
+        self.data += chunk.data
+        self._end = chunk.end
 
     def drop(self, size: int) -> None:
         del self.data[:size]
         self._passed += size
-        while len(self._members) > 1 and self._members[1][0] <= self._passed:
-            self._members.popleft()
+        pieces = self._pieces
+        while len(pieces) > 1 and pieces[1].start <= self._passed:
+            pieces.popleft()
+            self._member_starts.discard(pieces[0].start)
 
     def recover(self) -> None:
         """Go on after the damage."""
@@ -103,7 +130,7 @@ class _Window:
 
     @property
     def member(self) -> int:
-        return self._members[0][1]
+        return self._pieces[0].member
 
     @property
     def position(self) -> int:
@@ -111,13 +138,36 @@ class _Window:
 
     @property
     def come(self) -> int:
-        """How far in the file the window begins: of a compressed one, how far it has been read for it."""
-        return self._end if self._compressed else self._passed
+        """Where in the file the window begins, about: compressed bytes stand for equally many decompressed ones of
+        their piece."""
+        first, end, come = self._pieces[0], self._passed + len(self.data), self._end
+        if len(self._pieces) > 1:
+            end, come = self._pieces[1].start, self._pieces[1].come
+        return first.come + (come - first.come) * (self._passed - first.start) // max(end - first.start, 1)
 
     @property
     def place(self) -> str:
-        within = self._passed - self._members[0][0]
+        within = self._passed - self._pieces[0].member_start
         return f"{self.member}+{within}" if self._compressed and within else str(self.position)
+
+    def breaks_before(self, offset: int) -> bool:
+        """Whether the byte before `offset` is of the member that the damage is in."""
+        last = self._pieces[-1]
+        return self.broken is not None and self.broken.member == last.member and offset > last.member_start - self._passed
+
+    def member_begins(self, first: int, last: int) -> bool:
+        """Whether a member does at one of these offsets; then the one before it is whole."""
+        return any(self._passed + offset in self._member_starts for offset in range(first, last + 1))
+
+    def member_with_record(self, end: int) -> int | None:
+        """The offset, after 0 and before `end`, of the first member there that begins with a record."""
+        for piece in self._pieces if self._member_starts else ():
+            offset = piece.start - self._passed
+            if offset >= end:
+                return None
+            if offset > 0 and piece.start == piece.member_start and _HEAD.match(self.data, offset):
+                return offset
+        return None
 
 
 def headers(block: bytes, encoding: str) -> dict[str, str]:
@@ -149,7 +199,7 @@ def records(chunks: Iterator[Chunk | Damage], compressed: bool, limit: int) -> I
     """Every record of a WARC file, good or faulty, in order; one of more than `limit` bytes is a fault."""
     window = _Window(chunks, compressed)
     while True:
-        while window.need(1) and window.data[0] in b"\r\n":
+        while (window.data or window.need(1)) and window.data[0] in b"\r\n":
             window.drop(_LINE_ENDS.match(window.data).end())
         if window.data:
             record, end = _record(window, limit)
@@ -171,8 +221,7 @@ def _past(window: _Window, fault: Fault, offset: int) -> Fault:
     """Go to the next record, looked for from `offset` in the window on; the fault with what is lost by that."""
     begun, damage = window.come, window.broken if window.reported else None
     _find_record(window, offset)
-    start, end = (damage.start, damage.end) if damage else (begun, window.come)
-    return fault._replace(bytes=window.lost.with_fault(start, end))
+    return fault._replace(bytes=window.lost.with_fault(begun, damage.end if damage else window.come))
 
 
 def _record(window: _Window, limit: int) -> tuple[Record | Fault, int]:
@@ -187,12 +236,10 @@ def _record(window: _Window, limit: int) -> tuple[Record | Fault, int]:
     window.need(_LOOKAHEAD)
     if not _VERSION.match(window.data):
         return fault("no WARC record begins here", 0)
-    while not (blank := _BLANK_LINE.search(window.data)):
-        size = len(window.data)
-        if size > HEADER_LIMIT or not window.need(size + 1):
-            return fault("the record header has no end", 1)
-    start = blank.end()
-    found = headers(bytes(window.data[: blank.start()]), "utf-8")
+    start, whole = _header_end(window)
+    if not whole:
+        return fault("the record header has no end", start)
+    found = headers(bytes(window.data[:start]), "utf-8")
     length = found.get("content-length", "")
     if not (length.isascii() and length.isdigit()):
         return fault(f"Content-Length is {length[:80]!r}", start)
@@ -207,30 +254,53 @@ def _record(window: _Window, limit: int) -> tuple[Record | Fault, int]:
     return Record(found, bytes(memoryview(window.data)[start:end]), window.position, window.place), following
 
 
+def _header_end(window: _Window) -> tuple[int, bool]:
+    """(how long the header is that the window begins with, whether a blank line ends it); it has no end if a record,
+    or HEADER_LIMIT, comes before."""
+    size, more = _STEP, True
+    while more and size <= HEADER_LIMIT:
+        more = window.need(size + _LOOKAHEAD)
+        size = size if more else len(window.data)
+        found = _HEADER_END.search(window.data, 0, size)
+        cut = window.member_with_record(found.end() if found else size)
+        if found or cut:
+            return (cut, False) if cut else (found.end(), found["blank"] is not None)
+        size *= 2
+    return 1, False
+
+
 def _following(window: _Window, end: int) -> int | None:
     """Where to go on after a record that ends before byte `end`; None if it does not, or is not sound: two line
     ends stand after a record, and a checksum comes after the last byte it covers. (Some archives have line feeds
-    only; they must be followed by a record, or the end.)"""
+    only; they must be followed by a record, or the end of the file or of the member, which vouches for what it
+    holds.)"""
     window.need(end + _LOOKAHEAD)
     if following := _NEXT.match(window.data, end, end + _LOOKAHEAD):
         return following.end()
-    if window.broken and window.broken.member == window.member:
+    if window.breaks_before(end):
         return None
     if window.data.startswith(_END, end):
         return end + len(_END)  # whatever it is that follows
-    return None if window.data[end : end + _LOOKAHEAD].strip(b"\r\n") else end
+    limit = min(end + _LOOKAHEAD, len(window.data))
+    rest = _LINE_ENDS.match(window.data, end, limit).end()
+    return rest if rest == limit or window.member_begins(end, rest) else None
 
 
 def _find_record(window: _Window, offset: int) -> None:
-    """Drop everything before the next record that begins after byte `offset` - 1."""
+    """Drop everything before the next record that begins at byte `offset` or later, at the start of a line or of a
+    member."""
     window.drop(max(offset - 1, 0))
-    while not (found := _RECORD.search(window.data)):
-        # keep what could be the start of a record's first two lines
-        window.drop(max(len(window.data) - _LOOKAHEAD, 0))
-        if not window.need(len(window.data) + 1):
-            window.drop(len(window.data))
+    more = True
+    while more:
+        more = window.need(_STEP + _LOOKAHEAD)
+        size = _STEP if more else len(window.data)
+        found = _RECORD.search(window.data, 0, size)
+        end = found.end() if found else size
+        start = window.member_with_record(end)
+        if found or start:
+            window.drop(start or end)
             return
-    window.drop(found.end())
+        window.drop(max(size - _LOOKAHEAD, 0) if more else size)  # it may end in a record's first two lines
 
 
 _DATE = re.compile(

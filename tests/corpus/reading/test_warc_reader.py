@@ -3,6 +3,7 @@
 import gzip
 import random
 import re
+import time
 import tracemalloc
 import zlib
 
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.io import paths
-from corpus.reading import http, readers, warc
+from corpus.reading import http, readers, streams, warc
 
 OPTIONS = readers.ReadOptions()
 COUNT = 5
@@ -445,6 +446,92 @@ def test_garbage_empty_and_misnamed_files(tmp_path):
         documents, _, quarantined, _ = of_bytes(tmp_path, data, name)
         assert not documents
         assert [reason in q["error"] for q in quarantined] == [True], quarantined
+
+
+PACK = {".gz": gzip.compress, ".zst": lambda data: zstandard.ZstdCompressor(write_checksum=True).compress(data)}
+
+
+@pytest.mark.parametrize("suffix", PACK)
+@pytest.mark.parametrize("end", [b"", b"\r\n", b"\n"])
+def test_the_end_of_a_member_vouches_for_the_record_in_it(tmp_path, suffix, end):
+    blocks = [numbered(i)[:-4] + end for i in range(COUNT)]
+    expect(of_bytes(tmp_path, b"".join(map(PACK[suffix], blocks)), f"x.warc{suffix}"), missing=(), errors=0)
+    blocks = [numbered(i)[:-4] + end if i == 2 else numbered(i) for i in range(COUNT)]
+    expect(of_bytes(tmp_path, b"".join(map(PACK[suffix], blocks)), f"x.warc{suffix}"), missing=(), errors=0)
+
+
+@pytest.mark.parametrize("suffix", PACK)
+@pytest.mark.parametrize("left", [40, 200, 1500, 1900])
+def test_a_record_that_is_cut_within_its_member_costs_only_itself(tmp_path, suffix, left):
+    """Even within its header, which the next record's must not be taken to continue."""
+    count = 30
+    blocks = [numbered(i)[:left] if i % 3 == 0 else numbered(i) for i in range(count)]
+    members = [PACK[suffix](block) for block in blocks]
+    documents, dropped, quarantined, _ = of_bytes(tmp_path, b"".join(members), f"x.warc{suffix}")
+    assert [d["id"] for d in documents] == [str(i) for i in range(count) if i % 3]
+    assert [d["text"] for d in documents] == [f"page {d['id']}" for d in documents] and not dropped
+    assert sum(q["records"] for q in quarantined) == count // 3
+    assert [q["position"] for q in quarantined] == [sum(map(len, members[:i])) for i in range(0, count, 3)]
+    assert [q["bytes"] for q in quarantined] == [len(members[i]) for i in range(0, count, 3)]
+
+
+def test_records_lost_in_memory_already_are_counted_in_bytes(tmp_path):
+    """Ten records without anything between them: a fault stands for nine, and its bytes say so."""
+    blocks = [numbered(i) for i in range(20)]
+    data = gzip.compress(b"".join([*blocks[:5], *(block[:-4] for block in blocks[5:14]), *blocks[14:]]))
+    documents, _, (fault,), _ = of_bytes(tmp_path, data, "x.warc.gz")
+    assert [d["id"] for d in documents] == [str(i) for i in [*range(5), *range(15, 20)]]
+    assert abs(fault["bytes"] - len(data) * 10 / 20) < len(data) * 0.02
+
+
+@pytest.mark.parametrize("suffix", ["", ".zst"])
+def test_millions_of_beginnings_of_records_are_passed_in_time(tmp_path, suffix):
+    """Each header is looked for up to the next record, not to the end of what is in memory."""
+    data = b"WARC/1.0\r\nContent-Length: 60000000\r\n\r\n" + b"WARC/1.0\nA: b\n" * 100_000 + bytes(59_000_000)
+    path = tmp_path / f"x.warc{suffix}"
+    path.write_bytes(PACK[suffix](data) if suffix else data)
+    begun, errors = time.process_time(), {}
+    for fault in warc.records(streams.chunks(str(path)), bool(suffix), 64 << 20):
+        errors[fault.error] = errors.get(fault.error, 0) + 1
+    assert errors == {"Content-Length is 60000000, but no record begins there": 1, "the record header has no end": 100_000}
+    assert time.process_time() - begun < 20  # seconds; to search all that is in memory takes an hour
+
+
+def test_a_header_beyond_its_limit_is_none(tmp_path):
+    """However much of it is in memory already."""
+    long = b"WARC/1.0\r\nWARC-Type: response\r\n" + b"a:\n" * 1_000_000 + b"\r\n"
+    start = b"WARC/1.0\r\nWARC-Type: response\r\nContent-Length: 5000000\r\n\r\n"
+    for data in (long, start + long):
+        path = tmp_path / "x.warc"
+        path.write_bytes(data + numbered(1))
+        tracemalloc.start()
+        documents, _, quarantined, _ = read(path)
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+        tracemalloc.stop()
+        assert [d["id"] for d in documents] == ["1"] and sum(q["bytes"] for q in quarantined) == len(data)
+        assert quarantined[-1]["error"] == "the record header has no end"
+    wide = numbered(2).replace(b"WARC-Date", b"X: " + b"y" * 200_000 + b"\r\nWARC-Date")
+    assert one(tmp_path, wide)["text"] == "page 2"
+
+
+@pytest.mark.parametrize("suffix", PACK)
+def test_damage_costs_no_record_of_the_members_behind_it(tmp_path, suffix):
+    """Records of 200 KB in members of 256 KiB that begin anywhere within them."""
+    blocks = [record(random.Random(i).randbytes(100_000).hex().encode(), str(i), "conversion", media="text/plain") for i in range(14)]
+    whole, size = b"".join(blocks), 256 << 10
+    ends = [sum(map(len, blocks[: i + 1])) for i in range(14)]
+    members = [PACK[suffix](whole[start : start + size]) for start in range(0, len(whole), size)]
+    for bad in range(1, len(members) - 1):
+        broken = bytearray(members[bad])
+        broken[len(broken) // 2] ^= 0xFF
+        broken[len(broken) // 2 + 1] ^= 0xFF
+        data = b"".join([*members[:bad], broken, *members[bad + 1 :]])
+        documents, _, quarantined, _ = of_bytes(tmp_path, data, f"x.warc{suffix}")
+        ids = {int(d["id"]) for d in documents}
+        touched = {i for i in range(14) if ends[i] > bad * size and ends[i] - len(blocks[i]) < (bad + 1) * size}
+        assert set(range(14)) - touched <= ids
+        assert all(d["text"].encode() in blocks[int(d["id"])] for d in documents if int(d["id"]) not in touched)
+        assert sum(q["bytes"] for q in quarantined) >= 0.9 * (14 - len(ids)) / 14 * len(data)
 
 
 def test_garbage_between_records_and_padding_after(tmp_path):
