@@ -14,10 +14,11 @@ import dataclasses
 import errno
 import os
 import re
-import stat as file_kinds
+import stat as modes
 import urllib.parse
 import uuid
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import pyarrow.fs as pafs
 
@@ -25,6 +26,7 @@ LOCAL = pafs.LocalFileSystem()
 _URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 _OPTIONS = re.compile(r"\?\w+=.*$", re.DOTALL)
 _MAGIC = re.compile(r"[*?\[]")
+_TEMPORARY = re.compile(r"\..+\.winnow-[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 class DamagedFile(Exception):
@@ -54,6 +56,15 @@ def _address(name: str) -> tuple[str, str]:
     return (name[: options.start()], options[0]) if options else (name, "")
 
 
+class Entry(NamedTuple):
+    """What lies in a folder: its name below that, "file", "folder", "link" (symbolic, wherever it leads) or "other", and
+    the bytes of a file."""
+
+    name: str
+    kind: str
+    size: int
+
+
 def filesystem(name: str) -> tuple[pafs.FileSystem, str]:
     """(filesystem, path on it) of a local path or URI. Raises ValueError for an unknown scheme,
     OSError if a store cannot be reached."""
@@ -72,10 +83,56 @@ def is_local(name: str) -> bool:
     return not _URI.match(name)
 
 
+def local_path(name: str) -> str | None:
+    """The path on this machine's disk of a local path or `file://` URI; None for what lies elsewhere."""
+    if is_local(name):
+        return name
+    return filesystem(name)[1] if name[:5].lower() == "file:" else None
+
+
 def join(folder: str, *parts: str) -> str:
     """`folder/part/...`, for paths and URIs alike."""
     folder, options = _address(folder)
     return ("/".join([folder.rstrip("/"), *parts]) if folder else "/".join(parts)) + options
+
+
+def basename(path: str) -> str:
+    """The last part of a path or URI."""
+    return _address(path)[0].rstrip("/").rpartition("/")[2]
+
+
+def parent(path: str) -> str:
+    """The folder of a path or URI."""
+    address, options = _address(path)
+    return address.rstrip("/").rpartition("/")[0] + options
+
+
+def has_suffix(path: str, suffix: str) -> bool:
+    """Whether the name of a file ends so."""
+    return _address(path)[0].endswith(suffix)
+
+
+def suffixed(path: str, suffix: str) -> str:
+    """A path or URI with this at the end of its name."""
+    address, options = _address(path)
+    return address + suffix + options
+
+
+def without_suffix(path: str, suffix: str) -> str:
+    """A path or URI without this at the end of its name."""
+    address, options = _address(path)
+    return address.removesuffix(suffix) + options
+
+
+def below(folder: str, name: str) -> str:
+    """The path of what a folder holds under this name (`language=a%2Fb/00000.parquet`), which in a URI is quoted."""
+    return join(folder, name if is_local(folder) else name.replace("%", "%25").replace("?", "%3F"))
+
+
+def name_below(folder: str, path: str) -> str:
+    """The name for which `below` gave this path."""
+    name = _address(path)[0].removeprefix(_address(folder)[0].rstrip("/") + "/")
+    return name if is_local(folder) else urllib.parse.unquote(name)
 
 
 def _source(info: pafs.FileInfo, name: str, path: str) -> Source:
@@ -153,9 +210,9 @@ def _local_files(folder: str) -> Iterator[Source]:
                     if error.errno == errno.ELOOP:  # a link to itself: there is nothing behind it
                         continue
                     raise
-                if file_kinds.S_ISDIR(info.st_mode):
+                if modes.S_ISDIR(info.st_mode):
                     (links if entry.is_symlink() else folders).append(name + "/")
-                elif file_kinds.S_ISREG(info.st_mode):
+                elif modes.S_ISREG(info.st_mode):
                     yield _local_source(name, info)
 
 
@@ -165,6 +222,54 @@ def _same_file(info: os.stat_result) -> tuple[int, int]:
 
 def _local_source(name: str, info: os.stat_result) -> Source:
     return Source(name, info.st_size, info.st_mtime_ns)
+
+
+def entries(folder: str, inner: re.Pattern | None = None) -> list[Entry]:
+    """What lies in a folder, whatever its name begins with, sorted by name; an absent folder holds nothing. Of the
+    folders in it those are gone into whose names `inner` matches. Symbolic links are never followed."""
+    path = local_path(folder)
+    if path is not None:
+        return sorted(_local_entries(path or ".", "", inner))
+    fs, path = filesystem(folder)
+    found = fs.get_file_info(pafs.FileSelector(path, recursive=inner is not None, allow_not_found=True))
+    kinds = {pafs.FileType.File: "file", pafs.FileType.Directory: "folder"}
+    base = len(path.rstrip("/")) + 1
+    named = [Entry(info.path[base:], kinds.get(info.type, "other"), info.size or 0) for info in found]
+    return sorted(entry for entry in named if all(inner.fullmatch(above) for above in _folders_above(entry.name)))
+
+
+def _local_entries(folder: str, prefix: str, inner: re.Pattern | None) -> Iterator[Entry]:
+    try:
+        with os.scandir(os.path.join(folder, prefix)) as found:
+            here = [(prefix + each.name, each.stat(follow_symlinks=False)) for each in found]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name, info in here:
+        yield Entry(name, _kind(info.st_mode), info.st_size)
+        if modes.S_ISDIR(info.st_mode) and inner is not None and inner.fullmatch(name):
+            yield from _local_entries(folder, name + "/", inner)
+
+
+def _kind(mode: int) -> str:
+    if modes.S_ISLNK(mode):
+        return "link"
+    return "file" if modes.S_ISREG(mode) else "folder" if modes.S_ISDIR(mode) else "other"
+
+
+def _folders_above(name: str) -> list[str]:
+    """The folders of a name, outermost first: ["a", "a/b"] of "a/b/c"."""
+    parts = name.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def link_in(folder: str, name: str) -> str | None:
+    """The first symbolic link on the way from a folder, itself not looked at, to what it holds under a name, that
+    included; None where there is none."""
+    path = local_path(folder)
+    if path is None or not name:
+        return None
+    on_the_way = (os.path.join(path, each) for each in (*_folders_above(name), name))
+    return next((each for each in on_the_way if os.path.islink(each)), None)
 
 
 def distinct(sources: Iterable[Source]) -> tuple[list[Source], list[tuple[str, str]]]:
@@ -182,11 +287,11 @@ def distinct(sources: Iterable[Source]) -> tuple[list[Source], list[tuple[str, s
 
 def is_inside(name: str, folder: str) -> bool:
     """Whether a file lies below a folder, links followed."""
-    if is_local(name) != is_local(folder):
-        return False
-    if not is_local(name):
-        return name.startswith(folder.rstrip("/") + "/")
-    return os.path.realpath(name).startswith(os.path.realpath(folder).rstrip("/") + "/")
+    file, above = local_path(name), local_path(folder)
+    if file is not None and above is not None:
+        return os.path.realpath(file).startswith(os.path.realpath(above).rstrip("/") + "/")
+    plain, start = (urllib.parse.unquote(_address(each)[0]).rstrip("/") for each in (name, folder))
+    return (file is None) == (above is None) and plain.startswith(start + "/")
 
 
 def expand(pattern: str) -> list[Source]:
@@ -267,9 +372,21 @@ def _sync(name: str) -> None:
         os.close(handle)
 
 
-def open_input(name: str):
-    """A seekable `pyarrow.NativeFile` to read from."""
+def is_taken(name: str) -> bool:
+    """Whether anything at all, a link to nothing too, has this name."""
+    path = local_path(name)
+    if path is not None:
+        return os.path.lexists(path)
     fs, path = filesystem(name)
+    return fs.get_file_info(path).type != pafs.FileType.NotFound
+
+
+def open_input(name: str):
+    """A seekable `pyarrow.NativeFile` to read from. Raises OSError for a pipe and the like, which would keep its reader
+    waiting."""
+    fs, path = filesystem(name)
+    if isinstance(fs, pafs.LocalFileSystem) and not modes.S_ISREG(os.stat(path).st_mode):
+        raise OSError(f"{name} is not a regular file")
     return fs.open_input_file(path)
 
 
@@ -295,6 +412,18 @@ def read_bytes(name: str) -> bytes:
         return file.read()
 
 
+def temporary(path: str) -> str:
+    """A name beside a local file for what is to be put in its place. Nobody else gives such names, and whoever lists
+    files passes over them."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}.{name[-200:]}.winnow-{uuid.uuid4().hex[:8]}.tmp"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file in some folder has a name that `temporary` gave."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
 def write_atomic(name: str, data: bytes) -> None:
     """Write a whole file so that readers see the old one or the new one: a rename on a local
     disk, one PUT elsewhere."""
@@ -304,12 +433,12 @@ def write_atomic(name: str, data: bytes) -> None:
             file.write(data)
         return
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    temporary = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
-    with open(temporary, "wb") as file:
+    beside = temporary(path)
+    with open(beside, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+    os.replace(beside, path)
     _sync(os.path.dirname(path) or ".")
 
 
@@ -318,17 +447,20 @@ def publish(source: str, target: str) -> None:
     in place by rename, or a copy on the store."""
     fs, path = filesystem(target)
     if not isinstance(fs, pafs.LocalFileSystem):
-        fs.copy_file(filesystem(source)[1], path)
+        if local_path(source) is None:
+            fs.copy_file(filesystem(source)[1], path)
+        else:
+            pafs.copy_files(local_path(source), path, source_filesystem=LOCAL, destination_filesystem=fs)
         return
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    temporary = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
+    beside = temporary(path)
     try:
-        os.link(filesystem(source)[1], temporary)
+        os.link(filesystem(source)[1], beside)
     except OSError:
-        LOCAL.copy_file(filesystem(source)[1], temporary)
-    os.replace(temporary, path)
-    if os.path.exists(temporary):  # rename does nothing between two links to the same file
-        os.remove(temporary)
+        LOCAL.copy_file(filesystem(source)[1], beside)
+    os.replace(beside, path)
+    if os.path.exists(beside):  # rename does nothing between two links to the same file
+        os.remove(beside)
 
 
 def remove(names: Iterable[str]) -> None:

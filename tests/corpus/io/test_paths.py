@@ -1,7 +1,9 @@
 """Names of files: globs, folders, URIs, atomic writes."""
 
 import os
+import re
 
+import pyarrow.fs as pafs
 import pytest
 
 from corpus.io import paths
@@ -140,3 +142,70 @@ def test_a_name_that_is_no_text_is_said(tmp_path):
     assert [s.path for s in paths.expand(str(tmp_path / "*.txt"))] == [str(tmp_path / "a.txt")]
     with pytest.raises(ValueError, match="'.*b.udcff.jsonl' is not UTF-8: rename the file"):
         paths.expand(str(tmp_path))
+
+
+def test_names_below_a_folder_and_back(tmp_path):
+    for folder in (str(tmp_path), f"file://{tmp_path}", f"file://{tmp_path}/", "s3://bucket/a%20b?region=us-east-1"):
+        for name in ("a/b.parquet", "language=a%2Fb/00000.parquet", "x?y=1", "ü b"):
+            path = paths.below(folder, name)
+            assert paths.name_below(folder, path) == name
+            assert paths.filesystem(path)[1] == paths.filesystem(folder)[1].rstrip("/") + "/" + name
+    uri = "s3://bucket/a%20b/c.bin?region=us-east-1"
+    assert (paths.basename(uri), paths.parent(uri)) == ("c.bin", "s3://bucket/a%20b?region=us-east-1")
+    assert (paths.basename("x/c.bin"), paths.parent("x/c.bin"), paths.parent("c.bin")) == ("c.bin", "x", "")
+    assert paths.has_suffix(uri, ".bin") and not paths.has_suffix(uri, "-1")
+    assert paths.without_suffix(uri, ".bin") == "s3://bucket/a%20b/c?region=us-east-1"
+    assert paths.suffixed(paths.without_suffix(uri, ".bin"), ".idx") == "s3://bucket/a%20b/c.idx?region=us-east-1"
+
+
+@pytest.mark.parametrize("base", ["{}", "file://{}"])
+def test_entries_are_what_they_are_and_links_are_not_followed(tmp_path, base):
+    folder = tmp_path / "out"
+    (folder / "a" / "deep").mkdir(parents=True)
+    (folder / "b").mkdir()
+    for name in ("a/x", "a/deep/y", "b/z", ".hidden"):
+        (folder / name).write_text(name)
+    (folder / "link").symlink_to(folder / "a")
+    (folder / "nothing").symlink_to("/nowhere")
+    os.mkfifo(folder / "pipe")
+    name = base.format(folder)
+    here = [(".hidden", "file", 7), ("a", "folder"), ("b", "folder"), ("link", "link"), ("nothing", "link"), ("pipe", "other")]
+    assert [(e.name, e.kind, e.size)[: 3 if e.kind == "file" else 2] for e in paths.entries(name)] == here
+    assert [e.name for e in paths.entries(name, re.compile("a"))] == [".hidden", "a", "a/deep", "a/x", "b", "link", "nothing", "pipe"]
+    assert paths.entries(name + "/none") == [] and paths.entries(name + "/a/x") == []
+    assert paths.link_in(name, "link/x") == str(folder / "link") and paths.link_in(name, "a/deep/y") is None
+    assert paths.is_taken(name + "/nothing") and paths.is_taken(name + "/pipe") and not paths.is_taken(name + "/none")
+    for each, reason in (("pipe", "is not a regular file"), ("a", "is not a regular file")):
+        with pytest.raises(OSError, match=reason):
+            paths.open_input(f"{name}/{each}")
+
+
+def test_entries_of_a_store(monkeypatch):
+    store = pafs._MockFileSystem()
+    store.create_dir("bucket/out/a/deep", recursive=True)
+    for name in ("x", "a/y", "a/deep/z"):
+        with store.open_output_stream(f"bucket/out/{name}") as file:
+            file.write(b"data")
+    monkeypatch.setattr(paths, "filesystem", lambda name: (store, name.removeprefix("s3://")))
+    assert paths.entries("s3://bucket/out") == [("a", "folder", 0), ("x", "file", 4)]
+    assert paths.entries("s3://bucket/out", re.compile("a")) == [("a", "folder", 0), ("a/deep", "folder", 0), ("a/y", "file", 4), ("x", "file", 4)]
+    assert paths.entries("s3://bucket/none") == []
+    assert not paths.is_taken("s3://bucket/out/none") and paths.is_taken("s3://bucket/out/x")
+
+
+def test_a_temporary_has_a_name_of_its_own(tmp_path):
+    name = paths.temporary(str(tmp_path / "00000.parquet"))
+    assert re.fullmatch(r"\.00000\.parquet\.winnow-[0-9a-f]{8}\.tmp", os.path.basename(name)) and os.path.dirname(name) == str(tmp_path)
+    assert paths.is_temporary(os.path.basename(name)) and not paths.is_temporary("00000.parquet.deadbeef.tmp")
+    assert not paths.is_temporary(".winnow-deadbeef.tmp")
+    assert len(os.path.basename(paths.temporary("x" * 250))) <= 255
+
+
+def test_a_file_lies_inside_a_folder_however_both_are_named(tmp_path):
+    (tmp_path / "in" / "o ut").mkdir(parents=True)
+    file, folder = str(tmp_path / "in" / "o ut" / "x"), str(tmp_path / "in" / "o ut")
+    uris = [f"file://{tmp_path}/in/o ut", f"file://{tmp_path}/in/o%20ut/"]
+    assert all(paths.is_inside(f, d) for f in (file, uris[0] + "/x", uris[1] + "x") for d in (folder, *uris))
+    assert not any(paths.is_inside(f, d) for f in (str(tmp_path / "in" / "x"), f"file://{tmp_path}/in/o ut2/x") for d in (folder, *uris))
+    assert paths.is_inside("s3://bucket/a b/x?region=us-east-1", "s3://bucket/a%20b?region=us-east-1")
+    assert not paths.is_inside("s3://bucket/ab/x", "s3://bucket/a") and not paths.is_inside("/bucket/a/x", "s3://bucket/a")
