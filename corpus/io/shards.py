@@ -141,7 +141,7 @@ def read(path: str, digest: str | None = None) -> Iterator[pa.RecordBatch]:
             if digest is not None and xxhash.xxh3_128_hexdigest(source.read_buffer()) != digest:
                 raise paths.DamagedFile(path, "its checksum is wrong")
             source.seek(0)
-            batches = pq.ParquetFile(source).iter_batches(use_threads=False) if path.endswith(".parquet") else _ipc(source)
+            batches = pq.ParquetFile(source).iter_batches(use_threads=False) if paths.has_suffix(path, ".parquet") else _ipc(source)
         while True:
             with _ours(path):
                 batch = next(batches, None)
@@ -167,7 +167,7 @@ def _ipc(source) -> Iterator[pa.RecordBatch]:
 
 def open_writer(path: str, schema: pa.Schema) -> ShardWriter | ParquetShardWriter:
     """A writer (`write(batch)`, `close()`) of the format that the suffix names."""
-    return ParquetShardWriter(path, schema) if path.endswith(".parquet") else ShardWriter(path, schema)
+    return ParquetShardWriter(path, schema) if paths.has_suffix(path, ".parquet") else ShardWriter(path, schema)
 
 
 class _Writer(pq.ParquetWriter):

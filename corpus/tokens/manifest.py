@@ -54,19 +54,19 @@ def describe_shard(prefix: str, block_bytes: int = BLOCK_BYTES) -> dict:
     """The manifest's entry of the shard `PREFIX.bin`, `PREFIX.idx`: reads both once."""
     import xxhash
 
-    with paths.open_input(prefix + ".idx") as file:
+    with paths.open_input(paths.suffixed(prefix, ".idx")) as file:
         dtype, _, documents = read_header(prefix + ".idx", file.read(HEADER_BYTES))
     blocks, bin_bytes = [], 0
-    for block in _blocks(prefix + ".bin", block_bytes):
+    for block in _blocks(paths.suffixed(prefix, ".bin"), block_bytes):
         blocks.append(xxhash.xxh3_64_hexdigest(block))
         bin_bytes += len(block)
     return {
-        "name": prefix.rpartition("/")[2],
+        "name": paths.basename(prefix),
         "documents": documents,
         "tokens": bin_bytes // dtype.itemsize,
         "bin_bytes": bin_bytes,
-        "idx_bytes": paths.size(prefix + ".idx"),
-        "idx_xxh64": _file_hash(prefix + ".idx"),
+        "idx_bytes": paths.size(paths.suffixed(prefix, ".idx")),
+        "idx_xxh64": _file_hash(paths.suffixed(prefix, ".idx")),
         "block_bytes": block_bytes,
         "blocks": blocks,
     }

@@ -71,7 +71,7 @@ class ShardWriter:
         self.documents = 0
         self.tokens = 0
         self._open_output = open_output
-        self._payload = open_output(prefix + ".bin")
+        self._payload = open_output(paths.suffixed(prefix, ".bin"))
         self._lengths = tempfile.TemporaryFile()
 
     def add(self, tokens: np.ndarray, offsets: np.ndarray) -> None:
@@ -103,7 +103,7 @@ class ShardWriter:
     def close(self) -> None:
         """Finish .bin and write .idx."""
         self._payload.close()
-        with self._open_output(self.prefix + ".idx") as index:
+        with self._open_output(paths.suffixed(self.prefix, ".idx")) as index:
             code = _CODES[self.dtype]
             index.write(_HEADER.pack(MAGIC, VERSION, code, self.documents, self.documents + 1))
             for lengths in self._spilled():
@@ -165,7 +165,7 @@ class IndexedDataset:
 
     def __init__(self, prefix: str, validate: bool = True) -> None:
         self.prefix = prefix
-        raw = _map(prefix + ".idx")
+        raw = _map(paths.suffixed(prefix, ".idx"))
         header = bytes(raw[:HEADER_BYTES])
         self.dtype, self.sequences, self.documents = read_header(prefix + ".idx", header)
         at, count = HEADER_BYTES, self.sequences
@@ -179,7 +179,7 @@ class IndexedDataset:
         self._lengths = raw[at : at + 4 * count].view("<i4")
         self._pointers = raw[at + 4 * count : at + 12 * count].view("<i8")
         self._documents = raw[at + 12 * count : expected].view("<i8")
-        payload = _map(prefix + ".bin")
+        payload = _map(paths.suffixed(prefix, ".bin"))
         self._check_ends(len(payload))
         self.tokens = payload.view(self.dtype)
         if validate:

@@ -103,7 +103,7 @@ def _timer_file(reason: str) -> Iterator:
         with tempfile.TemporaryFile() as file:
             yield file
         return
-    paths.make_folder(reason.rpartition("/")[0])
+    paths.make_folder(paths.parent(reason))
     with open(reason, "wb") as file:
         yield file
 

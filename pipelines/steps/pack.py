@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
+from corpus.io import paths
 from corpus.options import option
 from corpus.tokens import megatron, packing
 from pipelines.context import Context, TokenStep
@@ -56,7 +57,7 @@ class PackShard:
 def pack_shard(argument: PackShard, outputs: Outputs) -> dict:
     """Map: the plan of one token shard."""
     check_file(argument.index)
-    lengths = megatron.IndexedDataset(argument.index.path.removesuffix(".idx")).document_lengths
+    lengths = megatron.IndexedDataset(paths.without_suffix(argument.index.path, ".idx")).document_lengths
     plan = packing.best_fit(lengths, argument.sequence_length, argument.seed)
     packing.save(plan, outputs.path("plan.arrow"))
     return {"figures": plan.figures, "documents": len(lengths)}

@@ -54,11 +54,11 @@ class Tokenize(TokenStep):
         from elsewhere."""
         folder = context.path("tokenizer")
         if self.tokenizer and not context.dry_run:
-            context.publish("tokenizer", {s.path.rpartition("/")[2]: describe_file(s.path) for s in paths.list_files(self.tokenizer)})
+            context.publish("tokenizer", {paths.basename(s.path): describe_file(s.path) for s in paths.list_files(self.tokenizer)})
         view = context.found.documents
         total = sum(s.text_bytes for s in view)
         count = max(1, -(-total // self.shard_bytes))
-        prints = tuple((s.path.rpartition("/")[2], describe_file(s.path).hash) for s in paths.list_files(self.tokenizer or folder))
+        prints = tuple((paths.basename(s.path), describe_file(s.path).hash) for s in paths.list_files(self.tokenizer or folder))
         before = np.cumsum([0, *(s.text_bytes for s in view)])
         places = [int(bytes_before * count // max(total, 1)) for bytes_before in before]
         tasks = [shard_task(s, Encode(folder, prints, s, count, self.shuffle, context.seed, place), prints) for s, place in zip(view, places)]
@@ -140,7 +140,7 @@ def encoder_of(folder: str, prints: tuple[tuple[str, str], ...]):
         return load_encoder(folder)
     with tempfile.TemporaryDirectory() as local:
         for source in paths.list_files(folder):
-            with open(os.path.join(local, source.path.rpartition("/")[2]), "wb") as file:
+            with open(os.path.join(local, paths.basename(source.path)), "wb") as file:
                 file.write(paths.read_bytes(source.path))
         return load_encoder(local)
 
@@ -179,7 +179,7 @@ def write_shard(argument: WriteShard, outputs: Outputs) -> dict:
     table = exchange.read(argument.files, argument.number)
     table = table.sort_by([("key", "ascending"), ("address", "ascending")])
     name = f"{argument.number:05d}"
-    prefix = outputs.path(f"{name}.bin").removesuffix(".bin")
+    prefix = paths.without_suffix(outputs.path(f"{name}.bin"), ".bin")
     outputs.path(f"{name}.idx")
     with megatron.ShardWriter(prefix, argument.vocab_size) as writer:
         for chunk in table["tokens"].chunks:
