@@ -14,12 +14,25 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from corpus.io import paths
 from pipelines.engine.backends import InProcess, OnRay
-from pipelines.engine.tasks import Job, Limits, Manifest, Outputs, Task, code_fingerprint, fingerprint, is_ours, key_of
+from pipelines.engine.tasks import (
+    File,
+    Job,
+    Limits,
+    Manifest,
+    Outputs,
+    Task,
+    code_fingerprint,
+    describe_file,
+    fingerprint,
+    is_manifest,
+    is_ours,
+    key_of,
+)
 
 LIMITS = Limits(seconds=7200.0, memory=6 << 30)
 """What an attempt at a task may take unless the recipe says otherwise; the processes that it starts, such as that for
@@ -65,7 +78,8 @@ class Engine:
 
     `protect` is what must not be replaced: "" nothing, "tasks" what is committed, "all" also what a finished run has
     published, so that no task may run at all. `before_work` is called before tasks run; `still` before a map and after
-    each task, and may raise to end the run."""
+    each task, and may raise to end the run. With `check` the outputs of tasks that are done are compared with their
+    checksums, and those that are damaged done again."""
 
     def __init__(
         self,
@@ -79,6 +93,7 @@ class Engine:
         protect: str = "",
         before_work: Callable[[], None] = lambda: None,
         still: Callable[[], None] = lambda: None,
+        check: bool = False,
     ):
         self.folder = folder
         self.workers = workers
@@ -90,6 +105,7 @@ class Engine:
         self.protect = protect
         self.before_work = before_work
         self.still = still
+        self.check = check
         self.summaries: list[MapSummary] = []
         self._backend = None
 
@@ -107,15 +123,14 @@ class Engine:
         folder = paths.join(self.folder, step)
         settings = fingerprint(configuration)
         source = code_fingerprint(function, configuration)
-        done = committed(folder)
+        found = _manifests(folder)
         results: dict[str, Manifest] = {}
         reasons: dict[str, int] = {}
         waiting = []
         for task in tasks:
-            manifest = done.get(task.key)
-            reason = _stale(manifest, task, settings, source, self.limits)
+            reason = self._stale(found, task, settings, source)
             if reason is None:
-                results[task.key] = manifest
+                results[task.key] = found[task.key]
             else:
                 reasons[reason] = reasons.get(reason, 0) + 1
                 waiting.append(task)
@@ -125,11 +140,26 @@ class Engine:
             if waiting:
                 raise NothingRuns(step)
             return [results[task.key] for task in tasks]
-        self._check_discards(summary, len(done.keys() - {task.key for task in tasks}))
+        self._check_discards(summary, len({key for key, manifest in found.items() if manifest} - {task.key for task in tasks}))
         if waiting:
             self._run(Job(folder, function, settings, source, self.limits, self.environment), waiting, summary, results)
-        _sweep(folder, done, {task.key for task in tasks}, results)
+        _sweep(folder, found, {task.key for task in tasks}, results)
         return [results[task.key] for task in tasks]
+
+    def _stale(self, found: dict[str, Manifest | None], task: Task, configuration: str, code: str) -> str | None:
+        """Why a task has to run, or None if its manifest stands."""
+        manifest = found.get(task.key)
+        if manifest is None:
+            return NEW
+        if manifest.inputs != task.inputs:
+            return "inputs changed"
+        if manifest.configuration != configuration:
+            return "configuration changed"
+        if manifest.code != code:
+            return "code changed"
+        if manifest.excluded and manifest.limits != self.limits:
+            return "records were left out under other limits"
+        return None if all(_is_whole(file, self.check) for file in manifest.outputs.values()) else DAMAGED
 
     def _check_discards(self, summary: MapSummary, gone: int) -> None:
         """Raises Discards if tasks would replace what they must not."""
@@ -158,13 +188,11 @@ class Engine:
 
     def discard(self, path: str) -> bool:
         """Forget the task that wrote a file, so that it is done again. False if no task did, or it has been done since."""
-        folder, _, name = path.rpartition("/")
-        manifest = paths.join(folder, f"{key_of(name)}.json")
-        if not folder.startswith(self.folder) or not paths.exists(manifest):
+        folder = paths.parent(path)
+        manifest = _manifest(folder, key_of(paths.basename(path))) if paths.parent(folder) == self.folder else None
+        if manifest is None or path not in {file.path for file in manifest.outputs.values()}:
             return False
-        if path not in {file.path for file in Manifest.from_json(paths.read_bytes(manifest), folder).outputs.values()}:
-            return False
-        paths.remove([manifest])
+        paths.remove([paths.join(folder, f"{manifest.key}.json")])
         return True
 
     def _start(self, summary: MapSummary, waiting: Sequence[Task]) -> None:
@@ -185,40 +213,38 @@ class Engine:
 
 
 def committed(folder: str) -> dict[str, Manifest]:
-    """Manifests in the folder of a step, by key; one that cannot be read does not count."""
-    manifests = {}
-    for source in paths.list_files(folder):
-        name = source.path.rpartition("/")[2]
-        if name.endswith(".json") and "-" not in name:
-            try:
-                manifest = Manifest.from_json(paths.read_bytes(source.path), folder)
-            except (ValueError, KeyError, TypeError, AttributeError, FileNotFoundError):
-                continue
-            manifests[manifest.key] = manifest
-    return manifests
+    """Manifests in the folder of a step, by key; one that is damaged does not count."""
+    return {key: manifest for key, manifest in _manifests(folder).items() if manifest}
 
 
-def _stale(manifest: Manifest | None, task: Task, configuration: str, code: str, limits: Limits) -> str | None:
-    """Why the task has to run, or None if its manifest stands."""
-    if manifest is None:
-        return NEW
-    if manifest.inputs != task.inputs:
-        return "inputs changed"
-    if manifest.configuration != configuration:
-        return "configuration changed"
-    if manifest.code != code:
-        return "code changed"
-    if manifest.excluded and manifest.limits != limits:
-        return "records were left out under other limits"
-    if any(paths.size(file.path) != file.bytes for file in manifest.outputs.values()):
-        return DAMAGED
-    return None
+def damaged(folder: str) -> list[str]:
+    """Keys in the folder of a step whose manifests are there and do not count."""
+    return [key for key, manifest in _manifests(folder).items() if not manifest]
 
 
-def _sweep(folder: str, before: dict[str, Manifest], keys: set[str], results: dict[str, Manifest]) -> None:
+def _manifests(folder: str) -> dict[str, Manifest | None]:
+    names = [entry.name for entry in paths.entries(folder) if entry.kind == "file" and is_manifest(entry.name)]
+    return {key_of(name): _manifest(folder, key_of(name)) for name in names}
+
+
+def _manifest(folder: str, key: str) -> Manifest | None:
+    """The manifest of a task; None if there is none that counts."""
+    try:
+        manifest = Manifest.from_json(paths.read_bytes(paths.join(folder, f"{key}.json")), folder)
+    except (ValueError, FileNotFoundError):
+        return None
+    return manifest if manifest.key == key else None
+
+
+def _is_whole(file: File, check: bool) -> bool:
+    """Whether an output has its size, and its checksum if that is asked for."""
+    return paths.size(file.path) == file.bytes and (not check or describe_file(file.path) == file)
+
+
+def _sweep(folder: str, before: Iterable[str], keys: set[str], results: dict[str, Manifest]) -> None:
     """Delete manifests of tasks that are no more, and files of tasks that no manifest names."""
-    paths.remove(paths.join(folder, f"{key}.json") for key in before.keys() - keys)
+    paths.remove(paths.join(folder, f"{key}.json") for key in before if key not in keys)
     named = {file.path for manifest in results.values() for file in manifest.outputs.values()}
     named |= {paths.join(folder, f"{key}.json") for key in keys}
-    found = [source.path for source in paths.list_files(folder)]
-    paths.remove(path for path in found if path not in named and is_ours(path.rpartition("/")[2]))
+    found = [paths.join(folder, entry.name) for entry in paths.entries(folder) if entry.kind == "file" and is_ours(entry.name)]
+    paths.remove(path for path in found if path not in named)

@@ -49,7 +49,7 @@ class Limits(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One call: `key` is unique in its step and sorts as the results do; `argument` is given to
+    """One call: `key` is five digits or more, unique in its step, and sorts as the results do; `argument` is given to
     the function; `inputs` are (name, fingerprint) of every file it reads; `weight` is the number
     of bytes it reads, for the progress line.
 
@@ -83,40 +83,74 @@ class Manifest:
     excluded: tuple[Exclusion, ...] = ()
     limits: Limits | None = None
 
-    def to_json(self) -> bytes:
-        """UTF-8 JSON; output paths relative to the step's folder, so that a run can be moved."""
+    def to_json(self, step: str) -> bytes:
+        """UTF-8 JSON with a checksum, for the folder of this step; output paths are relative to that, so that a run can
+        be moved."""
         record = dataclasses.asdict(self)
         for file in record["outputs"].values():
-            file["path"] = file["path"].rpartition("/")[2]
+            file["path"] = paths.basename(file["path"])
+        record["checksum"] = _checksum(step, record)
         return json.dumps(record, indent=1).encode()
 
     @staticmethod
     def from_json(data: bytes, folder: str) -> Manifest:
-        """The manifest in a file in `folder`. Raises ValueError, KeyError, TypeError or AttributeError where it is
-        none."""
-        record = json.loads(data)
+        """The manifest in a file in `folder`. Raises ValueError where it is none, or not what was written there."""
+        try:
+            return Manifest._of_record(json.loads(data), folder)
+        except (KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+            raise ValueError(f"no manifest: {error}") from None
+
+    @staticmethod
+    def _of_record(record: dict[str, Any], folder: str) -> Manifest:
+        checksum = record.pop("checksum", None)  # earlier versions wrote none
+        if checksum not in (None, _checksum(paths.basename(folder), record)):
+            raise ValueError("its checksum is wrong")
         record["inputs"] = tuple((name, print_) for name, print_ in record["inputs"])
-        record["outputs"] = {
-            name: File(paths.join(folder, file["path"]), file["bytes"], file["hash"])
-            for name, file in record["outputs"].items()
-        }
+        record["outputs"] = {name: _output(folder, record["key"], file) for name, file in record["outputs"].items()}
         record["excluded"] = tuple(Exclusion(*each) for each in record.get("excluded", ()))
         record["limits"] = Limits(*record["limits"]) if record.get("limits") else None
+        if not isinstance(record["counters"], dict):
+            raise ValueError("its counters are none")
         return Manifest(**record)
 
 
-_OURS = re.compile(r"[^-/]+(-[0-9a-f]{8}-.+|\.json(\.[0-9a-f]{8}\.tmp)?)")
-"""Names of what tasks leave in the folder of a step."""
+def _checksum(step: str, record: dict[str, Any]) -> str:
+    """Of what a manifest says and where: in the folder of another step it is not valid."""
+    return xxhash.xxh3_128_hexdigest(f"{step} {json.dumps(record)}".encode())
+
+
+def _output(folder: str, key: str, file: dict[str, Any]) -> File:
+    """A file as a manifest in `folder` names it. Raises ValueError if no attempt at the task could have written it."""
+    name, size, digest = file["path"], file["bytes"], file["hash"]
+    if not (_ATTEMPT.fullmatch(name) and key_of(name) == key and isinstance(size, int) and isinstance(digest, str)):
+        raise ValueError(f"{name!r} is no output of task {key}")
+    return File(paths.join(folder, name), size, digest)
+
+
+_MANIFEST = re.compile(r"\d{5,}\.json")
+_ATTEMPT = re.compile(r"\d{5,}-[0-9a-f]{8}-[^/\0]+")
+_UNPLACED = re.compile(r"\d{5,}\.json\.[0-9a-f]{8}\.tmp")
+"""Names of what tasks leave in the folder of a step; the last of what earlier versions did not put in place."""
+
+
+def is_manifest(name: str) -> bool:
+    """Whether a file in the folder of a step has the name of a manifest."""
+    return _MANIFEST.fullmatch(name) is not None
+
+
+def is_of_attempt(name: str) -> bool:
+    """Whether a file in the folder of a step has a name that only an attempt gives."""
+    return _ATTEMPT.fullmatch(name) is not None
 
 
 def is_ours(name: str) -> bool:
     """Whether a file in the folder of a step has a name that a task could have given it."""
-    return _OURS.fullmatch(name) is not None
+    return is_manifest(name) or is_of_attempt(name) or paths.is_temporary(name) or _UNPLACED.fullmatch(name) is not None
 
 
 def key_of(name: str) -> str:
     """The key of the task that gave a file its name."""
-    return name.partition("-")[0]
+    return name.partition("-")[0].removesuffix(".json")
 
 
 class Outputs:
@@ -124,12 +158,12 @@ class Outputs:
 
     def __init__(self, folder: str, key: str, attempt: str):
         paths.make_folder(folder)
-        self._prefix = paths.join(folder, f"{key}-{attempt}")
+        self._folder, self._prefix = folder, f"{key}-{attempt}"
         self._paths: dict[str, str] = {}
 
     def path(self, name: str) -> str:
         """Where to write the output called `name` (its suffix is kept)."""
-        self._paths[name] = f"{self._prefix}-{name}"
+        self._paths[name] = paths.join(self._folder, f"{self._prefix}-{name}")
         return self._paths[name]
 
     def files(self) -> dict[str, File]:
@@ -248,7 +282,7 @@ def execute(job: Job, task: Task, attempt: str, excluded: Sequence[Exclusion] = 
         excluded=tuple(excluded),
         limits=job.limits if excluded else None,
     )
-    data = manifest.to_json()
+    data = manifest.to_json(paths.basename(job.folder))
     paths.write_atomic(paths.join(job.folder, f"{task.key}.json"), data)
     return data
 

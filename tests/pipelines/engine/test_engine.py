@@ -114,3 +114,85 @@ def test_fingerprints_tell_configurations_apart():
     assert engine.fingerprint((task,)) != engine.fingerprint((Task("b", 1, ()),))
     with pytest.raises(TypeError):
         engine.fingerprint({"a": object()})
+
+
+def in_process(tmp_path, **options):
+    return Engine(str(tmp_path / "work"), 0, **options)
+
+
+def changed(path, change):
+    """The manifest in a file, changed."""
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("change", [
+    lambda record: record["counters"].update(documents=2),
+    lambda record: record["counters"].update(documents="x"),
+    lambda record: record["outputs"]["text.txt"].update(hash="0" * 32),
+    lambda record: record["outputs"]["text.txt"].update(path="../../victim"),
+    lambda record: record.update(key="00001"),
+    lambda record: record.update(checksum="0" * 32),
+    lambda record: record.update(limits=[[[]]]),
+    lambda record: record.update(more=1),
+], ids=["count", "type", "hash", "path", "key", "checksum", "limits", "field"])  # fmt: skip
+def test_a_manifest_that_is_not_what_was_written_does_not_count(tmp_path, change):
+    log, folder = tmp_path / "log", tmp_path / "work" / "upper"
+    before = in_process(tmp_path).map("upper", map_functions.copy_upper, tasks_for(["a", "b"], log))
+    changed(folder / "00000.json", change)
+    assert (list(engine.engine.committed(str(folder))), engine.engine.damaged(str(folder))) == (["00001"], ["00000"])
+    again = in_process(tmp_path)
+    after = again.map("upper", map_functions.copy_upper, tasks_for(["a", "b"], log))
+    assert again.summaries[-1].reasons == {"not done yet": 1} and engine.engine.damaged(str(folder)) == []
+    assert [m.counters for m in after] == [m.counters for m in before] and texts_of(after) == ["A", "B"]
+
+
+def test_manifests_that_have_changed_places_do_not_count(tmp_path):
+    log, work = tmp_path / "log", tmp_path / "work"
+    for step in ("upper", "other"):
+        in_process(tmp_path).map(step, map_functions.copy_upper, tasks_for(["a", "b"], log))
+    a, b, other = (path.read_bytes() for path in (work / "upper/00000.json", work / "upper/00001.json", work / "other/00000.json"))
+    for one, two in ((b, a), (other, b), (b"[" * 100000, b)):
+        (work / "upper/00000.json").write_bytes(one)
+        (work / "upper/00001.json").write_bytes(two)
+        assert "00000" in engine.engine.damaged(str(work / "upper"))
+    assert texts_of(in_process(tmp_path).map("upper", map_functions.copy_upper, tasks_for(["a", "b"], log))) == ["A", "B"]
+
+
+def test_manifests_of_versions_without_a_checksum_count(tmp_path):
+    log, folder = tmp_path / "log", tmp_path / "work" / "upper"
+    in_process(tmp_path).map("upper", map_functions.copy_upper, tasks_for(["a"], log))
+    changed(folder / "00000.json", lambda record: record.pop("checksum"))
+    again = in_process(tmp_path)
+    assert texts_of(again.map("upper", map_functions.copy_upper, tasks_for(["a"], log))) == ["A"]
+    assert again.summaries[-1].reasons == {}
+
+
+def test_outputs_are_compared_with_their_checksums_if_that_is_asked_for(tmp_path):
+    log = tmp_path / "log"
+    (manifest,) = in_process(tmp_path).map("upper", map_functions.copy_upper, tasks_for(["a"], log))
+    pathlib.Path(manifest.outputs["text.txt"].path).write_text("B")
+    for check, reasons in ((False, {}), (True, {"an output is missing or damaged": 1})):
+        again = in_process(tmp_path, check=check)
+        again.map("upper", map_functions.copy_upper, tasks_for(["a"], log))
+        assert again.summaries[-1].reasons == reasons
+    assert [p.read_text() for p in (tmp_path / "work" / "upper").glob("*-text.txt")] == ["A"]
+
+
+def test_the_sweep_takes_what_attempts_have_left_and_nothing_else(tmp_path):
+    log, folder = tmp_path / "log", tmp_path / "work" / "upper"
+    in_process(tmp_path).map("upper", map_functions.copy_upper, tasks_for(["a"], log))
+    ours = ["00000-deadbeef-text.txt", ".00000.json.winnow-deadbeef.tmp", "00000.json.deadbeef.tmp", "00003.json"]
+    mine = ["tsconfig.json", "2024-deadbeef-thesis.doc", "notes.json", "a-12345678-b.txt", "00000-xyz-text.txt", "sub/00000-deadbeef-text.txt"]
+    (folder / "sub").mkdir()
+    for name in (*ours, *mine):
+        (folder / name).write_text("{}")
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "00000-deadbeef-text.txt").write_text("mine")
+    (folder / "00001-deadbeef-link").symlink_to(tmp_path / "victim")
+    (folder / "latest").symlink_to("/nowhere")
+    in_process(tmp_path).map("upper", map_functions.copy_upper, tasks_for(["a"], log))
+    assert [name for name in ours if (folder / name).exists()] == []
+    assert [name for name in mine if not (folder / name).exists()] == []
+    assert (tmp_path / "victim" / "00000-deadbeef-text.txt").read_text() == "mine" and (folder / "latest").is_symlink()
