@@ -7,6 +7,7 @@ taken over. It is advisory: what two runs write would be right all the same, sin
 from __future__ import annotations
 
 import contextlib
+import errno
 import getpass
 import json
 import os
@@ -27,6 +28,10 @@ STALE = 60.0
 """Seconds without one, or of difference between two machines' clocks, after which a lock is looked at for a while."""
 SETTLE = 1.0
 """Seconds after which a lock that was taken over is looked at again: somebody else may have done so, too."""
+TRIES = 20
+"""How often a lock is looked for that is neither there nor can be made."""
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+"""Errors with which a file system says that it has no hard links."""
 
 
 _HELD: set[str] = set()
@@ -64,12 +69,13 @@ class Lock:
         self._release()
 
     def _acquire(self) -> None:
-        held = self._read()
-        while held is None:
+        for _ in range(TRIES):
+            held = self._read()
+            if held is not None:
+                return self._take_over(held)
             if self._create():
                 return
-            held = self._read()
-        self._take_over(held)
+        raise Locked(f"{self.output} cannot be locked: {self.path} comes and goes")
 
     def _release(self) -> None:
         _HELD.discard(self.token)
@@ -108,23 +114,30 @@ class Lock:
 
     def _create(self) -> bool:
         """Make the lock if there is none."""
-        if not paths.is_local(self.path):
-            paths.write_atomic(self.path, self._content())
-            time.sleep(SETTLE)
-            return self._is_mine()
+        path = paths.local_path(self.path)
+        if path is None:
+            return self._create_unlinked()
         paths.make_folder(self.output)
-        temporary = f"{self.path}.{self.token[:8]}.tmp"
+        beside = paths.temporary(path)
         try:
-            with open(temporary, "wb") as file:
+            with open(beside, "wb") as file:
                 file.write(self._content())
-            os.link(temporary, self.path)  # with its content, or not at all
-        except FileExistsError:
+            os.link(beside, path)  # with its content, or not at all
+        except (FileExistsError, FileNotFoundError):  # somebody was faster, or has tidied up
             return False
-        except OSError:  # a disk without links
-            paths.write_atomic(self.path, self._content())
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return self._create_unlinked()
         finally:
-            paths.remove([temporary])
+            paths.remove([beside])
         return True
+
+    def _create_unlinked(self) -> bool:
+        """The same where the storage has no links: the last of those who write at the same time has it."""
+        paths.write_atomic(self.path, self._content())
+        time.sleep(SETTLE)
+        return self._is_mine()
 
     def _content(self) -> bytes:
         self._beats += 1
@@ -148,7 +161,7 @@ class Lock:
             return record if isinstance(record, dict) else {}
         except FileNotFoundError:
             return None
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
 
     def _is_mine(self) -> bool:
@@ -182,8 +195,10 @@ def _machine() -> str:
 
 
 def _runs(pid: object, created: object) -> bool:
-    """Whether the process of that number is still the one that was created then."""
+    """Whether the process of that number is still the one that was created then. One that has ended and that nobody has
+    asked after (a zombie) does not run."""
     try:
-        return abs(psutil.Process(int(pid)).create_time() - float(created)) < 1
-    except (psutil.Error, ValueError, TypeError):
+        process = psutil.Process(int(pid))
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - float(created)) < 1
+    except (psutil.Error, ValueError, TypeError, OverflowError):
         return False

@@ -1,14 +1,17 @@
 """One run at a time on a run directory; a lock whose run is gone is taken over."""
 
+import contextlib
+import errno
 import json
 import os
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
-from pipelines import lock
+from pipelines import lock, publishing
 from pipelines.lock import Lock, Locked
 
 
@@ -105,7 +108,7 @@ def test_a_run_that_lost_its_lock_notices(output, tmp_path):
     assert content(tmp_path)["owner"] == "the next"  # and leaves it the lock
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"time": "x"}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"time": "x"}', "[" * 100000], ids=["empty", "cut", "list", "null", "time", "deep"])
 def test_a_lock_that_cannot_be_read_is_nobodys(tmp_path, text):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "lock.json").write_text(text)
@@ -121,3 +124,74 @@ def test_a_lock_that_could_not_be_removed_is_no_obstacle_to_the_same_process(out
     with Lock(output, lambda line: None):
         with pytest.raises(Locked):
             Lock(output, print).__enter__()
+
+
+def test_a_run_that_begins_while_another_locks_does_not_take_its_lock(output, tmp_path, monkeypatch):
+    """The other has seen no lock, and written what is to become its own, when this one locks and tidies up."""
+    link = os.link
+    with contextlib.ExitStack() as held:
+
+        def late(source, target):
+            monkeypatch.setattr(os, "link", link)
+            held.enter_context(Lock(output, print))
+            publishing.open_output(output).sweep()
+            for path in (tmp_path / "out").glob(".lock.json.*.tmp"):  # as if it were old
+                path.unlink()
+            link(source, target)
+
+        monkeypatch.setattr(os, "link", late)
+        with pytest.raises(Locked, match=f"is in use by .*process {os.getpid()}"):
+            Lock(output, print).__enter__()
+        first = content(tmp_path)["token"]
+        assert first in lock._HELD and lock._HELD == {first}
+    assert os.listdir(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP])
+def test_a_disk_without_links_has_locks(output, tmp_path, monkeypatch, code):
+    def no_links(*_):
+        raise OSError(code, "not here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    with Lock(output, print):
+        assert content(tmp_path)["pid"] == os.getpid()
+        with pytest.raises(Locked):
+            Lock(output, print).__enter__()
+    assert os.listdir(tmp_path / "out") == []
+
+
+def test_a_disk_that_fails_is_not_one_without_links(output, tmp_path, monkeypatch):
+    def fails(*_):
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(os, "link", fails)
+    with pytest.raises(OSError, match="broken"):
+        Lock(output, print).__enter__()
+    assert os.listdir(tmp_path / "out") == []
+
+
+def test_a_lock_that_comes_and_goes_is_given_up(output, monkeypatch):
+    def gone(*_):
+        raise FileNotFoundError(errno.ENOENT, "swept")
+
+    monkeypatch.setattr(os, "link", gone)
+    with pytest.raises(Locked, match="comes and goes"):
+        Lock(output, print).__enter__()
+
+
+def test_an_owner_that_has_ended_and_that_nobody_has_asked_after_is_gone(output, tmp_path):
+    code = f"import os; from pipelines.lock import Lock; Lock({output!r}, print).__enter__(); os._exit(0)"
+    owner = subprocess.Popen([sys.executable, "-c", code])
+    os.waitid(os.P_PID, owner.pid, os.WEXITED | os.WNOWAIT)
+    assert psutil.Process(owner.pid).status() == psutil.STATUS_ZOMBIE
+    said = []
+    with Lock(output, said.append):
+        assert content(tmp_path)["pid"] == os.getpid()
+    assert owner.wait() == 0 and "which has ended without unlocking it" in said[0]
+
+
+def test_a_pipe_in_place_of_the_lock_is_said(tmp_path):
+    (tmp_path / "out").mkdir()
+    os.mkfifo(tmp_path / "out" / "lock.json")
+    with pytest.raises(OSError, match="lock.json is not a regular file"):
+        Lock(str(tmp_path / "out"), print).__enter__()
