@@ -12,12 +12,13 @@ Files are hard links to the outputs of tasks in OUT/work where the disk allows i
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import xxhash
 import yaml
@@ -25,14 +26,26 @@ import yaml
 from corpus.io import paths
 from pipelines.engine import File, describe_file
 from pipelines.engine.engine import committed
-from pipelines.engine.tasks import is_ours
+from pipelines.engine.tasks import is_of_attempt
+from pipelines.recipe import MOST_BYTES, read_yaml
+from pipelines.steps import STEPS
 
 FORMAT = "winnow-published/1"
 NAME = "published.json"
 LOCK = "lock.json"
 FOLDERS = ("documents", "dropped", "quarantine", "tokenizer", "tokens")
 _FILES = ("recipe.yaml", "report.json", "report.html")
-_TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.tmp$")
+_INNER = {"documents": re.compile(r"[^/]+=[^/]+"), "tokens": re.compile(r"packing(/[^/]+)?")}
+"""Folders in these folders that a run may make."""
+_STEP = re.compile(r"(\d{2,}|tokenizer|tokens|best_fit)-.+")
+"""Folders in work/ that a run may make."""
+_UNPLACED = re.compile(r"\.[0-9a-f]{8}\.tmp$")
+"""How names end of what earlier versions did not put in place. It is left alone, since others give such names, too."""
+_ABANDONED = 3600.0
+"""Seconds after which what was to become a lock is nobody's any more."""
+_TITLE = " – Winnow report</title>".encode()
+"""In the head of every report.html."""
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/(?!/)")
 _NAMES = {
     "documents": re.compile(r"([^/]+=[^/]+/)?\d{5,}\.parquet"),
     "dropped": re.compile(r"[^/]+-\d{5,}\.parquet"),
@@ -58,10 +71,21 @@ class Published:
     recipe: dict = dataclasses.field(default_factory=dict)
 
     adopted: bool = False  # made from manifests, and not written yet
+    check: bool = False  # what is there already is compared with its checksum, and put there again if it is damaged
+
+    def path(self, name: str) -> str:
+        """Path or URI of what has this name below `output`."""
+        return paths.below(self.output, name)
 
     def paths(self, folder: str) -> list[str]:
         """Paths of what is published in a folder, in the order of their names."""
-        return [self._path(name) for name in sorted(self.files) if name.startswith(folder + "/")]
+        return [self.path(name) for name in sorted(self.files) if name.startswith(folder + "/")]
+
+    def is_there(self, name: str) -> bool:
+        """Whether a published file is where it should be, with its size, and its checksum if that is asked for."""
+        size, digest = self.files.get(name, (-1, ""))
+        path = self.path(name)
+        return size >= 0 and paths.size(path) == size and (not self.check or describe_file(path).hash == digest)
 
     def save(self) -> None:
         """Write the list."""
@@ -95,7 +119,7 @@ class Published:
     def put(self, path: str, data: bytes) -> None:
         """Write a file of ours whole, unless it is there already. Raises OutputError where somebody else's is in the
         way."""
-        name = path.removeprefix(self.output.rstrip("/") + "/")
+        name = paths.name_below(self.output, path)
         self._check_free([name])
         entry = len(data), xxhash.xxh3_128_hexdigest(data)
         if self.files.get(name) != entry:
@@ -106,42 +130,50 @@ class Published:
         paths.write_atomic(path, data)
 
     def _place(self, name: str, file: File, listed: bool) -> None:
-        target = self._path(name)
-        if paths.is_local(file.path) and os.path.exists(target) and os.path.samefile(file.path, target):
+        target = self.path(name)
+        here, there = paths.local_path(file.path), paths.local_path(target)
+        if here is not None and there is not None and os.path.exists(there) and os.path.samefile(here, there):
             return
-        if not (listed and paths.size(target) == file.bytes):
+        if not (listed and self.is_there(name)):
             paths.publish(file.path, target)
-
-    def _path(self, name: str) -> str:
-        return paths.join(self.output, name if paths.is_local(self.output) else name.replace("%", "%25"))
 
     def _check_free(self, names: Iterable[str]) -> None:
         for folder in {name.rpartition("/")[0] for name in names}:
             refuse_links(self.output, folder)
         for name in names:
-            if name not in self.files and paths.exists(self._path(name)):
-                raise OutputError(f"{self._path(name)} is in the way: no run has put it there. Move it, or choose another --output")
+            if name not in self.files and paths.is_taken(self.path(name)):
+                raise _in_the_way(self.path(name))
 
     def _remove(self, names: list[str]) -> None:
         if not names:
             return
-        paths.remove(map(self._path, names))
+        paths.remove(map(self.path, names))
         for name in names:
             del self.files[name]
         self.save()
-        paths.remove_empty({self._path(name).rpartition("/")[0] for name in names})
+        paths.remove_empty({self.path(name).rpartition("/")[0] for name in names})
 
     def sweep(self) -> None:
-        """Delete what was not put in place since a run was ended in the middle of it."""
-        for folder in ("", *FOLDERS):
-            for source in _list(paths.join(self.output, folder) if folder else self.output):
-                name = source.path.removeprefix(self.output.rstrip("/") + "/")
-                if self.is_leftover(name):
-                    paths.remove([source.path])
+        """Delete what was not put in place since a run was ended in the middle of it; what is to become a lock only if it
+        is old, since somebody may be about to lock OUT."""
+        for entry in entries_of(self.output):
+            base = entry.name.rpartition("/")[2]
+            if entry.kind == "file" and paths.is_temporary(base) and not (entry.name.startswith(f".{LOCK}.") and self._is_recent(entry.name)):
+                paths.remove([self.path(entry.name)])
 
-    def is_leftover(self, name: str) -> bool:
-        """Whether a file is one of ours that was not put in place."""
-        return bool(_TEMPORARY.search(name)) and _TEMPORARY.sub("", name) in (*self.files, NAME, LOCK, *_FILES)
+    def _is_recent(self, name: str) -> bool:
+        source = paths.stat(self.path(name))
+        return source is not None and time.time() - source.mtime_ns / 1e9 < _ABANDONED
+
+    def strangers(self) -> list[str]:
+        """Names that a run may write and that somebody else has taken."""
+        return [entry.name for entry in entries_of(self.output) if self._is_strange(entry)]
+
+    def _is_strange(self, entry: paths.Entry) -> bool:
+        folder, _, rest = entry.name.partition("/")
+        may_write = _NAMES[folder].fullmatch(rest) if folder in FOLDERS and rest else entry.name in _FILES
+        unplaced = _UNPLACED.search(entry.name) and _UNPLACED.sub("", entry.name) in self.files
+        return bool(may_write) and entry.name not in self.files and not unplaced
 
     def counts(self) -> str:
         """What is published, for people: "documents/ (5 files), report.json"."""
@@ -153,24 +185,38 @@ class Published:
         return ", ".join(said) or "nothing yet"
 
 
-def _list(folder: str) -> list[paths.Source]:
-    try:
-        return paths.list_files(folder)
-    except NotADirectoryError:
+def _in_the_way(path: str) -> OutputError:
+    return OutputError(f"{path} is in the way: no run has put it there. Move it, or choose another --output")
+
+
+def entries_of(output: str) -> list[paths.Entry]:
+    """What lies in OUT, and in those folders of it that a run may make for people; names are below OUT."""
+    found = paths.entries(output)
+    for folder in {entry.name for entry in found if entry.kind == "folder"} & set(FOLDERS):
+        below = paths.entries(paths.join(output, folder), _INNER.get(folder))
+        found += [entry._replace(name=f"{folder}/{entry.name}") for entry in below]
+    return sorted(found)
+
+
+def step_folders(output: str) -> list[str]:
+    """Folders in OUT/work in which tasks have left something, in the order of their names."""
+    if "work" not in {entry.name for entry in paths.entries(output) if entry.kind == "folder"}:
         return []
+    folders = [paths.join(output, "work", entry.name) for entry in paths.entries(paths.join(output, "work")) if entry.kind == "folder"]
+    return [folder for folder in folders if _is_step(folder)]
+
+
+def _is_step(folder: str) -> bool:
+    return bool(committed(folder)) or any(entry.kind == "file" and is_of_attempt(entry.name) for entry in paths.entries(folder))
 
 
 def refuse_links(output: str, folder: str) -> None:
     """Raises OutputError if a folder in OUT is reached through a symbolic link, or is a file."""
-    if not paths.is_local(output):
-        return
-    path = output
-    for part in folder.split("/") if folder else ():
-        path = os.path.join(path, part)
-        if os.path.islink(path):
-            raise OutputError(f"{path} is a symbolic link; a run writes and deletes in folders of its own only. Remove it, or choose another --output")
-        if os.path.exists(path) and not os.path.isdir(path):
-            raise OutputError(f"{path} is in the way: a run needs a folder of that name. Move it, or choose another --output")
+    local = paths.local_path(output)
+    if link := paths.link_in(output, folder):
+        raise OutputError(f"{link} is a symbolic link; a run writes and deletes in folders of its own only. Remove it, or choose another --output")
+    if local is not None and os.path.exists(os.path.join(local, folder)) and not os.path.isdir(os.path.join(local, folder)):
+        raise OutputError(f"{os.path.join(local, folder)} is in the way: a run needs a folder of that name. Move it, or choose another --output")
 
 
 def open_output(output: str) -> Published:
@@ -188,47 +234,98 @@ def open_output(output: str) -> Published:
     return found
 
 
+def check_output(output: str) -> None:
+    """Raises OutputError for what cannot name a directory: a URI that no filesystem knows, bytes that are no text."""
+    try:
+        output.encode()
+        if "\0" in output or not output:
+            raise ValueError("a name has characters, and none of them is NUL")
+        if _SCHEME.match(output):
+            raise ValueError("a URI has two slashes after its colon, a path ./ before it")
+        if not paths.filesystem(output)[1].strip("/") and not paths.is_local(output):
+            raise ValueError("it names no folder")
+    except (ValueError, TypeError, OSError) as error:
+        raise OutputError(f"{output!r} cannot be a run directory: {_shown(error)}") from None
+
+
 def load(output: str) -> Published | None:
     """The list of a run directory, made from its manifests where the run is of a version that had none; None if it
     is no run directory. Raises OutputError for a list that is damaged."""
-    if paths.is_local(output) and os.path.exists(output) and not os.path.isdir(output):
+    check_output(output)
+    local = paths.local_path(output)
+    if local is not None and os.path.exists(local) and not os.path.isdir(local):
         raise OutputError(f"{output} is a file, and not a run directory")
     path = paths.join(output, NAME)
     if not paths.exists(path):
         return _adopted(output)
     try:
-        record = json.loads(paths.read_bytes(path))
-        if record["format"] != FORMAT:
-            raise ValueError(f"its format is {record['format']!r}, and this version knows {FORMAT!r}")
-        files = {name: (int(file["bytes"]), str(file["xxh3_128"])) for name, file in record["files"].items()}
-        return Published(output, files, bool(record["finished"]), dict(record["recipe"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OutputError(f"{path} cannot be read ({error}): delete it, and a run adopts the files that its work/ vouches for") from None
+        return _listed(output, json.loads(paths.read_bytes(path)))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise OutputError(f"{path} cannot be read ({_shown(error)}): delete it, and a run adopts the files that its work/ vouches for") from None
+
+
+def _shown(error: Exception) -> str:
+    """What an exception says, in one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _listed(output: str, record: dict[str, Any]) -> Published:
+    """What a list says. Raises ValueError, or what a record of another shape gives rise to, where it cannot be ours."""
+    if record["format"] != FORMAT:
+        raise ValueError(f"its format is {record['format']!r}, and this version knows {FORMAT!r}")
+    recipe, finished = record["recipe"], record["finished"]
+    if not isinstance(finished, bool) or (recipe and not _is_identity(recipe)):
+        raise ValueError("what it says of the run is damaged")
+    for name, file in record["files"].items():
+        if not (_may_publish(name) and type(file["bytes"]) is int and file["bytes"] >= 0 and isinstance(file["xxh3_128"], str)):
+            raise ValueError(f"it lists {name!r:.200}, which no run can have put there")
+    files = {name: (file["bytes"], file["xxh3_128"]) for name, file in record["files"].items()}
+    return Published(output, files, finished, dict(recipe))
+
+
+def _is_identity(recipe: dict[str, Any]) -> bool:
+    """Whether this is how a list names a recipe."""
+    return isinstance(recipe["name"], str) and isinstance(recipe["steps"], list) and all(isinstance(step, str) for step in recipe["steps"])
+
+
+def _may_publish(name: str) -> bool:
+    """Whether a run can have put a file there: below OUT, in one of its folders."""
+    name.encode()
+    folder, *rest = name.split("/")
+    return name in _FILES or (folder in FOLDERS and bool(rest) and not {"", ".", ".."} & set(rest) and "\0" not in name)
 
 
 def _refuse_strangers(output: str) -> None:
     """Raises OutputError unless a directory without a run is empty, but for what a run leaves that was ended at once."""
-    for source in _list(output):
-        name = source.path.removeprefix(output.rstrip("/") + "/")
-        if name not in (NAME, LOCK) and not Published(output).is_leftover(name):
+    for name in _found_in(output, ""):
+        unplaced = _UNPLACED.search(name) and _UNPLACED.sub("", name) in (NAME, LOCK, *_FILES)
+        if name not in (NAME, LOCK) and not unplaced:
             raise OutputError(f"{output} is not empty and holds no run of ours ({name}); choose another --output")
+
+
+def _found_in(output: str, folder: str) -> Iterator[str]:
+    """Names of what is not a folder, anywhere below OUT, but for those that begin with `.` or `_`."""
+    for entry in paths.entries(paths.below(output, folder) if folder else output):
+        name = f"{folder}/{entry.name}" if folder else entry.name
+        if entry.kind == "folder" and not entry.name.startswith((".", "_")):
+            yield from _found_in(output, name)
+        elif not entry.name.startswith((".", "_")):
+            yield name
 
 
 def _check_names(found: Published) -> None:
     """Raises OutputError where a name that a run may write is somebody else's, or leads elsewhere."""
-    for folder in (*FOLDERS, "work"):
+    for folder in (*FOLDERS, "work", *sorted({name.rpartition("/")[0] for name in found.files if "/" in name})):
         refuse_links(found.output, folder)
+    for entry in paths.entries(paths.join(found.output, "work")):
+        if _STEP.fullmatch(entry.name):
+            refuse_links(found.output, f"work/{entry.name}")
+    kinds = {entry.name: entry.kind for entry in paths.entries(found.output)}
     for name in (*_FILES, NAME, LOCK):
-        path = paths.join(found.output, name)
-        if paths.is_local(path) and (os.path.islink(path) or os.path.isdir(path)):
-            raise OutputError(f"{path} is in the way: a run writes a file of that name. Move it, or choose another --output")
-        if name in _FILES and name not in found.files and paths.exists(path):
-            raise OutputError(f"{path} is in the way: no run has put it there. Move it, or choose another --output")
-    for folder, pattern in _NAMES.items():
-        for source in _list(paths.join(found.output, folder)):
-            name = source.path.removeprefix(found.output.rstrip("/") + "/")
-            if name not in found.files and not found.is_leftover(name) and pattern.fullmatch(name.removeprefix(folder + "/")):
-                raise OutputError(f"{source.path} is in the way: no run has put it there. Move it, or choose another --output")
+        if kinds.get(name, "file") != "file":
+            raise OutputError(f"{found.path(name)} is in the way: a run writes a file of that name. Move it, or choose another --output")
+    for name in found.strangers():
+        raise _in_the_way(found.path(name))
 
 
 # ------------------------------------------------------------------ runs of versions without the list
@@ -237,41 +334,62 @@ def _check_names(found: Published) -> None:
 def _adopted(output: str) -> Published | None:
     """The list of a run without one: the files that are what its manifests say. None if there is no such run."""
     recipe = _recipe_of(output)
-    vouched = _vouched(paths.join(output, "work")) if recipe else {}
+    steps = step_folders(output) if recipe else []
+    vouched = _vouched(steps) if recipe and _is_work_of(recipe, steps) else {}
     if not vouched:
         return None
-    found = Published(output, recipe=recipe)
-    for folder in FOLDERS:
-        for source in _list(paths.join(output, folder)):
-            name = source.path.removeprefix(output.rstrip("/") + "/")
-            derived = _derived(name, source.path)
-            if derived or source.size in vouched:
-                file = describe_file(source.path)
+    found = Published(output, recipe=recipe, adopted=True)
+    for entry in entries_of(output):
+        if entry.kind == "file" and entry.name.partition("/")[0] in FOLDERS and "/" in entry.name:
+            path = found.path(entry.name)
+            derived = _derived(entry.name, path)
+            if derived or entry.size in vouched:
+                file = describe_file(path)
                 if derived or file.hash in vouched[file.bytes]:
-                    found.files[name] = (file.bytes, file.hash)
-    for name in _FILES:
-        if paths.exists(paths.join(output, name)):
-            file = describe_file(paths.join(output, name))
-            found.files[name] = (file.bytes, file.hash)
+                    found.files[entry.name] = (file.bytes, file.hash)
+    for name in ("recipe.yaml", *_reports_of(output, recipe)):
+        file = describe_file(paths.join(output, name))
+        found.files[name] = (file.bytes, file.hash)
     found.finished = "report.json" in found.files
-    found.adopted = True
     return found
 
 
-def _recipe_of(output: str) -> dict | None:
-    """Name and steps of the recipe.yaml that a run has written; None if there is none."""
+def _recipe_of(output: str) -> dict[str, Any] | None:
+    """Name and steps of the recipe.yaml that a run has written; None if there is none, or it is another program's."""
     try:
-        record = yaml.safe_load(paths.read_bytes(paths.join(output, "recipe.yaml")))
-        return {"name": str(record["name"]), "steps": [next(iter(entry)) for entry in record["steps"]]}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, StopIteration, RecursionError):
+        with paths.open_input(paths.join(output, "recipe.yaml")) as file:
+            record = read_yaml(file.read(MOST_BYTES + 1).decode())
+        recipe = {"name": record["name"], "steps": [name for step in record["steps"] for name in step]}
+        kinds = [(record["input"], list), (record["read"], dict), (record["seed"], int), *((step, dict) for step in record["steps"])]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, RecursionError, OverflowError):
         return None
+    ours = all(isinstance(value, kind) for value, kind in kinds) and _is_identity(recipe) and set(recipe["steps"]) <= set(STEPS)
+    return recipe if ours else None
 
 
-def _vouched(work: str) -> dict[int, set[str]]:
+def _is_work_of(recipe: dict[str, Any], folders: list[str]) -> bool:
+    """Whether the first map in work/ is one of this recipe: its folder has the names of its steps, `00-read+c4`."""
+    known = {"read", "documents", *recipe["steps"]}
+    first = [paths.basename(folder).removeprefix("00-") for folder in folders if paths.basename(folder).startswith("00-read")]
+    return bool(first) and all(re.sub(r"-\d+$", "", step) in known for name in first for step in name.split("+"))
+
+
+def _reports_of(output: str, recipe: dict[str, Any]) -> list[str]:
+    """Which of the reports in OUT are ours: that of this recipe, and the page that was made of it."""
+    try:
+        record = json.loads(paths.read_bytes(paths.join(output, "report.json")))
+        ours = record["recipe"] == recipe["name"] and {"seed", "documents", "problems", "steps"} <= set(record)
+        page = paths.join(output, "report.html")
+        made = ours and paths.exists(page) and _TITLE in paths.read_bytes(page)[:4096]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+    return ["report.json", "report.html"][: ours + made]
+
+
+def _vouched(folders: list[str]) -> dict[int, set[str]]:
     """Hashes of the outputs that manifests name, by size."""
-    folders = {source.path.rpartition("/")[0] for source in _list(work) if is_ours(source.path.rpartition("/")[2])}
     found: dict[int, set[str]] = {}
-    for folder in sorted(folders):
+    for folder in folders:
         for manifest in committed(folder).values():
             for file in manifest.outputs.values():
                 found.setdefault(file.bytes, set()).add(file.hash)
@@ -282,7 +400,8 @@ def _derived(name: str, path: str) -> bool:
     """Whether a file is one of those that a run makes of its manifests' counters."""
     if not re.fullmatch(r"tokens/(manifest|packing/[^/]+/figures)\.json", name):
         return False
-    with contextlib.suppress(ValueError):
+    try:
         record = json.loads(paths.read_bytes(path))
-        return isinstance(record, dict) and str(record.get("format", "")).startswith("winnow-")
-    return False
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and str(record.get("format", "")).startswith("winnow-")
