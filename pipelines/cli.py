@@ -36,7 +36,7 @@ EXIT_FAILED, EXIT_USAGE = 1, 2
 Workers = Annotated[Optional[int], typer.Option("--workers", help="Processes on this machine; 0 runs everything in this one. Default: one a core.", min=0)]  # fmt: skip
 Address = Annotated[Optional[str], typer.Option("--address", help="Address of a Ray cluster, for example auto or ray://head:10001.")]  # fmt: skip
 Limit = Annotated[Optional[int], typer.Option("--limit", help="Take about N documents, spread over the input files.", min=1)]  # fmt: skip
-Replace = Annotated[bool, typer.Option("--replace", help="Discard finished work of other options, input or versions in the run directory.")]  # fmt: skip
+Replace = Annotated[bool, typer.Option("--replace", help="Discard finished work of other options, input or versions in the run directory; check the rest against its checksums and do again what is damaged.")]  # fmt: skip
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and what is done already; write nothing.")]
 Overrides = Annotated[Optional[list[str]], typer.Option("--set", help="Set an option: near_dedup.threshold=0.7, seed=1. Repeatable.")]  # fmt: skip
 
@@ -317,6 +317,7 @@ def verify(output: Annotated[str, typer.Argument(help="Run directory.")]) -> Non
     for problem in problems:
         print(f"winnow: {problem}", file=sys.stderr)
     if problems:
+        print(f"{output}: {inspection.REPAIR}")
         raise typer.Exit(EXIT_FAILED)
     print(f"{output}: every published file and count is as it should be")
 
@@ -365,7 +366,9 @@ def explain(
     if not where.endswith((".yaml", ".yml")):
         try:
             found = inspection.explain(where, document, most)
-        except (OutputError, DamagedFile, OSError) as error:
+        except OutputError as error:
+            _fail(EXIT_USAGE, str(error))
+        except (DamagedFile, OSError) as error:
             _fail(EXIT_FAILED, str(error))
         if not found:
             _fail(EXIT_FAILED, f"{where} has no document with id or URL {document!r}")

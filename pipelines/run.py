@@ -181,6 +181,7 @@ def input_sources(patterns: tuple[str, ...], output: str | None = None) -> tuple
 def check(recipe: Recipe, output: str) -> list[str]:
     """Everything that can be refused before work starts; what there is to say before it does. Raises RecipeError,
     OutputError; writes nothing and imports nothing of the user's."""
+    publishing.check_output(output)
     sources, notes = input_sources(recipe.input, output)
     try:
         recipe.read.check()
@@ -252,8 +253,9 @@ def run(
     replace: bool = False,
 ) -> Result:
     """Run a recipe into the directory `output` and report on it there. `workers`: Ray processes on this machine, 0 for
-    this process; `address`: a Ray cluster; `replace`: finished work may be discarded. Raises RecipeError and
-    OutputError before any work, TaskFailed during it, Locked where another run uses the directory, and NotProven where
+    this process; `address`: a Ray cluster; `replace`: finished work may be discarded, and all that is there already is
+    compared with its checksum, so that what is damaged is done again. Raises RecipeError and OutputError before any work,
+    TaskFailed during it, Locked where another run uses the directory, and NotProven where
     everything was done and the accounts do not add up, or more was quarantined than the recipe allows."""
     with custom.modules_in(recipe.folder):
         result = _run(recipe, output, workers, address, limit, dry_run, progress, replace)
@@ -275,10 +277,11 @@ def _run(recipe: Recipe, output: str, workers: int, address: str | None, limit: 
         if published.adopted:
             published.save()
         published.recipe = {"name": recipe.name, "steps": [step.name for step in recipe.steps]}
+        published.check = replace
         protect = "" if replace else "all" if published.finished else "tasks"
         engine = _engine(
             recipe, output, workers, address, progress,
-            protect=protect, still=lock.check, before_work=lambda: _begin(published, recipe),
+            protect=protect, check=replace, still=lock.check, before_work=lambda: _begin(published, recipe),
         )  # fmt: skip
         try:
             result = _carry_out(recipe, published, limit, engine, say)
@@ -335,6 +338,7 @@ def _carry_out(recipe: Recipe, published: Published, limit: int | None, engine: 
         except paths.DamagedFile as damage:
             if engine.dry_run or not engine.discard(damage.path):
                 raise TaskFailed(str(damage)) from None
+            published.check = True  # what was published may be the same file
             say(f"{damage}; the task that wrote it is done again")
     raise TaskFailed(f"{MOST_REPAIRS} files in {engine.folder} were damaged; is the disk sound?")
 
@@ -352,6 +356,6 @@ def _report(recipe: Recipe, published: Published, result: Result) -> None:
     """Write the report, unless nothing was done and it is there."""
     published.put(paths.join(published.output, "recipe.yaml"), recipes.dump(recipe).encode())
     result.report = report.build(recipe, published, result)
-    if result.worked or not all(paths.exists(paths.join(published.output, name)) for name in report.FILES):
+    if result.worked or not all(map(published.is_there, report.FILES)):
         report.write(result.report, published)
     published.set_finished(True)

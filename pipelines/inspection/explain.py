@@ -19,7 +19,7 @@ from corpus.tokens import manifest as token_manifest
 from corpus.views import ShardView
 from pipelines import publishing
 from pipelines.engine import Manifest, describe_file
-from pipelines.engine.engine import committed
+from pipelines.engine.engine import committed, damaged
 from pipelines.engine.tasks import is_ours
 from pipelines.inspection import places
 from pipelines.lock import Lock
@@ -31,6 +31,8 @@ from pipelines.run import input_sources
 KEPT, DROPPED, DROPPED_HERE = ("kept", "bold green"), ("dropped", "bold red"), ("DROPPED", "bold red")
 QUARANTINED, QUARANTINED_HERE = ("quarantined", "bold red"), ("QUARANTINED", "bold red")
 """Verdicts and how they look in a terminal."""
+REPAIR = "the same `winnow` command with --replace compares everything with its checksum and does again what is damaged"
+"""What to do about damage."""
 
 
 def describe(path: str, documents: int) -> str:
@@ -60,18 +62,19 @@ def describe(path: str, documents: int) -> str:
 
 
 def verify(output: str) -> list[str]:
-    """What is wrong with a run, a sentence each: published files that are missing or not what they were, counts that do
-    not add up, token shards that are damaged, and files in work/, where that still is, that differ from their
-    manifests. Raises OutputError for a directory without a run."""
+    """What is wrong with a run, a sentence each: published files that are missing or not what they were, files of
+    others that the next run would refuse, counts that do not add up, token shards that are damaged, and files in work/,
+    where that still is, that differ from their manifests. Raises OutputError for a directory without a run."""
     published = publishing.load(output)
     if published is None:
         raise OutputError(f"{output} holds no run")
-    problems = [p for name, entry in sorted(published.files.items()) for p in _compared(paths.join(output, name), entry)]
-    for folder in _step_folders(output):
+    problems = [p for name, entry in sorted(published.files.items()) for p in _compared(published.path(name), entry)]
+    problems += [f"{published.path(name)} is not of this run: move it, for the next run does not begin while it is there" for name in published.strangers()]
+    for folder in publishing.step_folders(output):
         for manifest in committed(folder).values():
             for file in manifest.outputs.values():
                 problems += _compared(file.path, (file.bytes, file.hash))
-        problems += [f"{path} cannot be read: its task will be done again" for path in _unreadable(folder)]
+        problems += [f"{paths.join(folder, key)}.json is damaged: its task has to be done again" for key in damaged(folder)]
     if not published.finished:
         return [*problems, f"{output}: the run has not finished"]
     return problems + _counted(output, published)
@@ -90,25 +93,13 @@ def _compared(path: str, entry: tuple[int, str]) -> list[str]:
     return [f"{path} is damaged: its checksum is wrong"] if file.hash != entry[1] else []
 
 
-def _step_folders(output: str) -> list[str]:
-    """Folders in OUT/work with something of tasks in them."""
-    work = paths.join(output, "work")
-    found = {s.path.rpartition("/")[0] for s in paths.list_files(work) if is_ours(s.path.rpartition("/")[2])}
-    return sorted(found - {work})
-
-
-def _unreadable(folder: str) -> list[str]:
-    """Manifests in a folder that are none."""
-    names = {f"{key}.json" for key in committed(folder)}
-    files = (s.path for s in paths.list_files(folder) if s.path.endswith(".json") and is_ours(s.path.rpartition("/")[2]))
-    return [path for path in files if "-" not in path.rpartition("/")[2] and path.rpartition("/")[2] not in names]
-
-
 def _counted(output: str, published: Published) -> list[str]:
-    """What is wrong with the counts of a finished run."""
+    """What is wrong with the counts of a finished run; nothing where files are missing, which says it all."""
+    if not all(paths.exists(published.path(name)) for name in published.files):
+        return []
     try:
         built = report.load(paths.join(output, "report.json"))
-        problems = list(built["problems"])
+        problems = list(map(str, built["problems"]))
         written = sum(map(shards.count_rows, published.paths("documents")))
         if written != built["documents"]["kept"]:
             problems.append(f"documents/ has {written} documents, the report says {built['documents']['kept']}")
@@ -128,13 +119,13 @@ def clean_work(output: str, say: Callable[[str], None]) -> tuple[int, int]:
     publishing.refuse_links(output, "work")
     with Lock(output, say):
         published.save()  # of an earlier version: afterwards nothing else says what is ours
-        work = paths.join(output, "work")
-        files = [source.path for source in paths.list_files(work)]
-        folders = set(_step_folders(output))
-        ours = [p for p in files if p.rpartition("/")[0] in folders and is_ours(p.rpartition("/")[2])]
+        folders = publishing.step_folders(output)
+        found = {paths.join(folder, entry.name): entry for folder in folders for entry in paths.entries(folder)}
+        ours = [path for path, entry in found.items() if entry.kind == "file" and is_ours(entry.name)]
+        left = len(found) - len(ours) + len(paths.entries(paths.join(output, "work"))) - len(folders)
         paths.remove(ours)
-        paths.remove_empty([*folders, work])
-    return len(ours), len(files) - len(ours)
+        paths.remove_empty([*folders, paths.join(output, "work")])
+    return len(ours), left
 
 
 def render_again(output: str, say: Callable[[str], None]) -> dict:
@@ -155,9 +146,14 @@ def explain(output: str, document: str, most: int) -> list[Text]:
     published = publishing.load(output)
     if published is None:
         raise OutputError(f"{output} holds no run")
-    found = _decided(output, document, most)
+    try:
+        found = _decided(output, document, most)
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:  # manifests of versions without a checksum
+        found = [Text(f"work/ is damaged ({error}), so that nobody knows what the steps decided; {REPAIR}")]
     for folder in ("documents", "dropped", "quarantine"):
         for path in published.paths(folder):
+            if not paths.exists(path):
+                raise paths.DamagedFile(path, "it is gone, or no file")
             for batch in shards.read(path):
                 found += [_fate(folder, path, row) for row in batch.filter(_is(document, batch)).to_pylist()]
     return found
@@ -185,14 +181,16 @@ def _decided(output: str, document: str, most: int) -> list[Text]:
     said: list[Text] = []
     view: list[ShardView] = []
     manifests: dict[str, list[Manifest]] = {}
-    for folder in _step_folders(output):
+    for folder in publishing.step_folders(output):
+        if keys := damaged(folder):
+            return [Text(f"{paths.join(folder, keys[0])}.json is damaged, so that nobody knows what the steps decided; {REPAIR}")]
         manifests[folder] = sorted(committed(folder).values(), key=lambda manifest: manifest.key)
     for folder, done in manifests.items():
         if not done:
             continue
         if "shards" in done[0].counters:
             view = passes.new_view(done)
-        elif folder.endswith("-decide"):
+        elif paths.has_suffix(folder, "-decide"):
             decisions = [manifest.outputs["decisions.arrow"] for manifest in done]
             said += [line for s, file in zip(view, decisions) for line in _in_shard(view, s, file.path, document, most)]
             view = [s.decided(file.path, file.hash) for s, file in zip(view, decisions)]

@@ -9,14 +9,17 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.parse
 
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
 import corpora
 from outputs import Said, digest
+from corpus.io import paths
 from corpus.reading import readers
-from pipelines import publishing, recipe as recipes, run as runs
+from pipelines import lock, publishing, recipe as recipes, run as runs
 from pipelines.inspection import explain as inspection
 from pipelines.engine import TaskFailed, tasks
 from pipelines.publishing import OutputError
@@ -27,7 +30,7 @@ WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 
 def winnow(*arguments, check=None, **options):
     """The command; no traceback, whatever becomes of it."""
-    done = subprocess.run([*WINNOW, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)
+    done = subprocess.run([*WINNOW, *map(str, arguments)], capture_output=True, text=True, **{"timeout": 300, **options})
     assert "Traceback" not in done.stderr + done.stdout, done.stderr
     if check is not None:
         assert done.returncode == check, done.stderr[-3000:] + done.stdout[-1000:]
@@ -196,6 +199,80 @@ def test_verify_without_work_and_of_whole_folders(copy):
         assert winnow("verify", path, check=2).stderr.count("\n") == 1
 
 
+def manifest(output, pattern, change):
+    """Change what the first manifest that matches says."""
+    path = outputs(output, pattern)[0]
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record, indent=1))
+
+
+def other_hash(record):
+    file = next(iter(record["outputs"].values()))
+    file["hash"] = f"{int(file['hash'][0], 16) ^ 1:x}{file['hash'][1:]}"
+
+
+@pytest.mark.parametrize("linked", [True, False], ids=["linked", "copied"])
+@pytest.mark.parametrize("name", ["documents/*", "dropped/*", "tokens/*.bin", "tokens/manifest.json", "tokenizer/tokenizer.json", "report.json", "report.html"])
+def test_damage_that_verify_finds_is_repaired_by_replace(copy, name, linked):
+    recipe, output, expected = copy
+    path = sorted(output.glob(name))[0]
+    work = [p for p in (output / "work").rglob("*") if p.is_file() and p.read_bytes() == path.read_bytes()]
+    DAMAGES["flipped"](path)
+    if linked and work:
+        work[0].unlink()
+        os.link(path, work[0])
+    assert any(f"{path} is damaged" in line for line in inspection.verify(str(output)))
+    result = runs.run(recipe, str(output), replace=True)
+    assert result.report["problems"] == [] and inspection.verify(str(output)) == []
+    assert digest(output) == expected
+    assert not runs.run(recipe, str(output), replace=True).worked and digest(output) == expected
+
+
+@pytest.mark.parametrize("change", [
+    lambda record: record["counters"]["steps"]["c4"].update(kept=1),
+    other_hash,
+    lambda record: record.update(key="00007"),
+    lambda record: record["counters"].update(steps=[]),
+], ids=["count", "hash", "key", "type"])  # fmt: skip
+def test_a_damaged_manifest_costs_its_task(copy, change):
+    recipe, output, expected = copy
+    manifest(output, "00-read+c4/00000.json", change)
+    (line,) = inspection.verify(str(output))
+    assert line.endswith("00-read+c4/00000.json is damaged: its task has to be done again")
+    said = "".join(map(str, inspection.explain(str(output), "doc-0", 5)))
+    assert "00000.json is damaged, so that nobody knows what the steps decided" in said
+    with pytest.raises(OutputError, match="1 not done yet.*Say --replace"):
+        runs.run(recipe, str(output))
+    assert runs.run(recipe, str(output), replace=True).report["problems"] == []
+    assert digest(output) == expected and inspection.verify(str(output)) == []
+
+
+def test_verify_says_what_to_do_and_what_is_in_the_way(copy):
+    _, output, _ = copy
+    shutil.copy(output / "recipe.yaml", output / "documents" / "00099.parquet")
+    (output / "work" / "00-read+c4" / "tsconfig.json").write_text("{}")  # of the user, and no matter
+    (output / "documents" / "notes.txt").write_text("mine")
+    done = winnow("verify", output, check=1)
+    assert done.stderr.splitlines() == [f"winnow: {output}/documents/00099.parquet is not of this run: move it, for the next run does not begin while it is there"]
+    assert "with --replace compares everything with its checksum and does again what is damaged" in done.stdout
+
+
+def test_pipes_keep_nobody_waiting(copy):
+    recipe, output, expected = copy
+    for name in ("documents/00000.parquet", "tokens/00000.bin"):
+        (output / name).unlink()
+        os.mkfifo(output / name)
+    assert [f"{output}/{name} cannot be read: {output}/{name} is not a regular file" for name in ("documents/00000.parquet", "tokens/00000.bin")] == inspection.verify(str(output))
+    winnow("explain", output, "doc-0", check=1, timeout=60)
+    assert not runs.run(recipe, str(output)).worked and digest(output) == expected
+    os.mkfifo(output / "lock.json")
+    assert "lock.json" in winnow("clean-work", output, check=1).stderr
+    assert "lock.json" in winnow("report", output, check=1).stderr
+    with pytest.raises(OutputError, match="lock.json is in the way"):
+        runs.run(recipe, str(output))
+
+
 def test_published_files_that_are_gone_come_back(copy):
     recipe, output, expected = copy
     (output / "tokens" / "00000.bin").unlink()
@@ -221,6 +298,49 @@ def test_files_of_others_stay_where_they_are(copy):
     assert all((output / name).read_text() == "mine" for name in mine)
     assert sorted(p.name for p in (output / "work").rglob("*") if p.is_file()) == ["todo.txt", "x"]
     assert {name for name in digest(output) if name.startswith("tokens/0")} < {name for name in expected if name.startswith("tokens/0")}
+
+
+def test_what_looks_almost_like_ours_in_work_stays(copy, tmp_path):
+    recipe, output, expected = copy
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    mine = ["work/00-read+c4/tsconfig.json", "work/00-read+c4/2024-deadbeef-thesis.doc", "work/mynode/package.json", "work/package.json", "recipe.yaml.deadbeef.tmp", "documents/00000.parquet.deadbeef.tmp"]
+    for path in [*(output / name for name in mine), victim / "00000.json", victim / "00000-deadbeef-x"]:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    for link in ("work/old", "latest", "documents/latest"):
+        (output / link).symlink_to(victim if "work" in link else "/nowhere")
+    assert not runs.run(recipe, str(output)).worked and inspection.verify(str(output)) == []
+    assert runs.run(recipe, str(output), limit=5, replace=True).worked
+    assert "left alone 5 that no task has made" in winnow("clean-work", output, check=0).stdout
+    assert all((output / name).read_text() == "mine" for name in mine)
+    assert sorted(os.listdir(victim)) == ["00000-deadbeef-x", "00000.json"] and (output / "work" / "old").is_symlink()
+
+
+def test_a_link_in_place_of_the_folder_of_a_step_is_refused(copy, tmp_path):
+    recipe, output, _ = copy
+    (tmp_path / "victim").mkdir()
+    shutil.move(output / "work" / "00-read+c4", tmp_path / "victim" / "00-read+c4")
+    (output / "work" / "00-read+c4").symlink_to(tmp_path / "victim" / "00-read+c4")
+    before = digest(tmp_path / "victim")
+    with pytest.raises(OutputError, match="work/00-read.c4 is a symbolic link"):
+        runs.run(recipe, str(output), replace=True)
+    winnow("clean-work", output, check=0)
+    assert digest(tmp_path / "victim") == before and os.listdir(output / "work") == ["00-read+c4"]
+
+
+def test_a_list_that_names_files_outside_deletes_nothing(copy, tmp_path):
+    recipe, output, _ = copy
+    (tmp_path / "precious").write_text("mine")
+    record = json.loads((output / "published.json").read_text())
+    record["files"]["documents/../../precious"] = {"bytes": 4, "xxh3_128": "0"}
+    (output / "published.json").write_text(json.dumps(record))
+    for replace in (False, True):
+        with pytest.raises(OutputError, match="published.json cannot be read .it lists 'documents/../../precious'"):
+            runs.run(recipe, str(output), replace=replace)
+    for verb in (["verify"], ["clean-work"], ["report"]):
+        assert winnow(*verb, output, check=2).stderr.count("\n") == 1
+    assert (tmp_path / "precious").read_text() == "mine"
 
 
 def test_a_folder_of_somebody_elses_is_refused_before_work(whole, tmp_path):
@@ -284,6 +404,123 @@ def test_a_run_of_an_earlier_version_is_adopted(copy):
         runs.run(recipe, str(output))
 
 
+def test_a_run_of_the_version_before_is_continued(copy):
+    """Its manifests have no checksum, and it left files with other names that were not put in place."""
+    recipe, output, expected = copy
+    for path in outputs(output, "[0-9]????.json"):
+        record = json.loads(path.read_text())
+        del record["checksum"]
+        path.write_text(json.dumps(record, indent=1))
+    left = ["recipe.yaml.0a1b2c3d.tmp", "documents/00000.parquet.0a1b2c3d.tmp", "work/00-read+c4/00000.json.0a1b2c3d.tmp"]
+    for name in left:
+        (output / name).write_text("na")
+    assert not runs.run(recipe, str(output)).worked
+    assert not runs.run(recipe, str(output), replace=True).worked and inspection.verify(str(output)) == []
+    assert [(output / name).exists() for name in left] == [True, True, False]
+    unfinished(output)
+    assert runs.run(recipe, str(output)).worked
+    assert digest(output) == {**expected, left[1]: digest(output)[left[1]]}
+
+
+@pytest.mark.parametrize("name, text", [
+    ("report.html", "MY NOTES"), ("report.json", '{"mine": 1}'), ("report.json", '{"recipe": "other", "seed": 0, "documents": {}, "problems": [], "steps": []}'),
+    ("report.json", "[" * 100000),
+], ids=["page", "record", "other recipe", "deep"])  # fmt: skip
+def test_a_report_of_somebody_elses_is_not_adopted(copy, name, text):
+    recipe, output, _ = copy
+    (output / "published.json").unlink()
+    (output / name).write_text(text)
+    for options in ({}, {"replace": True, "limit": 5}):
+        with pytest.raises(OutputError, match=r"report\.\w+ is in the way: no run has put it there"):
+            runs.run(recipe, str(output), **options)
+    assert (output / name).read_text() == text
+
+
+@pytest.mark.parametrize("text", ["name: cake\nsteps: [{c4: {}}]\n", "made: 2024-13-01\n", "a: " + "9" * 5000])
+def test_a_recipe_of_another_program_makes_no_run_of_ours(copy, text):
+    recipe, output, _ = copy
+    (output / "published.json").unlink()
+    (output / "recipe.yaml").write_text(text)
+    for verb in (["verify"], ["clean-work"], ["report"], ["explain"]):
+        assert winnow(*verb, output, *(["doc-0"] if verb == ["explain"] else []), check=2).stderr.count("\n") == 1
+    with pytest.raises(OutputError, match="holds no run of ours"):
+        runs.run(recipe, str(output))
+
+
+@pytest.mark.parametrize("output", ["xyz://a", "file://rel", "s3://", "file:///", "file:/x", "\udcff"])
+def test_what_cannot_name_an_output_is_one_sentence(tmp_path, output):
+    corpora.write_jsonl(tmp_path / "x.jsonl", corpora.documents(3))
+    for verb in (["verify", output], ["clean-work", output], ["report", output], ["explain", output, "x"], ["inspect", output],
+                 ["dedup", "exact", tmp_path / "x.jsonl", output, "--workers", 0]):  # fmt: skip
+        done = winnow(*verb, check=2, cwd=tmp_path)
+        assert done.stderr.startswith("winnow: ") and done.stderr.count("\n") == 1, (verb, done.stderr)
+    assert os.listdir(tmp_path) == ["x.jsonl"]
+
+
+@pytest.mark.parametrize("output", ["file://{}/out", "file://{}/o%20ut/", "file://{}/out?key=value"])
+def test_an_output_by_a_uri_is_that_of_a_path(tmp_path, output):
+    values = ["a/b", "100%", "x?y=1", "é", ""]
+    corpora.write_jsonl(tmp_path / "x.jsonl", [{"id": str(i), "text": f"text {i}", "language": value} for i, value in enumerate(values)])
+    recipe = recipes.parse({"input": [str(tmp_path / "x.jsonl")], "partition_by": "language",
+                            "steps": ["exact_dedup", {"train_tokenizer": {"vocab_size": 300}}, "tokenize", {"pack": {"sequence_length": 16}}]})  # fmt: skip
+    runs.run(recipe, str(tmp_path / "plain"))
+    uri = output.format(tmp_path)
+    assert runs.run(recipe, uri).worked and not runs.run(recipe, uri).worked
+    (there,) = [p for p in tmp_path.iterdir() if p.name in ("out", "o ut")]
+    assert digest(there) == digest(tmp_path / "plain")
+    assert inspection.verify(uri) == [] and inspection.verify(str(there)) == []
+    assert not runs.run(recipe, uri, replace=True).worked
+    assert runs.run(dataclasses.replace(recipe, partition_by=None), uri, replace=True).worked
+    assert [str(p.relative_to(there / "documents")) for p in (there / "documents").rglob("*") if p.is_file()] == ["00000.parquet"]
+    assert inspection.clean_work(uri, print)[1] == 0 and inspection.verify(uri) == []
+
+
+@pytest.fixture
+def store(monkeypatch):
+    """An object store in memory, by the name s3://bucket."""
+    found, known, publish = pafs._MockFileSystem(), paths.filesystem, paths.publish
+
+    def filesystem(name):
+        return (found, urllib.parse.unquote(paths._address(name)[0].removeprefix("s3://"))) if name.startswith("s3://") else known(name)
+
+    def into_a_folder(source, target):  # which a store does not need
+        found.create_dir(filesystem(target)[1].rpartition("/")[0], recursive=True)
+        publish(source, target)
+
+    found.create_dir("bucket")
+    monkeypatch.setattr(paths, "filesystem", filesystem)
+    monkeypatch.setattr(paths, "publish", into_a_folder)
+    monkeypatch.setattr(lock, "SETTLE", 0.01)
+    return found
+
+
+def test_an_output_on_a_store(tmp_path, store):
+    values = ["a/b", "100%", "x?y=1", ""]
+    corpora.write_jsonl(tmp_path / "x.jsonl", [{"id": str(i), "text": f"text {i}", "language": value} for i, value in enumerate(values)])
+    steps = ["exact_dedup", {"train_tokenizer": {"vocab_size": 300}}, "tokenize", {"pack": {"sequence_length": 16}}]
+    recipe = recipes.parse({"input": [str(tmp_path / "x.jsonl")], "partition_by": "language", "steps": steps})
+    output = "s3://bucket/o%20ut?region=us-east-1"
+
+    def names():
+        found = store.get_file_info(pafs.FileSelector("bucket/o ut/documents", recursive=True))
+        return [info.path.removeprefix("bucket/o ut/documents/") for info in found if info.type == pafs.FileType.File]
+
+    assert runs.run(recipe, output).worked and not runs.run(recipe, output).worked
+    folders = ["language=100%25", "language=__HIVE_DEFAULT_PARTITION__", "language=a%2Fb", "language=x%3Fy%3D1"]
+    assert sorted(names()) == [f"{folder}/0000{i}.parquet" for i, folder in enumerate(folders)]
+    assert inspection.verify(output) == [] and not runs.run(recipe, output, replace=True).worked
+    assert len(inspection.explain(output, "1", 3)) == 1
+    with store.open_output_stream("bucket/o ut/documents/00007.parquet") as file:
+        file.write(b"mine")
+    with pytest.raises(OutputError, match="00007.parquet.* is in the way"):
+        runs.run(recipe, output)
+    store.delete_file("bucket/o ut/documents/00007.parquet")
+    removed, left = inspection.clean_work(output, print)
+    assert removed > 30 and left == 0 and inspection.verify(output) == []
+    assert runs.run(dataclasses.replace(recipe, partition_by=None), output, replace=True).worked
+    assert names() == ["00000.parquet"] and inspection.verify(output) == []
+
+
 @pytest.mark.parametrize("make", [
     lambda out: out.write_text("a file"),
     lambda out: (out.mkdir(), (out / "recipe.yaml").write_text("- not\n- ours")),
@@ -302,10 +539,10 @@ def test_an_output_that_cannot_be_used_is_one_sentence(tmp_path, make):
 def test_what_a_run_leaves_that_ended_at_once_is_no_hindrance(tmp_path):
     corpora.write_jsonl(tmp_path / "x.jsonl", corpora.documents(3))
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "recipe.yaml.0a1b2c3d.tmp").write_text("na")
-    (tmp_path / "out" / "published.json.0a1b2c3d.tmp").write_text("{")
+    for name in (".recipe.yaml.winnow-0a1b2c3d.tmp", ".published.json.winnow-0a1b2c3d.tmp", "recipe.yaml.0a1b2c3d.tmp"):
+        (tmp_path / "out" / name).write_text("na")
     winnow("dedup", "exact", tmp_path / "x.jsonl", tmp_path / "out", "--workers", 0, check=0)
-    assert not list((tmp_path / "out").glob("*.tmp"))
+    assert [p.name for p in (tmp_path / "out").rglob("*.tmp")] == ["recipe.yaml.0a1b2c3d.tmp"]  # may be anybody's
 
 
 def test_a_storage_that_is_read_only_is_one_sentence(tmp_path, monkeypatch):
@@ -327,6 +564,9 @@ def test_the_output_inside_the_input_is_left_out_with_a_word(tmp_path):
         done = winnow("dedup", "exact", tmp_path, tmp_path / "out", "--workers", 0, check=0)
         assert "20 in = " in done.stdout
     assert re.search(r"left out: \d+ files of the input, which lie in .*/out, where this run writes", done.stderr)
+    for folder, output in ((tmp_path.as_uri(), tmp_path / "out"), (tmp_path, (tmp_path / "out").as_uri())):
+        sources, notes = runs.input_sources((str(folder),), str(output))
+        assert [os.path.basename(source.path) for source in sources] == ["x.jsonl"] and "where this run writes" in notes[0]
     assert "all of the input lies in" in winnow("dedup", "exact", tmp_path / "out" / "documents", tmp_path / "out", check=2).stderr
 
 
