@@ -143,7 +143,7 @@ def load(path: str) -> dict[str, Any]:
         report = json.loads(paths.read_bytes(path))
         funnel(report)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise ValueError(f"{path} is not the report of a run ({type(error).__name__}: {error}); the run's own command writes it again") from None
+        raise ValueError(f"{path} is not the report of a run ({type(error).__name__}: {error}); the same command with --replace writes it again") from None
     return report
 
 
