@@ -425,9 +425,9 @@ class _Members:
         plausible, size, seen = False, 0, b""
         try:
             for piece in self._content():
-                seen = seen[-OVERLAP:] + piece
+                seen = seen[-OVERLAP:] + piece[: TRIAL + spare - size]
                 size += len(piece)
-                plausible = plausible or bool(self.plausible(seen))
+                plausible = plausible or self.plausible(seen)
                 if size >= (TRIAL if plausible else TRIAL + spare):
                     break
         except _Ended:

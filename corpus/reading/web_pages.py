@@ -27,8 +27,12 @@ _HTML = re.compile(
 )
 
 
-_RECORD_WITHIN = re.compile(rb"(?:^|\n)WARC/\d+\.\d+[ \t]*\r?\n|\nW[ARC/\d. \t\r]*\Z").search
-"""Whether a record begins in some bytes, if only with their last."""
+_RECORD_START = re.compile(rb"\nW(?:ARC/\d+\.\d+[ \t]*\r?\n|[ARC/\d. \t\r]*\Z)")
+
+
+def _has_record(data: bytes) -> bool:
+    """Whether a record begins in some bytes, if only with the last of them."""
+    return _RECORD_START.search(b"\n" + data) is not None
 
 
 class _Page(tuple):
@@ -39,7 +43,7 @@ def read(unit, options, excluded: records.Excluded, extractor: str) -> Iterator[
     """Events of every record, in the order of the file; `extractor` is as in `html.Extractor`."""
     waiting: list = []
     size = number = 0
-    chunks = streams.chunks(unit.path, plausible=_RECORD_WITHIN, limit=options.max_record_bytes)
+    chunks = streams.chunks(unit.path, plausible=_has_record, limit=options.max_record_bytes)
     compressed = streams.compression(unit.path) is not None
     with html.Extractor(options.html_timeout, extractor) as child:
         for record in warc.records(chunks, compressed, options.max_record_bytes):

@@ -35,7 +35,7 @@ ADDRESSES = 12 << 30
 flood of memory ends the child and not the machine."""
 ENOUGH = 2 << 30
 """Bytes of text after which no more is read: a dictionary of a megabyte can stand for a terabyte of documents."""
-ROW = {"source", "position", "error", "raw", "records", "bytes"}
+ROW = {"source", "position", "error", "raw", "records", "bytes", "id"}
 """Keys of a quarantined row."""
 
 

@@ -186,7 +186,7 @@ def test_verbs_are_recipes_of_one_step(full_run, tmp_path):
     winnow("tokenize", filtered / "documents", tmp_path / "tokens", "--tokenizer", tokenizer, "--workers", 0, check=0)
     assert report_of(tmp_path / "tokens")["tokens"]["documents"] == report_of(filtered)["documents"]["kept"]
     wrong = winnow("dedup", "near", folder / "input", tmp_path / "no", "--threshold", "2", check=2)
-    assert "threshold must be in (0, 1]" in wrong.stderr
+    assert "should be less than or equal to 1" in wrong.stderr
     winnow("dedup", "exact", filtered / "documents", tmp_path / "one", "--set", "task_bytes=1", "--workers", 0, check=0)
     assert yaml.safe_load((tmp_path / "one" / "recipe.yaml").read_text())["task_bytes"] == 1
     wrong = winnow("dedup", "lines", folder / "input", tmp_path / "no", "--set", "read.extrac=x", check=2)

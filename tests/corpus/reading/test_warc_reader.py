@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.io import paths
-from corpus.reading import http, readers, streams, warc
+from corpus.reading import http, readers, streams, warc, web_pages
 
 OPTIONS = readers.ReadOptions()
 COUNT = 5
@@ -446,6 +446,14 @@ def test_garbage_empty_and_misnamed_files(tmp_path):
         documents, _, quarantined, _ = of_bytes(tmp_path, data, name)
         assert not documents
         assert [reason in q["error"] for q in quarantined] == [True], quarantined
+
+
+@pytest.mark.parametrize("data, is_one", [
+    (b"WARC/1.0\r\nWARC-Type: x", True), (b"text\nWARC/0.18 \nx", True), (b"text\nWARC/1.0", True), (b"text\r\n\r\nW", True),
+    (b"text WARC/1.0\r\n", False), (b"text\nWARC/1.0 is a format\n", False), (b"text\nWe", False), (b"text\n", False),
+])  # fmt: skip
+def test_where_reading_goes_on_a_record_begins(data, is_one):
+    assert web_pages._has_record(data) is is_one
 
 
 PACK = {".gz": gzip.compress, ".zst": lambda data: zstandard.ZstdCompressor(write_checksum=True).compress(data)}
