@@ -51,10 +51,10 @@ def test_a_comment_recompiles_nothing_and_a_change_elsewhere_what_it_is_in(copy)
     assert copy() == (answer, 0, 1)
     assert copy(first="import numba.core.caching\n") == (answer, 0, 1)  # numba was there first
     corpus = copy.folder / "one" / "corpus"
-    hashing, order = corpus / "tokens" / "hashing.py", corpus / "loader" / "order.py"
-    for file in (hashing, order, corpus / "io" / "jsonl.py"):
+    hashing, order = corpus / "tokens" / "mixing.py", corpus / "loader" / "order.py"
+    for file in (hashing, order, corpus / "reading" / "jsonl.py"):
         file.write_text("# a comment\n\n\n" + file.read_text() + "\n# and another\n")
-    edit(corpus / "io" / "jsonl.py", "import json\n", "import json\nUNRELATED = 1\n")
+    edit(corpus / "reading" / "jsonl.py", "import json\n", "import json\nUNRELATED = 1\n")
     assert copy() == (answer, 0, 1)
     shutil.copytree(copy.folder / "one", copy.folder / "two")
     edit(hashing, "return mix64(", "return np.uint64(1) + mix64(")

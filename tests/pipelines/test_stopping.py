@@ -224,11 +224,12 @@ def test_handlers_are_kept(monkeypatch):
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             raise ZeroDivisionError
         assert signal.getsignal(signal.SIGTERM) is ours
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        with stopping.handlers_kept():  # where a program has none of its own, what the block installs may stay
+            signal.signal(signal.SIGTERM, ours)
+        assert signal.getsignal(signal.SIGTERM) is ours
     finally:
         signal.signal(signal.SIGTERM, before)
-    with stopping.handlers_kept():  # where a program has none of its own, what the block installs may stay
-        signal.signal(signal.SIGTERM, ours)
-    assert signal.signal(signal.SIGTERM, before) is ours
 
 
 def test_processes_below_are_found():
