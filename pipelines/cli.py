@@ -36,7 +36,7 @@ EXIT_FAILED, EXIT_USAGE = 1, 2
 Workers = Annotated[Optional[int], typer.Option("--workers", help="Processes on this machine; 0 runs everything in this one. Default: one a core.", min=0)]  # fmt: skip
 Address = Annotated[Optional[str], typer.Option("--address", help="Address of a Ray cluster, for example auto or ray://head:10001.")]  # fmt: skip
 Limit = Annotated[Optional[int], typer.Option("--limit", help="Take about N documents, spread over the input files.", min=1)]  # fmt: skip
-Replace = Annotated[bool, typer.Option("--replace", help="Discard finished work of other options, input or versions in the run directory; check the rest against its checksums and do again what is damaged.")]  # fmt: skip
+Replace = Annotated[bool, typer.Option("--replace", help="Discard finished work of other options, input or versions in the run directory, and do again what is damaged, by its checksum.")]  # fmt: skip
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and what is done already; write nothing.")]
 Overrides = Annotated[Optional[list[str]], typer.Option("--set", help="Set an option: near_dedup.threshold=0.7, seed=1. Repeatable.")]  # fmt: skip
 

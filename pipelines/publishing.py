@@ -157,12 +157,11 @@ class Published:
         """Delete what was not put in place since a run was ended in the middle of it; what is to become a lock only if it
         is old, since somebody may be about to lock OUT."""
         for entry in entries_of(self.output):
-            base = entry.name.rpartition("/")[2]
-            if entry.kind == "file" and paths.is_temporary(base) and not (entry.name.startswith(f".{LOCK}.") and self._is_recent(entry.name)):
+            if entry.kind == "file" and paths.is_temporary(entry.name.rpartition("/")[2]) and not self._is_to_be_lock(entry.name):
                 paths.remove([self.path(entry.name)])
 
-    def _is_recent(self, name: str) -> bool:
-        source = paths.stat(self.path(name))
+    def _is_to_be_lock(self, name: str) -> bool:
+        source = paths.stat(self.path(name)) if name.startswith(f".{LOCK}.") else None
         return source is not None and time.time() - source.mtime_ns / 1e9 < _ABANDONED
 
     def strangers(self) -> list[str]:
@@ -207,7 +206,7 @@ def step_folders(output: str) -> list[str]:
 
 
 def _is_step(folder: str) -> bool:
-    return bool(committed(folder)) or any(entry.kind == "file" and is_of_attempt(entry.name) for entry in paths.entries(folder))
+    return any(entry.kind == "file" and is_of_attempt(entry.name) for entry in paths.entries(folder)) or bool(committed(folder))
 
 
 def refuse_links(output: str, folder: str) -> None:

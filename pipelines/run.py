@@ -277,7 +277,7 @@ def _run(recipe: Recipe, output: str, workers: int, address: str | None, limit: 
         if published.adopted:
             published.save()
         published.recipe = {"name": recipe.name, "steps": [step.name for step in recipe.steps]}
-        published.check = replace
+        published.check = replace or not published.finished  # a run that was ended may have listed what it did not place
         protect = "" if replace else "all" if published.finished else "tasks"
         engine = _engine(
             recipe, output, workers, address, progress,

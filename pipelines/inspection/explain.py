@@ -69,7 +69,8 @@ def verify(output: str) -> list[str]:
     if published is None:
         raise OutputError(f"{output} holds no run")
     problems = [p for name, entry in sorted(published.files.items()) for p in _compared(published.path(name), entry)]
-    problems += [f"{published.path(name)} is not of this run: move it, for the next run does not begin while it is there" for name in published.strangers()]
+    why = "is not of this run: move it, for the next run does not begin while it is there"
+    problems += [f"{published.path(name)} {why}" for name in published.strangers()]
     for folder in publishing.step_folders(output):
         for manifest in committed(folder).values():
             for file in manifest.outputs.values():

@@ -229,6 +229,13 @@ def test_damage_that_verify_finds_is_repaired_by_replace(copy, name, linked):
     assert not runs.run(recipe, str(output), replace=True).worked and digest(output) == expected
 
 
+def test_a_file_that_was_listed_and_not_put_in_place_is(copy):
+    recipe, output, expected = copy
+    unfinished(output)
+    DAMAGES["flipped"](output / "documents" / "00000.parquet")  # of the same size, as of a run before
+    assert runs.run(recipe, str(output)).worked and digest(output) == expected
+
+
 @pytest.mark.parametrize("change", [
     lambda record: record["counters"]["steps"]["c4"].update(kept=1),
     other_hash,
