@@ -24,7 +24,7 @@ HEADER_LIMIT = 256 << 10
 _VERSION = re.compile(rb"WARC/\d+\.\d+[ \t]*\r?\n")
 _HEAD = re.compile(_VERSION.pattern + rb"[A-Za-z-]+:")
 _RECORD = re.compile(rb"\n(?=%s)" % _HEAD.pattern)
-_HEADER_END = re.compile(rb"\n(?:(?P<blank>\r?\n)|(?=%s))" % _HEAD.pattern)
+_HEADER_END = re.compile(rb"\n(?:(\r?\n)|(?=%s))" % _HEAD.pattern)
 _NEXT = re.compile(rb"(?:(?:\r\n){2,}|\n{2,})(?=WARC/)")
 _END = b"\r\n\r\n"
 _LINE_ENDS = re.compile(rb"[\r\n]*")
@@ -147,8 +147,11 @@ class _Window:
 
     @property
     def place(self) -> str:
-        within = self._passed - self._pieces[0].member_start
-        return f"{self.member}+{within}" if self._compressed and within else str(self.position)
+        if not self._compressed:
+            return str(self._passed)
+        first = self._pieces[0]
+        within = self._passed - first.member_start
+        return f"{first.member}+{within}" if within else str(first.member)
 
     def breaks_before(self, offset: int) -> bool:
         """Whether the byte before `offset` is of the member that the damage is in."""
@@ -161,7 +164,9 @@ class _Window:
 
     def member_with_record(self, end: int) -> int | None:
         """The offset, after 0 and before `end`, of the first member there that begins with a record."""
-        for piece in self._pieces if self._member_starts else ():
+        if len(self._pieces) == 1 or self._pieces[1].start - self._passed >= end:
+            return None
+        for piece in self._pieces:
             offset = piece.start - self._passed
             if offset >= end:
                 return None
@@ -170,7 +175,7 @@ class _Window:
         return None
 
 
-def headers(block: bytes, encoding: str) -> dict[str, str]:
+def headers(block: bytes | bytearray, encoding: str) -> dict[str, str]:
     """`Name: value` lines (after a first line) whose lower-case names are in `FIELDS`; a line that
     begins with white space continues the one before; the first of equal names counts."""
     text = block.decode(encoding, "replace")
@@ -179,8 +184,8 @@ def headers(block: bytes, encoding: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in text.split("\n")[1:]:
         name, colon, value = line.partition(":")
-        if colon and (name := name.strip().lower()) in FIELDS:
-            found.setdefault(name, value.strip())
+        if colon and (name := name.strip().lower()) in FIELDS and name not in found:
+            found[name] = value.strip()
     return found
 
 
@@ -239,7 +244,7 @@ def _record(window: _Window, limit: int) -> tuple[Record | Fault, int]:
     start, whole = _header_end(window)
     if not whole:
         return fault("the record header has no end", start)
-    found = headers(bytes(window.data[:start]), "utf-8")
+    found = headers(window.data[:start], "utf-8")
     length = found.get("content-length", "")
     if not (length.isascii() and length.isdigit()):
         return fault(f"Content-Length is {length[:80]!r}", start)
@@ -264,7 +269,7 @@ def _header_end(window: _Window) -> tuple[int, bool]:
         found = _HEADER_END.search(window.data, 0, size)
         cut = window.member_with_record(found.end() if found else size)
         if found or cut:
-            return (cut, False) if cut else (found.end(), found["blank"] is not None)
+            return (cut, False) if cut else (found.end(), found.lastindex is not None)
         size *= 2
     return 1, False
 
