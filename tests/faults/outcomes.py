@@ -71,12 +71,12 @@ def observe(variant: Variant, folder: str | os.PathLike) -> Outcome:
     answer, errors = path.with_name("answer"), path.with_name("errors")
     path.write_bytes(variant.data)
     answer.unlink(missing_ok=True)
-    began = time.monotonic()
+    began, idle = time.monotonic(), _memory("VmRSS")
     child = os.fork()
     if not child:
         _child(path, variant, answer, errors)
     _, status, usage = os.wait4(child, 0)
-    outcome = pickle.loads(answer.read_bytes()) if answer.exists() else Outcome(peak=usage.ru_maxrss << 10)
+    outcome = pickle.loads(answer.read_bytes()) if answer.exists() else Outcome(peak=max(0, (usage.ru_maxrss << 10) - idle))
     outcome.seconds = time.monotonic() - began
     if status and not outcome.ended:
         outcome.ended = _ending(status, errors.read_text(errors="replace"))

@@ -314,9 +314,9 @@ def test_help_still_imports_nothing_heavy():
     ("quickstart --workers 0", "pipelines.quickstart.write_archive", signal.SIGINT),
     ("run RECIPE --output OUT --dry-run", "pipelines.run.run", signal.SIGTERM),
     ("explain RECIPE page.txt", "pipelines.recipe.load", signal.SIGINT),
-    ("verify OUT", "pipelines.inspection.verify", signal.SIGTERM),
-    ("inspect OUT", "pipelines.inspection.describe", signal.SIGINT),
-    ("report OUT", "corpus.io.paths.read_bytes", signal.SIGTERM),
+    ("verify OUT", "pipelines.inspection.explain.verify", signal.SIGTERM),
+    ("inspect OUT", "pipelines.inspection.explain.describe", signal.SIGINT),
+    ("report OUT", "corpus.io.paths.exists", signal.SIGTERM),
     ("clean-work OUT", "corpus.io.paths.exists", signal.SIGINT),
 ])  # fmt: skip
 def test_other_verbs_say_one_line(recipe, tmp_path, verb, stuck, signum):
