@@ -140,7 +140,7 @@ def test_storage_that_fails_is_tried_again_and_never_a_records_fault(tmp_path, m
     assert failure.value.trace == ""  # a sentence is enough
 
 
-LIMITS = Limits(2.0, 600 << 20)
+LITTLE_TIME, LITTLE_MEMORY = Limits(2.0, 600 << 20), Limits(300.0, 600 << 20)
 
 
 @pytest.mark.parametrize("what, reason", [("kill", "its worker died"), ("huge", "ran out of memory")])
@@ -154,18 +154,18 @@ def test_records_that_a_worker_dies_of_are_left_out(tmp_path, ray_workers, monke
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what, reason", [
-    ("hang", "took longer than 2 s (task_seconds)"),
-    ("hold", "took longer than its limit of time (task_seconds), in map_functions.py line"),
-    ("eat", "above the limit of 600 MiB (task_memory)"),
+@pytest.mark.parametrize("what, limits, reason", [
+    ("hang", LITTLE_TIME, "took longer than 2 s (task_seconds)"),
+    ("hold", LITTLE_TIME, "took longer than its limit of time (task_seconds), in map_functions.py line"),
+    ("eat", LITTLE_MEMORY, "above the limit of 600 MiB (task_memory)"),
 ])  # fmt: skip
-def test_records_over_the_limits_are_left_out_and_said_why(tmp_path, ray_workers, monkeypatch, what, reason):
+def test_records_over_the_limits_are_left_out_and_said_why(tmp_path, ray_workers, monkeypatch, what, limits, reason):
     monkeypatch.setattr("pipelines.engine.backends.MAX_ATTEMPTS", 1)
     tasks = [numbers(tmp_path, [(0, 1, what)], parts=(2,), known=True)]
-    engine = Engine(str(tmp_path / "work"), ray_workers, limits=LIMITS)
+    engine = Engine(str(tmp_path / "work"), ray_workers, limits=limits)
     (manifest,) = engine.map("numbers", map_functions.list_numbers, tasks)
     assert [(e.first, e.end) for e in manifest.excluded] == [(1, 2)] and reason in manifest.excluded[0].reason
-    assert lines_of(manifest) == ["0:0"] and manifest.limits == LIMITS
+    assert lines_of(manifest) == ["0:0"] and manifest.limits == limits
     assert len(list((tmp_path / "work" / "numbers").iterdir())) == 2
 
 
@@ -175,4 +175,4 @@ def test_what_a_task_needs_by_design_is_beyond_the_limit(tmp_path, ray_workers, 
     task = numbers(tmp_path, [(0, 1, "eat")], parts=(2,))
     needs_more = Task("00000", task.argument, (), extra=Limits(0.0, 300 << 20))
     with pytest.raises(TaskFailed, match="above the limit of 900 MiB"):
-        Engine(str(tmp_path / "work"), ray_workers, limits=LIMITS).map("numbers", map_functions.list_numbers, [needs_more])
+        Engine(str(tmp_path / "work"), ray_workers, limits=LITTLE_MEMORY).map("numbers", map_functions.list_numbers, [needs_more])
