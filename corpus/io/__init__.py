@@ -1,3 +1,3 @@
-"""Where documents come from and go: paths on any pyarrow filesystem, readers, HTML extraction.
+"""Bytes in storage: paths on any pyarrow filesystem, shards of documents, folders of partitions.
 
-Start with `readers.read`. May import `corpus.documents` and `corpus.closure` only."""
+Start with `paths`. Imports nothing else of ours."""

@@ -1,7 +1,7 @@
 """Numba kernels over Arrow string columns, and the frozen Unicode tables they share.
 
 Everything here works on UTF-8 bytes and offsets (`arrow.buffers`), knows nothing of
-files, stages or recipes, and imports nothing of ours but `corpus.documents`.
+files, stages or recipes, and imports nothing else of ours.
 
     unicode     what a code point is, Unicode 16.0, frozen in the package
     arrow       a string column as (bytes, offsets), and back
@@ -13,6 +13,8 @@ files, stages or recipes, and imports nothing of ours but `corpus.documents`.
     lowering    lower case of whole texts, as `str.lower`
     hashing     64-bit and 128-bit hashes of byte ranges and of lines
     select      a string column with some of its lines left out
+    ranges      cutting byte ranges out of texts, at boundaries of characters, words or lines
+    urls        what makes two URLs the same page
 
 Start with `arrow.buffers` and `spans`.
 """

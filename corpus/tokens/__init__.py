@@ -1,2 +1,2 @@
-"""Tokens: the encoder (encoder, bpe, pretokenize), token shards (megatron, manifest), packing plans (packing). The
-loader imports megatron, manifest, packing and hashing, and nothing else of ours; so keep those light."""
+"""What a trainer reads: token shards (megatron, manifest), packing plans (packing), and the hash behind every random
+decision (mixing). The loader imports these and `corpus.io`, and nothing else of ours; so keep them light."""

@@ -1,2 +1,2 @@
-"""Looking at runs: `describe` says what is there, `verify` what is wrong, `explain` what became of a document; `places` are
-where in a text rules found something."""
+"""Looking at runs: in `explain`, what is there, what is wrong, what became of a document; `places` are where in a text
+rules found something."""

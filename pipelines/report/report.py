@@ -134,6 +134,7 @@ def write(report: dict[str, Any], published) -> None:
 def render(report: dict[str, Any]) -> str:
     """The report as one self-contained HTML page."""
     from pipelines.report import page
+
     return page.render(report)
 
 
