@@ -65,7 +65,9 @@ def homes() -> list[pathlib.Path]:
     given = os.environ.get("NUMBA_CACHE_DIR")
     package = pathlib.Path(closure.ROOT, "corpus", "__pycache__")
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    places = [place / "winnow-kernels" for place in (*([pathlib.Path(given)] if given else []), package, pathlib.Path(cache))]
+    places = [
+        place / "winnow-kernels" for place in (*([pathlib.Path(given)] if given else []), package, pathlib.Path(cache))
+    ]
     return [*places, pathlib.Path(tempfile.gettempdir(), f"winnow-kernels-{os.getuid()}")]
 
 
@@ -77,7 +79,9 @@ def home() -> pathlib.Path:
             place.mkdir(parents=True, exist_ok=True)
             if _is_safe(place) and os.access(place, os.W_OK | os.X_OK):
                 return place
-    raise OSError(f"there is no place for compiled kernels, none of {', '.join(map(str, homes()))}; set NUMBA_CACHE_DIR")
+    raise OSError(
+        f"there is no place for compiled kernels, none of {', '.join(map(str, homes()))}; set NUMBA_CACHE_DIR"
+    )
 
 
 def _is_safe(place: pathlib.Path) -> bool:

@@ -126,4 +126,6 @@ def describe(kind: type) -> Iterator[Option]:
         value = field.default if field.default_factory is missing else field.default_factory()
         default = None if value is missing else json.dumps(value, ensure_ascii=False)
         many = typing.get_origin(hints[field.name]) is tuple
-        yield Option(field.name, str(field.type), default, field.metadata.get("help", ""), choices(hints[field.name]), many)
+        yield Option(
+            field.name, str(field.type), default, field.metadata.get("help", ""), choices(hints[field.name]), many
+        )

@@ -65,7 +65,9 @@ class Accounts:
 
     def _missing_steps(self) -> list[str]:
         counted = [step["name"] for step in self.steps]
-        emptied = self.steps[-1]["kept"] == 0 and counted == self.expected[: len(counted)]  # nothing left for later steps
+        emptied = (
+            self.steps[-1]["kept"] == 0 and counted == self.expected[: len(counted)]
+        )  # nothing left for later steps
         if counted == self.expected or emptied:
             return []
         return [f"steps counted are {', '.join(counted)}, those of the recipe {', '.join(self.expected)}"]

@@ -9,15 +9,15 @@ from pipelines import stopping
 
 _handlers = stopping.exit_at_signals()  # first of all: what comes until `main` takes a tenth of a second or more
 
-import contextlib  # noqa: E402
-import inspect  # noqa: E402
-import json  # noqa: E402
-import os  # noqa: E402
-import sys  # noqa: E402
-import traceback  # noqa: E402
-from typing import Annotated, Any, Optional  # noqa: E402
+import contextlib
+import inspect
+import json
+import os
+import sys
+import traceback
+from typing import Annotated, Any
 
-import typer  # noqa: E402
+import typer
 
 app = typer.Typer(
     name="winnow",
@@ -33,12 +33,12 @@ app.add_typer(dedup_app, name="dedup")
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
-Workers = Annotated[Optional[int], typer.Option("--workers", help="Processes on this machine; 0 runs everything in this one. Default: one a core.", min=0)]  # fmt: skip
-Address = Annotated[Optional[str], typer.Option("--address", help="Address of a Ray cluster, for example auto or ray://head:10001.")]  # fmt: skip
-Limit = Annotated[Optional[int], typer.Option("--limit", help="Take about N documents, spread over the input files.", min=1)]  # fmt: skip
+Workers = Annotated[int | None, typer.Option("--workers", help="Processes on this machine; 0 runs everything in this one. Default: one a core.", min=0)]  # fmt: skip
+Address = Annotated[str | None, typer.Option("--address", help="Address of a Ray cluster, for example auto or ray://head:10001.")]  # fmt: skip
+Limit = Annotated[int | None, typer.Option("--limit", help="Take about N documents, spread over the input files.", min=1)]  # fmt: skip
 Replace = Annotated[bool, typer.Option("--replace", help="Discard finished work of other options, input or versions in the run directory, and do again what is damaged, by its checksum.")]  # fmt: skip
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and what is done already; write nothing.")]
-Overrides = Annotated[Optional[list[str]], typer.Option("--set", help="Set an option: near_dedup.threshold=0.7, seed=1. Repeatable.")]  # fmt: skip
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="Set an option: near_dedup.threshold=0.7, seed=1. Repeatable.")]  # fmt: skip
 
 
 def main() -> None:
@@ -58,8 +58,8 @@ def main() -> None:
 @app.command()
 def run(
     recipe: Annotated[str, typer.Argument(help="A recipe file, for example pipelines/recipes/pretrain.yaml.")],
-    input: Annotated[Optional[list[str]], typer.Option("--input", help="Path, folder, glob or URI. Repeatable.")] = None,
-    output: Annotated[Optional[str], typer.Option("--output", help="Run directory.")] = None,
+    input: Annotated[list[str] | None, typer.Option("--input", help="Path, folder, glob or URI. Repeatable.")] = None,
+    output: Annotated[str | None, typer.Option("--output", help="Run directory.")] = None,
     set: Overrides = None,
     workers: Workers = None,
     address: Address = None,
@@ -82,7 +82,9 @@ def run(
     execute(loaded, loaded.output, workers, address, limit, dry_run, replace)
 
 
-def execute(recipe, output: str, workers=None, address=None, limit=None, dry_run=False, replace=False) -> dict[str, Any] | None:
+def execute(
+    recipe, output: str, workers=None, address=None, limit=None, dry_run=False, replace=False
+) -> dict[str, Any] | None:
     """Run a recipe, print the funnel. Exits 2 for what can be refused before work,
     1 for a run that failed or cannot be proven. Returns the report (None for a dry run)."""
     from corpus.io.paths import DamagedFile
@@ -200,17 +202,29 @@ def _verb(words: tuple[str, ...], steps: tuple[str, ...]):
             recipe = recipes.parse(document)
         except recipes.RecipeError as error:
             _fail(EXIT_USAGE, str(error))
-        execute(recipe, given["output"], given["workers"], given["address"], given["limit"], given["dry_run"], given["replace"])
+        execute(
+            recipe,
+            given["output"],
+            given["workers"],
+            given["address"],
+            given["limit"],
+            given["dry_run"],
+            given["replace"],
+        )
 
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [
-        inspect.Parameter("input", positional, annotation=Annotated[str, typer.Argument(help="Path, folder, glob or URI.")]),
+        inspect.Parameter(
+            "input", positional, annotation=Annotated[str, typer.Argument(help="Path, folder, glob or URI.")]
+        ),
         inspect.Parameter("output", positional, annotation=Annotated[str, typer.Argument(help="Run directory.")]),
     ]
     for key, (_, option) in fields.items():
         text = f"{option.help} {'Must be given.' if option.default is None else f'Default: {option.default}.'}"
         flag = typer.Option("--" + key.replace("_", "-"), help=text, metavar="|".join(option.choices) or "VALUE")
-        parameters.append(inspect.Parameter(key, positional, default=None, annotation=Annotated[Optional[list[str]], flag]))
+        parameters.append(
+            inspect.Parameter(key, positional, default=None, annotation=Annotated[list[str] | None, flag])
+        )
     for key, annotation, default in (("set", Overrides, None), ("workers", Workers, None), ("address", Address, None), ("limit", Limit, None), ("dry_run", DryRun, False), ("replace", Replace, False)):  # fmt: skip
         parameters.append(inspect.Parameter(key, positional, default=default, annotation=annotation))
     command.__signature__ = inspect.Signature(parameters)
@@ -222,8 +236,17 @@ def _verb(words: tuple[str, ...], steps: tuple[str, ...]):
 def filter_(
     input: Annotated[str, typer.Argument(help="Path, folder, glob or URI.")],
     output: Annotated[str, typer.Argument(help="Run directory.")],
-    step: Annotated[Optional[list[str]], typer.Option("--step", help="A filter: c4, language, bad_words, length ... Repeatable, in order.")] = None,  # fmt: skip
-    where: Annotated[Optional[str], typer.Option("--where", help="Keep what this holds for, after the filters: an expression over scores, such as gopher_quality.words > 50 or language.zh-cn > 0.5.")] = None,  # fmt: skip
+    step: Annotated[
+        list[str] | None,
+        typer.Option("--step", help="A filter: c4, language, bad_words, length ... Repeatable, in order."),
+    ] = None,  # fmt: skip
+    where: Annotated[
+        str | None,
+        typer.Option(
+            "--where",
+            help="Keep what this holds for, after the filters: an expression over scores, such as gopher_quality.words > 50 or language.zh-cn > 0.5.",
+        ),
+    ] = None,  # fmt: skip
     set: Overrides = None,
     workers: Workers = None,
     address: Address = None,
@@ -342,11 +365,21 @@ def inspect_(
 @app.command()
 def explain(
     where: Annotated[str, typer.Argument(help="A run directory, or a recipe.")],
-    document: Annotated[str, typer.Argument(help="Of a run: the id or URL of a document. For a recipe: a text file, - for standard input; with --input the id or URL of a document in it.")],  # fmt: skip
-    url: Annotated[Optional[str], typer.Option("--url", help="For a recipe: the URL the text is from.")] = None,
-    input: Annotated[Optional[list[str]], typer.Option("--input", help="For a recipe: path, folder, glob or URI of documents to look in. Repeatable.")] = None,  # fmt: skip
+    document: Annotated[
+        str,
+        typer.Argument(
+            help="Of a run: the id or URL of a document. For a recipe: a text file, - for standard input; with --input the id or URL of a document in it."
+        ),
+    ],  # fmt: skip
+    url: Annotated[str | None, typer.Option("--url", help="For a recipe: the URL the text is from.")] = None,
+    input: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="For a recipe: path, folder, glob or URI of documents to look in. Repeatable."),
+    ] = None,  # fmt: skip
     set: Overrides = None,
-    most: Annotated[int, typer.Option("--places", help="How many places in the text to show for each step.", min=0)] = 20,
+    most: Annotated[
+        int, typer.Option("--places", help="How many places in the text to show for each step.", min=0)
+    ] = 20,
 ) -> None:
     """Say what became of a document in a run, or what the filters of a recipe say of a text: every score,
     the rule, value and threshold that decide, and the places in the text that they are about.
@@ -359,7 +392,8 @@ def explain(
     """
     from corpus.cleaning import custom
     from corpus.io.paths import DamagedFile
-    from pipelines import recipe as recipes, run as runs
+    from pipelines import recipe as recipes
+    from pipelines import run as runs
     from pipelines.inspection import explain as inspection
     from pipelines.publishing import OutputError
 
@@ -413,7 +447,8 @@ def task(
 
     Example: winnow task OUT 00-read+c4/00000 --pdb
     """
-    from pipelines import recipe as recipes, run as runs
+    from pipelines import recipe as recipes
+    from pipelines import run as runs
     from pipelines.engine import NothingRuns
     from pipelines.publishing import OutputError
 
@@ -446,7 +481,10 @@ def clean_work(output: Annotated[str, typer.Argument(help="Run directory.")]) ->
         _fail(EXIT_USAGE, str(error))
     except (Locked, OSError) as error:
         _fail(EXIT_FAILED, str(error))
-    print(f"deleted {removed} files in {os.path.join(output, 'work')}" + (f"; left alone {left} that no task has made" if left else ""))
+    print(
+        f"deleted {removed} files in {os.path.join(output, 'work')}"
+        + (f"; left alone {left} that no task has made" if left else "")
+    )
 
 
 stopping.restore(_handlers)

@@ -91,7 +91,9 @@ class Lock:
     def _take_over(self, held: dict) -> None:
         owner = held.get("owner", "a run")
         if not self._is_stale(held):
-            raise Locked(f"{self.output} is in use by {owner}, since {held.get('since', 'some time')}; wait for it, or choose another --output")
+            raise Locked(
+                f"{self.output} is in use by {owner}, since {held.get('since', 'some time')}; wait for it, or choose another --output"
+            )
         self.say(f"{self.output} was locked by {owner}, which has ended without unlocking it; going on")
         paths.write_atomic(self.path, self._content())
         time.sleep(SETTLE)

@@ -106,7 +106,11 @@ class Published:
         wanted = {f"{folder}/{name}": file for name, file in files.items()}
         self._check_free(wanted)
         kept = tuple(f"{folder}/{prefix}" for prefix in keep)
-        stale = [n for n in self.files if n.startswith(f"{folder}/") and n not in wanted and not (kept and n.startswith(kept))]
+        stale = [
+            n
+            for n in self.files
+            if n.startswith(f"{folder}/") and n not in wanted and not (kept and n.startswith(kept))
+        ]
         entries = {name: (file.bytes, file.hash) for name, file in wanted.items()}
         same = {name for name, entry in entries.items() if self.files.get(name) == entry}
         if len(same) < len(entries):
@@ -157,7 +161,11 @@ class Published:
         """Delete what was not put in place since a run was ended in the middle of it; what is to become a lock only if it
         is old, since somebody may be about to lock OUT."""
         for entry in entries_of(self.output):
-            if entry.kind == "file" and paths.is_temporary(entry.name.rpartition("/")[2]) and not self._is_to_be_lock(entry.name):
+            if (
+                entry.kind == "file"
+                and paths.is_temporary(entry.name.rpartition("/")[2])
+                and not self._is_to_be_lock(entry.name)
+            ):
                 paths.remove([self.path(entry.name)])
 
     def _is_to_be_lock(self, name: str) -> bool:
@@ -180,7 +188,9 @@ class Published:
         for name in self.files:
             head, slash, _ = name.partition("/")
             folders[head + slash] = folders.get(head + slash, 0) + 1
-        said = (f"{name} ({n} file{'s' * (n > 1)})" if name.endswith("/") else name for name, n in sorted(folders.items()))
+        said = (
+            f"{name} ({n} file{'s' * (n > 1)})" if name.endswith("/") else name for name, n in sorted(folders.items())
+        )
         return ", ".join(said) or "nothing yet"
 
 
@@ -201,21 +211,35 @@ def step_folders(output: str) -> list[str]:
     """Folders in OUT/work in which tasks have left something, in the order of their names."""
     if "work" not in {entry.name for entry in paths.entries(output) if entry.kind == "folder"}:
         return []
-    folders = [paths.join(output, "work", entry.name) for entry in paths.entries(paths.join(output, "work")) if entry.kind == "folder"]
+    folders = [
+        paths.join(output, "work", entry.name)
+        for entry in paths.entries(paths.join(output, "work"))
+        if entry.kind == "folder"
+    ]
     return [folder for folder in folders if _is_step(folder)]
 
 
 def _is_step(folder: str) -> bool:
-    return any(entry.kind == "file" and is_of_attempt(entry.name) for entry in paths.entries(folder)) or bool(committed(folder))
+    return any(entry.kind == "file" and is_of_attempt(entry.name) for entry in paths.entries(folder)) or bool(
+        committed(folder)
+    )
 
 
 def refuse_links(output: str, folder: str) -> None:
     """Raises OutputError if a folder in OUT is reached through a symbolic link, or is a file."""
     local = paths.local_path(output)
     if link := paths.link_in(output, folder):
-        raise OutputError(f"{link} is a symbolic link; a run writes and deletes in folders of its own only. Remove it, or choose another --output")
-    if local is not None and os.path.exists(os.path.join(local, folder)) and not os.path.isdir(os.path.join(local, folder)):
-        raise OutputError(f"{os.path.join(local, folder)} is in the way: a run needs a folder of that name. Move it, or choose another --output")
+        raise OutputError(
+            f"{link} is a symbolic link; a run writes and deletes in folders of its own only. Remove it, or choose another --output"
+        )
+    if (
+        local is not None
+        and os.path.exists(os.path.join(local, folder))
+        and not os.path.isdir(os.path.join(local, folder))
+    ):
+        raise OutputError(
+            f"{os.path.join(local, folder)} is in the way: a run needs a folder of that name. Move it, or choose another --output"
+        )
 
 
 def open_output(output: str) -> Published:
@@ -260,7 +284,9 @@ def load(output: str) -> Published | None:
     try:
         return _listed(output, json.loads(paths.read_bytes(path)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise OutputError(f"{path} cannot be read ({_shown(error)}): delete it, and a run adopts the files that its work/ vouches for") from None
+        raise OutputError(
+            f"{path} cannot be read ({_shown(error)}): delete it, and a run adopts the files that its work/ vouches for"
+        ) from None
 
 
 def _shown(error: Exception) -> str:
@@ -276,7 +302,12 @@ def _listed(output: str, record: dict[str, Any]) -> Published:
     if not isinstance(finished, bool) or (recipe and not _is_identity(recipe)):
         raise ValueError("what it says of the run is damaged")
     for name, file in record["files"].items():
-        if not (_may_publish(name) and type(file["bytes"]) is int and file["bytes"] >= 0 and isinstance(file["xxh3_128"], str)):
+        if not (
+            _may_publish(name)
+            and type(file["bytes"]) is int
+            and file["bytes"] >= 0
+            and isinstance(file["xxh3_128"], str)
+        ):
             raise ValueError(f"it lists {name!r:.200}, which no run can have put there")
     files = {name: (file["bytes"], file["xxh3_128"]) for name, file in record["files"].items()}
     return Published(output, files, finished, dict(recipe))
@@ -284,7 +315,11 @@ def _listed(output: str, record: dict[str, Any]) -> Published:
 
 def _is_identity(recipe: dict[str, Any]) -> bool:
     """Whether this is how a list names a recipe."""
-    return isinstance(recipe["name"], str) and isinstance(recipe["steps"], list) and all(isinstance(step, str) for step in recipe["steps"])
+    return (
+        isinstance(recipe["name"], str)
+        and isinstance(recipe["steps"], list)
+        and all(isinstance(step, str) for step in recipe["steps"])
+    )
 
 
 def _may_publish(name: str) -> bool:
@@ -322,7 +357,9 @@ def _check_names(found: Published) -> None:
     kinds = {entry.name: entry.kind for entry in paths.entries(found.output)}
     for name in (*_FILES, NAME, LOCK):
         if kinds.get(name, "file") != "file":
-            raise OutputError(f"{found.path(name)} is in the way: a run writes a file of that name. Move it, or choose another --output")
+            raise OutputError(
+                f"{found.path(name)} is in the way: a run writes a file of that name. Move it, or choose another --output"
+            )
     for name in found.strangers():
         raise _in_the_way(found.path(name))
 
@@ -359,17 +396,28 @@ def _recipe_of(output: str) -> dict[str, Any] | None:
         with paths.open_input(paths.join(output, "recipe.yaml")) as file:
             record = read_yaml(file.read(MOST_BYTES + 1).decode())
         recipe = {"name": record["name"], "steps": [name for step in record["steps"] for name in step]}
-        kinds = [(record["input"], list), (record["read"], dict), (record["seed"], int), *((step, dict) for step in record["steps"])]
+        kinds = [
+            (record["input"], list),
+            (record["read"], dict),
+            (record["seed"], int),
+            *((step, dict) for step in record["steps"]),
+        ]
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, RecursionError, OverflowError):
         return None
-    ours = all(isinstance(value, kind) for value, kind in kinds) and _is_identity(recipe) and set(recipe["steps"]) <= set(STEPS)
+    ours = (
+        all(isinstance(value, kind) for value, kind in kinds)
+        and _is_identity(recipe)
+        and set(recipe["steps"]) <= set(STEPS)
+    )
     return recipe if ours else None
 
 
 def _is_work_of(recipe: dict[str, Any], folders: list[str]) -> bool:
     """Whether the first map in work/ is one of this recipe: its folder has the names of its steps, `00-read+c4`."""
     known = {"read", "documents", *recipe["steps"]}
-    first = [paths.basename(folder).removeprefix("00-") for folder in folders if paths.basename(folder).startswith("00-read")]
+    first = [
+        paths.basename(folder).removeprefix("00-") for folder in folders if paths.basename(folder).startswith("00-read")
+    ]
     return bool(first) and all(re.sub(r"-\d+$", "", step) in known for name in first for step in name.split("+"))
 
 

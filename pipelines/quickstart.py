@@ -75,9 +75,17 @@ def _pages() -> Iterator[tuple[str, str, bytes]]:
         description = distribution.metadata.get_payload() or distribution.metadata["Description"] or ""
         yield f"{base}/index.html", "text/html; charset=utf-8", _as_html(name, description)
         for path in distribution.files or ():
-            if path.name.upper().startswith(("LICENSE", "LICENCE", "COPYING", "NOTICE")) and path.suffix in ("", ".txt", ".md"):
+            if path.name.upper().startswith(("LICENSE", "LICENCE", "COPYING", "NOTICE")) and path.suffix in (
+                "",
+                ".txt",
+                ".md",
+            ):
                 with contextlib.suppress(OSError, UnicodeDecodeError):
-                    yield f"{base}/{path.name}", "text/html; charset=utf-8", _as_html(path.name, path.read_text("utf-8"))
+                    yield (
+                        f"{base}/{path.name}",
+                        "text/html; charset=utf-8",
+                        _as_html(path.name, path.read_text("utf-8")),
+                    )
 
 
 def _module_names() -> list[str]:
@@ -91,7 +99,11 @@ def _module_names() -> list[str]:
 
 def _module_page(name: str) -> bytes | None:
     """pydoc's HTML page of a module; None for one that cannot be imported here."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         warnings.simplefilter("ignore")
         try:
             module = importlib.import_module(name)
@@ -156,7 +168,9 @@ def main(output: str, workers: int | None, replace: bool, execute) -> None:
 def _write_apart(folder: str) -> str:
     """See `write_archive`; what is in the way stays, and a folder that is there is whole."""
     if os.path.lexists(folder):
-        raise FileExistsError(f"{folder} is in the way: the quickstart writes a folder of that name. Choose another --output")
+        raise FileExistsError(
+            f"{folder} is in the way: the quickstart writes a folder of that name. Choose another --output"
+        )
     os.makedirs(os.path.dirname(folder) or ".", exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="winnow-web-", dir=os.path.dirname(folder) or ".") as apart:
         said = write_archive(os.path.join(apart, "web"))
@@ -171,6 +185,8 @@ def show_batch(run_folder: str, sequence_length: int = 256) -> str:
 
     stream = TokenStream(os.path.join(run_folder, "tokens"), sequence_length=sequence_length, batch_size=4)
     batch = next(iter(stream))
-    shapes = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in batch.items() if hasattr(array, "shape"))
+    shapes = ", ".join(
+        f"{name} {array.dtype}{list(array.shape)}" for name, array in batch.items() if hasattr(array, "shape")
+    )
     text = load_encoder(os.path.join(run_folder, "tokenizer")).decode(batch["labels"][0])
     return f"{shapes}\nrow 0 decoded:\n{text}"

@@ -39,7 +39,9 @@ class Recipe:
     read: ReadOptions
     steps: tuple[Any, ...]
     seed: int = 0
-    max_quarantined: float = option(0.5, "Share of the input's records, or of its bytes, that may be quarantined.", ge=0, le=1)
+    max_quarantined: float = option(
+        0.5, "Share of the input's records, or of its bytes, that may be quarantined.", ge=0, le=1
+    )
     task_bytes: int = option(64 << 20, "Bytes of text that a task reads or writes, about.", ge=1)
     output: str | None = None
     partition_by: str | None = None
@@ -140,7 +142,18 @@ def parse(document: dict[str, Any], folder: str = "") -> Recipe:
     inputs = [inputs] if isinstance(inputs, str) else inputs
     fields = {key: document[key] for key in _TOP if key in document and key not in ("name", "input", "read", "steps")}
     read = _build(ReadOptions, document.get("read") or {}, "read")
-    return _build(Recipe, {"name": document.get("name", "recipe"), "input": inputs, "read": read, "steps": steps, "folder": folder or os.getcwd(), **fields}, "the recipe")
+    return _build(
+        Recipe,
+        {
+            "name": document.get("name", "recipe"),
+            "input": inputs,
+            "read": read,
+            "steps": steps,
+            "folder": folder or os.getcwd(),
+            **fields,
+        },
+        "the recipe",
+    )
 
 
 def dump(recipe: Recipe) -> str:

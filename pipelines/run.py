@@ -21,7 +21,8 @@ from corpus.language.profiles import LANGUAGES
 from corpus.reading import parquet, readers, records
 from corpus.step import Filter
 from corpus.views import ShardView
-from pipelines import publishing, recipe as recipes
+from pipelines import publishing
+from pipelines import recipe as recipes
 from pipelines.accounts import NotProven, unique_names
 from pipelines.context import Context, Findings, TokenStep
 from pipelines.engine import Discards, Engine, File, Limits, MapSummary, NothingRuns, TaskFailed, describe_file
@@ -88,7 +89,9 @@ class Runner:
 
     def _context(self, name: str, place: str) -> Context:
         recipe = self.recipe
-        return Context(name, place, recipe.seed, recipe.task_bytes, recipe.steps, self.result, self.engine, self.published)
+        return Context(
+            name, place, recipe.seed, recipe.task_bytes, recipe.steps, self.result, self.engine, self.published
+        )
 
     def _place(self, name: str) -> str:
         """Folder in work/ of the next pass or global step."""
@@ -100,7 +103,9 @@ class Runner:
         view."""
         stages = [stage for _, stage in named]
         partition_by = self.recipe.partition_by if suffix == ".parquet" else None
-        shared = passes.Pass(tuple(stages), tuple(name for name, _ in named), suffix, self.recipe.task_bytes, partition_by=partition_by)
+        shared = passes.Pass(
+            tuple(stages), tuple(name for name, _ in named), suffix, self.recipe.task_bytes, partition_by=partition_by
+        )
         if view is None:
             names, tasks = ["read"], self._input_tasks(shared)
             configuration = (shared, self.recipe.read, self.limit)
@@ -167,7 +172,9 @@ def input_sources(patterns: tuple[str, ...], output: str | None = None) -> tuple
     sources = [s for s in found.values() if not (output and paths.is_inside(s.path, output))]
     notes = []
     if len(sources) < len(found):
-        notes.append(f"left out: {len(found) - len(sources)} files of the input, which lie in {output}, where this run writes")
+        notes.append(
+            f"left out: {len(found) - len(sources)} files of the input, which lie in {output}, where this run writes"
+        )
     if not sources:
         raise RecipeError(f"all of the input lies in {output}, where this run writes; choose another --output")
     sources, others = paths.distinct(sources)
@@ -228,7 +235,11 @@ def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
             columns |= set(step.apply(nothing).kept.schema.names)
     if recipe.partition_by:
         files_need = {"id", "text", "url"}
-        usable = sorted(name for name in columns - files_need if not name.startswith(("_", ".")) and len(name) <= partitions.MOST_COLUMN)
+        usable = sorted(
+            name
+            for name in columns - files_need
+            if not name.startswith(("_", ".")) and len(name) <= partitions.MOST_COLUMN
+        )
         recipes.known([recipe.partition_by], usable, "column", "partition_by")
 
 
@@ -264,12 +275,27 @@ def run(
     return result
 
 
-def _run(recipe: Recipe, output: str, workers: int, address: str | None, limit: int | None, dry_run: bool, progress, replace: bool) -> Result:
+def _run(
+    recipe: Recipe,
+    output: str,
+    workers: int,
+    address: str | None,
+    limit: int | None,
+    dry_run: bool,
+    progress,
+    replace: bool,
+) -> Result:
     say: Callable[[str], None] = progress.say if progress else lambda line: None
     for note in check(recipe, output):
         say(note)
     if dry_run:
-        return _carry_out(recipe, publishing.open_output(output), limit, _engine(recipe, output, workers, address, progress, dry_run=True), say)
+        return _carry_out(
+            recipe,
+            publishing.open_output(output),
+            limit,
+            _engine(recipe, output, workers, address, progress, dry_run=True),
+            say,
+        )
     with Lock(output, say) as lock:
         published = publishing.open_output(output)  # as it is now that nobody else writes to it
         _check_recipe(recipe, published)
@@ -277,7 +303,9 @@ def _run(recipe: Recipe, output: str, workers: int, address: str | None, limit: 
         if published.adopted:
             published.save()
         published.recipe = {"name": recipe.name, "steps": [step.name for step in recipe.steps]}
-        published.check = replace or not published.finished  # a run that was ended may have listed what it did not place
+        published.check = (
+            replace or not published.finished
+        )  # a run that was ended may have listed what it did not place
         protect = "" if replace else "all" if published.finished else "tasks"
         engine = _engine(
             recipe, output, workers, address, progress,
@@ -320,7 +348,9 @@ def run_task(output: str, name: str, limit: int | None = None, folder: str = "")
 def _engine(recipe: Recipe, output: str, workers: int, address: str | None, progress, **options) -> Engine:
     limits = Limits(recipe.task_seconds, recipe.task_memory)
     environment = {custom.FOLDER: recipe.folder}
-    return Engine(paths.join(output, "work"), workers, address, progress, limits=limits, environment=environment, **options)
+    return Engine(
+        paths.join(output, "work"), workers, address, progress, limits=limits, environment=environment, **options
+    )
 
 
 def _begin(published: Published, recipe: Recipe) -> None:
@@ -329,7 +359,9 @@ def _begin(published: Published, recipe: Recipe) -> None:
     published.put(paths.join(published.output, "recipe.yaml"), recipes.dump(recipe).encode())
 
 
-def _carry_out(recipe: Recipe, published: Published, limit: int | None, engine: Engine, say: Callable[[str], None]) -> Result:
+def _carry_out(
+    recipe: Recipe, published: Published, limit: int | None, engine: Engine, say: Callable[[str], None]
+) -> Result:
     """The run, begun anew as often as a file in work/ turns out to be damaged: all else is done already."""
     for _ in range(MOST_REPAIRS):
         engine.summaries.clear()

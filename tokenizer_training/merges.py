@@ -109,9 +109,7 @@ def learn_merges(
     tokens = _first_tokens(alphabet, first_id, max(vocab_size, first_id + len(alphabet)), used)
     _see_all_pairs(words, pairs, places, used)
     need = np.zeros(_STATE, np.int64)
-    while not _merge(
-        words, pairs, places, tokens, merges, used, need, vocab_size, max(1, min_frequency)
-    ):
+    while not _merge(words, pairs, places, tokens, merges, used, need, vocab_size, max(1, min_frequency)):
         pairs = _grown_pairs(pairs, used, need[_PAIRS])
         places = Places(*(_grown(array, need[_PLACES]) for array in places))
         tokens = tokens._replace(characters=_grown(tokens.characters, need[_CHARACTERS]))
@@ -284,9 +282,7 @@ def _pop(pairs, used):
     i = 0
     while 2 * i + 1 < size:
         child = 2 * i + 1
-        if child + 1 < size and _before(
-            pairs, counts[child + 1], heap[child + 1], counts[child], heap[child]
-        ):
+        if child + 1 < size and _before(pairs, counts[child + 1], heap[child + 1], counts[child], heap[child]):
             child += 1
         if not _before(pairs, counts[child], heap[child], count, pair):
             break

@@ -54,9 +54,7 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> dic
             minloglevel=2,
         )
     except (RuntimeError, OSError) as error:
-        raise ValueError(
-            f"sentencepiece could not train {config.vocab_size} pieces: {error}"
-        ) from error
+        raise ValueError(f"sentencepiece could not train {config.vocab_size} pieces: {error}") from error
     (folder / "sentencepiece.model").write_bytes(model.getvalue())
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     pieces = range(processor.get_piece_size())

@@ -100,10 +100,7 @@ def _describe(config: TrainTokenizer, folder: pathlib.Path) -> dict:
         "special_tokens": special,
         "sentinels": list(sentinel_tokens(size, config.sentinels).values()),
         "unicode_version": UNICODE_VERSION,
-        "files": {
-            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            for name in _FILES[config.family]
-        },
+        "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _FILES[config.family]},
     }
     text = json.dumps(description, sort_keys=True)
     return {**description, "fingerprint": hashlib.sha256(text.encode()).hexdigest()[:32]}

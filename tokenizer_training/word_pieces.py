@@ -65,12 +65,8 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> dic
         first_inside + np.searchsorted(seen_inside, characters),
         len(special) + np.searchsorted(kept, characters),
     )
-    alphabet = [(chr(c).encode(), False) for c in kept] + [
-        (chr(c).encode(), True) for c in seen_inside
-    ]
-    learned = learn_merges(
-        symbols, offsets, weights, alphabet, len(special), config.vocab_size, config.min_frequency
-    )
+    alphabet = [(chr(c).encode(), False) for c in kept] + [(chr(c).encode(), True) for c in seen_inside]
+    learned = learn_merges(symbols, offsets, weights, alphabet, len(special), config.vocab_size, config.min_frequency)
     tokens = [*special, *map(chr, kept), *(PREFIX + chr(c) for c in seen_inside)]
     for left, right, merged in learned.rows.tolist():
         if merged == len(tokens):
@@ -118,10 +114,7 @@ def _write_files(tokens, special, config: TrainTokenizer, folder: pathlib.Path) 
         {"Sequence": {"id": "B", "type_id": 1}},
         {"SpecialToken": {"id": "[SEP]", "type_id": 1}},
     ]
-    template = {
-        name: {"id": name, "ids": [special.index(name)], "tokens": [name]}
-        for name in ("[CLS]", "[SEP]")
-    }
+    template = {name: {"id": name, "ids": [special.index(name)], "tokens": [name]} for name in ("[CLS]", "[SEP]")}
     tokenizer = {
         "version": "1.0",
         "truncation": None,

@@ -64,9 +64,13 @@ class BadWords(Filter):
     name: ClassVar[str] = "bad_words"
     rules: ClassVar[tuple[str, ...]] = ("bad_word",)
 
-    path: str = option(help="The list, a text file of one entry a line; or a folder of such files named by language code.")
+    path: str = option(
+        help="The list, a text file of one entry a line; or a folder of such files named by language code."
+    )
     language: str = option("en", "Language of all documents, or auto: that of the column language.")
-    drop_fraction: float = option(1.0, "Share of the documents with a match that is dropped: 1.0 in C4, 0.999 in mC4.", ge=0, le=1)
+    drop_fraction: float = option(
+        1.0, "Share of the documents with a match that is dropped: 1.0 in C4, 0.999 in mC4.", ge=0, le=1
+    )
 
     def inputs(self) -> list[str]:
         """The list files it reads."""

@@ -69,7 +69,9 @@ class C4(Filter):
     max_word_length: int = option(1000, "Code points that a word of a line has at most.")
     max_page_characters: int = option(190_000, "Code points that a page has at most.")
     disable: tuple[Rule, ...] = option((), "Rules that are turned off.")
-    sentences: Literal["rules", "punkt"] = option("rules", "How sentences are counted: rules of Winnow's, or NLTK's English punkt model, as C4 did.")
+    sentences: Literal["rules", "punkt"] = option(
+        "rules", "How sentences are counted: rules of Winnow's, or NLTK's English punkt model, as C4 did."
+    )
 
     name: ClassVar[str] = "c4"
     rules: ClassVar[tuple[str, ...]] = (
@@ -89,9 +91,7 @@ class C4(Filter):
         least = 0 if "too_few_sentences" in self.disable else self.min_sentences
         settings = self._settings(least if self.sentences == "rules" else 0)
         data, offsets = arrow.buffers(batch["text"])
-        out, out_offsets, verdicts, values, counters = clean_pages(
-            data, offsets, settings, search.prepare(NEEDLES)
-        )
+        out, out_offsets, verdicts, values, counters = clean_pages(data, offsets, settings, search.prepare(NEEDLES))
         texts = arrow.string_array(out, out_offsets, batch.schema.field("text").type)
         if self.sentences == "punkt":
             for page in np.flatnonzero(verdicts == KEPT):

@@ -48,8 +48,12 @@ class Custom(Filter):
     name: ClassVar[str] = "custom"
     rules: ClassVar[tuple[str, ...]] = ("rejected", "below_min", "above_max")
 
-    function: str = option(help="As module:name, of a module beside the recipe, or an entry point of the group winnow.filters.")
-    over: Literal["string", "arrow"] = option("string", "What the function gets: one text (str), or the column of texts (pyarrow.StringArray).")
+    function: str = option(
+        help="As module:name, of a module beside the recipe, or an entry point of the group winnow.filters."
+    )
+    over: Literal["string", "arrow"] = option(
+        "string", "What the function gets: one text (str), or the column of texts (pyarrow.StringArray)."
+    )
     min: float | None = option(None, "Smallest score that is kept.")
     max: float | None = option(None, "Largest score that is kept.")
     mode: rules.Mode = option("drop", "Drop documents, or tag all of them with the column NAME.score.")
@@ -89,7 +93,9 @@ class Custom(Filter):
         if self.max is not None:
             bounds.append(rules.Rule("above_max", "number", "<=", self.max))
         # a NaN passes every rule: answers are held to those for their kind
-        return rules.drop(batch, {"score": np.where(is_bool, scores, np.nan), "number": np.where(is_bool, np.nan, scores)}, bounds)
+        return rules.drop(
+            batch, {"score": np.where(is_bool, scores, np.nan), "number": np.where(is_bool, np.nan, scores)}, bounds
+        )
 
     def _scores(self, text: pa.Array) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
         """(score of every row, whether it was a bool, the rows at which the function fails with the reason)."""
@@ -193,7 +199,9 @@ def find(function: str) -> Found:
     files = [path.with_suffix(".py"), path / "__init__.py"]
     file = next((each for each in files if each.is_file()), None)
     if file is None:
-        raise ValueError(f"cannot find {function}: there is no {files[0].name} in {files[0].parent}; only modules beside the recipe and entry points of the group {GROUP} are imported")
+        raise ValueError(
+            f"cannot find {function}: there is no {files[0].name} in {files[0].parent}; only modules beside the recipe and entry points of the group {GROUP} are imported"
+        )
     _check_defines(file, name)
     return Found(f"{name} from {file}", closure.Code(module, folder), module, name, folder)
 
@@ -202,9 +210,16 @@ def _entry_point(name: str) -> Found:
     known = {point.name: point for point in importlib.metadata.entry_points(group=GROUP)}
     if name not in known:
         there = f"; there are: {', '.join(sorted(known))}" if known else ", and none is installed"
-        raise ValueError(f"a function is named as module:name, or by an entry point of the group {GROUP}; {name!r} is neither{there}")
+        raise ValueError(
+            f"a function is named as module:name, or by an entry point of the group {GROUP}; {name!r} is neither{there}"
+        )
     point = known[name]
-    return Found(f"{point.attr} from {point.module}, of the package {point.dist.name}", closure.Code(point.module), point.module, point.attr)
+    return Found(
+        f"{point.attr} from {point.module}, of the package {point.dist.name}",
+        closure.Code(point.module),
+        point.module,
+        point.attr,
+    )
 
 
 def _check_defines(file: pathlib.Path, name: str) -> None:
@@ -242,7 +257,9 @@ def _load(found: Found) -> Callable:
         raise ImportError(f"cannot import {found.said}: {_said(error)}") from None
     origin = getattr(module, "__file__", None)
     if found.folder and not (origin and os.path.abspath(origin).startswith(os.path.abspath(found.folder) + os.sep)):
-        raise ImportError(f"the name of module {found.module} is taken by {origin or 'one of Python itself'}; give yours another")
+        raise ImportError(
+            f"the name of module {found.module} is taken by {origin or 'one of Python itself'}; give yours another"
+        )
     function = getattr(module, found.name, None)
     if not callable(function):
         raise ImportError(f"{found.said} is not a function")

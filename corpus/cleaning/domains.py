@@ -7,7 +7,7 @@ import functools
 import json
 import re
 from collections.abc import Mapping
-from typing import ClassVar, Literal, Union
+from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ from corpus.options import option
 from corpus.step import Filter, Outcome
 from corpus.text.urls import normalize_url
 
-Hosts = Mapping[str, Union[frozenset[str], None]]
+Hosts = Mapping[str, frozenset[str] | None]
 """Listed domains, each with the hosts allowed below it, or None for all."""
 
 _HOST = re.compile(r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?(?://)?(?:[^/?#@]*@)?([^/?#:\s]*)")
@@ -45,7 +45,9 @@ class DomainFilter(Filter):
     rules: ClassVar[tuple[str, ...]] = ("no_url", "not_listed")
 
     path: str = option(help="A file, folder or glob of lists: text with an entry a line, or a .json object of domains.")
-    entries: Literal["domains", "urls"] = option("domains", "What the entries are: domains, with all that lies below them, or whole URLs.")
+    entries: Literal["domains", "urls"] = option(
+        "domains", "What the entries are: domains, with all that lies below them, or whole URLs."
+    )
 
     def inputs(self) -> list[str]:
         """The list files it reads."""

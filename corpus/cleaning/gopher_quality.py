@@ -85,9 +85,15 @@ class GopherQuality(Filter):
     max_mean_word_length: float | None = option(None, "Largest mean length of words; 10 unless given.")
     max_hash_ratio: float | None = option(None, "Most hash signs per word; 0.1 unless given, none for dclm.")
     max_ellipsis_ratio: float | None = option(None, "Most ellipses per word; 0.1 unless given, none for dclm.")
-    max_symbol_ratio: float | None = option(None, "Most hash signs and ellipses per word; 0.1 for dclm, none else unless given.")
-    max_bullet_line_fraction: float | None = option(None, "Largest share of lines that begin with a bullet; 0.9 unless given.")
-    max_ellipsis_line_fraction: float | None = option(None, "Largest share of lines that end in an ellipsis; 0.3 unless given.")
+    max_symbol_ratio: float | None = option(
+        None, "Most hash signs and ellipses per word; 0.1 for dclm, none else unless given."
+    )
+    max_bullet_line_fraction: float | None = option(
+        None, "Largest share of lines that begin with a bullet; 0.9 unless given."
+    )
+    max_ellipsis_line_fraction: float | None = option(
+        None, "Largest share of lines that end in an ellipsis; 0.3 unless given."
+    )
     min_alphabetic_word_fraction: float | None = option(None, "Least share of words with a letter; 0.8 unless given.")
     min_stop_words: float | None = option(None, "English stop words that a text has at least; 2 unless given.")
 

@@ -60,19 +60,45 @@ class GopherRepetition(Filter):
     preset: Preset = option("paper", "Whose definitions of words and scores.")
     mode: Mode = option("drop", "Drop documents, or tag all of them with their scores.")
     min_lines: float | None = option(None, "Lines that a text has at least; 1 unless given.")
-    max_duplicate_line_fraction: float | None = option(None, "Largest share of lines that are repeated; 0.3 unless given.")
-    max_duplicate_paragraph_fraction: float | None = option(None, "Largest share of paragraphs that are repeated; 0.3 unless given.")
-    max_duplicate_line_character_fraction: float | None = option(None, "Largest share of characters in repeated lines; 0.2 unless given.")
-    max_duplicate_paragraph_character_fraction: float | None = option(None, "Largest share of characters in repeated paragraphs; 0.2 unless given.")
-    max_top_2_gram_fraction: float | None = option(None, "Largest share of characters in the most frequent 2-gram; 0.20 unless given.")
-    max_top_3_gram_fraction: float | None = option(None, "Largest share of characters in the most frequent 3-gram; 0.18 unless given.")
-    max_top_4_gram_fraction: float | None = option(None, "Largest share of characters in the most frequent 4-gram; 0.16 unless given.")
-    max_duplicate_5_gram_fraction: float | None = option(None, "Largest share of characters in repeated 5-grams; 0.15 unless given.")
-    max_duplicate_6_gram_fraction: float | None = option(None, "Largest share of characters in repeated 6-grams; 0.14 unless given.")
-    max_duplicate_7_gram_fraction: float | None = option(None, "Largest share of characters in repeated 7-grams; 0.13 unless given.")
-    max_duplicate_8_gram_fraction: float | None = option(None, "Largest share of characters in repeated 8-grams; 0.12 unless given.")
-    max_duplicate_9_gram_fraction: float | None = option(None, "Largest share of characters in repeated 9-grams; 0.11 unless given.")
-    max_duplicate_10_gram_fraction: float | None = option(None, "Largest share of characters in repeated 10-grams; 0.10 unless given.")
+    max_duplicate_line_fraction: float | None = option(
+        None, "Largest share of lines that are repeated; 0.3 unless given."
+    )
+    max_duplicate_paragraph_fraction: float | None = option(
+        None, "Largest share of paragraphs that are repeated; 0.3 unless given."
+    )
+    max_duplicate_line_character_fraction: float | None = option(
+        None, "Largest share of characters in repeated lines; 0.2 unless given."
+    )
+    max_duplicate_paragraph_character_fraction: float | None = option(
+        None, "Largest share of characters in repeated paragraphs; 0.2 unless given."
+    )
+    max_top_2_gram_fraction: float | None = option(
+        None, "Largest share of characters in the most frequent 2-gram; 0.20 unless given."
+    )
+    max_top_3_gram_fraction: float | None = option(
+        None, "Largest share of characters in the most frequent 3-gram; 0.18 unless given."
+    )
+    max_top_4_gram_fraction: float | None = option(
+        None, "Largest share of characters in the most frequent 4-gram; 0.16 unless given."
+    )
+    max_duplicate_5_gram_fraction: float | None = option(
+        None, "Largest share of characters in repeated 5-grams; 0.15 unless given."
+    )
+    max_duplicate_6_gram_fraction: float | None = option(
+        None, "Largest share of characters in repeated 6-grams; 0.14 unless given."
+    )
+    max_duplicate_7_gram_fraction: float | None = option(
+        None, "Largest share of characters in repeated 7-grams; 0.13 unless given."
+    )
+    max_duplicate_8_gram_fraction: float | None = option(
+        None, "Largest share of characters in repeated 8-grams; 0.12 unless given."
+    )
+    max_duplicate_9_gram_fraction: float | None = option(
+        None, "Largest share of characters in repeated 9-grams; 0.11 unless given."
+    )
+    max_duplicate_10_gram_fraction: float | None = option(
+        None, "Largest share of characters in repeated 10-grams; 0.10 unless given."
+    )
 
     @property
     def shared_words(self) -> str | None:

@@ -43,10 +43,26 @@ class PersonalData(Filter):
     kinds: tuple[Kind, ...] = option(("emails", "ips"), "What is looked for.")
     mode: Literal["replace", "tag"] = option("replace", "Replace what is found, or count it in columns.")
     seed: int = option(0, "Chooses among the replacements, with the document's id and the value.")
-    emails: tuple[str, ...] = option(("email@example.com", "firstname.lastname@example.org"), "What e-mail addresses become; datatrove's unless given.", min_length=1)
-    ipv4: tuple[str, ...] = option(("192.0.2.17", "192.0.2.201", "198.51.100.23", "198.51.100.142", "203.0.113.45", "203.0.113.188"), "What IPv4 addresses become; of the ranges of RFC 5737 unless given.", min_length=1)
-    ipv6: tuple[str, ...] = option(("2001:db8::8a2e:370:7334", "2001:db8:85a3::1319", "2001:db8:4c1f::2d"), "What IPv6 addresses become; of RFC 3849 unless given.", min_length=1)
-    phones: tuple[str, ...] = option(("202-555-0143", "202-555-0178"), "What telephone numbers become; of those for fiction unless given.", min_length=1)
+    emails: tuple[str, ...] = option(
+        ("email@example.com", "firstname.lastname@example.org"),
+        "What e-mail addresses become; datatrove's unless given.",
+        min_length=1,
+    )
+    ipv4: tuple[str, ...] = option(
+        ("192.0.2.17", "192.0.2.201", "198.51.100.23", "198.51.100.142", "203.0.113.45", "203.0.113.188"),
+        "What IPv4 addresses become; of the ranges of RFC 5737 unless given.",
+        min_length=1,
+    )
+    ipv6: tuple[str, ...] = option(
+        ("2001:db8::8a2e:370:7334", "2001:db8:85a3::1319", "2001:db8:4c1f::2d"),
+        "What IPv6 addresses become; of RFC 3849 unless given.",
+        min_length=1,
+    )
+    phones: tuple[str, ...] = option(
+        ("202-555-0143", "202-555-0178"),
+        "What telephone numbers become; of those for fiction unless given.",
+        min_length=1,
+    )
 
     name: ClassVar[str] = "pii"
     rules: ClassVar[tuple[str, ...]] = ()

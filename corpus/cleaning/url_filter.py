@@ -49,7 +49,9 @@ class UrlFilter(Filter):
     listed hits with a chance of (entries / 2**64), one in 10**12 for lists of millions.
     """
 
-    domains: str | None = option(None, "List of registered domains (example.co.uk), which block other hosts below them, too.")
+    domains: str | None = option(
+        None, "List of registered domains (example.co.uk), which block other hosts below them, too."
+    )
     hosts: str | None = option(None, "List of whole hosts (blog.example.com).")
     urls: str | None = option(None, "List of URLs, exact but for scheme, www., fragment and a slash at the end.")
     hard_words: str | None = option(None, "List of words of which the URL may hold none.")

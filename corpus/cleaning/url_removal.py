@@ -70,7 +70,9 @@ def url_pattern(public_suffixes: str | None = None) -> str:
 def top_level_domains(public_suffixes: str | None = None) -> list[str]:
     """Those in ASCII that the public suffix list, of a file or of the package publicsuffixlist, ends in."""
     if public_suffixes is None:
-        from publicsuffixlist import PSLFILE as public_suffixes
+        from publicsuffixlist import PSLFILE
+
+        public_suffixes = PSLFILE
     lines = paths.read_bytes(public_suffixes).decode("utf-8").splitlines()
     names = {line.strip().rpartition(".")[2] for line in lines if line.strip() and not line.startswith("//")}
     return sorted(name for name in names if name.isascii())

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from corpus import documents
-from corpus.contamination import index as indexes, scanner
+from corpus.contamination import index as indexes
+from corpus.contamination import scanner
 from corpus.io import paths
 from corpus.options import option
 from corpus.step import Step
@@ -37,7 +38,9 @@ class Decontaminate(Step):
     fields: tuple[str, ...] = option(("text",), "Fields that make an item's texts.")
     ngram: int = option(13, "Words of a gram: 13 are GPT-3's.")
     min_words: int = option(8, "Words that a shorter item needs to be looked for whole: 8 are GPT-3's.")
-    rule: Rule = option("any", "any drops a document for one gram of any item, overlap for min_overlap of the grams of one.")
+    rule: Rule = option(
+        "any", "any drops a document for one gram of any item, overlap for min_overlap of the grams of one."
+    )
     min_overlap: float = option(0.7, "Least share of an item's grams for the rule overlap: 0.7 is PaLM's.")
 
     def inputs(self) -> list[str]:
@@ -61,9 +64,7 @@ def _index(sources: tuple[paths.Source, ...], fields: tuple[str, ...], ngram: in
     return indexes.build(items, ngram, min_words)
 
 
-def decisions(
-    spans: pa.Table, index: indexes.Index, rule: Rule = "any", min_overlap: float = 0.7
-) -> pa.Table:
+def decisions(spans: pa.Table, index: indexes.Index, rule: Rule = "any", min_overlap: float = 0.7) -> pa.Table:
     """Which rows to drop, from `scanner.scan`: at most one decision a row, ordered by row.
 
     `reason` is the rule; `by` is the item, among those that satisfy the rule, with most grams

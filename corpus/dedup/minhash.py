@@ -26,9 +26,7 @@ AT_ONCE = 8
 """Hashes per pass over a signature: each pass reads and writes all of it."""
 
 
-def signatures(
-    text: pa.Array, ngram: int = 5, permutations: int = 256, seed: int = 1
-) -> np.ndarray:
+def signatures(text: pa.Array, ngram: int = 5, permutations: int = 256, seed: int = 1) -> np.ndarray:
     """MinHash signatures of documents: uint32[n, permutations].
 
     Row *i* equals `hashvalues` of `datasketch.MinHash(num_perm=permutations, seed=seed)`
@@ -85,9 +83,7 @@ def _signatures(data, offsets, table, ngram, a, b):
     return result
 
 
-def signatures_of(
-    values: np.ndarray, offsets: np.ndarray, permutations: int = 256, seed: int = 1
-) -> np.ndarray:
+def signatures_of(values: np.ndarray, offsets: np.ndarray, permutations: int = 256, seed: int = 1) -> np.ndarray:
     """The same signatures from what `shingles.shingle_hashes` returns: whoever needs both hashes
     the text once. (A shingle's 4-byte hash is the low half of its 8-byte one.)"""
     a, b = coefficients(permutations, seed)

@@ -83,9 +83,7 @@ def make_cache(slots: int = 1 << 21) -> Cache:
 def _fill_pairs(pairs, merges):
     mask = np.uint64(pairs.shape[0] - 1)
     for rank in range(merges.shape[0]):
-        pair = (
-            np.uint64(merges[rank, 0]) << np.uint64(32) | np.uint64(merges[rank, 1])
-        ) + np.uint64(1)
+        pair = (np.uint64(merges[rank, 0]) << np.uint64(32) | np.uint64(merges[rank, 1])) + np.uint64(1)
         slot = mixed(pair, np.uint64(0)) & mask
         while pairs[slot, 0] != 0 and pairs[slot, 0] != pair:
             slot = slot + np.uint64(1) & mask

@@ -42,9 +42,7 @@ def distinct(text: pa.Array, division: int, locate: bool = False) -> Distinct:
     words = np.empty((1 << 11, 3), np.int64)  # start, length, count
     progress = np.array([0, offsets[0], 0, 0], np.int64)  # text, byte, distinct, occurrences
     classes = pretokenize.gpt2_classes()
-    while not _intern(
-        data, offsets, division, classes, slots, words, occurrences, word_offsets, progress
-    ):
+    while not _intern(data, offsets, division, classes, slots, words, occurrences, word_offsets, progress):
         larger = np.zeros(4 * len(slots), np.uint64)
         rehash(slots, larger)
         slots = larger

@@ -109,9 +109,7 @@ def load_bpe(folder: pathlib.Path) -> tuple[Encode, Decode]:
     special = {token["content"] for token in stored["added_tokens"]}
     vocabulary = stored["model"]["vocab"]
     token_bytes = {i: byte_level.to_bytes(t) for t, i in vocabulary.items() if t not in special}
-    merges = [
-        (vocabulary[a], vocabulary[b], vocabulary[a + b]) for a, b in stored["model"]["merges"]
-    ]
+    merges = [(vocabulary[a], vocabulary[b], vocabulary[a + b]) for a, b in stored["model"]["merges"]]
     byte_ids = [vocabulary[character] for character in byte_level.characters()]
     rules = bpe.make_rules(byte_ids, merges, token_bytes.values())
     cache = bpe.make_cache()

@@ -83,7 +83,9 @@ def split(batch: pa.RecordBatch, column: str) -> list[tuple[str, pa.RecordBatch]
         return [(folder(column, None), batch)]
     values = batch.column(place).cast(pa.string()).dictionary_encode("encode")
     of_value = values.dictionary.to_pylist()
-    names, first, numbers = np.unique([folder(column, value) for value in of_value], return_index=True, return_inverse=True)
+    names, first, numbers = np.unique(
+        [folder(column, value) for value in of_value], return_index=True, return_inverse=True
+    )
     rows = numbers[values.indices.to_numpy()]  # two values can be MISSING
     rest = batch.remove_column(place)
     parts = []

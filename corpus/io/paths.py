@@ -309,7 +309,9 @@ def expand(pattern: str) -> list[Source]:
         if address.startswith("/") and not folder:
             folder = "/"
         matches = _glob(address).fullmatch
-        files = _usable([s for s in _listed((folder or ".") + options) if matches(_address(s.path)[0].removeprefix("./"))])
+        files = _usable(
+            [s for s in _listed((folder or ".") + options) if matches(_address(s.path)[0].removeprefix("./"))]
+        )
     else:
         raise FileNotFoundError(f"no such file or folder: {pattern}")
     if not files:

@@ -47,7 +47,9 @@ class ShardWriter:
         """Append a batch. Raises ValueError if its schema differs from the shard's."""
         if self._writer is None:
             self._writer = self._open(batch.schema)
-        self._writer.write_batch(batch, custom_metadata={CHECKSUM: _checksum(batch, self._batches)} if self.checked else None)
+        self._writer.write_batch(
+            batch, custom_metadata={CHECKSUM: _checksum(batch, self._batches)} if self.checked else None
+        )
         self._batches += 1
 
     def close(self) -> None:
@@ -141,7 +143,11 @@ def read(path: str, digest: str | None = None) -> Iterator[pa.RecordBatch]:
             if digest is not None and xxhash.xxh3_128_hexdigest(source.read_buffer()) != digest:
                 raise paths.DamagedFile(path, "its checksum is wrong")
             source.seek(0)
-            batches = pq.ParquetFile(source).iter_batches(use_threads=False) if paths.has_suffix(path, ".parquet") else _ipc(source)
+            batches = (
+                pq.ParquetFile(source).iter_batches(use_threads=False)
+                if paths.has_suffix(path, ".parquet")
+                else _ipc(source)
+            )
         while True:
             with _ours(path):
                 batch = next(batches, None)

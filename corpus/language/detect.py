@@ -51,7 +51,9 @@ class Language(Filter):
     min_probability: float = option(0.99, "Probability that the language has at least.", ge=0, le=1)
     unit: Literal["document", "line"] = option("document", "Look at a document as a whole, or at each of its lines.")
     cut: bool = option(False, "With unit line: take out the lines that are in other languages.")
-    backend: Literal["langdetect", "fasttext"] = option("langdetect", "langdetect answers as C4's did; fasttext is lid.176, of the extra of that name.")
+    backend: Literal["langdetect", "fasttext"] = option(
+        "langdetect", "langdetect answers as C4's did; fasttext is lid.176, of the extra of that name."
+    )
     tag: bool = option(True, "Write the columns language and language.probability.")
     model: str = option("", "Path of another fastText model.")
 
@@ -107,7 +109,9 @@ class Language(Filter):
             outcome.counters["lines_cut"] = int(np.count_nonzero(~keep))
         return outcome
 
-    def _detect(self, data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    def _detect(
+        self, data: np.ndarray, starts: np.ndarray, ends: np.ndarray
+    ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
         """(all codes, the index of each text's in them, -1 if undetected, its probability)."""
         if self.backend == "fasttext":
             return fasttext.detect_spans(data, starts, ends, self.model)
@@ -135,7 +139,10 @@ class Language(Filter):
             batch.filter(pa.array(passes)),
             rows,
             ["undetected" if undetected[i] else "not_kept" for i in rows],
-            ["" if undetected[i] else f"{codes[languages[i]]} {math.floor(probabilities[i] * 1e4) / 1e4:.4f}" for i in rows],
+            [
+                "" if undetected[i] else f"{codes[languages[i]]} {math.floor(probabilities[i] * 1e4) / 1e4:.4f}"
+                for i in rows
+            ],
             [f"{' or '.join(self.keep)} >= {self.min_probability:g}"] * len(rows),
             counters,
         )

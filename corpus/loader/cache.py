@@ -11,9 +11,7 @@ from corpus.io import paths
 _READ_BYTES = 16 << 20
 
 
-def fetch(
-    source: str, target: str, size: int, block_bytes: int = _READ_BYTES, blocks: list[str] | None = None
-) -> str:
+def fetch(source: str, target: str, size: int, block_bytes: int = _READ_BYTES, blocks: list[str] | None = None) -> str:
     """Copy the file `source` of `size` bytes to the local path `target`, unless it is there, and
     return `target`. Where xxhash is installed, `blocks` (xxh3_64 of every `block_bytes`, as hex)
     are checked on the way. Raises ValueError if the copy is not as described; nothing is left."""

@@ -54,9 +54,7 @@ def fill_windows(shards: Shards, numbers: np.ndarray, rows: Rows) -> None:
     kernel.pad(ends - starts, pad_id, rows.tokens, rows.labels)
 
 
-def fill_bins(
-    shards: Shards, plan: str, bin_starts: np.ndarray, numbers: np.ndarray, rows: Rows
-) -> None:
+def fill_bins(shards: Shards, plan: str, bin_starts: np.ndarray, numbers: np.ndarray, rows: Rows) -> None:
     """Fill row r with packed sequence `numbers[r]` (int64), or with padding only if that is -1.
     Shard s has the sequences bin_starts[s] to bin_starts[s + 1] (int64) of the plan named `plan`."""
     end_id, pad_id = special_ids(shards.manifest)

@@ -93,9 +93,7 @@ def _document_at(index, sequences, itemsize, size, documents, position):
 
 
 @numba.njit(cache=True, nogil=True)
-def mark_documents(
-    index, sequences, documents, itemsize, size, begin, starts, ends, ids, labels, mask_starts
-):
+def mark_documents(index, sequences, documents, itemsize, size, begin, starts, ends, ids, labels, mask_starts):
     """Number the documents of each row 1, 2, .. in `ids` (int32[B, L], zeros at first), as far as
     they lie in this shard; shards must come in stream order. With `mask_starts` the label of every
     document's first token becomes IGNORE. Raises ValueError where .idx contradicts itself."""

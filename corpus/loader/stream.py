@@ -140,9 +140,7 @@ class TokenStream:
         if self.total is not None:
             numbers[max(0, self.total - first) :] = -1
         wanted = bool(self.boundaries or self.packing)
-        rows = empty_rows(
-            self.batch_size, self.sequence_length, self.dtype, wanted, self.mask_document_starts
-        )
+        rows = empty_rows(self.batch_size, self.sequence_length, self.dtype, wanted, self.mask_document_starts)
         if self.packing:
             fill_bins(self.shards, self.packing, self._bin_starts, numbers, rows)
         else:
@@ -197,8 +195,7 @@ class TokenStream:
         summary = plans.load_summary(self.shards.folder, self.packing)
         if summary["sequence_length"] != self.sequence_length:
             raise ValueError(
-                f"plan {self.packing!r} is for sequence_length {summary['sequence_length']}, "
-                f"not {self.sequence_length}"
+                f"plan {self.packing!r} is for sequence_length {summary['sequence_length']}, not {self.sequence_length}"
             )
         bins = summary.pop("shards")
         names = [shard["name"] for shard in self.shards.manifest["shards"]]

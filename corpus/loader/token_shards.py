@@ -10,7 +10,8 @@ import numpy as np
 
 from corpus.io import paths
 from corpus.loader.cache import fetch
-from corpus.tokens import manifest as manifests, packing
+from corpus.tokens import manifest as manifests
+from corpus.tokens import packing
 from corpus.tokens.megatron import IndexedDataset
 
 OPEN_AT_ONCE = 256
@@ -54,9 +55,7 @@ class Shards:
         found = dataset.documents, len(dataset.tokens), dataset.dtype.name
         expected = shard["documents"], shard["tokens"], self.manifest["dtype"]
         if found != expected:
-            raise ValueError(
-                f"{prefix} has (documents, tokens, dtype) {found}; the manifest says {expected}"
-            )
+            raise ValueError(f"{prefix} has (documents, tokens, dtype) {found}; the manifest says {expected}")
         return dataset
 
     def _open_plan(self, name: str, number: int) -> packing.Plan:
@@ -76,8 +75,5 @@ class Shards:
 def _fingerprint(manifest: dict) -> str:
     """Hash of what the stream of tokens depends on."""
     content = [manifest["dtype"], manifest["vocab_size"], manifest["end_id"], manifest.get("pad_id")]
-    content += [
-        [shard["name"], shard["documents"], shard["tokens"], shard["blocks"]]
-        for shard in manifest["shards"]
-    ]
+    content += [[shard["name"], shard["documents"], shard["tokens"], shard["blocks"]] for shard in manifest["shards"]]
     return hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()

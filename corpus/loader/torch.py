@@ -38,10 +38,7 @@ class TokenDataset(IterableDataset):
 
 
 def _tensors(batch: dict) -> dict:
-    return {
-        name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-        for name, value in batch.items()
-    }
+    return {name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value for name, value in batch.items()}
 
 
 class TokenLoader:

@@ -85,7 +85,9 @@ def content(response: Response, limit: int) -> bytes:
     `limit` bytes come out; no more than about that are ever held."""
     body = response.body
     codings = _named(response.headers.get("content-encoding", ""))
-    codings += [coding for coding in _named(response.headers.get("transfer-encoding", "")) if coding in TRANSFER_CODINGS]
+    codings += [
+        coding for coding in _named(response.headers.get("transfer-encoding", "")) if coding in TRANSFER_CODINGS
+    ]
     if len(codings) > MOST_CODINGS:
         raise ValueError(f"{len(codings)} content codings, above the limit of {MOST_CODINGS}")
     for coding in reversed(codings):

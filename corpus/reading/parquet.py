@@ -64,7 +64,9 @@ def read(unit, options, excluded: records.Excluded) -> Iterator[records.Event]:
         except (pa.ArrowException, OSError, ValueError) as error:
             # raises if it is the storage that fails, and not the data
             raw = file.read_at(min(streams.PREFIX, file.size()), 0)
-            yield Quarantined(unit.path, 0, f"not a Parquet file: {_first_line(error)}", raw, records, 0 if records else file.size())
+            yield Quarantined(
+                unit.path, 0, f"not a Parquet file: {_first_line(error)}", raw, records, 0 if records else file.size()
+            )
             return
         if options.text_field not in table.schema_arrow.names:
             names = ", ".join(table.schema_arrow.names)
@@ -78,7 +80,9 @@ def read(unit, options, excluded: records.Excluded) -> Iterator[records.Event]:
             first += _rows_of(footer.groups[group])
         missing = footer.rows - first
         if groups.stop == len(footer.groups) and missing > 0:
-            yield Quarantined(unit.path, 0, f"the footer says {footer.rows} rows, and its row groups have {first}", b"", missing)
+            yield Quarantined(
+                unit.path, 0, f"the footer says {footer.rows} rows, and its row groups have {first}", b"", missing
+            )
 
 
 def _rows_of(group: parquet_footer.RowGroup) -> int:
@@ -89,7 +93,16 @@ def _rows_of(group: parquet_footer.RowGroup) -> int:
 class _RowGroup:
     """One row group of a file. `first` is the number of its first row in the file, `number` in the unit."""
 
-    def __init__(self, table: pq.ParquetFile, file, group: int, metadata: parquet_footer.RowGroup, first: int, number: int, path: str):
+    def __init__(
+        self,
+        table: pq.ParquetFile,
+        file,
+        group: int,
+        metadata: parquet_footer.RowGroup,
+        first: int,
+        number: int,
+        path: str,
+    ):
         self.table, self.file, self.group, self.path = table, file, group, path
         self.first, self.number = first, number
         self.metadata = metadata
@@ -105,7 +118,9 @@ class _RowGroup:
             for batch in self._batches(options.max_record_bytes):
                 for start, end, reason in excluded.runs(self.number + done, self.number + done + batch.num_rows):
                     part = batch.slice(start - self.number - done, end - start)
-                    yield from self._left_out(part, start, reason, options) if reason else self._rows(part, start, options)
+                    yield from (
+                        self._left_out(part, start, reason, options) if reason else self._rows(part, start, options)
+                    )
                 done += batch.num_rows
             error = f"row group {self.group} has {done} rows and not {total} as its footer says"
         except (pa.ArrowException, OSError, ValueError) as problem:
@@ -116,7 +131,9 @@ class _RowGroup:
     def _left_out(self, batch: pa.RecordBatch, number: int, reason: str, options) -> Iterator[records.Event]:
         """Rows that are not to be read, by their ids."""
         ids = batch.column(options.id_field) if options.id_field in batch.schema.names else pa.nulls(batch.num_rows)
-        for place, (row, _) in enumerate(_rows(pa.record_batch({options.id_field: ids}), options), self.first - self.number + number):
+        for place, (row, _) in enumerate(
+            _rows(pa.record_batch({options.id_field: ids}), options), self.first - self.number + number
+        ):
             name = None if isinstance(row, Exception) else records.identity(row, options, self.path, str(place))
             yield Quarantined(self.path, self.position, reason, b"", id=name)
 
@@ -161,7 +178,9 @@ class _RowGroup:
             else:
                 total = max(total, *itertools.islice(parquet_footer.page_sizes(self.file, column), 1), 0)
             if total > most:
-                raise ValueError(f"its pages hold more than {most} bytes that are decoded at once; raise read.max_record_bytes")
+                raise ValueError(
+                    f"its pages hold more than {most} bytes that are decoded at once; raise read.max_record_bytes"
+                )
 
     def _safe_rows(self) -> int:
         """How many rows can be decoded at a time, though each were the longest value of a dictionary. Raises ValueError
@@ -169,7 +188,9 @@ class _RowGroup:
         a_row = 1
         for column in self.metadata.columns:
             if "." not in column.path and column.values != self.metadata.rows:
-                raise ValueError(f"its footer says {self.metadata.rows} rows, and {column.values} values of column {column.path}")
+                raise ValueError(
+                    f"its footer says {self.metadata.rows} rows, and {column.values} values of column {column.path}"
+                )
             values = max(1, column.values // max(1, self.metadata.rows))
             if column.values > MANY_VALUES and column.values > 64 * column.uncompressed and values > 1:
                 raise ValueError(f"column {column.path} claims {column.values} values in {column.uncompressed} bytes")
@@ -212,7 +233,9 @@ def _is_document_table(batch: pa.RecordBatch, options) -> bool:
     that a rule or a fault would take out. It is then passed on whole, further columns and all."""
     if (options.text_field, options.id_field) != ("text", "id"):
         return False
-    if any(batch.schema.get_field_index(f.name) < 0 or batch.schema.field(f.name).type != f.type for f in records.SCHEMA):
+    if any(
+        batch.schema.get_field_index(f.name) < 0 or batch.schema.field(f.name).type != f.type for f in records.SCHEMA
+    ):
         return False
     text = batch.column("text")
     if any(batch.column(name).null_count for name in ("id", "text", "source")):

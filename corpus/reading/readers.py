@@ -50,13 +50,21 @@ class ReadOptions:
     are counted as `repaired_utf8`; web pages have charsets, and are always decoded.
     """
 
-    format: Literal["auto", "warc", "jsonl", "parquet", "text"] = option("auto", "Format of all input files; auto goes by their suffixes.")
+    format: Literal["auto", "warc", "jsonl", "parquet", "text"] = option(
+        "auto", "Format of all input files; auto goes by their suffixes."
+    )
     text_field: str = option("text", "Field or column of the text, in JSON and Parquet.")
     id_field: str = option("id", "Field or column of the id, in JSON and Parquet.")
-    extract: Literal["resiliparse", "resiliparse_main", "trafilatura"] = option("resiliparse", "HTML to text: the whole page, or the main content by either of two extractors.")
+    extract: Literal["resiliparse", "resiliparse_main", "trafilatura"] = option(
+        "resiliparse", "HTML to text: the whole page, or the main content by either of two extractors."
+    )
     html_timeout: float = option(60.0, "Seconds that a page may take to extract.")
-    max_record_bytes: int = option(64 << 20, "Decoded bytes that a line, a row, a record or a page may have.", ge=1, le=MOST_RECORD_BYTES)
-    invalid_utf8: Literal["quarantine", "repair"] = option("quarantine", "What becomes of text that is not UTF-8; repair puts U+FFFD for each sequence.")
+    max_record_bytes: int = option(
+        64 << 20, "Decoded bytes that a line, a row, a record or a page may have.", ge=1, le=MOST_RECORD_BYTES
+    )
+    invalid_utf8: Literal["quarantine", "repair"] = option(
+        "quarantine", "What becomes of text that is not UTF-8; repair puts U+FFFD for each sequence."
+    )
 
     def __post_init__(self) -> None:
         options.validate(self, "read")
@@ -87,7 +95,7 @@ class Unit:
 
 
 def file_format(path: str) -> str:
-    """"warc", "jsonl", "parquet" or "text". Raises ValueError for an unknown suffix."""
+    """ "warc", "jsonl", "parquet" or "text". Raises ValueError for an unknown suffix."""
     name = path.lower()
     for suffix in streams.COMPRESSIONS:
         name = name.removesuffix(suffix)
@@ -126,7 +134,9 @@ def read(
     Raises OSError (FileNotFoundError, ...) if the storage does; faults of the data are
     quarantined.
     """
-    return records.batches(_events(unit, options, extractor or html.EXTRACTORS[options.extract], records.Excluded(excluded)))
+    return records.batches(
+        _events(unit, options, extractor or html.EXTRACTORS[options.extract], records.Excluded(excluded))
+    )
 
 
 def _events(unit: Unit, options: ReadOptions, extractor: str, excluded: records.Excluded) -> Iterator[records.Event]:

@@ -14,7 +14,7 @@ import datetime
 import json
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -80,7 +80,7 @@ class Skipped(NamedTuple):
     kind: str
 
 
-Event = Union[Document, Repaired, Dropped, Quarantined, Skipped, pa.RecordBatch]
+Event = Document | Repaired | Dropped | Quarantined | Skipped | pa.RecordBatch
 """A record batch is documents that are in the form of the table already, whole."""
 BYTES_A_VALUE = 16
 """A record may hold a value (of JSON, or in lists of a table) for as many bytes of the limit: as Python objects values
@@ -225,7 +225,9 @@ def utf8(data: bytes, options) -> tuple[bytes, bool]:
 def check_size(size: int, options, what: str = "a text") -> None:
     """Raises ValueError for more bytes than a record may have."""
     if size > options.max_record_bytes:
-        raise ValueError(f"{what} of {size} bytes, above the limit of {options.max_record_bytes} (read.max_record_bytes)")
+        raise ValueError(
+            f"{what} of {size} bytes, above the limit of {options.max_record_bytes} (read.max_record_bytes)"
+        )
 
 
 def marked(document: Document, repaired: bool) -> Document | Repaired:

@@ -17,7 +17,7 @@ import math
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 import zstandard
 
@@ -123,7 +123,7 @@ class _Ended(Corrupt):
 
 
 def compression(path: str) -> str | None:
-    """"gzip", "zstd" or None, by suffix."""
+    """ "gzip", "zstd" or None, by suffix."""
     return next((kind for suffix, kind in COMPRESSIONS.items() if path.lower().endswith(suffix)), None)
 
 
@@ -133,7 +133,7 @@ def chunks(
     plausible: Callable[[bytes], bool] | None = None,
     limit: int = ZSTD_WINDOW,
     hold: int = 0,
-) -> Iterator[Union[Chunk, Damage]]:
+) -> Iterator[Chunk | Damage]:
     """The content of a file, from byte `start` if it is plain.
 
     `plausible` says of some bytes of a member's content whether reading may go on with that member after damage. A
@@ -215,7 +215,7 @@ class _Members:
         self.work = 0  # in blocks of zstd
         self.blocks = math.inf  # of the frame at hand that may be read still
 
-    def chunks(self) -> Iterator[Union[Chunk, Damage]]:
+    def chunks(self) -> Iterator[Chunk | Damage]:
         while not self._at_end():
             start, held, size = self.input.offset, [], 0
             damage = None
@@ -316,7 +316,9 @@ class _Members:
             frame = zstandard.get_frame_parameters(header)
             size = zstandard.frame_header_size(header)
         except zstandard.ZstdError as error:
-            raise (Corrupt(str(error)) if len(header) >= 4 and not ZSTD_MAGIC.startswith(header) else _Ended()) from None
+            raise (
+                Corrupt(str(error)) if len(header) >= 4 and not ZSTD_MAGIC.startswith(header) else _Ended()
+            ) from None
         self.input.give_back(header[size:])
         if frame.window_size > self.window:
             self._past_blocks(frame.has_checksum)

@@ -156,7 +156,9 @@ class _Window:
     def breaks_before(self, offset: int) -> bool:
         """Whether the byte before `offset` is of the member that the damage is in."""
         last = self._pieces[-1]
-        return self.broken is not None and self.broken.member == last.member and offset > last.member_start - self._passed
+        return (
+            self.broken is not None and self.broken.member == last.member and offset > last.member_start - self._passed
+        )
 
     def member_begins(self, first: int, last: int) -> bool:
         """Whether a member does at one of these offsets; then the one before it is whole."""
@@ -250,7 +252,9 @@ def _record(window: _Window, limit: int) -> tuple[Record | Fault, int]:
         return fault(f"Content-Length is {length[:80]!r}", start)
     end = start + int(length[:20])
     if end > start + limit:
-        return fault(f"Content-Length is {length[:80]}, above the limit of {limit} bytes (read.max_record_bytes)", start)
+        return fault(
+            f"Content-Length is {length[:80]}, above the limit of {limit} bytes (read.max_record_bytes)", start
+        )
     if not window.need(end):
         return fault(f"Content-Length is {length[:80]}, but only {len(window.data) - start} bytes follow", start)
     following = _following(window, end)

@@ -96,7 +96,9 @@ def _event(record: warc.Record | warc.Fault, path: str, options) -> records.Even
         return Quarantined(path, record.position, records.reason(error), record.body[: streams.PREFIX])
     if kind in NO_DOCUMENTS:
         return Skipped(kind)
-    return Quarantined(path, record.position, f"WARC-Type is {kind[:80]!r}, which is not known", record.body[: streams.PREFIX])
+    return Quarantined(
+        path, record.position, f"WARC-Type is {kind[:80]!r}, which is not known", record.body[: streams.PREFIX]
+    )
 
 
 def _identity(record: warc.Record, path: str) -> str:
@@ -110,7 +112,9 @@ def _document(record: warc.Record, path: str, text: bytes = b"") -> Document:
 
 
 def _dropped(document: Document, rule: str, value: object, threshold: object, text: str = "") -> Dropped:
-    return Dropped(document.id, document.url, rule, str(value)[:PREFIX_CHARACTERS], str(threshold), text[:PREFIX_CHARACTERS])
+    return Dropped(
+        document.id, document.url, rule, str(value)[:PREFIX_CHARACTERS], str(threshold), text[:PREFIX_CHARACTERS]
+    )
 
 
 def _conversion(record: warc.Record, path: str, options) -> records.Event:

@@ -29,9 +29,7 @@ def buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return data, offsets.astype(np.int64)
 
 
-def string_array(
-    data: np.ndarray, offsets: np.ndarray, type: pa.DataType | None = None
-) -> pa.Array:
+def string_array(data: np.ndarray, offsets: np.ndarray, type: pa.DataType | None = None) -> pa.Array:
     """The array of `type` (string unless given) whose entry *i* is
     `data[offsets[i]:offsets[i + 1]]`; data is uint8 and not copied, offsets are integers,
     first one any. Raises OverflowError if data is too long for 32-bit offsets.

@@ -255,7 +255,6 @@ def _clitic_length(data, start, end):
     first = end - stop
     if stop - start > 3 and data[stop - 4] != 0x27:
         one, two, three = data[stop - 3], data[stop - 2], data[stop - 1]
-        same_case = one & 0x20 == three & 0x20 and two & 0x20 == three & 0x20
         if one == 0x27:
             pair = three | 0x20 == 0x65 and two | 0x20 in (0x72, 0x76) or (two | 0x20 == 0x6C and two == three)
             if pair and two & 0x20 == three & 0x20:

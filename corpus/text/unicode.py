@@ -27,9 +27,7 @@ WHITE_SPACE = 1 << 7  # the White_Space property, \s of Rust's and Oniguruma's r
 CASED = 1 << 0  # the Cased property; bits of `case_table`
 CASE_IGNORABLE = 1 << 1
 
-CATEGORIES = (
-    "Cc Cf Cn Co Cs Ll Lm Lo Lt Lu Mc Me Mn Nd Nl No Pc Pd Pe Pf Pi Po Ps Sc Sk Sm So Zl Zp Zs"
-).split()
+CATEGORIES = ("Cc Cf Cn Co Cs Ll Lm Lo Lt Lu Mc Me Mn Nd Nl No Pc Pd Pe Pf Pi Po Ps Sc Sk Sm So Zl Zp Zs").split()
 """General categories; the values of `category_table` are indices into this list."""
 
 

@@ -182,8 +182,6 @@ def _verify_tokens(dataset: IndexedDataset, vocab_size: int, end_id: int) -> lis
         filled = np.flatnonzero(np.diff(bounds) > 0)
         wrong = filled[dataset.tokens[bounds[1:][filled] - 1] != end_id]
         if len(wrong):
-            problems.append(
-                f"{dataset.prefix}: document {first + wrong[0]} does not end with token {end_id}"
-            )
+            problems.append(f"{dataset.prefix}: document {first + wrong[0]} does not end with token {end_id}")
             break
     return problems

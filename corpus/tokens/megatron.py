@@ -61,9 +61,7 @@ class ShardWriter:
     .idx behind when the block raises, so that a partial shard cannot be read.
     """
 
-    def __init__(
-        self, prefix: str, vocab_size: int, open_output: Callable = paths.open_output
-    ) -> None:
+    def __init__(self, prefix: str, vocab_size: int, open_output: Callable = paths.open_output) -> None:
         """`prefix` is a path or URI without suffix; `open_output(name)` returns a binary file."""
         self.prefix = prefix
         self.vocab_size = vocab_size
@@ -92,8 +90,7 @@ class ShardWriter:
         tokens = np.asarray(tokens)[offsets[0] : offsets[-1]]
         if len(tokens) and not 0 <= tokens.min() <= tokens.max() < self.vocab_size:
             raise ValueError(
-                f"{self.prefix}: token ids {tokens.min()}..{tokens.max()} outside "
-                f"the vocabulary of {self.vocab_size}"
+                f"{self.prefix}: token ids {tokens.min()}..{tokens.max()} outside the vocabulary of {self.vocab_size}"
             )
         self._payload.write(np.ascontiguousarray(tokens, self.dtype).data)
         self._lengths.write(lengths.astype("<i4").data)
@@ -172,8 +169,7 @@ class IndexedDataset:
         expected = at + 12 * count + 8 * (self.documents + 1)
         if len(raw) not in (expected, expected + count):  # with one mode byte a sequence: multimodal
             raise ValueError(
-                f"{prefix}.idx has {len(raw)} bytes; its header implies {expected}: "
-                "it was cut off or overwritten"
+                f"{prefix}.idx has {len(raw)} bytes; its header implies {expected}: it was cut off or overwritten"
             )
         self.index = raw[at : len(raw) & ~1].view("<u2")
         self._lengths = raw[at : at + 4 * count].view("<i4")
@@ -191,9 +187,7 @@ class IndexedDataset:
         if self.sequences:
             end = int(self._pointers[-1]) + int(self._lengths[-1]) * self.dtype.itemsize
         if end != payload_bytes:
-            raise ValueError(
-                f"{self.prefix}.bin has {payload_bytes} bytes; {self.prefix}.idx expects {end}"
-            )
+            raise ValueError(f"{self.prefix}.bin has {payload_bytes} bytes; {self.prefix}.idx expects {end}")
         if self._documents[0] != 0 or self._documents[-1] != self.sequences:
             raise ValueError(f"{self.prefix}.idx: its documents do not cover all sequences")
 
@@ -210,8 +204,7 @@ class IndexedDataset:
             wrong = np.flatnonzero(self._pointers[first : first + _CHUNK] != starts)
             if len(wrong):
                 raise ValueError(
-                    f"{self.prefix}.idx: sequence {first + wrong[0]} does not begin "
-                    "where the one before it ends"
+                    f"{self.prefix}.idx: sequence {first + wrong[0]} does not begin where the one before it ends"
                 )
             position = int(ends[-1])
         for first in range(0, self.documents, _CHUNK):

@@ -7,13 +7,24 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Union
+from typing import Any
 
 from corpus.io import paths
 from pipelines import stopping
 from pipelines.engine import isolation, limits
 from pipelines.engine.isolation import Failure, GivenUp
-from pipelines.engine.tasks import MAX_ATTEMPTS, Exclusion, InputChanged, Job, Manifest, Task, TaskFailed, Unproven, execute, probe
+from pipelines.engine.tasks import (
+    MAX_ATTEMPTS,
+    Exclusion,
+    InputChanged,
+    Job,
+    Manifest,
+    Task,
+    TaskFailed,
+    Unproven,
+    execute,
+    probe,
+)
 
 BACKOFF = 0.2
 """Seconds before storage that failed is tried again; twice as many each time."""
@@ -49,15 +60,18 @@ def failed(step: str, task: Task, failure: Failure) -> Exception:
     return TaskFailed(f"step {step}, task {task.key} ({names}): {failure.reason}".strip(), trace, f"{step}/{task.key}")
 
 
-def without_poison(job: Job, task: Task, step: str, last: Failure, attempt: Callable[..., Union[bytes, Failure]], say: Say) -> bytes:
+def without_poison(
+    job: Job, task: Task, step: str, last: Failure, attempt: Callable[..., bytes | Failure], say: Say
+) -> bytes:
     """Find the records that a task fails at, and run it without them; its manifest as JSON. `attempt(function,
     exclusions, limits)` runs `execute` or `probe`. Raises TaskFailed."""
     say(f"{step}, task {task.key}: {last.reason}; looking for the record at which it fails")
     found: list[Exclusion] = []
-    for _ in range(ROUNDS):
-        def try_without(exclusions: Sequence[Exclusion], share: float) -> bytes | Failure:
-            return attempt(probe, [*found, *exclusions], isolation.share_of(job.limits, share))
 
+    def try_without(exclusions: Sequence[Exclusion], share: float) -> bytes | Failure:
+        return attempt(probe, [*found, *exclusions], isolation.share_of(job.limits, share))
+
+    for _ in range(ROUNDS):
         try:
             found += isolation.find(task, try_without)
         except GivenUp as problem:
@@ -110,7 +124,9 @@ class InProcess:
         pass
 
 
-def _guarded(function: Callable[..., bytes], job: Job, task: Task, attempt: str, exclusions, given: limits.Limits) -> bytes:
+def _guarded(
+    function: Callable[..., bytes], job: Job, task: Task, attempt: str, exclusions, given: limits.Limits
+) -> bytes:
     """An attempt in a worker, within its limits."""
     allowed = limits.Limits(given.seconds + task.extra.seconds, given.memory + task.extra.memory)
     with limits.guard(allowed, _reason_file(job, task, attempt)):
@@ -171,10 +187,12 @@ class OnRay:
             data = without_poison(job, task, summary.step, answer, self._attempt(shared, job, task), say)
             yield task, Manifest.from_json(data, job.folder)
 
-    def _attempt(self, shared, job: Job, task: Task) -> Callable[..., Union[bytes, Failure]]:
+    def _attempt(self, shared, job: Job, task: Task) -> Callable[..., bytes | Failure]:
         def attempt(function, exclusions, given) -> bytes | Failure:
             name = uuid.uuid4().hex[:8]
-            return self._answer(self._remote.remote(function, shared, task, name, tuple(exclusions), given), job, task, name)
+            return self._answer(
+                self._remote.remote(function, shared, task, name, tuple(exclusions), given), job, task, name
+            )
 
         return attempt
 

@@ -49,7 +49,9 @@ class Discards(RuntimeError):
     def __init__(self, summary: MapSummary, gone: int):
         reasons = [f"{number} {reason}" for reason, number in sorted(summary.reasons.items())]
         reasons += [f"{gone} no longer wanted"] if gone else []
-        super().__init__(f"{summary.step}: {summary.tasks - summary.done} of {summary.tasks} tasks to do ({', '.join(reasons)})")
+        super().__init__(
+            f"{summary.step}: {summary.tasks - summary.done} of {summary.tasks} tasks to do ({', '.join(reasons)})"
+        )
         self.summary = summary
 
 
@@ -140,7 +142,9 @@ class Engine:
             if waiting:
                 raise NothingRuns(step)
             return [results[task.key] for task in tasks]
-        self._check_discards(summary, len({key for key, manifest in found.items() if manifest} - {task.key for task in tasks}))
+        self._check_discards(
+            summary, len({key for key, manifest in found.items() if manifest} - {task.key for task in tasks})
+        )
         if waiting:
             self._run(Job(folder, function, settings, source, self.limits, self.environment), waiting, summary, results)
         _sweep(folder, found, {task.key for task in tasks}, results)
@@ -246,5 +250,9 @@ def _sweep(folder: str, before: Iterable[str], keys: set[str], results: dict[str
     paths.remove(paths.join(folder, f"{key}.json") for key in before if key not in keys)
     named = {file.path for manifest in results.values() for file in manifest.outputs.values()}
     named |= {paths.join(folder, f"{key}.json") for key in keys}
-    found = [paths.join(folder, entry.name) for entry in paths.entries(folder) if entry.kind == "file" and is_ours(entry.name)]
+    found = [
+        paths.join(folder, entry.name)
+        for entry in paths.entries(folder)
+        if entry.kind == "file" and is_ours(entry.name)
+    ]
     paths.remove(path for path in found if path not in named)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
-from typing import Union
 
 from pipelines.engine.tasks import Exclusion, Limits, Task
 
@@ -35,7 +34,7 @@ class Failure:
     trace: str = ""
 
 
-Attempt = Callable[[Sequence[Exclusion], float], Union[bytes, Failure]]
+Attempt = Callable[[Sequence[Exclusion], float], bytes | Failure]
 """Try a task without some records, with a share of its time; its counters as JSON, or why not."""
 
 

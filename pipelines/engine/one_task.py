@@ -27,14 +27,21 @@ class OneTask(Engine):
         self.step, self.key = step, key
 
     def map(
-        self, step: str, function: Callable[[Any, Outputs], dict[str, Any]], tasks: Sequence[Task], *settings: Any, **more: Any
+        self,
+        step: str,
+        function: Callable[[Any, Outputs], dict[str, Any]],
+        tasks: Sequence[Task],
+        *settings: Any,
+        **more: Any,
     ) -> list[Manifest]:
         """See `Engine.map`. Raises Ran, KeyError where the map has no such task."""
         if step != self.step:
             return super().map(step, function, tasks, *settings, **more)
         found = {task.key: task for task in tasks}
         if self.key not in found:
-            raise KeyError(f"{step} has no task {self.key!r}" + (f"; its tasks are {min(found)} to {max(found)}" if found else ""))
+            raise KeyError(
+                f"{step} has no task {self.key!r}" + (f"; its tasks are {min(found)} to {max(found)}" if found else "")
+            )
         with tempfile.TemporaryDirectory() as folder:
             job = Job(folder, function, "", "", self.limits, self.environment)
             counters = call(job, found[self.key], Outputs(folder, self.key, "again"), ())

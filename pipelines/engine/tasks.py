@@ -320,6 +320,8 @@ def _check_unchanged(source: paths.Source) -> None:
     if found is None:
         raise InputChanged(f"{source.path} is gone since the run began")
     if found.size != source.size:
-        raise InputChanged(f"{source.path} had {source.size} bytes when the run began and has {found.size} now: run again once it stays as it is")
+        raise InputChanged(
+            f"{source.path} had {source.size} bytes when the run began and has {found.size} now: run again once it stays as it is"
+        )
     if found.mtime_ns != source.mtime_ns:
         raise InputChanged(f"{source.path} was written to since the run began: run again once it stays as it is")

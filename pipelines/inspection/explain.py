@@ -42,7 +42,10 @@ def describe(path: str, documents: int) -> str:
         if paths.exists(paths.join(path, "tokens/manifest.json")):
             tokens = token_manifest.load(paths.join(path, "tokens"))
             shown = {key: tokens[key] for key in ("documents", "tokens", "vocab_size", "dtype", "end_id")}
-            lines.append(f"tokens: {len(tokens['shards'])} shards, " + ", ".join(f"{k} {v:,}" if isinstance(v, int) else f"{k} {v}" for k, v in shown.items()))
+            lines.append(
+                f"tokens: {len(tokens['shards'])} shards, "
+                + ", ".join(f"{k} {v:,}" if isinstance(v, int) else f"{k} {v}" for k, v in shown.items())
+            )
         return "\n".join(lines)
     if paths.exists(paths.join(path, publishing.NAME)):
         raise ValueError(f"the run in {path} has not finished; the same command continues it")
@@ -75,7 +78,9 @@ def verify(output: str) -> list[str]:
         for manifest in committed(folder).values():
             for file in manifest.outputs.values():
                 problems += _compared(file.path, (file.bytes, file.hash))
-        problems += [f"{paths.join(folder, key)}.json is damaged: its task has to be done again" for key in damaged(folder)]
+        problems += [
+            f"{paths.join(folder, key)}.json is damaged: its task has to be done again" for key in damaged(folder)
+        ]
     if not published.finished:
         return [*problems, f"{output}: the run has not finished"]
     return problems + _counted(output, published)
@@ -149,7 +154,13 @@ def explain(output: str, document: str, most: int) -> list[Text]:
         raise OutputError(f"{output} holds no run")
     try:
         found = _decided(output, document, most)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:  # manifests of versions without a checksum
+    except (
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        ValueError,
+    ) as error:  # manifests of versions without a checksum
         found = [Text(f"work/ is damaged ({error}), so that nobody knows what the steps decided; {REPAIR}")]
     for folder in ("documents", "dropped", "quarantine"):
         for path in published.paths(folder):
@@ -184,7 +195,11 @@ def _decided(output: str, document: str, most: int) -> list[Text]:
     manifests: dict[str, list[Manifest]] = {}
     for folder in publishing.step_folders(output):
         if keys := damaged(folder):
-            return [Text(f"{paths.join(folder, keys[0])}.json is damaged, so that nobody knows what the steps decided; {REPAIR}")]
+            return [
+                Text(
+                    f"{paths.join(folder, keys[0])}.json is damaged, so that nobody knows what the steps decided; {REPAIR}"
+                )
+            ]
         manifests[folder] = sorted(committed(folder).values(), key=lambda manifest: manifest.key)
     for folder, done in manifests.items():
         if not done:
@@ -211,7 +226,9 @@ def _in_shard(view: list[ShardView], shard: ShardView, decisions: str, document:
                     cause = because[decision["by"]]
                     yield Text(f"{name}: {decision['step']}: {decision['reason']}: the other document is {cause}")
             cuts = [decision for decision in decided if decision["action"] == "cut"]
-            found = [Place(f"cut, {c['reason']} of {because.get(c['by'], c['by'])}", c["start"], c["end"]) for c in cuts]
+            found = [
+                Place(f"cut, {c['reason']} of {because.get(c['by'], c['by'])}", c["start"], c["end"]) for c in cuts
+            ]
             for line in places.say(batch["text"][int(place)].as_py(), found, most):
                 yield Text.assemble(f"{name}: {cuts[0]['step']}: ", line)
 

@@ -100,7 +100,10 @@ def _set_aside(argument: Decide, count: StepCount, outputs: Outputs) -> pa.Table
         count.quarantined += batch.num_rows
         count.bytes_in += text_bytes(batch.column("text"))
     quarantine.close()
-    rows = [{"row": row, "action": "drop", "step": argument.name, "reason": "quarantined"} for row, _ in argument.shard.excluded]
+    rows = [
+        {"row": row, "action": "drop", "step": argument.name, "reason": "quarantined"}
+        for row, _ in argument.shard.excluded
+    ]
     return pa.Table.from_pylist(rows, DECISION_SCHEMA)
 
 
@@ -121,7 +124,9 @@ def _between(proposals: pa.Table, first: int, last: int) -> pa.Table:
     return proposals.slice(low, high - low)
 
 
-def proposals(dropped: np.ndarray, by: np.ndarray, reason: str, score: np.ndarray | None = None) -> tuple[pa.Table, np.ndarray]:
+def proposals(
+    dropped: np.ndarray, by: np.ndarray, reason: str, score: np.ndarray | None = None
+) -> tuple[pa.Table, np.ndarray]:
     """Proposals to drop the documents at addresses `dropped` because of those at `by`, and the shard
     of each, ready for `exchange.write`."""
     shard, row = shard_and_row(dropped)
@@ -135,7 +140,9 @@ def proposals(dropped: np.ndarray, by: np.ndarray, reason: str, score: np.ndarra
         "end": pa.nulls(n, pa.int64()),
         "reason": pa.array([reason] * n, pa.string()),
         "by": pa.array(names, pa.string()),
-        "score": pa.nulls(n, pa.float64()) if score is None else pa.array(score, pa.float64(), from_pandas=True),  # NaN: unknown
+        "score": pa.nulls(n, pa.float64())
+        if score is None
+        else pa.array(score, pa.float64(), from_pandas=True),  # NaN: unknown
     }
     return pa.table(columns, schema=PROPOSAL_SCHEMA), shard
 

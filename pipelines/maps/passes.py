@@ -31,6 +31,7 @@ from pipelines.maps.sinks import Quarantine, Rows, dropped_rows
 MAX_WRITERS = 100
 """Shards that are written at a time, of as many partitions; the one opened first is closed for a further one."""
 
+
 @dataclasses.dataclass(frozen=True)
 class Pass:
     """Argument of one task of a pass. Either `units` (input files, with `read` options and how
@@ -130,7 +131,9 @@ class _Work:
         for kind, number in reading.skipped.items():
             add(self.skipped, kind, number)
         self.quarantine.add(reading.quarantined, "read")
-        self.dropped.write(pa.RecordBatch.from_pylist([{**row, "step": "read"} for row in reading.dropped], DROPPED_SCHEMA))
+        self.dropped.write(
+            pa.RecordBatch.from_pylist([{**row, "step": "read"} for row in reading.dropped], DROPPED_SCHEMA)
+        )
 
     def set_aside(self, batch: pa.RecordBatch, reasons: list[str]) -> None:
         """Quarantine documents that this task is not to look at."""
@@ -164,9 +167,13 @@ class _Work:
             for counter, number in outcome.counters.items():
                 add(count.counters, counter, number)
             if len(outcome.rows):
-                self.dropped.write(dropped_rows(batch, outcome.rows, name, outcome.rules, outcome.values, outcome.thresholds))
+                self.dropped.write(
+                    dropped_rows(batch, outcome.rows, name, outcome.rules, outcome.values, outcome.thresholds)
+                )
             if outcome.faulty:
-                self.quarantine.add_documents(batch.take(pa.array(list(outcome.faulty))), list(outcome.faulty.values()), name)
+                self.quarantine.add_documents(
+                    batch.take(pa.array(list(outcome.faulty))), list(outcome.faulty.values()), name
+                )
             batch = outcome.kept
         if batch.num_rows:
             self._write(shared_words.offer(batch, None))
@@ -232,7 +239,9 @@ def _check_kept(name: str, batch: pa.RecordBatch, outcome: Outcome) -> None:
     stays[outcome.rows] = stays[list(outcome.faulty)] = False
     given = batch.column("id")
     if not outcome.kept.column("id").equals(given if stays.all() else given.filter(pa.array(stays))):
-        raise Unproven(f"step {name}: the documents that it kept are not those that it was given, without the ones that it dropped")
+        raise Unproven(
+            f"step {name}: the documents that it kept are not those that it was given, without the ones that it dropped"
+        )
 
 
 def _value_counts(column: pa.Array) -> Iterator[tuple[str, int]]:
@@ -241,7 +250,9 @@ def _value_counts(column: pa.Array) -> Iterator[tuple[str, int]]:
             yield item["values"], item["counts"]
 
 
-def input_tasks(groups: list[list[readers.Unit]], sources: dict[str, paths.Source], argument: Pass, limit: int | None) -> list[Task]:
+def input_tasks(
+    groups: list[list[readers.Unit]], sources: dict[str, paths.Source], argument: Pass, limit: int | None
+) -> list[Task]:
     """One task per group of units; `sources` are the files by path, `argument` what all
     tasks share. With `limit`, about that many documents in all, spread evenly over the units."""
     total = sum(len(group) for group in groups)

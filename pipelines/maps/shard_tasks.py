@@ -11,7 +11,9 @@ from pipelines.engine import Exclusion, Manifest, Task
 
 def without_rows(shard: ShardView, excluded: Sequence[Exclusion]) -> ShardView:
     """A shard without the rows that a task which reads it leaves out."""
-    return shard.without((each.first, shard.documents if each.end is None else each.end, each.reason) for each in excluded)
+    return shard.without(
+        (each.first, shard.documents if each.end is None else each.end, each.reason) for each in excluded
+    )
 
 
 def shard_task(shard: ShardView, argument: Any, inputs: tuple[tuple[str, str], ...] = ()) -> Task:

@@ -22,7 +22,9 @@ LETTER, LETTERS, BAR, ROW = 8, 24, 440, 24
 """Of a bar chart, in SVG units (CSS pixels at full size): room for a letter of a label, its letters at
 most, the longest bar, the height of a row."""
 
-CONTROLS = {c: 0x2400 + c for c in range(32) if c not in (9, 10)} | {127: 0x2421} | {c: 0xFFFD for c in range(0xD800, 0xE000)}
+CONTROLS = (
+    {c: 0x2400 + c for c in range(32) if c not in (9, 10)} | {127: 0x2421} | dict.fromkeys(range(55296, 57344), 65533)
+)
 """Characters that may not stand in a page: control characters become their pictures (NUL is shown
 as U+2400), lone surrogates the replacement character."""
 
@@ -157,7 +159,9 @@ def histogram(values: Sequence[float], title: str, edges: Sequence[str] = ()) ->
         span = f"{edges[place]} to {edges[place + 1]}" if edges else str(place)
         shapes.append(_rectangle(x + 1, height - tall, width - 2, tall, "kept", f"{span}: {number(value)}"))
         if edges and value:
-            shapes.append(_text(x + width / 2, height - tall - 5, share(value, sum(values)).replace(" ", ""), "middle", "small"))
+            shapes.append(
+                _text(x + width / 2, height - tall - 5, share(value, sum(values)).replace(" ", ""), "middle", "small")
+            )
     labels = enumerate(edges) if edges else [(0.5, "0"), (last + 0.5, number(last))]
     shapes += [_text(20 + place * width, height + 16, label, "middle", "small") for place, label in labels]
     return _svg(40 + width * len(drawn), height + 22, shapes, title) + _more(values, drawn)

@@ -88,7 +88,13 @@ def environment() -> dict[str, Any]:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             versions[name] = None
-    return {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count(), "libraries": versions}
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "libraries": versions,
+    }
 
 
 def _examples(published) -> dict[str, list[dict[str, str]]]:
@@ -110,7 +116,11 @@ def _clusters(clusters: list[dict], before: list[ShardView]) -> list[dict[str, A
     wanted = {address for c in clusters for address in (c["kept"], *(a for a, _ in c["dropped"]))}
     found = {address: _lookup(before, address) for address in sorted(wanted)}
     return [
-        {"size": c["size"], "kept": found[c["kept"]], "dropped": [{**found[a], "similarity": s} for a, s in c["dropped"]]}
+        {
+            "size": c["size"],
+            "kept": found[c["kept"]],
+            "dropped": [{**found[a], "similarity": s} for a, s in c["dropped"]],
+        }
         for c in clusters
     ]
 
@@ -144,7 +154,9 @@ def load(path: str) -> dict[str, Any]:
         report = json.loads(paths.read_bytes(path))
         funnel(report)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise ValueError(f"{path} is not the report of a run ({type(error).__name__}: {error}); the same command with --replace writes it again") from None
+        raise ValueError(
+            f"{path} is not the report of a run ({type(error).__name__}: {error}); the same command with --replace writes it again"
+        ) from None
     return report
 
 
@@ -159,9 +171,13 @@ def funnel(report: dict[str, Any]) -> str:
         by_rule = ", ".join(f"{rule} {number}" for rule, number in rules.items())
         lines.append(f"{step['name']:<18} {step['in']:>9,} {step['kept']:>9,} {dropped:>9,}   {by_rule}")
     count = report["documents"]
-    lines.append(f"{count['in']:,} in = {count['kept']:,} kept + {count['dropped']:,} dropped + {count['quarantined']:,} quarantined")
+    lines.append(
+        f"{count['in']:,} in = {count['kept']:,} kept + {count['dropped']:,} dropped + {count['quarantined']:,} quarantined"
+    )
     lost = report.get("lost", {})
     if lost.get("bytes") or lost.get("ranges"):
         share = lost["bytes"] / max(1, lost["input_bytes"])
-        lines.append(f"{lost['bytes']:,} of {lost['input_bytes']:,} bytes of input ({share:.1%}) are in quarantine/, see the column bytes")
+        lines.append(
+            f"{lost['bytes']:,} of {lost['input_bytes']:,} bytes of input ({share:.1%}) are in quarantine/, see the column bytes"
+        )
     return "\n".join(lines)

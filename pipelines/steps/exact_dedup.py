@@ -20,7 +20,9 @@ class ExactDedup(GlobalStep):
 
     name: ClassVar[str] = "exact_dedup"
     rules: ClassVar[tuple[str, ...]] = ("duplicate",)
-    normalize: Literal["none", "whitespace_case"] = option("none", "Compare texts as they are, or without regard to white space and case.")
+    normalize: Literal["none", "whitespace_case"] = option(
+        "none", "Compare texts as they are, or without regard to white space and case."
+    )
 
     def keys(self, rows, batch, shard):
         """Content hash of every document."""

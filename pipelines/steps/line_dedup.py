@@ -29,7 +29,9 @@ class LineDedup(GlobalStep):
 
     name: ClassVar[str] = "line_dedup"
     rules: ClassVar[tuple[str, ...]] = pieces.RULES
-    unit: Literal["line", "three_sentences"] = option("line", "Pieces that are compared: lines, as C4's code does, or any three sentences, as the paper says.")
+    unit: Literal["line", "three_sentences"] = option(
+        "line", "Pieces that are compared: lines, as C4's code does, or any three sentences, as the paper says."
+    )
     min_sentences: int = option(3, "Sentences that a page is left with at least.")
     sentences: Literal["rules", "punkt"] = option("rules", "How those are counted: as for the step c4.")
 

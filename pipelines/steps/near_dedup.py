@@ -43,7 +43,9 @@ class NearDedup(GlobalStep):
     ngram: int = option(5, "Words of a shingle.", ge=1)
     permutations: int = option(256, "Length of the signatures.", ge=1)
     recall: float = option(0.99, "Probability with which a pair exactly at the threshold is found.", gt=0, lt=1)
-    mode: Literal["leader", "components"] = option("leader", "Drop what is similar to a kept document, or all but the first of a connected component.")
+    mode: Literal["leader", "components"] = option(
+        "leader", "Drop what is similar to a kept document, or all but the first of a connected component."
+    )
 
     def bands(self) -> tuple[int, int]:
         """(bands, rows of each)."""
@@ -59,12 +61,19 @@ class NearDedup(GlobalStep):
         sidecars = {s.number: m.outputs["shingles.arrow"] for s, m in zip(view, mapped)}
         clustered = self._cluster_map(context, len(view), self._verify_map(context, view, pairs, sidecars))
         bands, rows = self.bands()
-        context.found.figures[context.name] = {"bands": bands, "rows": rows, "threshold": self.threshold, **clustered.counters["figures"]}
+        context.found.figures[context.name] = {
+            "bands": bands,
+            "rows": rows,
+            "threshold": self.threshold,
+            **clustered.counters["figures"],
+        }
         context.found.examples[context.name] = clustered.counters["examples"]
         context.found.before[context.name] = view
         return decide_map(context, view, [clustered.outputs["proposals.arrow"]], f"Jaccard >= {self.threshold}")
 
-    def _verify_map(self, context: Context, view: list[ShardView], pairs: list[File], sidecars: dict[int, File]) -> list[Manifest]:
+    def _verify_map(
+        self, context: Context, view: list[ShardView], pairs: list[File], sidecars: dict[int, File]
+    ) -> list[Manifest]:
         """A task for each shard verifies the pairs whose second document is in it."""
         files = tuple(file.path for file in pairs)
         prints = tuple((f"pairs {i}", file.hash) for i, file in enumerate(pairs))
@@ -76,7 +85,9 @@ class NearDedup(GlobalStep):
         edges = outputs_named(verified, "edges.arrow")
         weight = sum(file.bytes for file in edges)
         prints = tuple((f"edges {i}", file.hash) for i, file in enumerate(edges))
-        task = Task("00000", Cluster(self, tuple(edges), shards), prints, weight, extra=Limits(0.0, BYTES_A_BYTE * weight))
+        task = Task(
+            "00000", Cluster(self, tuple(edges), shards), prints, weight, extra=Limits(0.0, BYTES_A_BYTE * weight)
+        )
         return context.map("clusters", cluster, [task], (self, shards))[0]
 
 
@@ -180,7 +191,9 @@ def _jaccard(first, second, pairs: np.ndarray) -> np.ndarray:
 
 def cluster(argument: Cluster, outputs: Outputs) -> dict:
     """Choose what is dropped and for which document; figures and the largest clusters for the report."""
-    table = pa.concat_tables([EDGE_SCHEMA.empty_table(), *(shards.read_table(file.path, file.hash) for file in argument.files)])
+    table = pa.concat_tables(
+        [EDGE_SCHEMA.empty_table(), *(shards.read_table(file.path, file.hash) for file in argument.files)]
+    )
     first, second, similarity = (table[name].to_numpy() for name in EDGE_SCHEMA.names)
     dropped, by, score = clusters.leaders(first, second, similarity, argument.step.mode)
     found, shard = proposals(dropped, by, "near_duplicate", score)
@@ -197,7 +210,10 @@ def _largest(dropped: np.ndarray, by: np.ndarray, score: np.ndarray, count: int 
         {
             "kept": int(kept[i]),
             "size": int(sizes[i]) + 1,
-            "dropped": [[int(a), None if np.isnan(s) else round(float(s), 4)] for a, s in zip(dropped[by == kept[i]][:members], score[by == kept[i]])],
+            "dropped": [
+                [int(a), None if np.isnan(s) else round(float(s), 4)]
+                for a, s in zip(dropped[by == kept[i]][:members], score[by == kept[i]])
+            ],
         }
         for i in order
     ]

@@ -42,7 +42,9 @@ class Pack(TokenStep):
         context.publish(f"tokens/packing/{self.plan}", plans, keep=("figures.json",))
         if packed and not context.dry_run:
             figures = {m.key: m.counters["figures"] for m in packed}
-            context.found.figures[f"pack {self.plan}"] = packing.summarize(folder, self.plan, figures, put=context.published.put)
+            context.found.figures[f"pack {self.plan}"] = packing.summarize(
+                folder, self.plan, figures, put=context.published.put
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -134,5 +134,10 @@ def find_repeats(argument: Repeats, outputs: Outputs) -> dict:
         schema=PROPOSAL_SCHEMA,
     )
     exchange.write(outputs.path("proposals.arrow"), table, shard_numbers[document], len(argument.shards))
-    figures = {"bytes": int(len(data)), "repeated_bytes": found, "ranges": len(document), "documents": int(len(np.unique(document)))}
+    figures = {
+        "bytes": int(len(data)),
+        "repeated_bytes": found,
+        "ranges": len(document),
+        "documents": int(len(np.unique(document))),
+    }
     return {"figures": figures, "documents": len(rows)}

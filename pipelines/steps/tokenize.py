@@ -17,7 +17,8 @@ from corpus.documents import address
 from corpus.encoding.encoder import load_encoder
 from corpus.io import paths
 from corpus.options import option
-from corpus.tokens import manifest as token_manifest, megatron
+from corpus.tokens import manifest as token_manifest
+from corpus.tokens import megatron
 from corpus.views import ShardView
 from pipelines.context import Context, TokenStep
 from pipelines.engine import Exclusion, Outputs, Task, describe_file, outputs_named
@@ -54,14 +55,21 @@ class Tokenize(TokenStep):
         from elsewhere."""
         folder = context.path("tokenizer")
         if self.tokenizer and not context.dry_run:
-            context.publish("tokenizer", {paths.basename(s.path): describe_file(s.path) for s in paths.list_files(self.tokenizer)})
+            context.publish(
+                "tokenizer", {paths.basename(s.path): describe_file(s.path) for s in paths.list_files(self.tokenizer)}
+            )
         view = context.found.documents
         total = sum(s.text_bytes for s in view)
         count = max(1, -(-total // self.shard_bytes))
-        prints = tuple((paths.basename(s.path), describe_file(s.path).hash) for s in paths.list_files(self.tokenizer or folder))
+        prints = tuple(
+            (paths.basename(s.path), describe_file(s.path).hash) for s in paths.list_files(self.tokenizer or folder)
+        )
         before = np.cumsum([0, *(s.text_bytes for s in view)])
         places = [int(bytes_before * count // max(total, 1)) for bytes_before in before]
-        tasks = [shard_task(s, Encode(folder, prints, s, count, self.shuffle, context.seed, place), prints) for s, place in zip(view, places)]
+        tasks = [
+            shard_task(s, Encode(folder, prints, s, count, self.shuffle, context.seed, place), prints)
+            for s, place in zip(view, places)
+        ]
         mapped = context.map("encode", encode_shard, tasks, (self, count, context.seed))
         context.found.tokenized[:] = mapped
         encoded = outputs_named(mapped, "tokens.arrow")
@@ -72,7 +80,10 @@ class Tokenize(TokenStep):
         inputs = tuple((f"tokens {i}", file.hash) for i, file in enumerate(encoded))
         encoder = encoder_of(folder, prints)
         weight = sum(file.bytes for file in encoded) // count
-        tasks = [Task(f"{i:05d}", WriteShard(files, i, encoder.vocab_size), inputs, weight) for i in range(count if files else 0)]
+        tasks = [
+            Task(f"{i:05d}", WriteShard(files, i, encoder.vocab_size), inputs, weight)
+            for i in range(count if files else 0)
+        ]
         written = context.map("shards", write_shard, tasks, (count, encoder.vocab_size))
         plans = tuple(f"packing/{each.plan}/" for each in context.steps if isinstance(each, Pack))
         files_written = {name: file for m in written for name, file in m.outputs.items()}

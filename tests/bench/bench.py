@@ -46,9 +46,9 @@ REQUIREMENTS = [
     ["fastwarc==2.0.1", "resiliparse==2.0.1"],
     ["fasteners", "nltk==3.10.4", "pyahocorasick", "spacy", "tldextract"],
 ]
-ONE_THREAD = {
-    f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA", "RAYON")
-} | {"TOKENIZERS_PARALLELISM": "false"}
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA", "RAYON")} | {
+    "TOKENIZERS_PARALLELISM": "false"
+}
 
 Figures = dict[str, object]
 

@@ -115,7 +115,5 @@ CASES = {
         ("tokens",),
         tokens=True,
     ),
-    "loader_memmap": Case(
-        "the same", "numpy memmap, slices in random order", "numpy", None, ("tokens",), tokens=True
-    ),
+    "loader_memmap": Case("the same", "numpy memmap, slices in random order", "numpy", None, ("tokens",), tokens=True),
 }

@@ -24,12 +24,12 @@ import pyarrow.compute as pc
 from cases import ARCHIVE, VOCABULARY
 
 from corpus.cleaning.url_filter import hosts_of
+from corpus.encoding.encoder import load_encoder
 from corpus.io import paths
 from corpus.reading import readers
 from corpus.text import sentences
 from corpus.text.arrow import buffers
 from corpus.tokens import manifest
-from corpus.encoding.encoder import load_encoder
 from corpus.tokens.megatron import ShardWriter
 from pipelines.quickstart import write_archive
 from tokenizer_training.train import TrainTokenizer, count, merge_counts, train

@@ -12,31 +12,41 @@ import numpy as np
 import pyarrow as pa
 import worker
 from cases import (
-    ARCHIVE, BANDS, BATCH, MATCH_BYTES, NGRAM, PERMUTATIONS, ROWS, SEQUENCE, THRESHOLD, URL_LISTS, VOCABULARY,
+    ARCHIVE,
+    BANDS,
+    BATCH,
+    MATCH_BYTES,
+    NGRAM,
+    PERMUTATIONS,
+    ROWS,
+    SEQUENCE,
+    THRESHOLD,
+    URL_LISTS,
+    VOCABULARY,
 )  # fmt: skip
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 from worker import Job, Side, digests, over_batches
 
-from corpus.cleaning.kernels import shared_words
 from corpus.cleaning.c4 import C4
 from corpus.cleaning.fineweb import FineWeb
 from corpus.cleaning.gopher_quality import GopherQuality
 from corpus.cleaning.gopher_repetition import GopherRepetition
+from corpus.cleaning.kernels import shared_words
 from corpus.cleaning.pii import PersonalData
 from corpus.cleaning.url_filter import UrlFilter
 from corpus.contamination.rules import Decontaminate
 from corpus.dedup import clusters, lsh, shingles
 from corpus.dedup import minhash as hashing
 from corpus.dedup.suffix_array import repeated_ranges
+from corpus.encoding.encoder import load_encoder
 from corpus.io import paths
-from corpus.reading import charset, http, readers, streams, web_pages
-from corpus.reading import warc as archives
 from corpus.language.langdetect import detect
 from corpus.language.profiles import LANGUAGES
 from corpus.loader import TokenStream
+from corpus.reading import charset, http, readers, streams, web_pages
+from corpus.reading import warc as archives
 from corpus.text.arrow import buffers
-from corpus.encoding.encoder import load_encoder
 from tokenizer_training.train import TrainTokenizer, count, merge_counts, train
 
 FEW = 4
@@ -134,7 +144,9 @@ def _libraries(path: str, chunks: list[streams.Chunk], options: readers.ReadOpti
         for record in archives.records(iter(chunks), compressed=True, limit=options.max_record_bytes)
         if record.headers["warc-type"] == "response"
     )
-    found = [charset.decode(r.body, r.charset) for r in responses if r.status == 200 and r.media_type in web_pages.HTML_TYPES]
+    found = [
+        charset.decode(r.body, r.charset) for r in responses if r.status == 200 and r.media_type in web_pages.HTML_TYPES
+    ]
     started = time.perf_counter()
     for page in found:
         tree = HTMLTree.parse(page)

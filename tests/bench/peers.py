@@ -14,7 +14,17 @@ import numpy as np
 import pyarrow as pa
 import worker
 from cases import (
-    ARCHIVE, BANDS, BATCH, MATCH_BYTES, NGRAM, PERMUTATIONS, ROWS, SEQUENCE, THRESHOLD, URL_LISTS, VOCABULARY,
+    ARCHIVE,
+    BANDS,
+    BATCH,
+    MATCH_BYTES,
+    NGRAM,
+    PERMUTATIONS,
+    ROWS,
+    SEQUENCE,
+    THRESHOLD,
+    URL_LISTS,
+    VOCABULARY,
 )  # fmt: skip
 from worker import Job, Side, digests, over_texts
 
@@ -150,11 +160,16 @@ def warc(job: Job) -> Side:
     def work() -> list[str]:
         texts = []
         for record in ArchiveIterator(path, record_types=WarcRecordType.response):
-            if record.http_headers.status_code == 200 and record.http_content_type in ("text/html", "application/xhtml+xml"):
+            if record.http_headers.status_code == 200 and record.http_content_type in (
+                "text/html",
+                "application/xhtml+xml",
+            ):
                 data = record.reader.read()
                 page = bytes_to_str(data, record.http_charset or detect_encoding(data))
                 texts.append(
-                    extract_plain_text(page, preserve_formatting=True, main_content=False, list_bullets=False, alt_texts=False)
+                    extract_plain_text(
+                        page, preserve_formatting=True, main_content=False, list_bullets=False, alt_texts=False
+                    )
                 )
         return texts
 
@@ -318,8 +333,6 @@ def _without_torchvision() -> None:
     """mosaicml-streaming imports torchvision for its image sets, and there is no build of it beside every
     torch; no text passes through it. transformers must look for it before it is stood in for."""
     import types
-
-    from transformers import BatchEncoding, BatchFeature  # noqa: F401
 
     for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional", "torchvision.datasets"):
         sys.modules[name] = types.ModuleType(name)

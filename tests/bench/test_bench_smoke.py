@@ -5,16 +5,17 @@ import pathlib
 import subprocess
 import sys
 
-import pytest
-
 import corpora
+import pytest
 
 BENCH = pathlib.Path(__file__).parent / "bench.py"
 KEYS = {"case", "peer", "peer_version", "ratio", "corpus_bytes", "cores"}
 
 
 def bench(*arguments):
-    done = subprocess.run([sys.executable, str(BENCH), *map(str, arguments)], capture_output=True, text=True, timeout=500)
+    done = subprocess.run(
+        [sys.executable, str(BENCH), *map(str, arguments)], capture_output=True, text=True, timeout=500
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 

@@ -73,7 +73,14 @@ FILES = {
 }
 COUNTED = {
     *("recipe_filter.py", "plain.py", "whole/__init__.py", "whole/part.py", "whole/of_whole.py", "aliased/part.py"),
-    *("package/definer.py", "package/helper.py", "package/inner.py", "package/sibling.py", "package/own.py", "package/beside.py"),
+    *(
+        "package/definer.py",
+        "package/helper.py",
+        "package/inner.py",
+        "package/sibling.py",
+        "package/own.py",
+        "package/beside.py",
+    ),
     *("package/lazy.py", "stars/__init__.py", "stars/first.py", "stars/second.py", "bare/module_of_a_folder.py"),
     *("for_everybody.py", "in_a_function.py", "deeper.py", "table.txt"),
 }
@@ -226,7 +233,9 @@ def test_what_a_maps_function_imports_is_in_its_closure(module):
 
 
 def test_libraries_that_lie_beside_us_where_we_are_installed_count_by_version(tmp_path, monkeypatch):
-    shutil.copytree(ROOT / "corpus" / "text", tmp_path / "corpus" / "text", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "corpus" / "text", tmp_path / "corpus" / "text", ignore=shutil.ignore_patterns("__pycache__")
+    )
     (tmp_path / "numpy").mkdir()
     (tmp_path / "numpy" / "__init__.py").write_text("import something")
     expected = closure.contents((Code("corpus.text.spans"),))
@@ -250,5 +259,7 @@ def test_it_takes_little_time():
     names = ["pipelines.maps.passes", *(stage.__module__ for stage in STAGES)]
     code = f"import time; from corpus import closure; start = time.process_time(); closure.digest(map(closure.Code, {names}));"
     command = [sys.executable, "-c", code + "print(time.process_time() - start)"]
-    seconds = [float(subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT).stdout) for _ in range(3)]
+    seconds = [
+        float(subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT).stdout) for _ in range(3)
+    ]
     assert min(seconds) < 0.3  # 0.1 where nothing else runs

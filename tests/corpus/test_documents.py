@@ -27,4 +27,8 @@ def test_text_bytes():
 def test_replace_column_replaces_or_appends():
     batch = pa.record_batch({"id": ["a"], "text": ["t"]})
     assert documents.replace_column(batch, "text", pa.array(["u"])).to_pydict() == {"id": ["a"], "text": ["u"]}
-    assert documents.replace_column(batch, "url", pa.array(["v"])).to_pydict() == {"id": ["a"], "text": ["t"], "url": ["v"]}
+    assert documents.replace_column(batch, "url", pa.array(["v"])).to_pydict() == {
+        "id": ["a"],
+        "text": ["t"],
+        "url": ["v"],
+    }

@@ -72,7 +72,7 @@ def test_a_place_that_can_only_be_read_gives_what_it_has(tmp_path, monkeypatch):
     access = os.access
     monkeypatch.setattr(kernel_cache, "homes", lambda: places)
     monkeypatch.setattr(os, "access", lambda path, mode: access(path, mode) and pathlib.Path(path) != places[0])
-    with fresh():
+    with Fresh():
         found, _ = kernel_cache._folder(name)
         assert found == places[1] / folder.name
         assert (found / "kernel.nbi").read_text() == "compiled"
@@ -84,13 +84,13 @@ def test_a_place_that_somebody_else_made_where_everybody_may_is_not_used(tmp_pat
     everybody.mkdir(parents=True)
     everybody.parent.chmod(0o1777)
     monkeypatch.setattr(kernel_cache, "homes", lambda: [everybody, own])
-    with fresh():
+    with Fresh():
         assert kernel_cache.home() == everybody
     monkeypatch.setattr(os, "getuid", lambda: everybody.stat().st_uid + 1)
-    with fresh():
+    with Fresh():
         assert kernel_cache.home() == own
     monkeypatch.setattr(kernel_cache, "homes", lambda: [everybody])
-    with fresh(), pytest.raises(OSError, match="there is no place for compiled kernels"):
+    with Fresh(), pytest.raises(OSError, match="there is no place for compiled kernels"):
         kernel_cache.home()
 
 
@@ -100,18 +100,22 @@ def test_what_nobody_uses_of_another_version_is_deleted_after_a_while(tmp_path, 
         (tmp_path / name).mkdir()
         then = (tmp_path / name).stat().st_mtime - days * 24 * 3600
         os.utime(tmp_path / name, (then, then))
-    with fresh():
+    with Fresh():
         folder, _ = kernel_cache._folder("corpus.text.spans")
-    assert {each.name for each in tmp_path.iterdir()} == {folder.name, "corpus.text.spans-young", "corpus.text.other-old"}
+    assert {each.name for each in tmp_path.iterdir()} == {
+        folder.name,
+        "corpus.text.spans-young",
+        "corpus.text.other-old",
+    }
 
 
-class fresh:
+class Fresh:
     """The cache's memory of this process, empty for a while."""
 
     def __enter__(self):
         kernel_cache.home.cache_clear(), kernel_cache._folder.cache_clear()
 
-    __exit__ = lambda self, *_: self.__enter__()  # noqa: E731
+    __exit__ = lambda self, *_: self.__enter__()
 
 
 def test_no_two_kernels_of_a_module_have_one_name():

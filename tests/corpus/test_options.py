@@ -12,8 +12,8 @@ import pytest
 
 from corpus import options
 from corpus.cleaning.length import Length
-from corpus.reading.readers import ReadOptions
 from corpus.options import OptionError, option
+from corpus.reading.readers import ReadOptions
 from pipelines.steps import STEPS
 from pipelines.steps.near_dedup import NearDedup
 
@@ -74,7 +74,9 @@ def test_every_option_of_a_step_says_what_it_means(kind):
 def test_steps_are_validated_in_python():
     with pytest.raises(OptionError, match="option 'min_characters' of step 'length' should be a valid integer"):
         Length(min_characters="many")
-    with pytest.raises(OptionError, match="unknown value 'leeder' in option 'mode' of step 'near_dedup'; did you mean 'leader'?"):
+    with pytest.raises(
+        OptionError, match="unknown value 'leeder' in option 'mode' of step 'near_dedup'; did you mean 'leader'?"
+    ):
         NearDedup(mode="leeder")
 
 

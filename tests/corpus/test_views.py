@@ -23,7 +23,16 @@ def write(path: pathlib.Path, schema, batches) -> str:
 
 
 def decision(row, action, start=None, end=None):
-    return {"row": row, "action": action, "start": start, "end": end, "step": "s", "reason": "r", "by": "b", "score": 1.0}
+    return {
+        "row": row,
+        "action": action,
+        "start": start,
+        "end": end,
+        "step": "s",
+        "reason": "r",
+        "by": "b",
+        "score": 1.0,
+    }
 
 
 def as_layer(decided):
@@ -59,7 +68,11 @@ def test_without_decisions_a_view_is_its_shard(shard):
 
 def test_layers_apply_in_order_to_the_text_as_their_step_saw_it(shard, tmp_path):
     first = write(tmp_path / "1.arrow", DECISION_SCHEMA, [as_layer([decision(1, "cut", 0, 5), decision(0, "drop")])])
-    second = write(tmp_path / "2.arrow", DECISION_SCHEMA, [as_layer([decision(1, "cut", 0, 1), decision(4, "drop"), decision(5, "cut", 1, 3)])])
+    second = write(
+        tmp_path / "2.arrow",
+        DECISION_SCHEMA,
+        [as_layer([decision(1, "cut", 0, 1), decision(4, "drop"), decision(5, "cut", 1, 3)])],
+    )
     once = shard.decided(first, digest(first))
     assert read(once) == {1: "zwei", 2: "ünïcode €", 3: "", 4: "x", 5: "fünf", 6: "sechs"}
     twice = once.decided(second, digest(second))
@@ -89,10 +102,16 @@ def test_rows_left_out_are_neither_read_nor_lost(shard, tmp_path):
     assert without.excluded == ((1, "first"), (4, "rest"), (5, "rest"), (6, "rest"))
     assert read(without) == {0: "zero", 2: "ünïcode €", 3: ""}
     assert without.inputs() != shard.inputs() != shard.without([(1, 2, "other")]).inputs()
-    found = [(reason, text) for reasons, batch in views.read_excluded(without) for reason, text in zip(reasons, batch["text"].to_pylist())]
+    found = [
+        (reason, text)
+        for reasons, batch in views.read_excluded(without)
+        for reason, text in zip(reasons, batch["text"].to_pylist())
+    ]
     assert found == [("first", "eins zwei"), ("rest", "x"), ("rest", "fünf"), ("rest", "sechs")]
     assert without.without([(4, 5, "again")]).excluded == without.excluded
-    layer = write(tmp_path / "1.arrow", DECISION_SCHEMA, [as_layer([decision(row, "drop") for row, _ in without.excluded])])
+    layer = write(
+        tmp_path / "1.arrow", DECISION_SCHEMA, [as_layer([decision(row, "drop") for row, _ in without.excluded])]
+    )
     decided = without.decided(layer, digest(layer))
     assert decided.excluded == () and read(decided) == read(without)
     assert list(views.read_excluded(shard)) == []

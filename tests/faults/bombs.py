@@ -78,7 +78,9 @@ def brotli_bomb(size: int, tail: bytes = b"") -> bytes:
     return first + step * (size // STEP - 1) + last
 
 
-def zstd_frame_header(window_log: int = 17, content_size: int | None = None, single: bool = False, dictionary: int = 0) -> bytes:
+def zstd_frame_header(
+    window_log: int = 17, content_size: int | None = None, single: bool = False, dictionary: int = 0
+) -> bytes:
     """Magic and Frame_Header (RFC 8878, section 3.1.1.1), without a checksum at the end of the frame."""
     descriptor = (0xC0 if content_size is not None else 0) | (0x20 if single else 0) | (3 if dictionary else 0)
     header = b"\x28\xb5\x2f\xfd" + bytes([descriptor])

@@ -19,11 +19,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import brotli
+import corpora
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-import corpora
 from corpus.reading.records import SCHEMA
 
 SEVERAL = 160
@@ -75,13 +75,13 @@ class Clean(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """"plain", "gzip", "zstd" or "parquet": what the parts are."""
+        """ "plain", "gzip", "zstd" or "parquet": what the parts are."""
         kinds = {".gz": "gzip", ".zst": "zstd", ".parquet": "parquet"}
         return next((kind for suffix, kind in kinds.items() if self.suffix.endswith(suffix)), "plain")
 
     @property
     def format(self) -> str:
-        """"jsonl", "warc", "wet", "text" or "parquet"."""
+        """ "jsonl", "warc", "wet", "text" or "parquet"."""
         last = self.suffix.removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
         return {"txt": "text"}.get(last, last)
 
@@ -94,7 +94,7 @@ class Clean(NamedTuple):
 # Records
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def text_of(number: int) -> str:
     """English, with other scripts, escapes and entities here and there; every 31st is of 15 kB."""
     lines = corpora.document(("clean", number), 140 if number % 31 == 30 else 8).split("\n")
@@ -121,7 +121,11 @@ def warc_id(url: str, kind: str = "response") -> str:
 
 
 def page(text: str) -> bytes:
-    return b"<html><body>" + "".join(f"<p>{html.escape(line)}</p>\n" for line in text.split("\n")).encode() + b"</body></html>"
+    return (
+        b"<html><body>"
+        + "".join(f"<p>{html.escape(line)}</p>\n" for line in text.split("\n")).encode()
+        + b"</body></html>"
+    )
 
 
 def chunked(body: bytes, size: int) -> bytes:
@@ -260,10 +264,15 @@ def assemble(
 def _rows(count: int, prefix: str, repeated: bool) -> list[dict]:
     """Documents; of `repeated` ones every eighth text is the first again, which a dictionary then holds once."""
     numbers = [0 if repeated and number % 8 == 0 else number for number in range(count)]
-    return [{"id": f"{prefix}-{i}", "text": text_of(n), "url": f"https://{prefix}.example/{i}"} for i, n in enumerate(numbers)]
+    return [
+        {"id": f"{prefix}-{i}", "text": text_of(n), "url": f"https://{prefix}.example/{i}"}
+        for i, n in enumerate(numbers)
+    ]
 
 
-def parquet(layout: str, count: int, groups: int, prefix: str = "doc", ours: bool = False, repeated: bool = False, **options) -> Clean:
+def parquet(
+    layout: str, count: int, groups: int, prefix: str = "doc", ours: bool = False, repeated: bool = False, **options
+) -> Clean:
     """A table; `ours`: with all the columns of documents that Winnow itself writes."""
     table = pa.Table.from_pylist(_rows(count, prefix, repeated))
     if ours:
@@ -366,7 +375,7 @@ LAYOUTS = tuple(_MAKERS)
 """Names of the layouts that `clean` makes."""
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def clean(layout: str, prefix: str = "doc") -> Clean:
     """A clean file; ids and URLs of its documents begin with, or hang on, `prefix`."""
     return _MAKERS[layout](prefix)

@@ -14,10 +14,9 @@ import tempfile
 import time
 from typing import NamedTuple
 
-import pyarrow.parquet as pq
-
 import clean_files
 import mutator
+import pyarrow.parquet as pq
 from clean_files import Clean
 
 WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
@@ -45,7 +44,19 @@ class Run(NamedTuple):
 
 
 def winnow(source: pathlib.Path, output: pathlib.Path, *more: str) -> Run:
-    command = [*WINNOW, "filter", str(source), str(output), "--step", "length", "--workers", "2", "--set", "read.html_timeout=15", *more]
+    command = [
+        *WINNOW,
+        "filter",
+        str(source),
+        str(output),
+        "--step",
+        "length",
+        "--workers",
+        "2",
+        "--set",
+        "read.html_timeout=15",
+        *more,
+    ]
     try:
         # not from here: Python looks for modules in the folder it is started in
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, cwd=output.parent)
@@ -102,7 +113,11 @@ def share(report: dict) -> float:
 
 def in_default_bounds(run: Run, expected: bool) -> list[str]:
     """What is wrong with a run of default limits, which succeeds if it is `expected` to."""
-    if run.code == (0 if expected else 1) and "Traceback" not in run.said and (expected or "max_quarantined" in run.said):
+    if (
+        run.code == (0 if expected else 1)
+        and "Traceback" not in run.said
+        and (expected or "max_quarantined" in run.said)
+    ):
         return []
     return [f"with the default limit exit code {run.code}, expected {0 if expected else 1}: {run.sentence}"]
 
@@ -117,7 +132,10 @@ def campaign(seed: int, numbers: list[int]) -> int:
         with tempfile.TemporaryDirectory() as place:
             found = _folder(pathlib.Path(place), seed, some)
         failed += bool(found)
-        print(f"{some[0]}..{some[-1]}: {len(some)} variants, {time.monotonic() - began:.0f} s: {'; '.join(found) or 'good'}", flush=True)
+        print(
+            f"{some[0]}..{some[-1]}: {len(some)} variants, {time.monotonic() - began:.0f} s: {'; '.join(found) or 'good'}",
+            flush=True,
+        )
     print(f"{-(-len(numbers) // FOLDER)} folders, {failed} failed")
     return int(bool(failed))
 

@@ -8,7 +8,9 @@ import pathlib
 
 PLACES = "harbour village library market station garden museum theatre bridge castle farm office".split()
 PEOPLE = "teacher farmer doctor sailor painter writer engineer gardener captain student baker lawyer".split()
-THINGS = "letters wooden boats, old maps, heavy boxes, fresh apples, warm blankets, glass bottles, small clocks, long ropes".split(", ")
+THINGS = "letters wooden boats, old maps, heavy boxes, fresh apples, warm blankets, glass bottles, small clocks, long ropes".split(
+    ", "
+)
 VERBS = "carried collected repaired described discovered painted sold borrowed cleaned counted".split()
 TIMES = "in the morning|after the storm|before the winter came|during the long summer|on the last day of the week|when nobody was looking".split("|")  # fmt: skip
 
@@ -68,7 +70,9 @@ def write_jsonl(path: pathlib.Path, rows: list[dict]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
-def warc_record(kind: str, url: str, content: bytes, length: int | None = None, media_type="application/http; msgtype=response") -> bytes:
+def warc_record(
+    kind: str, url: str, content: bytes, length: int | None = None, media_type="application/http; msgtype=response"
+) -> bytes:
     """A WARC record; `length` overrides the Content-Length that it claims."""
     lines = ["WARC/1.0", f"WARC-Type: {kind}", f"WARC-Target-URI: {url}", "WARC-Date: 2024-05-01T10:00:00Z"]
     lines += [f"WARC-Record-ID: <urn:uuid:{hashlib.md5((kind + url).encode()).hexdigest()}>"]
@@ -104,7 +108,7 @@ def full_recipe(paths: dict[str, str]) -> str:
     """A recipe with every step, as YAML, that shares its work among several tasks."""
     return f"""
 name: full
-input: ["{paths['input']}"]
+input: ["{paths["input"]}"]
 task_bytes: 16384
 steps:
   - length: {{max_characters: 190000}}
@@ -112,11 +116,11 @@ steps:
   - c4
   - line_dedup: {{min_sentences: 2}}
   - language: {{keep: [en], min_probability: 0.9}}
-  - bad_words: {{path: "{paths['words']}"}}
+  - bad_words: {{path: "{paths["words"]}"}}
   - exact_dedup
   - near_dedup: {{threshold: 0.7, permutations: 128}}
   - substring_dedup: {{min_bytes: 60}}
-  - decontaminate: {{against: ["{paths['evaluation']}"]}}
+  - decontaminate: {{against: ["{paths["evaluation"]}"]}}
   - train_tokenizer: {{family: bpe, vocab_size: 600}}
   - tokenize: {{shard_bytes: 8192}}
   - pack: {{sequence_length: 64}}

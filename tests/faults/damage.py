@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import zstandard
-
 from clean_files import Clean, Part, gzip_member
 
 MAGIC = {"gzip": b"\x1f\x8b\x08", "zstd": b"\x28\xb5\x2f\xfd"}
@@ -207,7 +206,9 @@ def shorten_a_part(clean: Clean, dice: Dice) -> Damaged:
 
 def damage_a_header(clean: Clean, dice: Dice) -> Damaged:
     part = dice.choice(clean.parts)
-    return _replaced(clean, part.start, part.start + 3, bytes(byte ^ 0xFF for byte in clean.data[part.start : part.start + 3]), NEVER)
+    return _replaced(
+        clean, part.start, part.start + 3, bytes(byte ^ 0xFF for byte in clean.data[part.start : part.start + 3]), NEVER
+    )
 
 
 def damage_the_first_header(clean: Clean, dice: Dice) -> Damaged:
@@ -266,7 +267,18 @@ def _length(clean: Clean, part: Part, dice: Dice) -> tuple[int, int, bytes]:
         return start, start + 3, (header ^ 8 << dice.randrange(21)).to_bytes(3, "little")
     start, end = re.compile(rb"Content-Length: (\d+)").search(clean.data, part.start, part.end).span(1)
     true = int(clean.data[start:end])
-    wrong = [b"0", b"-1", b"%d" % (true + 1), b"%d" % (true - 1), b"%d" % (true + 700), b"%d0" % true, b"9" * 30, b"", b"%dx" % true, b"0x10"]
+    wrong = [
+        b"0",
+        b"-1",
+        b"%d" % (true + 1),
+        b"%d" % (true - 1),
+        b"%d" % (true + 700),
+        b"%d0" % true,
+        b"9" * 30,
+        b"",
+        b"%dx" % true,
+        b"0x10",
+    ]
     return start, end, dice.choice(wrong)
 
 

@@ -18,15 +18,17 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "faults")]
 
-import corpora  # noqa: E402
-import failing_files  # noqa: E402
-from outputs import digest  # noqa: E402
-from corpus.io import paths  # noqa: E402
-from pipelines import recipe as recipes, run as runs  # noqa: E402
-from pipelines.inspection import explain as inspection  # noqa: E402
-from pipelines.engine import TaskFailed, backends  # noqa: E402
-from pipelines.lock import Locked  # noqa: E402
-from pipelines.publishing import OutputError  # noqa: E402
+import corpora
+import failing_files
+from outputs import digest
+
+from corpus.io import paths
+from pipelines import recipe as recipes
+from pipelines import run as runs
+from pipelines.engine import TaskFailed, backends
+from pipelines.inspection import explain as inspection
+from pipelines.lock import Locked
+from pipelines.publishing import OutputError
 
 SENTENCES = (TaskFailed, OutputError, recipes.RecipeError, Locked, OSError, paths.DamagedFile)
 """What the command line prints as one sentence."""
@@ -52,7 +54,9 @@ def operations(recipe, folder: pathlib.Path, **options) -> tuple[int, dict[str, 
     return disk.count, left
 
 
-def disturbed(recipe, folder: pathlib.Path, disk: failing_files.Disk, expected: dict[str, str]) -> tuple[str, list[str]]:
+def disturbed(
+    recipe, folder: pathlib.Path, disk: failing_files.Disk, expected: dict[str, str]
+) -> tuple[str, list[str]]:
     """(what became of the run, what is wrong with that) on such a disk."""
     output = folder / "out"
     shutil.rmtree(output, ignore_errors=True)
@@ -99,7 +103,9 @@ def main() -> int:
         writing, _ = operations(recipe, folder, only_writing=True)
         print(f"{count} file operations, {writing} of them writing")
         disks = [failing_files.Disk(at) for at in range(options.first, count + 1, options.every)]
-        disks += [failing_files.Disk(1 + i * writing // options.full, errno.ENOSPC, True, True) for i in range(options.full)]
+        disks += [
+            failing_files.Disk(1 + i * writing // options.full, errno.ENOSPC, True, True) for i in range(options.full)
+        ]
         for disk in disks:
             outcome, wrong = disturbed(recipe, folder, disk, expected)
             outcomes[f"{'full' if disk.lasting else 'one'}: {outcome}"] += 1

@@ -34,7 +34,11 @@ class Disk:
         if self.at is not None and (self.count == self.at or (self.lasting and self.count > self.at)):
             self.failed += 1
             if not self.where:
-                frames = [f for f in traceback.extract_stack() if "/faults/" not in f.filename and "site-packages" not in f.filename]
+                frames = [
+                    f
+                    for f in traceback.extract_stack()
+                    if "/faults/" not in f.filename and "site-packages" not in f.filename
+                ]
                 self.where = f"{kind} in {os.path.basename(frames[-1].filename)}:{frames[-1].lineno} {frames[-1].name}"
             raise OSError(self.error, f"{os.strerror(self.error)} (injected)")
 
@@ -138,4 +142,9 @@ def on(disk: Disk):
 def _is_data(file) -> bool:
     """Whether a file is one that a run works on, and no source, library or device."""
     path = os.fspath(file)
-    return isinstance(path, str) and not path.startswith(("/proc", "/sys", "/dev", "/usr", "/etc")) and not path.endswith((".py", ".pyc")) and "site-packages" not in path
+    return (
+        isinstance(path, str)
+        and not path.startswith(("/proc", "/sys", "/dev", "/usr", "/etc"))
+        and not path.endswith((".py", ".pyc"))
+        and "site-packages" not in path
+    )

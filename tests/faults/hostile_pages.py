@@ -6,10 +6,9 @@ import gzip
 import zlib
 from collections.abc import Callable
 
+import bombs
 import brotli
 import zstandard
-
-import bombs
 from bombs import Runs
 from clean_files import bare_deflate
 from hostile_lines import LIMIT, MANY, Case
@@ -17,7 +16,12 @@ from hostile_lines import LIMIT, MANY, Case
 Run = tuple[bytes, int] | bytes
 
 
-def record(*block: Run, kind: str = "response", media_type: str = "application/http; msgtype=response", length: int | bytes | None = None) -> Runs:
+def record(
+    *block: Run,
+    kind: str = "response",
+    media_type: str = "application/http; msgtype=response",
+    length: int | bytes | None = None,
+) -> Runs:
     """A WARC record around a block; `length` is what it says instead of the block's length."""
     runs = _runs(block)
     if not isinstance(length, bytes):
@@ -114,7 +118,9 @@ PAGES = {
     "the wrong charset": page(b"<p>Gr\xfc\xdfe", media_type=b"text/html; charset=utf-16"),
     "an unknown charset": words(b"<p>some words", media_type=b"text/html; charset=klingon"),
     "a long charset": page(b"<p>some words", media_type=b"text/html; charset=" + b"x" * 50_000),
-    "two charsets": page(b"<meta charset=utf-16><meta charset=koi8-r><p>some words", media_type=b"text/html; charset=big5"),
+    "two charsets": page(
+        b"<meta charset=utf-16><meta charset=koi8-r><p>some words", media_type=b"text/html; charset=big5"
+    ),
     "UTF-7": page(b"<p>+ADw-script+AD4-", media_type=b"text/html; charset=utf-7"),
     "UTF-32": page("<p>some words".encode("utf-32"), media_type=b"text/html; charset=utf-32"),
     "shift sequences": page(b"<p>", (b"\x1b$B\x1b(B", 500_000), media_type=b"text/html; charset=iso-2022-jp"),
@@ -197,8 +203,12 @@ CODINGS = {
     "zstd frames": Case(lambda: _coded(b"zstd", zstandard.compress(HTML) + zstandard.compress(b"<p>more"))),
     "brotli cut short": Case(lambda: _coded(b"br", brotli.compress(HTML * 50)[:-3])),
     "brotli of noise": Case(_coded(b"br", bytes(range(256)) * 20)),
-    "chunks of one byte": Case(_chunks((b"1\r\n \r\n", 300_000), b"11\r\n<p>some words</p>\r\n0\r\n\r\n"), text=[(b"some words", 1)]),
-    "millions of chunks of one byte": Case(_chunks((b"1\r\n \r\n", 4_000_000), b"11\r\n<p>some words</p>\r\n0\r\n\r\n"), text=[(b"some words", 1)]),
+    "chunks of one byte": Case(
+        _chunks((b"1\r\n \r\n", 300_000), b"11\r\n<p>some words</p>\r\n0\r\n\r\n"), text=[(b"some words", 1)]
+    ),
+    "millions of chunks of one byte": Case(
+        _chunks((b"1\r\n \r\n", 4_000_000), b"11\r\n<p>some words</p>\r\n0\r\n\r\n"), text=[(b"some words", 1)]
+    ),
     "a chunk beyond the body": Case(_chunks(b"ffffffff\r\n<p>some words")),
     "a chunk of 2^64 bytes": Case(_chunks(b"11\r\n<p>some words</p>\r\nffffffffffffffff\r\nx")),
     "a chunk size of a megabyte of digits": Case(_chunks((b"f", 1 << 20), b"\r\nx")),
@@ -207,7 +217,9 @@ CODINGS = {
     "chunks without end": Case(_chunks((b"5\r\nwords\r\n", 1000))),
     "a chunk too short": Case(_chunks(b"5\r\n<p>some words</p>\r\n0\r\n\r\n")),
     "a long chunk extension": Case(_chunks(b"11;x=", (b"y", 1 << 20), b"\r\n<p>some words</p>\r\n0\r\n\r\n")),
-    "a trailer after the chunks": Case(_chunks(b"11\r\n<p>some words</p>\r\n0\r\nX: y\r\n\r\n"), text=[(b"some words", 1)]),
+    "a trailer after the chunks": Case(
+        _chunks(b"11\r\n<p>some words</p>\r\n0\r\nX: y\r\n\r\n"), text=[(b"some words", 1)]
+    ),
     "chunked said, not done": Case(_chunks(HTML), text=[(b"some words", 1)]),
 }
 """Codings that lie, break, or go on."""
@@ -216,7 +228,9 @@ RESPONSES = {
     "thousands of headers": words(HTML, fields=b"X-Filler: yes\r\n" * 3_000),
     "a hundred thousand headers": page(HTML, fields=b"X-Filler: yes\r\n" * 100_000),
     "a header of a megabyte": page(HTML, fields=b"X-Filler: " + b"y" * (1 << 20) + b"\r\n"),
-    "headers without end": Case(record(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n", (b"X-Filler: yes\r\n", 5_000))),
+    "headers without end": Case(
+        record(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n", (b"X-Filler: yes\r\n", 5_000))
+    ),
     "headers without colon": page(HTML, fields=b"nonsense\r\n" * 1_000),
     "folded headers": page(HTML, fields=b"X: y\r\n" + b" folded\r\n" * 100_000),
     "a response of NULs": _refused(record((b"\0", 100_000))),
@@ -232,7 +246,9 @@ RESPONSES = {
     "a body beyond the limit": _refused(answer(HTML, (b" ", 80 << 20))),
     "a body beyond a small limit": _refused(answer(HTML, (b" ", LIMIT)), limit=LIMIT),
     "bodies beyond a small limit": _refused(answer(HTML, (b" ", LIMIT)) * 5, 5, LIMIT),
-    "a plain body beyond a small limit": _refused(answer((b"word ", LIMIT // 4), media_type=b"text/plain"), limit=LIMIT),
+    "a plain body beyond a small limit": _refused(
+        answer((b"word ", LIMIT // 4), media_type=b"text/plain"), limit=LIMIT
+    ),
     "a body below a small limit": words(HTML, (b" ", LIMIT - 2_000))._replace(limit=LIMIT),
 }
 
@@ -247,24 +263,47 @@ def _odd_head(field: bytes, value: bytes) -> Case:
     return Case([(head + b"\r\n\r\n" + block + b"\r\n\r\n", 1)])
 
 
-DATES = (b"", b"0000-00-00T00:00:00Z", b"9999-12-31T23:59:60Z", b"0001-01-01T00:00:00+14:00", b"9" * 14, b"9" * 10_000, b"\xff")
+DATES = (
+    b"",
+    b"0000-00-00T00:00:00Z",
+    b"9999-12-31T23:59:60Z",
+    b"0001-01-01T00:00:00+14:00",
+    b"9" * 14,
+    b"9" * 10_000,
+    b"\xff",
+)
 NAMES = (b"", b"<>", b"<urn:uuid:>", b"\0", b"x" * 50_000, b"\xff\xfe", "\u202e\U0010ffff".encode())
 ODD = {
-    **{f"date {number}": _odd_head(b"WARC-Date", value)._replace(text=[(b"some words", 1)]) for number, value in enumerate(DATES)},
+    **{
+        f"date {number}": _odd_head(b"WARC-Date", value)._replace(text=[(b"some words", 1)])
+        for number, value in enumerate(DATES)
+    },
     **{f"id {number}": _odd_head(b"WARC-Record-ID", value) for number, value in enumerate(NAMES)},
-    **{f"address {number}": _odd_head(b"WARC-Target-URI", value)._replace(text=[(b"some words", 1)]) for number, value in enumerate(NAMES)},
+    **{
+        f"address {number}": _odd_head(b"WARC-Target-URI", value)._replace(text=[(b"some words", 1)])
+        for number, value in enumerate(NAMES)
+    },
 }
 """Dates, ids and addresses that are none, by their place in the lists above."""
 
 RECORDS = {
-    "thousands of fields": _refused([(HEAD, 1), (b"X-Filler: yes\r\n", 20_000), (b"Content-Length: 0\r\n\r\n\r\n\r\n", 1)]),
+    "thousands of fields": _refused(
+        [(HEAD, 1), (b"X-Filler: yes\r\n", 20_000), (b"Content-Length: 0\r\n\r\n\r\n\r\n", 1)]
+    ),
     "fields without end": _refused([(HEAD, 1), (b"X-Filler: yes\r\n", 2_000_000)], last=True),
-    "a field of a megabyte": _refused([(HEAD + b"X-Filler: ", 1), (b"y", 1 << 20), (b"\r\nContent-Length: 0\r\n\r\n\r\n\r\n", 1)]),
+    "a field of a megabyte": _refused(
+        [(HEAD + b"X-Filler: ", 1), (b"y", 1 << 20), (b"\r\nContent-Length: 0\r\n\r\n\r\n\r\n", 1)]
+    ),
     "a field without end": _refused([(HEAD + b"X-Filler: ", 1), (b"y", 100 << 20)], last=True),
-    "folded fields": Case([(HEAD + b"X: y\r\n", 1), (b" folded\r\n", 5_000), (b"Content-Length: 0\r\n\r\n\r\n\r\n", 1)]),
+    "folded fields": Case(
+        [(HEAD + b"X: y\r\n", 1), (b" folded\r\n", 5_000), (b"Content-Length: 0\r\n\r\n\r\n\r\n", 1)]
+    ),
     "no length": _refused([(HEAD + b"\r\n" + HTML + b"\r\n\r\n", 1)]),
     "two lengths": Case([(HEAD + b"Content-Length: 5\r\nContent-Length: 17\r\n\r\n" + HTML + b"\r\n\r\n", 1)]),
-    **{f"length {value.decode()!r}": _refused(record(HTML, length=value)) for value in (b"", b"-1", b"+17", b"17.0", b"1e1", b"0x11", b"17 17")},
+    **{
+        f"length {value.decode()!r}": _refused(record(HTML, length=value))
+        for value in (b"", b"-1", b"+17", b"17.0", b"1e1", b"0x11", b"17 17")
+    },
     "length in other digits": _refused(record(HTML, length="１７".encode())),
     "length of a thousand digits": _refused(record(HTML, length=b"9" * 1_000)),
     "length of a million digits": _refused(record(HTML, length=b"9" * 1_000_000)),
@@ -278,9 +317,13 @@ RECORDS = {
     "a record beyond the limit": _refused(record((b"x", 100 << 20), kind="conversion", media_type="text/plain")),
     "records beyond the limit": _refused(record((b"x", 70 << 20), kind="conversion", media_type="text/plain") * 3, 3),
     "a request beyond the limit": Case(record((b"x", 100 << 20), kind="request")),
-    "a record beyond a small limit": _refused(record((b"x", LIMIT + 1), kind="conversion", media_type="text/plain"), limit=LIMIT),
+    "a record beyond a small limit": _refused(
+        record((b"x", LIMIT + 1), kind="conversion", media_type="text/plain"), limit=LIMIT
+    ),
     "a record below a small limit": Case(
-        record((b"x", LIMIT - 2_000), kind="conversion", media_type="text/plain"), text=[(b"x", LIMIT - 2_000)], limit=LIMIT
+        record((b"x", LIMIT - 2_000), kind="conversion", media_type="text/plain"),
+        text=[(b"x", LIMIT - 2_000)],
+        limit=LIMIT,
     ),
     "a record without end": _refused([*record((b"x", 50 << 20), length=60 << 20)], last=True),
     "a record beyond the limit without end": _refused([*record((b"x", 100 << 20), length=200 << 20)], last=True),
@@ -292,21 +335,31 @@ RECORDS = {
     "an unknown type": _refused(record(HTML, kind="responze")),
     "no type": _refused([(b"WARC/1.0\r\nContent-Length: 17\r\n\r\n" + HTML + b"\r\n\r\n", 1)]),
     "a type of a megabyte": _refused(record(HTML, kind="x" * (1 << 20))),
-    "a type not UTF-8": _refused([(b"WARC/1.0\r\nWARC-Type: \xff\xfe\r\nContent-Length: 17\r\n\r\n" + HTML + b"\r\n\r\n", 1)]),
+    "a type not UTF-8": _refused(
+        [(b"WARC/1.0\r\nWARC-Type: \xff\xfe\r\nContent-Length: 17\r\n\r\n" + HTML + b"\r\n\r\n", 1)]
+    ),
     "version 9.9": Case([(piece.replace(b"WARC/1.0", b"WARC/9.9"), count) for piece, count in answer(HTML)]),
-    "version of many digits": Case([(piece.replace(b"WARC/1.0", b"WARC/1." + b"9" * 10_000), count) for piece, count in answer(HTML)]),
+    "version of many digits": Case(
+        [(piece.replace(b"WARC/1.0", b"WARC/1." + b"9" * 10_000), count) for piece, count in answer(HTML)]
+    ),
     "line feeds alone": Case([(piece.replace(b"\r\n", b"\n"), count) for piece, count in answer(HTML)]),
-    "carriage returns alone": _refused([(piece.replace(b"\r\n", b"\r"), count) for piece, count in answer(HTML)] + [(b"\r\n\r\n", 1)]),
+    "carriage returns alone": _refused(
+        [(piece.replace(b"\r\n", b"\r"), count) for piece, count in answer(HTML)] + [(b"\r\n\r\n", 1)]
+    ),
     "one line end after it": Case([*answer(HTML)[:-1], (b"\r\n", 1)]),
     "many line ends after it": Case([*answer(HTML), (b"\r\n", 500_000)], text=[(b"some words", 1)]),
     "many line feeds after it": Case([*answer(HTML), (b"\n", 20_000_000)], text=[(b"some words", 1)]),
     "NULs after it": Case([*answer(HTML), (b"\0", 100_000), (b"\r\n\r\n", 1)], text=[(b"some words", 1)]),
     "a text after it": Case([*answer(HTML), (b"502 Bad Gateway\r\n\r\n", 1)], text=[(b"some words", 1)]),
-    "NULs in the header": _refused([(b"WARC/1.0\r\nWARC-Type: res\0ponse\r\nContent-Length: 17\r\n\r\n" + HTML + b"\r\n\r\n", 1)]),
+    "NULs in the header": _refused(
+        [(b"WARC/1.0\r\nWARC-Type: res\0ponse\r\nContent-Length: 17\r\n\r\n" + HTML + b"\r\n\r\n", 1)]
+    ),
     "starts of records": _refused([(b"WARC/1.0\r\nX:\r\n", 100_000), (b"\r\n\r\n", 1)]),
     "empty records": _refused([(b"WARC/1.0\r\nContent-Length: 0\r\n\r\n\r\n\r\n", 50_000)], 50_000),
     "versions only": _refused([(b"WARC/1.0\r\n", 100_000), (b"\r\n\r\n", 1)]),
-    "an archive within a record": Case(record(b"HTTP/1.1 200 OK\r\nContent-Type: application/warc\r\n\r\n", *answer(HTML), *answer(HTML))),
+    "an archive within a record": Case(
+        record(b"HTTP/1.1 200 OK\r\nContent-Type: application/warc\r\n\r\n", *answer(HTML), *answer(HTML))
+    ),
 }
 """WARC records and what stands between them."""
 

@@ -9,9 +9,8 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-import zstandard
-
 import bombs
+import zstandard
 from bombs import zstd_block, zstd_frame_header
 from clean_files import bgzf_member, gzip_member, skippable_frame, zstd_frame
 
@@ -57,7 +56,9 @@ def zstd_chain(count: int, filler: bytes) -> bytes:
     """The same in raw blocks of zstd, with a reserved block at the end (RFC 8878, section 3.1.1.2.2)."""
     inner = filler + zstd_frame_header()
     zeros = zstd_block(1, bombs.RLE, b"\0") * 8192
-    return zstd_frame_header() + zstd_block(0, len(inner), inner) * count + zeros + zstd_block(3, 5, b"xxxxx", last=True)
+    return (
+        zstd_frame_header() + zstd_block(0, len(inner), inner) * count + zeros + zstd_block(3, 5, b"xxxxx", last=True)
+    )
 
 
 FAKE_RECORD = b"WARC/1.0\r\nWARC-Type: response\r\nContent-Length: 5\r\n\r\n"
@@ -73,7 +74,9 @@ GZIP = {
     "a chain of lines": Stream("gzip", lambda: gzip_chain(2_000, FAKE_LINE)),
     "empty members": Stream("gzip", lambda: gzip_member(0, b"") * 10_000, refused=False),
     "members of one byte": Stream("gzip", lambda: gzip_member(0, b"\n") * 10_000, refused=False),
-    "empty blocks": Stream("gzip", lambda: gzip_header(0) + b"\x00\x00\x00\xff\xff" * 50_000 + b"\x03\x00" + bytes(8), refused=False),
+    "empty blocks": Stream(
+        "gzip", lambda: gzip_header(0) + b"\x00\x00\x00\xff\xff" * 50_000 + b"\x03\x00" + bytes(8), refused=False
+    ),
     "stored blocks": Stream("gzip", lambda: _stored(b"[" * 100_000 + END)),
     "gzip in gzip": Stream("gzip", lambda: gzip_member(0, gzip_member(0, b"{}" + END) + END)),
     "headers": Stream("gzip", lambda: gzip_header(0) * 3_000),
@@ -84,7 +87,9 @@ GZIP = {
     "a comment without end": Stream("gzip", lambda: gzip_header(16, b"x" * 200_000), last=True),
     "an extra field beyond the file": Stream("gzip", lambda: gzip_header(4, b"\xff\xff"), last=True),
     "all reserved flags": Stream("gzip", lambda: gzip_header(0xE0) + gzip_member(0, b"x")[10:]),
-    "a wrong header checksum": Stream("gzip", lambda: _member(2, b"\0\0"), refused=False),  # zlib, and gzip itself, differ
+    "a wrong header checksum": Stream(
+        "gzip", lambda: _member(2, b"\0\0"), refused=False
+    ),  # zlib, and gzip itself, differ
     "another method than deflate": Stream("gzip", lambda: b"\x1f\x8b\x07" + gzip_member(0, b"x")[3:]),
     "a distance too far": Stream("gzip", lambda: gzip_header(0) + b"\x63\x00\x02\x00\xff" + bytes(20)),
     "a header at the end of the file": Stream("gzip", lambda: gzip_header(0), last=True),
@@ -105,25 +110,39 @@ ZSTD = {
     "windows of 128 MB": Stream("zstd", lambda: bombs.zstd_bomb(0, b"{" + END, window_log=27) * 300),
     "a window of 2 TB": Stream("zstd", lambda: bombs.zstd_bomb(0, END, window_log=41)),
     "a claimed exabyte": Stream("zstd", lambda: bombs.zstd_bomb(0, END, content_size=1 << 60)),
-    "a claimed exabyte in one segment": Stream("zstd", lambda: bombs.zstd_bomb(0, END, single=True, content_size=1 << 60)),
+    "a claimed exabyte in one segment": Stream(
+        "zstd", lambda: bombs.zstd_bomb(0, END, single=True, content_size=1 << 60)
+    ),
     "a claimed size too small": Stream("zstd", lambda: bombs.zstd_bomb(bombs.RLE, END, content_size=5)),
     "a dictionary": Stream("zstd", lambda: bombs.zstd_bomb(0, b"{" + END, dictionary=7)),
     "a reserved block": Stream("zstd", lambda: zstd_frame_header() + zstd_block(3, 5, b"hello", last=True)),
     "a block of 2 MB": Stream("zstd", lambda: zstd_frame_header(22) + zstd_block(1, (1 << 21) - 1, b"x", last=True)),
-    "a block beyond the file": Stream("zstd", lambda: zstd_frame_header() + zstd_block(0, 100_000, b"hello"), last=True),
+    "a block beyond the file": Stream(
+        "zstd", lambda: zstd_frame_header() + zstd_block(0, 100_000, b"hello"), last=True
+    ),
     "a chain of frames": Stream("zstd", lambda: zstd_chain(6_000, b"")),
     "a chain of records": Stream("zstd", lambda: zstd_chain(2_000, FAKE_RECORD)),
     "a chain of lines": Stream("zstd", lambda: zstd_chain(2_000, FAKE_LINE)),
     "empty frames": Stream("zstd", lambda: zstandard.compress(b"") * 20_000, refused=False),
     "frames of one byte": Stream("zstd", lambda: zstandard.compress(b"\n") * 20_000, refused=False),
-    "empty blocks": Stream("zstd", lambda: zstd_frame_header() + zstd_block(0, 0, b"") * 80_000 + zstd_block(0, 0, b"", True), refused=False),
+    "empty blocks": Stream(
+        "zstd",
+        lambda: zstd_frame_header() + zstd_block(0, 0, b"") * 80_000 + zstd_block(0, 0, b"", True),
+        refused=False,
+    ),
     "skippable frames": Stream("zstd", lambda: b"".join(map(skippable_frame, range(20_000))), refused=False),
     "empty skippable frames": Stream("zstd", lambda: b"\x5f\x2a\x4d\x18\0\0\0\0" * 30_000, refused=False),
-    "a long skippable frame": Stream("zstd", lambda: b"\x50\x2a\x4d\x18" + (200_000).to_bytes(4, "little") + bytes(200_000), refused=False),
-    "a skippable frame of magic numbers": Stream(
-        "zstd", lambda: b"\x50\x2a\x4d\x18" + (80_000).to_bytes(4, "little") + b"\x28\xb5\x2f\xfd" * 20_000, refused=False
+    "a long skippable frame": Stream(
+        "zstd", lambda: b"\x50\x2a\x4d\x18" + (200_000).to_bytes(4, "little") + bytes(200_000), refused=False
     ),
-    "a skippable frame beyond the file": Stream("zstd", lambda: b"\x50\x2a\x4d\x18\xff\xff\xff\xff" + bytes(9), refused=False, last=True),
+    "a skippable frame of magic numbers": Stream(
+        "zstd",
+        lambda: b"\x50\x2a\x4d\x18" + (80_000).to_bytes(4, "little") + b"\x28\xb5\x2f\xfd" * 20_000,
+        refused=False,
+    ),
+    "a skippable frame beyond the file": Stream(
+        "zstd", lambda: b"\x50\x2a\x4d\x18\xff\xff\xff\xff" + bytes(9), refused=False, last=True
+    ),
     "headers": Stream("zstd", lambda: zstd_frame_header() * 3_000),
     "too many headers": Stream("zstd", lambda: zstd_frame_header() * 30_000, hopeless=True),
     "magic numbers": Stream("zstd", lambda: b"\x28\xb5\x2f\xfd" * 3_000),
@@ -178,7 +197,10 @@ def _flushed(number: int, content: bytes) -> bytes:
     """As servers write logs: a flush every hundred bytes."""
     compressor = zlib.compressobj(wbits=31)
     pieces = (content[start : start + 100] for start in range(0, len(content), 100))
-    return b"".join(compressor.compress(piece) + compressor.flush(zlib.Z_SYNC_FLUSH) for piece in pieces) + compressor.flush()
+    return (
+        b"".join(compressor.compress(piece) + compressor.flush(zlib.Z_SYNC_FLUSH) for piece in pieces)
+        + compressor.flush()
+    )
 
 
 def _zstd_options(**options) -> Callable[[int, bytes], bytes]:

@@ -8,10 +8,9 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
+import bombs
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-import bombs
 import thrift_fields
 from bombs import Runs
 from clean_files import text_of
@@ -83,7 +82,9 @@ FORMS = {
     "string_view": _of_type(pa.string_view()),
     "binary": _of_type(pa.binary()),
     "large_binary": _of_type(pa.large_binary()),
-    "dictionary": _whole(lambda: written(pa.table({"id": table()["id"], "text": table()["text"].combine_chunks().dictionary_encode()}))),
+    "dictionary": _whole(
+        lambda: written(pa.table({"id": table()["id"], "text": table()["text"].combine_chunks().dictionary_encode()}))
+    ),
     "a thousand columns": _whole(lambda: written(table(20, **{f"c{n}": [n] * 20 for n in range(1_000)})), 20),
     "hundreds of row groups": _whole(lambda: written(table(200), row_group_size=1, compression="zstd"), 200),
     "no rows": Table(lambda: written(table().slice(0, 0)), {}),
@@ -178,7 +179,9 @@ def _repeated(count: int, value: Runs) -> bytes:
     words = pa.array([bombs.join(value)], pa.binary())
     indices = pa.array([0] * count, pa.int32())
     text = pa.DictionaryArray.from_arrays(indices, words)
-    identity = pa.array([f"doc-{number}" for number in range(count)]) if count <= 10_000 else pa.nulls(count, pa.string())
+    identity = (
+        pa.array([f"doc-{number}" for number in range(count)]) if count <= 10_000 else pa.nulls(count, pa.string())
+    )
     return written(pa.table({"id": identity, "text": text}), compression="zstd")
 
 
@@ -201,7 +204,9 @@ def _long_word_in_a_dictionary() -> bytes:
     words = pa.array([b"a" * (100 << 20), b"some words"], pa.binary())
     indices = pa.array([number % 2 for number in range(400)], pa.int32())
     identity = pa.array([f"doc-{number}" for number in range(400)])
-    return written(pa.table({"id": identity, "text": pa.DictionaryArray.from_arrays(indices, words)}), compression="zstd")
+    return written(
+        pa.table({"id": identity, "text": pa.DictionaryArray.from_arrays(indices, words)}), compression="zstd"
+    )
 
 
 def _nulls() -> bytes:
@@ -219,19 +224,29 @@ def _much_beside() -> bytes:
 
 MEGABYTE: Runs = [(b"words and ", 100_000)]
 BOMBS = {
-    "a thousand rows of one megabyte": Table(lambda: _repeated(1_000, MEGABYTE), {f"doc-{n}": MEGABYTE for n in range(1_000)}),
+    "a thousand rows of one megabyte": Table(
+        lambda: _repeated(1_000, MEGABYTE), {f"doc-{n}": MEGABYTE for n in range(1_000)}
+    ),
     "a million rows of one megabyte": Table(lambda: _repeated(1_000_000, MEGABYTE), {}, huge=True),
-    "rows of 60 megabytes": Table(lambda: _repeated(20, [(b"word ", 12 << 20)]), {f"doc-{n}": [(b"word ", 12 << 20)] for n in range(20)}),
-    "a megabyte beside each text": Table(_much_beside, {f"doc-{n}": [(b"some words", 1)] for n in range(5_000)}, huge=True),
+    "rows of 60 megabytes": Table(
+        lambda: _repeated(20, [(b"word ", 12 << 20)]), {f"doc-{n}": [(b"word ", 12 << 20)] for n in range(20)}
+    ),
+    "a megabyte beside each text": Table(
+        _much_beside, {f"doc-{n}": [(b"some words", 1)] for n in range(5_000)}, huge=True
+    ),
     "a cell beyond the limit": _long_cells(100 << 20, 60),
     "a cell beyond the limit in a small group": _long_cells(100 << 20, 60, row_group_size=5),
     "cells beyond the limit": _long_cells(70 << 20, 10),
     "cells beyond a small limit": _long_cells(LIMIT + 1, 5, LIMIT),
     "cells below a small limit": Table(
-        lambda: _with_long_cells(LIMIT - 1, 5), {**texts(), **{f"doc-{n}": [(b"a", LIMIT - 1)] for n in range(3, ROWS, 5)}}, limit=LIMIT
+        lambda: _with_long_cells(LIMIT - 1, 5),
+        {**texts(), **{f"doc-{n}": [(b"a", LIMIT - 1)] for n in range(3, ROWS, 5)}},
+        limit=LIMIT,
     ),
     "a word beyond the limit in a dictionary": Table(
-        _long_word_in_a_dictionary, {f"doc-{n}": [(b"some words", 1)] for n in range(1, 400, 2)}, tuple(f"doc-{n}" for n in range(0, 400, 2))
+        _long_word_in_a_dictionary,
+        {f"doc-{n}": [(b"some words", 1)] for n in range(1, 400, 2)},
+        tuple(f"doc-{n}" for n in range(0, 400, 2)),
     ),
     "a million nulls": Table(_nulls, {}, bad=1_000_000),
     "a million empty texts": Table(lambda: _repeated(1_000_000, [(b"", 1)]), {}),
@@ -264,7 +279,11 @@ def with_value(data: bytes, path: Path, value: int) -> bytes:
     """The file with another number in its footer; in place of a list's head, one that claims so many elements."""
     begin = _footer(data)
     field = thrift_fields.fields(data, begin)[0][path]
-    new = thrift_fields.number(value) if field.value is not None else thrift_fields.list_head(data[field.start] & 15, value)
+    new = (
+        thrift_fields.number(value)
+        if field.value is not None
+        else thrift_fields.list_head(data[field.start] & 15, value)
+    )
     return with_footer(data, data[begin : field.start] + new + data[field.end : -8])
 
 

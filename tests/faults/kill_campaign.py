@@ -24,8 +24,8 @@ import psutil
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "faults")]
 
-import corpora  # noqa: E402
-from outputs import digest  # noqa: E402
+import corpora
+from outputs import digest
 
 WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 KINDS = ("worker", "driver", "watcher", "group", "raylet", "gcs", "node")
@@ -46,7 +46,11 @@ class Campaign:
         assert len(self.expected) > 20
 
     def start(self, output: pathlib.Path, workers: int, mark: str, *options: str) -> subprocess.Popen:
-        environment = {**os.environ, MARK: mark, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+        environment = {
+            **os.environ,
+            MARK: mark,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        }
         command = [*WINNOW, "run", str(self.recipe), "--output", str(output), "--workers", str(workers), *options]
         self.log = open(self.folder / "log", "ab")
         return subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log, start_new_session=True)

@@ -32,7 +32,9 @@ def twice_then_never(outcome):
 
 
 def says_twice(outcome):
-    return {name: getattr(outcome, name) * 2 for name in ("rules", "values", "thresholds")} | {"rows": np.repeat(outcome.rows, 2)}
+    return {name: getattr(outcome, name) * 2 for name in ("rules", "values", "thresholds")} | {
+        "rows": np.repeat(outcome.rows, 2)
+    }
 
 
 LIES = {
@@ -43,7 +45,9 @@ LIES = {
     "drops a row in silence": lambda outcome: {"rows": outcome.rows[:0], "rules": [], "values": [], "thresholds": []},
     "says twice and then never that it dropped a row": twice_then_never,
     "changes an id": lambda outcome: {"kept": rename(outcome.kept, "another")},
-    "has one row twice and another not at all": lambda outcome: {"kept": outcome.kept.take(pa.array([1, *range(1, outcome.kept.num_rows)]))},
+    "has one row twice and another not at all": lambda outcome: {
+        "kept": outcome.kept.take(pa.array([1, *range(1, outcome.kept.num_rows)]))
+    },
     "keeps another row than it says": lambda outcome: {"rows": np.zeros(len(outcome.rows), np.int64)},
     "sets a row aside that it keeps": lambda outcome: {"faulty": {0: "so it says"}},
 }

@@ -22,10 +22,11 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-import clean_files  # noqa: E402: its folder comes first
-import mutator  # noqa: E402
-import outcomes  # noqa: E402
-from corpus.reading import readers  # noqa: E402
+import clean_files  # its folder comes first
+import mutator
+import outcomes
+
+from corpus.reading import readers
 
 SEED = 1
 
@@ -112,7 +113,11 @@ def report(found: list[Result]) -> str:
         parts.append(table("damage", grouped(damaged, "mutation")))
     failed = [r for r in found if r.failures]
     for result in failed:
-        parts.append("\n".join([f"{result.number} {result.group}: {result.mutation}", *(f"    {line}" for line in result.failures)]))
+        parts.append(
+            "\n".join(
+                [f"{result.number} {result.group}: {result.mutation}", *(f"    {line}" for line in result.failures)]
+            )
+        )
     parts.append(f"{len(found)} variants, {len(failed)} failed")
     return "\n\n".join(parts)
 
@@ -121,7 +126,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variants", type=int, help="how many; each case once unless given")
     parser.add_argument("--first", type=int, default=0, help="how many to pass over before")
-    parser.add_argument("--only", action="append", default=[], help="a name, or a part of some; may be given several times")
+    parser.add_argument(
+        "--only", action="append", default=[], help="a name, or a part of some; may be given several times"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="variants at a time")
     parser.add_argument("--json", help="a file for the results, one JSON object a line")
     parser.add_argument("--keep", help="a folder for the files of the variants; nothing is read")

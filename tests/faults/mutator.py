@@ -105,7 +105,7 @@ def variant(seed: int, number: int) -> Variant:
     return Variant(number, maker.group, maker.mutation, **maker.make(random.Random(f"{seed} {maker.name} {turn}")))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def catalogue() -> tuple[Maker, ...]:
     """Every maker once, so mixed that any first so many are spread over formats and mutations."""
     makers = [*_damaged(), *_lines(), *_archives(), *_streams(), *_wrappers(), *_tables(), *_texts(), *_tiny_files()]
@@ -200,7 +200,11 @@ def _hostile_file(format: str, case: Case, dice: random.Random) -> dict:
 
 
 def _container(size: int, dice: random.Random) -> tuple[str, Callable[[list[Runs]], bytes]]:
-    fit = [(suffix, pack) for suffix, pack in CONTAINERS.values() if not (suffix == "" and size > SMALL or suffix == ".gz" and size > LARGE)]
+    fit = [
+        (suffix, pack)
+        for suffix, pack in CONTAINERS.values()
+        if not (suffix == "" and size > SMALL or suffix == ".gz" and size > LARGE)
+    ]
     return dice.choice(fit)
 
 
@@ -270,7 +274,14 @@ def _sized_file(format: str, kind: str, pack, size: int, dice: random.Random) ->
 def _sound_file(clean: Clean) -> dict:
     texts = _digests(clean.records)
     every = frozenset(texts)
-    return {"suffix": clean.suffix, "data": clean.data, "texts": texts, "intact": every, "present": every, "sound": True}
+    return {
+        "suffix": clean.suffix,
+        "data": clean.data,
+        "texts": texts,
+        "intact": every,
+        "present": every,
+        "sound": True,
+    }
 
 
 # Tables
@@ -311,7 +322,9 @@ TEXTS: dict[str, Case] = {
     "below the limit": Case([(b"word ", 12 << 20)], text=[(b"word ", 12 << 20)]),
     "beyond the limit": Case([(b"word ", 20 << 20)], refused=True, bad=1),
     "of 700 MB": Case([(b"\0", 700 << 20)], refused=True, bad=1),
-    "below a small limit": Case([(b"a", hostile_lines.LIMIT)], text=[(b"a", hostile_lines.LIMIT)], limit=hostile_lines.LIMIT),
+    "below a small limit": Case(
+        [(b"a", hostile_lines.LIMIT)], text=[(b"a", hostile_lines.LIMIT)], limit=hostile_lines.LIMIT
+    ),
     "beyond a small limit": Case([(b"a", hostile_lines.LIMIT + 1)], refused=True, bad=1, limit=hostile_lines.LIMIT),
     "wide, below the limit": Case([("𝄞".encode(), 15_000_000)], text=[("𝄞".encode(), 15_000_000)]),
 }

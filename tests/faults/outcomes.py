@@ -18,11 +18,11 @@ from collections import Counter
 from typing import Any
 
 import pyarrow as pa
+from mutator import Variant, digest
 
 from corpus import documents
 from corpus.io import paths
 from corpus.reading import html, readers
-from mutator import Variant, digest
 
 TIMEOUT = 120
 """Seconds a file of some hundred kilobytes may take, a hostile page with its `HTML_TIMEOUT` too: far more than any needs, on a busy machine as well."""
@@ -76,7 +76,9 @@ def observe(variant: Variant, folder: str | os.PathLike) -> Outcome:
     if not child:
         _child(path, variant, answer, errors)
     _, status, usage = os.wait4(child, 0)
-    outcome = pickle.loads(answer.read_bytes()) if answer.exists() else Outcome(peak=max(0, (usage.ru_maxrss << 10) - idle))
+    outcome = (
+        pickle.loads(answer.read_bytes()) if answer.exists() else Outcome(peak=max(0, (usage.ru_maxrss << 10) - idle))
+    )
     outcome.seconds = time.monotonic() - began
     if status and not outcome.ended:
         outcome.ended = _ending(status, errors.read_text(errors="replace"))
@@ -99,7 +101,10 @@ def _child(path: pathlib.Path, variant: Variant, answer: pathlib.Path, errors: p
     os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, TIMEOUT)
-    idle, _ = _memory("VmRSS"), resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + ADDRESSES, resource.RLIM_INFINITY))
+    idle, _ = (
+        _memory("VmRSS"),
+        resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + ADDRESSES, resource.RLIM_INFINITY)),
+    )
     outcome = Outcome()
     try:
         _read(str(path), variant, outcome)
@@ -202,7 +207,9 @@ def lost(variant: Variant, outcome: Outcome) -> tuple[int, int]:
         for (identity, found), count in outcome.documents.items()
         if _identity(variant, identity) not in variant.texts and found not in known
     )
-    strangers += sum(count for (identity, _), count in outcome.dropped.items() if _identity(variant, identity) not in variant.texts)
+    strangers += sum(
+        count for (identity, _), count in outcome.dropped.items() if _identity(variant, identity) not in variant.texts
+    )
     return max(0, len(missing) - strangers), len(variant.present)
 
 
@@ -221,7 +228,9 @@ def judge(variant: Variant, outcome: Outcome) -> list[str]:
     """What is wrong; each begins with a word for its kind."""
     found = [outcome.ended] if outcome.ended else []
     if outcome.peak > MEMORY or outcome.peak_of_child > html.MEMORY_LIMIT:
-        found.append(f"memory: {outcome.peak >> 20} MiB beyond idle, {outcome.peak_of_child >> 20} MiB in a process of its own")
+        found.append(
+            f"memory: {outcome.peak >> 20} MiB beyond idle, {outcome.peak_of_child >> 20} MiB in a process of its own"
+        )
     found += [f"contract: {fault}" for fault in outcome.faults]
     if outcome.ended:
         return found
@@ -237,7 +246,9 @@ def _missing_documents(variant: Variant, outcome: Outcome) -> list[str]:
     missing = sorted(i for i in variant.intact if (i, variant.texts[i]) not in came)
     if not missing:
         return []
-    return [f"lost: {len(missing)} of {len(variant.intact)} undamaged records did not come out, such as {', '.join(missing[:3])}"]
+    return [
+        f"lost: {len(missing)} of {len(variant.intact)} undamaged records did not come out, such as {', '.join(missing[:3])}"
+    ]
 
 
 def _wrong_documents(variant: Variant, outcome: Outcome) -> list[str]:

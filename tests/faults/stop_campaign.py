@@ -36,9 +36,10 @@ from collections.abc import Callable
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "faults")]
 
-import corpora  # noqa: E402
-from outputs import digest  # noqa: E402
-from pipelines.stopping import SENTENCE, below  # noqa: E402
+import corpora
+from outputs import digest
+
+from pipelines.stopping import SENTENCE, below
 
 WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 MARK = "WINNOW_STOP_CAMPAIGN"
@@ -74,7 +75,9 @@ def marked(mark: str) -> list[int]:
     found = []
     for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
         with contextlib.suppress(OSError):
-            if f"{MARK}={mark}".encode() in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") and identity(pid):
+            if f"{MARK}={mark}".encode() in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") and identity(
+                pid
+            ):
                 found.append(pid)
     return found
 
@@ -179,7 +182,9 @@ class Tmux:
     def __init__(self, command: list[str], mark: str):
         self.mark, self.status = mark, None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stop-campaign-"))
-        own = shlex.join(["env", *(f"{key}={value}" for key, value in environment(mark).items() if key in (MARK, "PYTHONPATH"))])
+        own = shlex.join(
+            ["env", *(f"{key}={value}" for key, value in environment(mark).items() if key in (MARK, "PYTHONPATH"))]
+        )
         inner = shlex.quote(f"echo $$ > {self.folder}/pid; exec {own} {shlex.join(command)}")
         # The shell is in the foreground, too, and must outlive a Ctrl-C to write the status down.
         script = f"cd {ROOT}; trap : INT; sh -c {inner}; echo $? > {self.folder}/status; exec sleep 1000"
@@ -325,7 +330,10 @@ def plans(count: int, seed: int) -> list[Plan]:
     chance.shuffle(combinations)
     longest = {"import": 1.0, "start": 4.5, "maps": 3.0, "end": 0.4}
     chosen = [combinations[i % len(combinations)] for i in range(count)]
-    return [Plan(*choice, delay=chance.uniform(0, longest[choice[-1]] * (0.5 if choice[1] == 0 else 1))) for choice in chosen]
+    return [
+        Plan(*choice, delay=chance.uniform(0, longest[choice[-1]] * (0.5 if choice[1] == 0 else 1)))
+        for choice in chosen
+    ]
 
 
 def carry_out(plan: Plan, command: list[str], transcript: pathlib.Path) -> Ending | None:
@@ -349,7 +357,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--documents", type=int, default=600)
-    parser.add_argument("--folder", type=pathlib.Path, help="where to leave outputs and transcripts; default: a temporary one")
+    parser.add_argument(
+        "--folder", type=pathlib.Path, help="where to leave outputs and transcripts; default: a temporary one"
+    )
     arguments = parser.parse_args()
     folder = arguments.folder or pathlib.Path(tempfile.mkdtemp(prefix="stop-campaign-"))
     folder.mkdir(parents=True, exist_ok=True)

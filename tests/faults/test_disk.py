@@ -2,10 +2,10 @@
 
 import errno
 
-import pytest
-
 import disk_campaign
 import failing_files
+import pytest
+
 from pipelines.engine import backends
 
 
@@ -46,5 +46,8 @@ def test_an_operation_that_fails_costs_a_retry_or_ends_the_run_with_a_sentence(s
 @pytest.mark.parametrize("places", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_on_a_disk_that_is_full_the_run_ends_and_the_rerun_has_the_same_bytes(small, tmp_path, places):
     _, _, writing, _ = small
-    disks = [failing_files.Disk(1 + i * writing // places, errno.ENOSPC, lasting=True, only_writing=True) for i in range(places)]
+    disks = [
+        failing_files.Disk(1 + i * writing // places, errno.ENOSPC, lasting=True, only_writing=True)
+        for i in range(places)
+    ]
     assert "succeeded" not in outcomes(small, tmp_path, disks)

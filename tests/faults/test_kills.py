@@ -1,8 +1,7 @@
 """Processes of a run are killed at random moments: a sample of `kill_campaign.py`."""
 
-import pytest
-
 import kill_campaign
+import pytest
 
 
 @pytest.fixture(scope="module")

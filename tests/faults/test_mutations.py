@@ -9,12 +9,11 @@ import subprocess
 import sys
 import time
 
-import pytest
-
 import clean_files
 import damage
 import mutator
 import outcomes
+import pytest
 import truth
 
 CAMPAIGN = pathlib.Path(__file__).with_name("mutation_campaign.py")
@@ -64,7 +63,11 @@ def spread() -> list[str]:
     by_group = collections.defaultdict(list)
     for maker in mutator.catalogue():
         by_group[maker.group].append(maker.name)
-    chosen = [sorted(by_group[layout])[step * number % len(by_group[layout])] for number, layout in enumerate(clean_files.LAYOUTS) for step in (7, 11)]
+    chosen = [
+        sorted(by_group[layout])[step * number % len(by_group[layout])]
+        for number, layout in enumerate(clean_files.LAYOUTS)
+        for step in (7, 11)
+    ]
     return sorted({*chosen, *HOSTILE} - QUICK.keys())
 
 
@@ -72,7 +75,9 @@ def campaign(names, folder: pathlib.Path) -> dict[str, dict]:
     """Results by name. A process of its own: the variants are read in forks of it, which should be small."""
     answer = folder / "results.jsonl"
     flags = [flag for name in names for flag in ("--only", name)]
-    done = subprocess.run([sys.executable, str(CAMPAIGN), *flags, "--json", str(answer)], capture_output=True, text=True, timeout=900)
+    done = subprocess.run(
+        [sys.executable, str(CAMPAIGN), *flags, "--json", str(answer)], capture_output=True, text=True, timeout=900
+    )
     assert done.returncode in (0, 1), done.stderr
     rows = [json.loads(line) for line in answer.read_text().splitlines()]
     return {f"{row['group']}: {row['mutation']}": row for row in rows}
@@ -182,9 +187,17 @@ JUDGED = [
     (variant(intact=frozenset()), outcome(range(99), **ROWS, bytes=10), []),
     (variant(intact=frozenset()), outcome(range(99)), ["accounts: 1 of 100 records are missing and nothing"]),
     (variant(intact=frozenset()), outcome(range(40), **ROWS, bytes=500), []),
-    (variant(intact=frozenset()), outcome(range(40), **ROWS, bytes=100), ["accounts: 60 of 100 records are missing, 10.0%"]),
+    (
+        variant(intact=frozenset()),
+        outcome(range(40), **ROWS, bytes=100),
+        ["accounts: 60 of 100 records are missing, 10.0%"],
+    ),
     (variant(intact=frozenset()), outcome(range(40), rows=9, records=40), []),
-    (variant(intact=frozenset()), outcome(range(40), rows=9, records=9), ["accounts: 60 of 100 records are missing, 18.4%"]),
+    (
+        variant(intact=frozenset()),
+        outcome(range(40), rows=9, records=9),
+        ["accounts: 60 of 100 records are missing, 18.4%"],
+    ),
     (variant(intact=frozenset(), present=frozenset()), outcome([]), []),
     (variant(notice=True), outcome(), ["accounts: nothing was quarantined"]),
     (variant(sound=True), outcome(**ROWS), ["accounts: 1 rows quarantined of a sound file"]),
@@ -233,7 +246,9 @@ def _raise(*_):
     raise ValueError("a fault of the data")
 
 
-@pytest.mark.parametrize("read, ended", [(_sleep, "hang: "), (_crash, "crash: killed by SIGKILL"), (_raise, "exception: ")])
+@pytest.mark.parametrize(
+    "read, ended", [(_sleep, "hang: "), (_crash, "crash: killed by SIGKILL"), (_raise, "exception: ")]
+)
 def test_a_bad_end_is_the_variant_s_own(monkeypatch, tmp_path, read, ended):
     monkeypatch.setattr(outcomes, "_read", read)
     monkeypatch.setattr(outcomes, "TIMEOUT", 1)

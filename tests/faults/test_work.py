@@ -11,17 +11,19 @@ import subprocess
 import sys
 import urllib.parse
 
+import corpora
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
-
-import corpora
 from outputs import Said, digest
+
 from corpus.io import paths
 from corpus.reading import readers
-from pipelines import lock, publishing, recipe as recipes, run as runs
-from pipelines.inspection import explain as inspection
+from pipelines import lock, publishing
+from pipelines import recipe as recipes
+from pipelines import run as runs
 from pipelines.engine import TaskFailed, tasks
+from pipelines.inspection import explain as inspection
 from pipelines.publishing import OutputError
 from pipelines.recipe import RecipeError
 
@@ -30,7 +32,9 @@ WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 
 def winnow(*arguments, check=None, **options):
     """The command; no traceback, whatever becomes of it."""
-    done = subprocess.run([*WINNOW, *map(str, arguments)], capture_output=True, text=True, **{"timeout": 300, **options})
+    done = subprocess.run(
+        [*WINNOW, *map(str, arguments)], capture_output=True, text=True, **{"timeout": 300, **options}
+    )
     assert "Traceback" not in done.stderr + done.stdout, done.stderr
     if check is not None:
         assert done.returncode == check, done.stderr[-3000:] + done.stdout[-1000:]
@@ -74,14 +78,20 @@ def outputs(output, pattern):
 
 def unfinished(output):
     """As if the run had been ended before its last maps."""
-    for path in [*(output / "work").glob("*plan/*"), *(output / "work").glob("tokens-*/*"), *(output / "work").glob("tokenizer-*/*")]:
+    for path in [
+        *(output / "work").glob("*plan/*"),
+        *(output / "work").glob("tokens-*/*"),
+        *(output / "work").glob("tokenizer-*/*"),
+    ]:
         path.unlink()
     published = publishing.load(str(output))
     published.set_finished(False)
 
 
 DAMAGES = {
-    "flipped": lambda path: path.write_bytes(bytes(b ^ (i == len(path.read_bytes()) // 2) for i, b in enumerate(path.read_bytes()))),
+    "flipped": lambda path: path.write_bytes(
+        bytes(b ^ (i == len(path.read_bytes()) // 2) for i, b in enumerate(path.read_bytes()))
+    ),
     "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]),
     "gone": lambda path: path.unlink(),
@@ -158,7 +168,9 @@ def test_outputs_are_durable_before_their_manifest(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda a, b: events.append(("name", str(b))) or replace(a, b))
     corpora.write_jsonl(tmp_path / "x.jsonl", corpora.documents(5))
     runs.run(recipes.parse({"input": [str(tmp_path / "x.jsonl")], "steps": ["exact_dedup"]}), str(tmp_path / "out"))
-    committed = [i for i, (kind, path) in enumerate(events) if kind == "name" and "/work/" in path and path.endswith(".json")]
+    committed = [
+        i for i, (kind, path) in enumerate(events) if kind == "name" and "/work/" in path and path.endswith(".json")
+    ]
     assert len(committed) >= 3
     for i in committed:
         folder = os.path.dirname(events[i][1])
@@ -213,7 +225,18 @@ def other_hash(record):
 
 
 @pytest.mark.parametrize("linked", [True, False], ids=["linked", "copied"])
-@pytest.mark.parametrize("name", ["documents/*", "dropped/*", "tokens/*.bin", "tokens/manifest.json", "tokenizer/tokenizer.json", "report.json", "report.html"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "documents/*",
+        "dropped/*",
+        "tokens/*.bin",
+        "tokens/manifest.json",
+        "tokenizer/tokenizer.json",
+        "report.json",
+        "report.html",
+    ],
+)
 def test_damage_that_verify_finds_is_repaired_by_replace(copy, name, linked):
     recipe, output, expected = copy
     path = sorted(output.glob(name))[0]
@@ -261,7 +284,9 @@ def test_verify_says_what_to_do_and_what_is_in_the_way(copy):
     (output / "work" / "00-read+c4" / "tsconfig.json").write_text("{}")  # of the user, and no matter
     (output / "documents" / "notes.txt").write_text("mine")
     done = winnow("verify", output, check=1)
-    assert done.stderr.splitlines() == [f"winnow: {output}/documents/00099.parquet is not of this run: move it, for the next run does not begin while it is there"]
+    assert done.stderr.splitlines() == [
+        f"winnow: {output}/documents/00099.parquet is not of this run: move it, for the next run does not begin while it is there"
+    ]
     assert "with --replace compares everything with its checksum and does again what is damaged" in done.stdout
 
 
@@ -270,7 +295,10 @@ def test_pipes_keep_nobody_waiting(copy):
     for name in ("documents/00000.parquet", "tokens/00000.bin"):
         (output / name).unlink()
         os.mkfifo(output / name)
-    assert [f"{output}/{name} cannot be read: {output}/{name} is not a regular file" for name in ("documents/00000.parquet", "tokens/00000.bin")] == inspection.verify(str(output))
+    assert [
+        f"{output}/{name} cannot be read: {output}/{name} is not a regular file"
+        for name in ("documents/00000.parquet", "tokens/00000.bin")
+    ] == inspection.verify(str(output))
     winnow("explain", output, "doc-0", check=1, timeout=60)
     assert not runs.run(recipe, str(output)).worked and digest(output) == expected
     os.mkfifo(output / "lock.json")
@@ -294,24 +322,42 @@ def test_published_files_that_are_gone_come_back(copy):
 
 def test_files_of_others_stay_where_they_are(copy):
     recipe, output, expected = copy
-    mine = ["documents/notes.txt", "dropped/mine.csv", "tokens/README", "work/00-read+c4/todo.txt", "work/other/x", "todo.md"]
+    mine = [
+        "documents/notes.txt",
+        "dropped/mine.csv",
+        "tokens/README",
+        "work/00-read+c4/todo.txt",
+        "work/other/x",
+        "todo.md",
+    ]
     for name in mine:
         (output / name).parent.mkdir(parents=True, exist_ok=True)
         (output / name).write_text("mine")
     assert not runs.run(recipe, str(output)).worked  # nothing to do
-    changed = dataclasses.replace(recipe, steps=(*recipe.steps[:-2], dataclasses.replace(recipe.steps[-2], shard_bytes=1 << 20), recipe.steps[-1]))
+    changed = dataclasses.replace(
+        recipe, steps=(*recipe.steps[:-2], dataclasses.replace(recipe.steps[-2], shard_bytes=1 << 20), recipe.steps[-1])
+    )
     assert runs.run(changed, str(output), replace=True).worked
     assert "left alone 2 that no task has made" in winnow("clean-work", output, check=0).stdout
     assert all((output / name).read_text() == "mine" for name in mine)
     assert sorted(p.name for p in (output / "work").rglob("*") if p.is_file()) == ["todo.txt", "x"]
-    assert {name for name in digest(output) if name.startswith("tokens/0")} < {name for name in expected if name.startswith("tokens/0")}
+    assert {name for name in digest(output) if name.startswith("tokens/0")} < {
+        name for name in expected if name.startswith("tokens/0")
+    }
 
 
 def test_what_looks_almost_like_ours_in_work_stays(copy, tmp_path):
     recipe, output, expected = copy
     victim = tmp_path / "victim"
     victim.mkdir()
-    mine = ["work/00-read+c4/tsconfig.json", "work/00-read+c4/2024-deadbeef-thesis.doc", "work/mynode/package.json", "work/package.json", "recipe.yaml.deadbeef.tmp", "documents/00000.parquet.deadbeef.tmp"]
+    mine = [
+        "work/00-read+c4/tsconfig.json",
+        "work/00-read+c4/2024-deadbeef-thesis.doc",
+        "work/mynode/package.json",
+        "work/package.json",
+        "recipe.yaml.deadbeef.tmp",
+        "documents/00000.parquet.deadbeef.tmp",
+    ]
     for path in [*(output / name for name in mine), victim / "00000.json", victim / "00000-deadbeef-x"]:
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
@@ -370,7 +416,10 @@ def test_finished_work_is_only_discarded_if_one_says_so(copy):
     with pytest.raises(OutputError) as refused:
         runs.run(recipe, str(output), limit=1)
     said = str(refused.value)
-    assert "holds a finished run, which this one would replace, beginning with 00-read+c4: " in said and "configuration changed" in said
+    assert (
+        "holds a finished run, which this one would replace, beginning with 00-read+c4: " in said
+        and "configuration changed" in said
+    )
     assert "documents/ (" in said and "tokens/ (" in said and "Say --replace" in said
     assert digest(output) == expected
     assert runs.run(recipe, str(output), limit=5, replace=True).report["documents"]["in"] == 5
@@ -402,8 +451,18 @@ def test_a_run_of_an_earlier_version_is_adopted(copy):
     assert not runs.run(recipe, str(output)).worked
     assert digest(output) == {**expected, "documents/mine.txt": digest(output)["documents/mine.txt"]}
     listed = publishing.load(str(output)).files
-    assert {name.partition("/")[0] for name in listed} >= {"documents", "tokens", "tokenizer", "report.json", "recipe.yaml"}
-    assert "documents/mine.txt" not in listed and "tokens/manifest.json" in listed and "tokens/packing/best_fit-64/figures.json" in listed
+    assert {name.partition("/")[0] for name in listed} >= {
+        "documents",
+        "tokens",
+        "tokenizer",
+        "report.json",
+        "recipe.yaml",
+    }
+    assert (
+        "documents/mine.txt" not in listed
+        and "tokens/manifest.json" in listed
+        and "tokens/packing/best_fit-64/figures.json" in listed
+    )
     winnow("verify", output, check=0)
     (output / "published.json").unlink()
     DAMAGES["flipped"](output / "documents" / "00000.parquet")  # nothing vouches for that
@@ -418,7 +477,11 @@ def test_a_run_of_the_version_before_is_continued(copy):
         record = json.loads(path.read_text())
         del record["checksum"]
         path.write_text(json.dumps(record, indent=1))
-    left = ["recipe.yaml.0a1b2c3d.tmp", "documents/00000.parquet.0a1b2c3d.tmp", "work/00-read+c4/00000.json.0a1b2c3d.tmp"]
+    left = [
+        "recipe.yaml.0a1b2c3d.tmp",
+        "documents/00000.parquet.0a1b2c3d.tmp",
+        "work/00-read+c4/00000.json.0a1b2c3d.tmp",
+    ]
     for name in left:
         (output / name).write_text("na")
     assert not runs.run(recipe, str(output)).worked
@@ -467,7 +530,9 @@ def test_what_cannot_name_an_output_is_one_sentence(tmp_path, output):
 @pytest.mark.parametrize("output", ["file://{}/out", "file://{}/o%20ut/", "file://{}/out?key=value"])
 def test_an_output_by_a_uri_is_that_of_a_path(tmp_path, output):
     values = ["a/b", "100%", "x?y=1", "é", ""]
-    corpora.write_jsonl(tmp_path / "x.jsonl", [{"id": str(i), "text": f"text {i}", "language": value} for i, value in enumerate(values)])
+    corpora.write_jsonl(
+        tmp_path / "x.jsonl", [{"id": str(i), "text": f"text {i}", "language": value} for i, value in enumerate(values)]
+    )
     recipe = recipes.parse({"input": [str(tmp_path / "x.jsonl")], "partition_by": "language",
                             "steps": ["exact_dedup", {"train_tokenizer": {"vocab_size": 300}}, "tokenize", {"pack": {"sequence_length": 16}}]})  # fmt: skip
     runs.run(recipe, str(tmp_path / "plain"))
@@ -478,7 +543,9 @@ def test_an_output_by_a_uri_is_that_of_a_path(tmp_path, output):
     assert inspection.verify(uri) == [] and inspection.verify(str(there)) == []
     assert not runs.run(recipe, uri, replace=True).worked
     assert runs.run(dataclasses.replace(recipe, partition_by=None), uri, replace=True).worked
-    assert [str(p.relative_to(there / "documents")) for p in (there / "documents").rglob("*") if p.is_file()] == ["00000.parquet"]
+    assert [str(p.relative_to(there / "documents")) for p in (there / "documents").rglob("*") if p.is_file()] == [
+        "00000.parquet"
+    ]
     assert inspection.clean_work(uri, print)[1] == 0 and inspection.verify(uri) == []
 
 
@@ -488,7 +555,11 @@ def store(monkeypatch):
     found, known, publish = pafs._MockFileSystem(), paths.filesystem, paths.publish
 
     def filesystem(name):
-        return (found, urllib.parse.unquote(paths._address(name)[0].removeprefix("s3://"))) if name.startswith("s3://") else known(name)
+        return (
+            (found, urllib.parse.unquote(paths._address(name)[0].removeprefix("s3://")))
+            if name.startswith("s3://")
+            else known(name)
+        )
 
     def into_a_folder(source, target):  # which a store does not need
         found.create_dir(filesystem(target)[1].rpartition("/")[0], recursive=True)
@@ -503,7 +574,9 @@ def store(monkeypatch):
 
 def test_an_output_on_a_store(tmp_path, store):
     values = ["a/b", "100%", "x?y=1", ""]
-    corpora.write_jsonl(tmp_path / "x.jsonl", [{"id": str(i), "text": f"text {i}", "language": value} for i, value in enumerate(values)])
+    corpora.write_jsonl(
+        tmp_path / "x.jsonl", [{"id": str(i), "text": f"text {i}", "language": value} for i, value in enumerate(values)]
+    )
     steps = ["exact_dedup", {"train_tokenizer": {"vocab_size": 300}}, "tokenize", {"pack": {"sequence_length": 16}}]
     recipe = recipes.parse({"input": [str(tmp_path / "x.jsonl")], "partition_by": "language", "steps": steps})
     output = "s3://bucket/o%20ut?region=us-east-1"
@@ -573,13 +646,33 @@ def test_the_output_inside_the_input_is_left_out_with_a_word(tmp_path):
     assert re.search(r"left out: \d+ files of the input, which lie in .*/out, where this run writes", done.stderr)
     for folder, output in ((tmp_path.as_uri(), tmp_path / "out"), (tmp_path, (tmp_path / "out").as_uri())):
         sources, notes = runs.input_sources((str(folder),), str(output))
-        assert [os.path.basename(source.path) for source in sources] == ["x.jsonl"] and "where this run writes" in notes[0]
-    assert "all of the input lies in" in winnow("dedup", "exact", tmp_path / "out" / "documents", tmp_path / "out", check=2).stderr
+        assert [os.path.basename(source.path) for source in sources] == [
+            "x.jsonl"
+        ] and "where this run writes" in notes[0]
+    assert (
+        "all of the input lies in"
+        in winnow("dedup", "exact", tmp_path / "out" / "documents", tmp_path / "out", check=2).stderr
+    )
 
 
 def test_values_of_any_length_and_content_are_partitions(tmp_path):
-    values = ["a" * 3000, "a" * 3000 + "b", "../../x", "é" * 200, "", "\0\n", ".", "a/b", "CON", "__HIVE_DEFAULT_PARTITION__", "😀" * 80, "+"]
-    corpora.write_jsonl(tmp_path / "x.jsonl", [{"id": str(i), "text": f"text {i}", "language": value} for i, value in enumerate(values)])
+    values = [
+        "a" * 3000,
+        "a" * 3000 + "b",
+        "../../x",
+        "é" * 200,
+        "",
+        "\0\n",
+        ".",
+        "a/b",
+        "CON",
+        "__HIVE_DEFAULT_PARTITION__",
+        "😀" * 80,
+        "+",
+    ]
+    corpora.write_jsonl(
+        tmp_path / "x.jsonl", [{"id": str(i), "text": f"text {i}", "language": value} for i, value in enumerate(values)]
+    )
     recipe = recipes.parse({"input": [str(tmp_path / "x.jsonl")], "partition_by": "language", "steps": ["length"]})
     runs.run(recipe, str(tmp_path / "out"))
     files = sorted((tmp_path / "out" / "documents").rglob("*.parquet"))
@@ -657,7 +750,13 @@ def test_a_file_by_several_names_and_loops_of_links_are_read_once(tmp_path):
 def test_alias_bombs_are_refused(tmp_path):
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
-    bombs = ["\n".join([*lines, "steps: *a11"]), "steps: &s [*s]", "a: &a {b: *a}\nsteps: [length]", "steps: " + "[" * 5000, "x: " + "y" * (2 << 20)]
+    bombs = [
+        "\n".join([*lines, "steps: *a11"]),
+        "steps: &s [*s]",
+        "a: &a {b: *a}\nsteps: [length]",
+        "steps: " + "[" * 5000,
+        "x: " + "y" * (2 << 20),
+    ]
     for number, bomb in enumerate(bombs):
         (tmp_path / f"{number}.yaml").write_text(bomb)
         with pytest.raises(RecipeError) as refused:
@@ -667,7 +766,9 @@ def test_alias_bombs_are_refused(tmp_path):
     assert done.stderr.count("\n") == 1 and not (tmp_path / "out").exists()
     (tmp_path / "fine.yaml").write_text("steps: [{length: &d {min_words: 1}}, {length: *d}]\n")
     assert [step.min_words for step in recipes.load(str(tmp_path / "fine.yaml")).steps] == [1, 1]
-    done = winnow("filter", tmp_path, tmp_path / "out", "--step", "length", "--set", "length.min_words=&a [*a]", check=2)
+    done = winnow(
+        "filter", tmp_path, tmp_path / "out", "--step", "length", "--set", "length.min_words=&a [*a]", check=2
+    )
     assert done.stderr.count("\n") == 1
 
 
@@ -698,10 +799,22 @@ def test_a_function_of_ones_own_that_fails_costs_the_document_and_is_said_before
     (table,) = [pq.read_table(path).to_pylist() for path in (tmp_path / "out" / "quarantine").iterdir()]
     said = {row["id"]: (row["step"], row["records"], row["error"], row["raw"]) for row in table}
     assert said == {
-        "doc-3": ("custom", 1, "mine:judge: LookupError: no number three here (mine.py line 6)", rows[3]["text"].encode()),
-        "doc-5": ("custom", 1, "mine:judge: TypeError: it returned NoneType and not a bool or a number", rows[5]["text"].encode()),
+        "doc-3": (
+            "custom",
+            1,
+            "mine:judge: LookupError: no number three here (mine.py line 6)",
+            rows[3]["text"].encode(),
+        ),
+        "doc-5": (
+            "custom",
+            1,
+            "mine:judge: TypeError: it returned NoneType and not a bool or a number",
+            rows[5]["text"].encode(),
+        ),
     }
-    strict = winnow(*run[:-1], tmp_path / "strict", "--workers", 0, "--set", "max_quarantined=0.2", check=1, cwd=tmp_path)
+    strict = winnow(
+        *run[:-1], tmp_path / "strict", "--workers", 0, "--set", "max_quarantined=0.2", check=1, cwd=tmp_path
+    )
     assert "25.0% of the input was quarantined, more than max_quarantined = 20.0%" in strict.stderr
     explained = winnow("explain", recipe, "doc-3", "--input", tmp_path / "x.jsonl", check=0).stdout
     assert explained == "custom: QUARANTINED: mine:judge: LookupError: no number three here (mine.py line 6)\n"
@@ -720,7 +833,19 @@ def test_other_modules_are_not_imported(tmp_path, function):
 def test_a_module_that_cannot_be_imported_is_one_sentence(tmp_path):
     corpora.write_jsonl(tmp_path / "x.jsonl", corpora.documents(3))
     (tmp_path / "mine.py").write_text("import nothing_of_that_name\ndef f(text):\n    return True\n")
-    done = winnow("filter", tmp_path / "x.jsonl", tmp_path / "out", "--step", "custom", "--set", "custom.function=mine:f", "--workers", 0, check=1, cwd=tmp_path)
+    done = winnow(
+        "filter",
+        tmp_path / "x.jsonl",
+        tmp_path / "out",
+        "--step",
+        "custom",
+        "--set",
+        "custom.function=mine:f",
+        "--workers",
+        0,
+        check=1,
+        cwd=tmp_path,
+    )
     assert "cannot import f from" in done.stderr and "mine.py line 1" in done.stderr
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import zlib
 
 import zstandard
-
 from clean_files import Clean, Record
 from damage import Damaged
 
@@ -47,8 +46,12 @@ def present(clean: Clean, damaged: Damaged) -> list[Record]:
         decodable = len(_decoded(clean, damaged.data))
         return [record for record in clean.records if record.end <= decodable]
     behind = 1 if clean.kind == "plain" else 0  # a record right behind a cut may be one with what stands before it
-    touched = [part for part in clean.parts if any(a < part.end and part.start < b + behind for a, b in damaged.removed)]
-    return [record for record in clean.records if not any(r.first < record.end and record.start < r.last for r in touched)]
+    touched = [
+        part for part in clean.parts if any(a < part.end and part.start < b + behind for a, b in damaged.removed)
+    ]
+    return [
+        record for record in clean.records if not any(r.first < record.end and record.start < r.last for r in touched)
+    ]
 
 
 def _whole_lines(clean: Clean, data: bytes) -> list[Record]:
@@ -82,7 +85,7 @@ def _in_whole_parts(clean: Clean, data: bytes) -> list[Record]:
     """
     found = _occurrences(clean, data)
     whole: set[Record] = set()
-    for place, (position, number) in enumerate(found):
+    for place, (_, number) in enumerate(found):
         last = number
         for (start, this), (after, following) in zip(found[place:], found[place + 1 :]):
             if following != this + 1 or after != start + _size(clean, this):
@@ -91,7 +94,11 @@ def _in_whole_parts(clean: Clean, data: bytes) -> list[Record]:
         glued = _glued(clean, found, place)
         part, end = clean.parts[number], clean.parts[last].last
         for record in clean.records:
-            if part.first <= record.start < part.last and record.end <= end and not (glued and record.start == part.first):
+            if (
+                part.first <= record.start < part.last
+                and record.end <= end
+                and not (glued and record.start == part.first)
+            ):
                 whole.add(record)
     return [record for record in clean.records if record in whole]
 

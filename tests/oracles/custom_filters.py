@@ -1,6 +1,7 @@
 """Functions that tests name as filters of a user's own."""
 
 import asyncio
+
 import pyarrow.compute as pc
 
 
@@ -26,14 +27,15 @@ def hostile(text):
         raise KeyError("no such\nkey")
     if text == "exit":
         raise SystemExit("bye")
-    return {"none": None, "nan": float("nan"), "string": "x", "list": [1], "false": False, "number": 0.25}.get(text, True)
+    return {"none": None, "nan": float("nan"), "string": "x", "list": [1], "false": False, "number": 0.25}.get(
+        text, True
+    )
 
 
 def hostile_column(column):
     if "raise" in column.to_pylist():
         raise ValueError("a column with raise in it")
     return pc.utf8_length(column).to_numpy()[: None if "short" not in column.to_pylist() else 0]
-
 
 
 class Unsayable(Exception):

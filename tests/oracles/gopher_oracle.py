@@ -61,7 +61,7 @@ def segments(text, preset):
     for unit, newlines in (("line", 1), ("paragraph", 2)):
         if preset == "datatrove":
             source = text.strip() if unit == "paragraph" else text
-            parts = re.split(r"\n{%d,}" % newlines, source) if text else []
+            parts = re.split(rf"\n{{{newlines},}}", source) if text else []
             total = len(text)
         else:
             parts = [part.strip() for part in re.split("\n" * newlines, text) if part.strip()]

@@ -65,7 +65,10 @@ LINES = [
 ]
 PAGES = [
     *(f"{line}\n{GOOD}\n{MORE}" for line in LINES),
-    *(f"{GOOD}{end}{MORE}{end}{end}{GOOD}" for end in "\r \r\n \v \f \x1c \x1d \x1e \x1f \x85 \u2028 \u2029".split(" ")),
+    *(
+        f"{GOOD}{end}{MORE}{end}{end}{GOOD}"
+        for end in "\r \r\n \v \f \x1c \x1d \x1e \x1f \x85 \u2028 \u2029".split(" ")
+    ),
     "",
     "\n \n",
     GOOD,
@@ -147,14 +150,18 @@ def golden():
         "remove_duplicate_text": {
             "pages": LINE_PAGES,
             "kept": {
-                str(least): {p.url: p.text for p in reference.remove_duplicate_text(c4_reference.Collection(lines), least).items}
+                str(least): {
+                    p.url: p.text for p in reference.remove_duplicate_text(c4_reference.Collection(lines), least).items
+                }
                 for least in (3, 0)
             },
         },
         "bad_words": {
             "words": BAD_WORDS,
             "texts": BAD_TEXTS,
-            "kept": {lang: [passes(page(text=t, language=lang)) for t in BAD_TEXTS] for lang, passes in bad_words.items()},
+            "kept": {
+                lang: [passes(page(text=t, language=lang)) for t in BAD_TEXTS] for lang, passes in bad_words.items()
+            },
             "urls": addresses,
             "spared": {str(fraction): [passes(muddy(url)) for url in addresses] for fraction, passes in some.items()},
         },

@@ -81,7 +81,10 @@ def _compile_once(environment, *source):
 @contextlib.contextmanager
 def _in_a_hurry():
     """Half of the time of a small run goes into its page, whose template is compiled once here, and into syncing."""
-    with mock.patch.object(jinja2.Environment, "compile", _compile_once), mock.patch.object(os, "fsync", lambda file: None):
+    with (
+        mock.patch.object(jinja2.Environment, "compile", _compile_once),
+        mock.patch.object(os, "fsync", lambda file: None),
+    ):
         yield
 
 
@@ -154,7 +157,9 @@ def _check_counts(step, before, after, decisions):
     assert step["bytes_in"] == sum(len(text.encode()) for text in before.values())
     assert step["bytes_out"] == sum(len(text.encode()) for text in after.values())
     counters = {"cuts": len(cuts), "bytes_cut": sum(each.end - each.start for each in cuts)}
-    assert {name: number for name, number in step["counters"].items() if number} == {k: n for k, n in counters.items() if n}
+    assert {name: number for name, number in step["counters"].items() if number} == {
+        k: n for k, n in counters.items() if n
+    }
 
 
 def _check_dropped(rows, seen, decisions):

@@ -158,7 +158,7 @@ def _dclm():
 def dclm_quality(text: str) -> dict[str, float]:
     """Scores of `GopherQuality`; NaN for ratios of a text without words (or lines)."""
     filters, page = _dclm().filters, {"text": text}
-    words, length, symbols, bullets, ellipses, others, stops = recorders = [Recorder() for _ in range(7)]
+    words, length, symbols, bullets, ellipses, others, stops = [Recorder() for _ in range(7)]
     filters.page_length_filter(page, length_type="word", min_length=words, ignore_punctuation=True)
     filters.word_length_filter(page, min_length=length)
     filters.symbol_ratio_filter(page, symbols)

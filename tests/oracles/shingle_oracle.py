@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 # Assigned characters only: Python's own tables may be older than Unicode 16.
 any_text = st.text(st.characters(exclude_categories=("Cs", "Cn")), max_size=80)
-wordy_text = st.lists(
-    st.sampled_from(["a", "B", "çÉ", "日本語", "𐐀𐐨", "é\u0301x", "Ⱥ", "7_"]), max_size=80
-).map(" ".join)
+wordy_text = st.lists(st.sampled_from(["a", "B", "çÉ", "日本語", "𐐀𐐨", "é\u0301x", "Ⱥ", "7_"]), max_size=80).map(
+    " ".join
+)
 
 
 def lowered(text: str) -> str:

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from corpus.cleaning.length import Length
-from pipelines import recipe as recipes, run as runs
+from pipelines import recipe as recipes
+from pipelines import run as runs
 from pipelines.accounts import Accounts, NotProven, unique_names
 
 
@@ -13,7 +14,11 @@ def step(name, documents_in, kept, dropped=(), quarantined=0):
     return {"name": name, "in": documents_in, "kept": kept, "dropped": dict(dropped), "quarantined": quarantined}
 
 
-GOOD = [step("read", 10, 8, {"empty_text": 1}, 1), step("length", 8, 8), step("c4", 8, 5, {"lorem_ipsum": 1, "too_few_sentences": 2})]
+GOOD = [
+    step("read", 10, 8, {"empty_text": 1}, 1),
+    step("length", 8, 8),
+    step("c4", 8, 5, {"lorem_ipsum": 1, "too_few_sentences": 2}),
+]
 
 
 def problems(steps, written, encoded=None, not_encoded=0, lost_bytes=0, max_quarantined=0.1):
@@ -42,8 +47,12 @@ def test_what_does_not_add_up_is_said(steps, written, words):
 def test_what_is_lost_is_held_to_the_limit():
     assert problems(GOOD, 5, encoded=4, not_encoded=1, max_quarantined=0.2) == []
     assert problems(GOOD, 5, encoded=4) == ["5 documents written, 4 tokenized, 0 quarantined"]
-    assert problems(GOOD, 5, encoded=4, not_encoded=1) == ["20.0% of the input was quarantined, more than max_quarantined = 10.0%"]
-    assert problems(GOOD, 5, lost_bytes=101) == ["10.1% of the bytes of the input were quarantined, more than max_quarantined = 10.0%"]
+    assert problems(GOOD, 5, encoded=4, not_encoded=1) == [
+        "20.0% of the input was quarantined, more than max_quarantined = 10.0%"
+    ]
+    assert problems(GOOD, 5, lost_bytes=101) == [
+        "10.1% of the bytes of the input were quarantined, more than max_quarantined = 10.0%"
+    ]
 
 
 def test_names_of_steps_are_unique_in_the_run():
@@ -58,7 +67,9 @@ def recipe_over(tmp_path, steps, lines, **options):
 def test_a_run_from_python_that_lost_too_much_raises_and_its_report_is_there(tmp_path):
     lines = [json.dumps({"id": "a", "text": "good"}), *["not JSON"] * 9]
     recipe = recipe_over(tmp_path, ["exact_dedup"], lines, max_quarantined=0.1)
-    with pytest.raises(NotProven, match="90.0% of the input was quarantined, more than max_quarantined = 10.0%") as raised:
+    with pytest.raises(
+        NotProven, match="90.0% of the input was quarantined, more than max_quarantined = 10.0%"
+    ) as raised:
         runs.run(recipe, str(tmp_path / "out"))
     written = json.loads((tmp_path / "out" / "report.json").read_text())
     assert written["problems"] == raised.value.problems == raised.value.result.report["problems"]

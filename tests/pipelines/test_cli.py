@@ -26,7 +26,13 @@ def test_help_imports_nothing_heavy():
     (["run"], ["--dry-run", "--limit", "--address", "--set"]),
 ])  # fmt: skip
 def test_help_of_a_verb_names_its_options(verb, words):
-    done = subprocess.run([*RUN, *verb, "--help"], capture_output=True, text=True, timeout=60, env={"COLUMNS": "200", "PATH": "/usr/bin"} | {"PYTHONPATH": ":".join(filter(None, sys.path))})
+    done = subprocess.run(
+        [*RUN, *verb, "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"COLUMNS": "200", "PATH": "/usr/bin"} | {"PYTHONPATH": ":".join(filter(None, sys.path))},
+    )
     assert done.returncode == 0, done.stderr
     for word in words:
         assert word in done.stdout
@@ -41,13 +47,24 @@ def test_unknown_commands_and_options_are_bad_usage():
 def test_a_report_that_is_none_is_said(tmp_path, content):
     (tmp_path / "report.json").write_text(content)
     done = subprocess.run([*RUN, "inspect", str(tmp_path)], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2 and "report.json is not the report of a run" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 2
+        and "report.json is not the report of a run" in done.stderr
+        and "Traceback" not in done.stderr
+    )
 
 
 def test_a_run_without_standard_error_is_a_run(tmp_path):
     (tmp_path / "x.jsonl").write_text('{"text": "a"}\n')
     command = f'"{sys.executable}" -c "from pipelines.cli import main; main()" filter x.jsonl out --step length --workers 0 2>&-'
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": ":".join(filter(None, sys.path))})
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": ":".join(filter(None, sys.path))},
+    )
     assert done.returncode == 0 and "1 in = 1 kept" in done.stdout
 
 

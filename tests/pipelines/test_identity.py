@@ -7,9 +7,9 @@ import shutil
 import subprocess
 import sys
 
+import corpora
 import pytest
 
-import corpora
 from corpus import closure
 
 RUN = [sys.executable, "-c", "from pipelines.cli import main; main()"]
@@ -34,7 +34,9 @@ def project(tmp_path_factory):
     tasks ran again, and the report."""
     folder = tmp_path_factory.mktemp("identity")
     for package in closure.OWN:
-        shutil.copytree(pathlib.Path(closure.ROOT, package), folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            pathlib.Path(closure.ROOT, package), folder / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     corpora.write_jsonl(folder / "a.jsonl", corpora.documents(12))
     (folder / "small.yaml").write_text(RECIPE.format(input=folder / "a.jsonl"))
     (folder / "mine.py").write_text("import mine_too\n\ndef judge(text):\n    return mine_too.judge(text)\n")
@@ -83,21 +85,28 @@ def test_remarks_and_code_that_no_task_runs_redo_nothing(project):
 
 
 def test_the_evaluation_of_the_tokenizer_is_that_of_the_code(project):
-    found, report = project(("tokenizer_training/evaluate.py", "    return {", "    return {\n        \"planted\": 1,"))
+    found, report = project(("tokenizer_training/evaluate.py", "    return {", '    return {\n        "planted": 1,'))
     assert found == ["tokens-encode", "tokens-shards"]
     assert report["figures"]["tokenizer evaluation"]["planted"] == 1
 
 
 def test_the_exchange_is_part_of_what_uses_it(project):
     found, _ = project(("pipelines/maps/exchange.py", "checked=True", "checked=bool(1)"))
-    assert found == [step for step in MAPS if step not in ("00-read+custom+split", "02-documents") and step not in TRAINING]
+    assert found == [
+        step for step in MAPS if step not in ("00-read+custom+split", "02-documents") and step not in TRAINING
+    ]
 
 
 def test_a_function_of_the_map_itself(project):
-    assert project(("pipelines/maps/counts.py", "bins = np.searchsorted(", "bins = 0 + np.searchsorted("))[0] == [step for step in MAPS if step not in TRAINING]
+    assert project(("pipelines/maps/counts.py", "bins = np.searchsorted(", "bins = 0 + np.searchsorted("))[0] == [
+        step for step in MAPS if step not in TRAINING
+    ]
 
 
 def test_a_configured_step_and_what_it_imports(project):
     expected = [MAPS[0]]
-    assert project(("corpus/cleaning/split.py", "import dataclasses\n", "import dataclasses\nPLANTED = 1\n"))[0] == expected
+    assert (
+        project(("corpus/cleaning/split.py", "import dataclasses\n", "import dataclasses\nPLANTED = 1\n"))[0]
+        == expected
+    )
     assert project(("mine_too.py", "return True", "return bool(1)"))[0] == expected

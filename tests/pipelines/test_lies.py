@@ -2,10 +2,10 @@
 
 import dataclasses
 
-import pytest
-
 import corpora
 import lying_steps
+import pytest
+
 from pipelines import recipe as recipes
 from pipelines.engine import TaskFailed
 from pipelines.run import run

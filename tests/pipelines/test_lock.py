@@ -32,7 +32,14 @@ def content(tmp_path):
 
 def write(tmp_path, **changes):
     """A lock of another machine's run, fresh unless `changes` say otherwise."""
-    record = {"owner": "ann on elsewhere, process 7", "machine": "elsewhere", "token": "t", "beat": 1, "time": time.time(), "since": "noon"}
+    record = {
+        "owner": "ann on elsewhere, process 7",
+        "machine": "elsewhere",
+        "token": "t",
+        "beat": 1,
+        "time": time.time(),
+        "since": "noon",
+    }
     (tmp_path / "out").mkdir(exist_ok=True)
     (tmp_path / "out" / "lock.json").write_text(json.dumps({**record, **changes}))
 
@@ -108,7 +115,9 @@ def test_a_run_that_lost_its_lock_notices(output, tmp_path):
     assert content(tmp_path)["owner"] == "the next"  # and leaves it the lock
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"time": "x"}', "[" * 100000], ids=["empty", "cut", "list", "null", "time", "deep"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"time": "x"}', "[" * 100000], ids=["empty", "cut", "list", "null", "time", "deep"]
+)
 def test_a_lock_that_cannot_be_read_is_nobodys(tmp_path, text):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "lock.json").write_text(text)

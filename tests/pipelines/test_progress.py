@@ -7,11 +7,11 @@ import time
 import types
 
 import pytest
+from stop_campaign import screen
 
 from pipelines import progress
 from pipelines.engine import MapSummary
 from pipelines.progress import MapProgress
-from stop_campaign import screen
 
 
 class Terminal(io.StringIO):

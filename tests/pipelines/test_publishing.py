@@ -28,7 +28,11 @@ def made(out, name, data):
 
 
 def tree(folder):
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and "work" not in p.parts}
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and "work" not in p.parts
+    }
 
 
 def listed(tmp_path):
@@ -41,7 +45,13 @@ def test_the_list_says_what_is_there(out, tmp_path):
     published.publish("documents", files)
     published.put(paths.join(out, "report.json"), b"{}")
     found = tree(tmp_path / "out")
-    assert {name for name in found} == {"documents/00000.parquet", "documents/00001.parquet", "documents/00002.parquet", "report.json", "published.json"}
+    assert set(found) == {
+        "documents/00000.parquet",
+        "documents/00001.parquet",
+        "documents/00002.parquet",
+        "report.json",
+        "published.json",
+    }
     assert listed(tmp_path)["files"]["documents/00001.parquet"] == {"bytes": 6, "xxh3_128": files["00001.parquet"].hash}
     again = publishing.load(out)
     assert again.files == published.files and not again.finished
@@ -52,25 +62,41 @@ def test_the_list_says_what_is_there(out, tmp_path):
 
 def test_files_that_are_no_more_go_and_those_of_others_stay(out, tmp_path):
     published = publishing.open_output(out)
-    first = {f"language={code}/0000{i}.parquet": made(out, f"0000{i}-aaaaaaaa-x", code.encode()) for i, code in enumerate(["de", "en"])}
+    first = {
+        f"language={code}/0000{i}.parquet": made(out, f"0000{i}-aaaaaaaa-x", code.encode())
+        for i, code in enumerate(["de", "en"])
+    }
     published.publish("documents", first)
     (tmp_path / "out/documents/notes.txt").write_text("mine")
     (tmp_path / "out/documents/language=de/mine.parquet").write_text("mine")
     published.publish("documents", {"00000.parquet": made(out, "00000-bbbbbbbb-x", b"new")})
-    assert tree(tmp_path / "out").keys() - {"published.json"} == {"documents/00000.parquet", "documents/notes.txt", "documents/language=de/mine.parquet"}
+    assert tree(tmp_path / "out").keys() - {"published.json"} == {
+        "documents/00000.parquet",
+        "documents/notes.txt",
+        "documents/language=de/mine.parquet",
+    }
     assert list(listed(tmp_path)["files"]) == ["documents/00000.parquet"]
     if paths.is_local(out):
         assert not (tmp_path / "out/documents/language=en").exists()
     published.publish("documents", {})
-    assert tree(tmp_path / "out").keys() - {"published.json"} == {"documents/notes.txt", "documents/language=de/mine.parquet"}
+    assert tree(tmp_path / "out").keys() - {"published.json"} == {
+        "documents/notes.txt",
+        "documents/language=de/mine.parquet",
+    }
 
 
 def test_what_is_kept_stays(out, tmp_path):
     published = publishing.open_output(out)
     published.put(paths.join(out, "tokens", "manifest.json"), b"{}")
     published.publish("tokens/packing/best", {"00000.arrow": made(out, "00000-aaaaaaaa-x", b"plan")})
-    published.publish("tokens", {"00000.bin": made(out, "00001-aaaaaaaa-x", b"tokens")}, keep=("manifest.json", "packing/best/"))
-    assert tree(tmp_path / "out").keys() - {"published.json"} == {"tokens/manifest.json", "tokens/packing/best/00000.arrow", "tokens/00000.bin"}
+    published.publish(
+        "tokens", {"00000.bin": made(out, "00001-aaaaaaaa-x", b"tokens")}, keep=("manifest.json", "packing/best/")
+    )
+    assert tree(tmp_path / "out").keys() - {"published.json"} == {
+        "tokens/manifest.json",
+        "tokens/packing/best/00000.arrow",
+        "tokens/00000.bin",
+    }
     published.publish("tokens", {}, keep=("manifest.json",))
     assert tree(tmp_path / "out").keys() - {"published.json"} == {"tokens/manifest.json"}
 
@@ -100,7 +126,13 @@ def test_the_list_is_written_before_the_files(out, tmp_path, monkeypatch):
 
     monkeypatch.setattr(paths, "publish", place)
     with pytest.raises(OSError):
-        published.publish("documents", {"00000.parquet": made(out, "00000-bbbbbbbb-x", b"newer"), "00001.parquet": made(out, "00001-bbbbbbbb-x", b"")})
+        published.publish(
+            "documents",
+            {
+                "00000.parquet": made(out, "00000-bbbbbbbb-x", b"newer"),
+                "00001.parquet": made(out, "00001-bbbbbbbb-x", b""),
+            },
+        )
     assert seen == [("documents/00000.parquet", 5)]
     assert set(listed(tmp_path)["files"]) == {"documents/00000.parquet", "documents/00001.parquet"}
     monkeypatch.undo()
@@ -122,7 +154,10 @@ def test_nothing_is_written_again_that_is_there(out, tmp_path):
     (tmp_path / "out/documents/00000.parquet").unlink()
     (tmp_path / "out/recipe.yaml").write_text("name: y\n")
     both()
-    assert tree(tmp_path / "out")["documents/00000.parquet"] == b"data" and tree(tmp_path / "out")["recipe.yaml"] == b"name: x\n"
+    assert (
+        tree(tmp_path / "out")["documents/00000.parquet"] == b"data"
+        and tree(tmp_path / "out")["recipe.yaml"] == b"name: x\n"
+    )
 
 
 def test_a_published_file_is_a_link_where_the_disk_allows_it_and_else_a_copy(tmp_path, monkeypatch):
@@ -142,7 +177,9 @@ def test_a_published_file_is_a_link_where_the_disk_allows_it_and_else_a_copy(tmp
     assert not list((tmp_path / "out").rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("name", ["documents", "dropped", "quarantine", "tokenizer", "tokens", "work", "recipe.yaml", "report.json"])
+@pytest.mark.parametrize(
+    "name", ["documents", "dropped", "quarantine", "tokenizer", "tokens", "work", "recipe.yaml", "report.json"]
+)
 def test_symbolic_links_are_refused(tmp_path, name):
     (tmp_path / "out").mkdir()
     elsewhere = tmp_path / "elsewhere"
@@ -182,13 +219,32 @@ def test_a_name_that_a_run_may_write_is_refused_before_it_does(out, tmp_path, na
 
 def test_directories_that_hold_no_run(out, tmp_path):
     assert publishing.load(out) is None and publishing.open_output(out).files == {}
-    for name in (".published.json.winnow-0a1b2c3d.tmp", ".recipe.yaml.winnow-0a1b2c3d.tmp", "recipe.yaml.0a1b2c3d.tmp", "lock.json"):
+    for name in (
+        ".published.json.winnow-0a1b2c3d.tmp",
+        ".recipe.yaml.winnow-0a1b2c3d.tmp",
+        "recipe.yaml.0a1b2c3d.tmp",
+        "lock.json",
+    ):
         (tmp_path / "out" / name).write_text("cut o")
     published = publishing.open_output(out)  # what a run leaves that was ended at once
     published.sweep()
-    assert sorted(os.listdir(tmp_path / "out")) == ["lock.json", "recipe.yaml.0a1b2c3d.tmp"]  # the last may be anybody's
+    assert sorted(os.listdir(tmp_path / "out")) == [
+        "lock.json",
+        "recipe.yaml.0a1b2c3d.tmp",
+    ]  # the last may be anybody's
     (tmp_path / "out" / "recipe.yaml.0a1b2c3d.tmp").unlink()
-    for text in ("name: mine\nsteps: [lunch]\n", "- a list", "just words", "", "a: [", "&a [*a]", "steps: 3", "made: 2024-13-01", "a: " + "9" * 5000, BOMB):
+    for text in (
+        "name: mine\nsteps: [lunch]\n",
+        "- a list",
+        "just words",
+        "",
+        "a: [",
+        "&a [*a]",
+        "steps: 3",
+        "made: 2024-13-01",
+        "a: " + "9" * 5000,
+        BOMB,
+    ):
         (tmp_path / "out" / "recipe.yaml").write_text(text)
         with pytest.raises(OutputError, match=r"holds no run of ours \(recipe.yaml\)"):
             publishing.open_output(out)
@@ -198,7 +254,11 @@ def test_directories_that_hold_no_run(out, tmp_path):
         publishing.open_output(out)
 
 
-BOMB = "\n".join(["a0: &a0 [x, x, x, x, x, x, x, x, x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)] + ["steps: *a11"])
+BOMB = "\n".join(
+    ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    + ["steps: *a11"]
+)
 
 
 def test_what_could_not_be_put_in_place_is_no_obstacle(out, tmp_path):
@@ -210,7 +270,9 @@ def test_what_could_not_be_put_in_place_is_no_obstacle(out, tmp_path):
         publishing.open_output(out)
     (tmp_path / "out" / "tokenizer" / "vocab.json.0a1b2c3d.tmp").unlink()
     publishing.open_output(out).sweep()
-    assert os.listdir(tmp_path / "out" / "tokenizer") == ["tokenizer.json.0a1b2c3d.tmp"]  # of an earlier version, or anybody's
+    assert os.listdir(tmp_path / "out" / "tokenizer") == [
+        "tokenizer.json.0a1b2c3d.tmp"
+    ]  # of an earlier version, or anybody's
 
 
 def test_what_is_to_become_a_lock_is_swept_only_if_it_is_old(out, tmp_path):
@@ -226,7 +288,12 @@ def test_what_is_to_become_a_lock_is_swept_only_if_it_is_old(out, tmp_path):
 def test_files_of_others_with_names_like_ours_stay(out, tmp_path):
     published = publishing.open_output(out)
     published.publish("documents", {"00000.parquet": made(out, "00000-aaaaaaaa-x", b"data")})
-    mine = ["recipe.yaml.deadbeef.tmp", "documents/00000.parquet.deadbeef.tmp", "documents/sub/00000.parquet", "tokens/notes.json.abcdef12.tmp"]
+    mine = [
+        "recipe.yaml.deadbeef.tmp",
+        "documents/00000.parquet.deadbeef.tmp",
+        "documents/sub/00000.parquet",
+        "tokens/notes.json.abcdef12.tmp",
+    ]
     for name in mine:
         (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "out" / name).write_text("mine")
@@ -258,7 +325,9 @@ def test_a_file_in_place_of_the_directory(tmp_path):
     assert publishing.open_output(str(tmp_path / "none")).files == {}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": "other"}', '{"format": "winnow-published/1", "files": []}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"format": "other"}', '{"format": "winnow-published/1", "files": []}']
+)
 def test_a_list_that_cannot_be_read_is_said(out, tmp_path, text):
     (tmp_path / "out" / "published.json").write_text(text)
     with pytest.raises(OutputError, match="published.json cannot be read .*: delete it"):
@@ -271,7 +340,12 @@ def test_a_list_that_cannot_be_read_is_said(out, tmp_path, text):
 ])  # fmt: skip
 def test_a_list_with_names_that_no_run_gives_is_damaged(out, tmp_path, name):
     (tmp_path / "victim").write_text("mine")
-    record = {"format": publishing.FORMAT, "finished": True, "recipe": {}, "files": {name.format(folder=tmp_path): {"bytes": 4, "xxh3_128": "0"}}}
+    record = {
+        "format": publishing.FORMAT,
+        "finished": True,
+        "recipe": {},
+        "files": {name.format(folder=tmp_path): {"bytes": 4, "xxh3_128": "0"}},
+    }
     (tmp_path / "out" / "published.json").write_text(json.dumps(record))
     with pytest.raises(OutputError, match="published.json cannot be read .*: delete it") as refused:
         publishing.load(out)
@@ -314,11 +388,20 @@ def test_names_that_are_quoted_in_a_uri_are_found_again(tmp_path, where):
     values = ["a%2Fb", "100%25", "x%3Fy"]
     published = publishing.open_output(out)
     published.put(paths.join(out, "recipe.yaml"), b"name: x\n")
-    published.publish("documents", {f"language={value}/00000.parquet": made(out, f"0000{i}-aaaaaaaa-x", value.encode()) for i, value in enumerate(values)})
+    published.publish(
+        "documents",
+        {
+            f"language={value}/00000.parquet": made(out, f"0000{i}-aaaaaaaa-x", value.encode())
+            for i, value in enumerate(values)
+        },
+    )
     (folder,) = tmp_path.iterdir()
     assert sorted(os.listdir(folder / "documents")) == sorted(f"language={value}" for value in values)
     again = publishing.open_output(out)  # nothing is in the way
-    assert again.strangers() == [] and set(again.files) == {"recipe.yaml", *(f"documents/language={value}/00000.parquet" for value in values)}
+    assert again.strangers() == [] and set(again.files) == {
+        "recipe.yaml",
+        *(f"documents/language={value}/00000.parquet" for value in values),
+    }
     assert [paths.read_bytes(path) for path in again.paths("documents")] == [b"100%25", b"a%2Fb", b"x%3Fy"]
     assert all(map(again.is_there, again.files))
     again.publish("documents", {})
@@ -340,7 +423,9 @@ def test_published_files_are_compared_with_their_checksums_if_that_is_asked_for(
     assert path.read_bytes() == b"data" and published.is_there("documents/00000.parquet")
 
 
-@pytest.mark.parametrize("output", ["xyz://a", "file://rel", "s3://", "file:///", "a\0b", "file:/x", "s3x:/foo", "\udcff", ""])
+@pytest.mark.parametrize(
+    "output", ["xyz://a", "file://rel", "s3://", "file:///", "a\0b", "file:/x", "s3x:/foo", "\udcff", ""]
+)
 def test_what_cannot_be_a_directory_is_said(output):
     for function in (publishing.check_output, publishing.load, publishing.open_output):
         with pytest.raises(OutputError, match="cannot be a run directory: ") as refused:
@@ -350,7 +435,12 @@ def test_what_cannot_be_a_directory_is_said(output):
 
 def test_of_a_folder_of_others_only_as_much_is_listed_as_is_needed(out, tmp_path):
     Published(out).save()
-    for name in ("photos/2020/a.jpg", "documents/sub/deep/00000.parquet", "documents/language=de/deeper/x", "tokens/packing/best_fit-64/x/y"):
+    for name in (
+        "photos/2020/a.jpg",
+        "documents/sub/deep/00000.parquet",
+        "documents/language=de/deeper/x",
+        "tokens/packing/best_fit-64/x/y",
+    ):
         (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "out" / name).write_text("mine")
     assert [entry.name for entry in publishing.entries_of(out)] == [

@@ -5,12 +5,13 @@ import json
 import subprocess
 import sys
 
+import corpora
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
-import corpora
-from pipelines import recipe as recipes, run as runs
+from pipelines import recipe as recipes
+from pipelines import run as runs
 
 WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 
@@ -27,7 +28,11 @@ def outcome(output):
     report = json.loads((output / "report.json").read_text())
     count = report["documents"]
     assert count["in"] == count["kept"] + count["dropped"] + count["quarantined"]
-    tables = [pq.read_table(output / folder).to_pylist() for folder in ("documents", "dropped", "quarantine") if (output / folder).exists()]
+    tables = [
+        pq.read_table(output / folder).to_pylist()
+        for folder in ("documents", "dropped", "quarantine")
+        if (output / folder).exists()
+    ]
     return report, tables
 
 
@@ -51,7 +56,13 @@ def broken(tmp_path):
     "policy, kept, quarantined, counters, texts",
     [
         ("quarantine", 1, 5, {}, {"good"}),
-        ("repair", 5, 1, {"repaired_utf8": 4}, {"good", "b\ufffdd", "half \ufffd", "cut in a character \ufffd", "in \ufffdber"}),
+        (
+            "repair",
+            5,
+            1,
+            {"repaired_utf8": 4},
+            {"good", "b\ufffdd", "half \ufffd", "cut in a character \ufffd", "in \ufffdber"},
+        ),
     ],
 )
 def test_counts_add_up_under_both_policies(tmp_path, broken, policy, kept, quarantined, counters, texts):
@@ -89,7 +100,17 @@ def test_how_html_becomes_text(tmp_path, extract, menus):
     recipe = tmp_path / "r.yaml"
     recipe.write_text(yaml.safe_dump({"read": {"extract": extract}, "task_bytes": 4096, "steps": ["length"]}))
     for workers in (0, 2):
-        winnow("run", recipe, "--input", tmp_path / "input", "--output", tmp_path / f"out-{workers}", "--workers", workers, check=0)
+        winnow(
+            "run",
+            recipe,
+            "--input",
+            tmp_path / "input",
+            "--output",
+            tmp_path / f"out-{workers}",
+            "--workers",
+            workers,
+            check=0,
+        )
     report, tables = outcome(tmp_path / "out-0")
     assert report["problems"] == [] and outcome(tmp_path / "out-2")[1] == tables
     texts = [row["text"] for row in tables[0]]
@@ -104,7 +125,9 @@ def test_an_extractor_that_is_not_installed_is_refused_before_work(tmp_path, mon
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "trafilatura" else find(name))
     (tmp_path / "x.jsonl").write_text(json.dumps({"text": "a"}))
-    recipe = recipes.parse({"input": str(tmp_path / "x.jsonl"), "read": {"extract": "trafilatura"}, "steps": ["length"]})
+    recipe = recipes.parse(
+        {"input": str(tmp_path / "x.jsonl"), "read": {"extract": "trafilatura"}, "steps": ["length"]}
+    )
     with pytest.raises(recipes.RecipeError) as error:
         runs.run(recipe, str(tmp_path / "out"))
     assert str(error.value) == "read.extract 'trafilatura' needs the package trafilatura: pip install 'winnow[html]'"

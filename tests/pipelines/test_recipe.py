@@ -20,15 +20,27 @@ def parse(text):
     "text, words",
     [
         ("steps: [near_dedupe]", "unknown step 'near_dedupe' in the recipe; did you mean 'near_dedup'?"),
-        ("steps: [{near_dedup: {treshold: 0.8}}]", "unknown option 'treshold' in step 'near_dedup'; did you mean 'threshold'?"),
+        (
+            "steps: [{near_dedup: {treshold: 0.8}}]",
+            "unknown option 'treshold' in step 'near_dedup'; did you mean 'threshold'?",
+        ),
         ("steps: [{near_dedup: {threshold: high}}]", "option 'threshold' of step 'near_dedup'"),
-        ("steps: [{near_dedup: {threshold: 1.5}}]", "option 'threshold' of step 'near_dedup' should be less than or equal to 1 (given 1.5)"),
-        ("steps: [{c4: {disable: [curly_brackets]}}]", "unknown value 'curly_brackets' in option 'disable' of step 'c4'; did you mean 'curly_bracket'?"),
+        (
+            "steps: [{near_dedup: {threshold: 1.5}}]",
+            "option 'threshold' of step 'near_dedup' should be less than or equal to 1 (given 1.5)",
+        ),
+        (
+            "steps: [{c4: {disable: [curly_brackets]}}]",
+            "unknown value 'curly_brackets' in option 'disable' of step 'c4'; did you mean 'curly_bracket'?",
+        ),
         ("steps: [{train_tokenizer: {family: wordpieces}}]", "did you mean 'wordpiece'?"),
         ("steps: [{language: {backend: fastext}}]", "did you mean 'fasttext'?"),
         ("step: [c4]", "unknown recipe key 'step' in the recipe; did you mean 'steps'?"),
         ("{read: {html_timout: 3}, steps: [c4]}", "did you mean 'html_timeout'?"),
-        ("{read: {extract: trafilatra}, steps: [c4]}", "unknown value 'trafilatra' in option 'extract' of read; did you mean 'trafilatura'?"),
+        (
+            "{read: {extract: trafilatra}, steps: [c4]}",
+            "unknown value 'trafilatra' in option 'extract' of read; did you mean 'trafilatura'?",
+        ),
         ("{read: {invalid_utf8: repare}, steps: [c4]}", "did you mean 'repair'?"),
         ("steps: []", "the recipe has no steps"),
         ("steps: [tokenize]", "needs a step 'train_tokenizer' before it"),
@@ -42,10 +54,16 @@ def parse(text):
         ("steps: [{c4: 5}]", "takes a map of options"),
         ("steps: [[c4, language]]", "step 1 must be a name or a map"),
         ("steps: 5", "`steps` is a list, not 5"),
-        ("{steps: [c4], task_bytes: -5}", "option 'task_bytes' of the recipe should be greater than or equal to 1 (given -5)"),
+        (
+            "{steps: [c4], task_bytes: -5}",
+            "option 'task_bytes' of the recipe should be greater than or equal to 1 (given -5)",
+        ),
         ("{steps: [c4], max_quarantined: .nan}", "option 'max_quarantined' of the recipe should be"),
         ("steps: [{train_tokenizer: {vocab_size: -1}}]", "option 'vocab_size' of step 'train_tokenizer' should be"),
-        ("{steps: [c4], input: '${NO_SUCH_VARIABLE_AT_ALL}'}", "needs the environment variable NO_SUCH_VARIABLE_AT_ALL"),
+        (
+            "{steps: [c4], input: '${NO_SUCH_VARIABLE_AT_ALL}'}",
+            "needs the environment variable NO_SUCH_VARIABLE_AT_ALL",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(text, words):
@@ -59,7 +77,9 @@ def test_a_file_that_is_no_recipe(tmp_path):
     for content, words in [
         ("steps: [c4]\nseed: 1\nsteps: [length]\n", "line 1: 'steps' stands twice in a map"),
         ("steps:\n- length: {min_words: 1, min_words: 2}\n", "line 2: 'min_words' stands twice"),
-        ("steps: [", "is not YAML"), ("- c4", "is not a recipe"), ("", "is not a recipe"),
+        ("steps: [", "is not YAML"),
+        ("- c4", "is not a recipe"),
+        ("", "is not a recipe"),
     ]:
         path = tmp_path / "x.yaml"
         path.write_text(content)
@@ -94,7 +114,12 @@ def test_overrides(tmp_path, monkeypatch):
     assert (recipe.steps[1].threshold, recipe.seed, recipe.steps[2].min_words) == (0.5, 7, 9)
     assert recipe.read.html_timeout == 1.0
     assert recipe.input == ("there",)
-    for wrong, words in [("near_dedup.x=1", "unknown option 'x'"), ("length.min_words=1", "occurs 2 times"), ("nea_dedup.a=1", "did you mean 'near_dedup'"), ("seed", "path=value")]:
+    for wrong, words in [
+        ("near_dedup.x=1", "unknown option 'x'"),
+        ("length.min_words=1", "occurs 2 times"),
+        ("nea_dedup.a=1", "did you mean 'near_dedup'"),
+        ("seed", "path=value"),
+    ]:
         with pytest.raises(RecipeError, match=words):
             recipes.load(str(path), [wrong])
 

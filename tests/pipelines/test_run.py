@@ -12,13 +12,12 @@ import subprocess
 import sys
 import time
 
+import corpora
 import pyarrow.parquet as pq
 import pytest
-import yaml
-
-import corpora
-from outputs import digest
 import spans_oracle
+import yaml
+from outputs import digest
 
 WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 
@@ -82,8 +81,8 @@ def test_every_step_finds_what_was_planted(full_run):
 def test_tokens_hold_every_document(full_run):
     import numpy as np
 
-    from corpus.loader import TokenStream
     from corpus.encoding.encoder import load_encoder
+    from corpus.loader import TokenStream
 
     _, _, output, report = full_run
     kept = pq.read_table(output / "documents")["text"].to_pylist()
@@ -117,10 +116,14 @@ def test_workers_change_nothing(full_run):
 
 def test_a_second_run_has_nothing_to_do(full_run):
     _, recipe, output, _ = full_run
-    before = {path: path.stat().st_mtime_ns for path in output.rglob("*") if path.is_file() and path.name != "recipe.yaml"}
+    before = {
+        path: path.stat().st_mtime_ns for path in output.rglob("*") if path.is_file() and path.name != "recipe.yaml"
+    }
     done = winnow("run", recipe, "--output", output, "--workers", 2, check=0)
     assert "nothing to do: all" in done.stdout
-    after = {path: path.stat().st_mtime_ns for path in output.rglob("*") if path.is_file() and path.name != "recipe.yaml"}
+    after = {
+        path: path.stat().st_mtime_ns for path in output.rglob("*") if path.is_file() and path.name != "recipe.yaml"
+    }
     changed = {str(path) for path in after if after[path] != before.get(path)}
     assert {pathlib.Path(path).name for path in changed} <= {"manifest.json", "figures.json"}
     dry = winnow("run", recipe, "--output", output, "--dry-run", check=0)
@@ -207,7 +210,11 @@ def span_runs(tmp_path_factory):
         lines = [passage] if i % 4 else [[sentence] for sentence in passage]
         pages[f"http://site{i}.example/"] = [*own[:1], *lines, *own[1:]] if i % 5 else [*lines, *own[: i % 2]]
     for part in range(4):
-        rows = [{"id": f"doc-{i}", "url": url, "text": spans_oracle.join(page)} for i, (url, page) in enumerate(pages.items()) if i % 4 == part]
+        rows = [
+            {"id": f"doc-{i}", "url": url, "text": spans_oracle.join(page)}
+            for i, (url, page) in enumerate(pages.items())
+            if i % 4 == part
+        ]
         corpora.write_jsonl(folder / "input" / f"{part}.jsonl", rows)
     recipe = folder / "spans.yaml"
     recipe.write_text("task_bytes: 2048\nsteps: [line_dedup]\n")
@@ -237,7 +244,9 @@ def test_explain_names_the_page_that_keeps_a_span(span_runs):
     expected = spans_oracle.reference(pages, min_sentences=3)
     by_id = {f"doc-{i}": (page, expected[url]) for i, (url, page) in enumerate(pages.items())}
     spans = [spans_oracle.spans(page) for page, _ in by_id.values()]
-    cut = next(name for name, (page, left) in by_id.items() if isinstance(left, str) and left != spans_oracle.join(page))
+    cut = next(
+        name for name, (page, left) in by_id.items() if isinstance(left, str) and left != spans_oracle.join(page)
+    )
     said = winnow("explain", folder / "run-0", cut, check=0).stdout.splitlines()
     match = re.fullmatch(rf'{cut}: line_dedup: line [\d:]+: cut, duplicate_span of (doc-\d+): "The .*"', said[0])
     assert set(spans[int(cut[4:])]) & set(spans[int(match[1][4:])]) and match[1] != cut
@@ -258,17 +267,32 @@ def test_an_unknown_unit_is_refused_before_work(span_runs, tmp_path):
 def test_thresholds_apply_to_tagged_documents_and_a_filter_of_ones_own_runs(full_run, tmp_path):
     folder, _, _, _ = full_run
     (tmp_path / "mine.py").write_text("def share_of_e(text):\n    return text.count('e') / len(text)\n")
-    tag = ["--step", "language", "--step", "custom", "--set", "custom.function=mine:share_of_e", "--set", "custom.mode=tag"]
-    done = winnow("filter", folder / "input" / "a.jsonl", tmp_path / "tagged", *tag, "--workers", 1, check=0, cwd=tmp_path)
+    tag = [
+        "--step",
+        "language",
+        "--step",
+        "custom",
+        "--set",
+        "custom.function=mine:share_of_e",
+        "--set",
+        "custom.mode=tag",
+    ]
+    done = winnow(
+        "filter", folder / "input" / "a.jsonl", tmp_path / "tagged", *tag, "--workers", 1, check=0, cwd=tmp_path
+    )
     assert "40 in = 40 kept" in done.stdout
     expression = "language.en > 0.9 and share_of_e.score < 0.11"
     where = ["--where", expression, "--workers", 0]
     winnow("filter", tmp_path / "tagged" / "documents", tmp_path / "chosen", *where, check=0)
     tagged = pq.read_table(tmp_path / "tagged" / "documents").to_pylist()
-    expected = [d for d in tagged if d["language"] == "en" and d["language.probability"] > 0.9 and d["share_of_e.score"] < 0.11]
+    expected = [
+        d for d in tagged if d["language"] == "en" and d["language.probability"] > 0.9 and d["share_of_e.score"] < 0.11
+    ]
     assert pq.read_table(tmp_path / "chosen" / "documents").to_pylist() == expected
     assert 0 < len(expected) < len(tagged) == 40
-    wrong = winnow("filter", tmp_path / "tagged" / "documents", tmp_path / "no", "--where", "share_of_e.scor < 1", check=2)
+    wrong = winnow(
+        "filter", tmp_path / "tagged" / "documents", tmp_path / "no", "--where", "share_of_e.scor < 1", check=2
+    )
     assert "did you mean 'share_of_e.score'?" in wrong.stderr
     chinese = ["--step", "language", "--where", "language.zh-cn > 0.5", "--workers", 0]
     done = winnow("filter", folder / "input" / "a.jsonl", tmp_path / "chinese", *chinese, check=0)
@@ -302,7 +326,9 @@ def test_looking_at_a_run(full_run):
     assert f"{report['documents']['in']:,} in = " in winnow("inspect", output, check=0).stdout
     assert "kept, in" in winnow("explain", output, "doc-0", check=0).stdout
     assert "dropped by bad_words, rule bad_word: flumpet" in winnow("explain", output, "doc-15", check=0).stdout
-    assert "doc-3: line_dedup: empty: the other document is doc-2\n" in winnow("explain", output, "doc-3", check=0).stdout
+    assert (
+        "doc-3: line_dedup: empty: the other document is doc-2\n" in winnow("explain", output, "doc-3", check=0).stdout
+    )
     assert winnow("explain", output, "doc-nobody", check=1).stderr.count("\n") == 1
     assert "report.html" in winnow("report", output, check=0).stdout
     assert (output / "report.html").read_text().startswith("<!DOCTYPE html>")
@@ -383,16 +409,23 @@ def write_faults(folder: pathlib.Path) -> None:
     rows = [{"id": f"good-{i}", "text": corpora.document(("good", i))} for i in range(30)]
     folder.mkdir()
     lines = [json.dumps(row).encode() for row in rows]
-    (folder / "bad-byte.jsonl").write_bytes(b"\n".join([*lines[:5], lines[5][:40] + b"\xff" + lines[5][40:], *lines[6:10], b""]))
+    (folder / "bad-byte.jsonl").write_bytes(
+        b"\n".join([*lines[:5], lines[5][:40] + b"\xff" + lines[5][40:], *lines[6:10], b""])
+    )
     (folder / "array.jsonl").write_bytes(b"\n".join([*lines[10:13], b'["not", "an object"]', *lines[13:15], b""]))
     whole = gzip.compress(b"\n".join([*lines[15:25], b""]))
     (folder / "truncated.jsonl.gz").write_bytes(whole[: len(whole) * 2 // 3])
     (folder / "empty.jsonl").write_bytes(b"")
     (folder / "zero.warc").write_bytes(b"")
     records = [("https://a.example/0", None), ("https://a.example/1", 99999999), ("https://a.example/2", None)]
-    pages = [corpora.warc_record("response", url, corpora.html_response(corpora.document(url)), length) for url, length in records]
+    pages = [
+        corpora.warc_record("response", url, corpora.html_response(corpora.document(url)), length)
+        for url, length in records
+    ]
     (folder / "length.warc").write_bytes(b"".join(pages))
-    (folder / "length.warc.gz").write_bytes(b"".join(gzip.compress(page.replace(b"a.example", b"b.example")) for page in pages))
+    (folder / "length.warc.gz").write_bytes(
+        b"".join(gzip.compress(page.replace(b"a.example", b"b.example")) for page in pages)
+    )
     long_line = " ".join(corpora.sentence("long", i) for i in range(300_000))
     assert len(long_line) > 30_000_000
     corpora.write_jsonl(folder / "long.jsonl", [{"id": "long", "text": long_line}])
@@ -418,10 +451,20 @@ def test_faults_are_quarantined_and_good_records_come_through(tmp_path):
     by_file = {}
     for row in rows:
         by_file.setdefault(pathlib.Path(row["source"]).name, []).append(row)
-    expected = {"bad-byte.jsonl", "array.jsonl", "truncated.jsonl.gz", "empty.jsonl", "zero.warc", "length.warc", "length.warc.gz"}
+    expected = {
+        "bad-byte.jsonl",
+        "array.jsonl",
+        "truncated.jsonl.gz",
+        "empty.jsonl",
+        "zero.warc",
+        "length.warc",
+        "length.warc.gz",
+    }
     assert set(by_file) == expected
     assert all(row["error"] and row["position"] >= 0 for row in rows)
-    assert by_file["bad-byte.jsonl"][0]["position"] == sum(len(json.dumps({"id": f"good-{i}", "text": corpora.document(("good", i))})) + 1 for i in range(5))
+    assert by_file["bad-byte.jsonl"][0]["position"] == sum(
+        len(json.dumps({"id": f"good-{i}", "text": corpora.document(("good", i))})) + 1 for i in range(5)
+    )
     assert report["documents"]["quarantined"] == len(rows)
     strict = tmp_path / "strict"
     done = winnow("run", recipe, "--output", strict, "--workers", 0, "--set", "max_quarantined=0.1", check=1)
@@ -450,7 +493,9 @@ def test_documents_go_to_a_folder_for_each_language(full_run, tmp_path):
     winnow("filter", parted / "documents", tmp_path / "german", *where, check=0)
     assert pq.read_table(tmp_path / "german" / "documents")["language"].to_pylist() == ["de"] * 6
     recipe = tmp_path / "routed.yaml"
-    recipe.write_text(f"partition_by: language\nsteps: [exact_dedup, tokenize: {{tokenizer: {output / 'tokenizer'}}}]\n")
+    recipe.write_text(
+        f"partition_by: language\nsteps: [exact_dedup, tokenize: {{tokenizer: {output / 'tokenizer'}}}]\n"
+    )
     winnow("run", recipe, "--input", parted / "documents", "--output", tmp_path / "tokens", "--workers", 0, check=0)
     report = report_of(tmp_path / "tokens")
     assert_accounted(report)
@@ -462,10 +507,14 @@ def test_documents_go_to_a_folder_for_each_language(full_run, tmp_path):
     assert digest(parted) == digest(plain)
 
 
-@pytest.mark.parametrize("column, words", [("langage", "did you mean 'language'?"), ("text", "unknown column 'text' in partition_by")])
+@pytest.mark.parametrize(
+    "column, words", [("langage", "did you mean 'language'?"), ("text", "unknown column 'text' in partition_by")]
+)
 def test_a_column_to_partition_by_that_is_not_there_is_refused(full_run, tmp_path, column, words):
     folder, _, _, _ = full_run
-    done = winnow("filter", folder / "input", tmp_path / "out", "--step", "language", "--set", f"partition_by={column}", check=2)
+    done = winnow(
+        "filter", folder / "input", tmp_path / "out", "--step", "language", "--set", f"partition_by={column}", check=2
+    )
     assert words in done.stderr and not (tmp_path / "out").exists()
 
 
@@ -474,7 +523,17 @@ def test_lines_of_other_languages_are_cut(tmp_path):
     rows = [{"id": str(i), "text": text} for i, text in enumerate([f"{english}\n{german}\n12", german, "12"])]
     corpora.write_jsonl(tmp_path / "x.jsonl", rows)
     options = ["--step", "language", "--set", "language.unit=line", "--set", "language.keep=[en]"]
-    winnow("filter", tmp_path / "x.jsonl", tmp_path / "out", *options, "--set", "language.cut=true", "--workers", 0, check=0)
+    winnow(
+        "filter",
+        tmp_path / "x.jsonl",
+        tmp_path / "out",
+        *options,
+        "--set",
+        "language.cut=true",
+        "--workers",
+        0,
+        check=0,
+    )
     assert pq.read_table(tmp_path / "out" / "documents")["text"].to_pylist() == [f"{english}\n12"]
     report = report_of(tmp_path / "out")
     assert_accounted(report)

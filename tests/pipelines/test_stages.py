@@ -106,7 +106,9 @@ def batch_of(texts, type=pa.string()):
         {
             "id": pa.array([f"d{i}" for i in numbers], pa.string()),
             "text": pa.array(texts, type),
-            "url": pa.array([f"https://www.example.{'com' if i % 2 else 'org'}/{i}" if i % 3 else None for i in numbers]),
+            "url": pa.array(
+                [f"https://www.example.{'com' if i % 2 else 'org'}/{i}" if i % 3 else None for i in numbers]
+            ),
             "number": pa.array(numbers, pa.int64()),
         }
     )

@@ -9,13 +9,13 @@ import lines_oracle
 import pytest
 import spans_oracle
 import windows_oracle
+from corpora import write_jsonl
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from one_step import ONE_FILE_A_SHARD, ONE_SHARD, Decision, applied, decide, document, observe
 from shingle_oracle import jaccard
 from urls_oracle import select_newest_page
 
-from corpora import write_jsonl
 from pipelines.engine import TaskFailed
 
 FEW = settings(deadline=None, max_examples=10, phases=(Phase.explicit, Phase.reuse, Phase.generate))
@@ -29,7 +29,13 @@ CUTS = {"substring_dedup": {"min_bytes": 9, "min_remaining": 0}}
 BEFORE = st.sampled_from([[], ["url_removal"], ["url_removal", "url_dedup", CUTS]])
 """Steps that leave texts empty, drop documents, and cut texts, also to nothing."""
 
-URLS = ["http://one.example/a", "https://www.one.example/a/", "http://two.example/é", "http://two.example/é?ref=x", None]
+URLS = [
+    "http://one.example/a",
+    "https://www.one.example/a/",
+    "http://two.example/é",
+    "http://two.example/é?ref=x",
+    None,
+]
 KEYS = ["one", "one", "two", "two", None]
 DATES = [None, "2020-01-01T00:00:00Z", "2020-01-02T00:00:00Z"]
 
@@ -71,13 +77,24 @@ def equal_texts(seen, key=lambda text: text):
 @divisions
 def test_exact_dedup_keeps_the_first(size, task_bytes):
     parts = parts_of(named(["同じ 文章", "x", "同じ 文章", "X\n", "同じ\u3000文章", "x", "同じ 文章"]), size)
-    assert decide("exact_dedup", parts, task_bytes=task_bytes) == [drop("2", "duplicate", "0"), drop("5", "duplicate", "1"), drop("6", "duplicate", "0")]
+    assert decide("exact_dedup", parts, task_bytes=task_bytes) == [
+        drop("2", "duplicate", "0"),
+        drop("5", "duplicate", "1"),
+        drop("6", "duplicate", "0"),
+    ]
     normalized = decide({"exact_dedup": {"normalize": "whitespace_case"}}, parts, task_bytes=task_bytes)
     assert [(each.id, each.by) for each in normalized] == [("2", "0"), ("3", "1"), ("4", "0"), ("5", "1"), ("6", "0")]
 
 
 @FEW
-@given(corpora(st.sampled_from(["a", "A ", "Привет мир", "привет  МИР", "http://a.example", "http://b.example", "the longer text"])), st.booleans())
+@given(
+    corpora(
+        st.sampled_from(
+            ["a", "A ", "Привет мир", "привет  МИР", "http://a.example", "http://b.example", "the longer text"]
+        )
+    ),
+    st.booleans(),
+)
 def test_exact_dedup_equals_a_dictionary(case, normalized):
     documents, options, size = case
     step = {"exact_dedup": {"normalize": "whitespace_case" if normalized else "none"}}
@@ -102,7 +119,11 @@ def test_url_dedup_keeps_the_newest(size, task_bytes):
     dated = [(0, 1), (4, 1), (1, 2), (2, 0), (4, 1), (0, 2), (3, 0)]
     documents = [document(str(i), f"text {i}", URLS[url], DATES[date]) for i, (url, date) in enumerate(dated)]
     decisions = decide("url_dedup", parts_of(documents, size), task_bytes=task_bytes)
-    assert decisions == [drop("0", "duplicate_url", "2"), drop("5", "duplicate_url", "2"), drop("6", "duplicate_url", "3")]
+    assert decisions == [
+        drop("0", "duplicate_url", "2"),
+        drop("5", "duplicate_url", "2"),
+        drop("6", "duplicate_url", "3"),
+    ]
 
 
 @FEW
@@ -140,15 +161,25 @@ def test_near_dedup_drops_what_is_at_the_threshold_and_nothing_below(size, task_
     decisions, _, figures = observe({"near_dedup": options}, parts_of(named(texts), size), task_bytes=task_bytes)
     assert decisions == [drop("2", "near_duplicate", "0", 0.6), drop("4", "near_duplicate", "0", 1.0)]
     assert (figures["clusters"], figures["dropped"], figures["largest"]) == (1, 2, 3)
-    decisions = decide({"near_dedup": {**options, "mode": "components"}}, parts_of(named(texts), size), task_bytes=task_bytes)
-    assert decisions == [drop("2", "near_duplicate", "0", 0.6), drop("4", "near_duplicate", "0", 1.0), drop("5", "near_duplicate", "0")]
+    decisions = decide(
+        {"near_dedup": {**options, "mode": "components"}}, parts_of(named(texts), size), task_bytes=task_bytes
+    )
+    assert decisions == [
+        drop("2", "near_duplicate", "0", 0.6),
+        drop("4", "near_duplicate", "0", 1.0),
+        drop("5", "near_duplicate", "0"),
+    ]
 
 
-words = st.lists(st.sampled_from(["a", "B", "çÉ", "日本語", "𐐀𐐨", "7_", "http://a.example"]), min_size=1, max_size=9).map(" ".join)
+words = st.lists(
+    st.sampled_from(["a", "B", "çÉ", "日本語", "𐐀𐐨", "7_", "http://a.example"]), min_size=1, max_size=9
+).map(" ".join)
 
 
 @FEW
-@given(corpora(words), st.sampled_from([0.3, 0.5, 0.8, 1.0]), st.integers(1, 3), st.sampled_from(["leader", "components"]))
+@given(
+    corpora(words), st.sampled_from([0.3, 0.5, 0.8, 1.0]), st.integers(1, 3), st.sampled_from(["leader", "components"])
+)
 def test_near_dedup_equals_all_pairs(case, threshold, ngram, mode):
     documents, options, size = case
     step = {"near_dedup": {"threshold": threshold, "ngram": ngram, "mode": mode, "recall": 1 - 1e-12}}
@@ -164,7 +195,9 @@ def substrings(seen, min_bytes, snap, min_remaining):
     cuts = {name: [] for name in names}
     for number, start, end, first in windows_oracle.repeated_ranges(texts, min_bytes):
         if bounds := windows_oracle.snapped(texts[number], start, end, snap):
-            cuts[names[number]].append(cut(names[number], *bounds, "repeated", names[first], float(bounds[1] - bounds[0])))
+            cuts[names[number]].append(
+                cut(names[number], *bounds, "repeated", names[first], float(bounds[1] - bounds[0]))
+            )
     for name, text in zip(names, texts):
         left = len(text) - sum(each.end - each.start for each in cuts[name])
         if cuts[name] and left < min_remaining:
@@ -175,7 +208,14 @@ def substrings(seen, min_bytes, snap, min_remaining):
 @divisions
 def test_substring_dedup_cuts_all_copies_but_the_first(size, task_bytes):
     passage = "über die Brücke "  # 18 bytes
-    texts = [f"Er ging {passage}nach Hause.", "Sonst nichts.", f"Sie ging {passage}zurück.", passage, f"é{passage}und {passage}ü", f"ß{passage}"]
+    texts = [
+        f"Er ging {passage}nach Hause.",
+        "Sonst nichts.",
+        f"Sie ging {passage}zurück.",
+        passage,
+        f"é{passage}und {passage}ü",
+        f"ß{passage}",
+    ]
     parts = parts_of(named(texts), size)
     step = {"min_bytes": 18, "min_remaining": 3}
     expected = [
@@ -188,10 +228,14 @@ def test_substring_dedup_cuts_all_copies_but_the_first(size, task_bytes):
     decisions, _, figures = observe({"substring_dedup": step}, parts, task_bytes=task_bytes)
     assert decisions == expected
     assert figures == {"bytes": 167, "repeated_bytes": 97, "ranges": 5, "documents": 4}
-    assert [each.id for each in decide({"substring_dedup": {**step, "snap": "line"}}, parts, task_bytes=task_bytes)] == ["3"]
+    assert [
+        each.id for each in decide({"substring_dedup": {**step, "snap": "line"}}, parts, task_bytes=task_bytes)
+    ] == ["3"]
 
 
-pieces = st.lists(st.sampled_from(["a", "b ", "é", "漢字", "😀\n", "http://a.example "]), min_size=1, max_size=12).map("".join)
+pieces = st.lists(st.sampled_from(["a", "b ", "é", "漢字", "😀\n", "http://a.example "]), min_size=1, max_size=12).map(
+    "".join
+)
 
 
 @FEW
@@ -255,7 +299,12 @@ LINES = ["", " ", "One is here.", "ONE is here.", " Two are!", "Größer?", "gr�
 
 
 @FEW
-@given(corpora(st.lists(st.sampled_from(LINES), min_size=1, max_size=5).map("\n".join), st.sampled_from([[], ["url_removal"], ["exact_dedup", CUTS]])))
+@given(
+    corpora(
+        st.lists(st.sampled_from(LINES), min_size=1, max_size=5).map("\n".join),
+        st.sampled_from([[], ["url_removal"], ["exact_dedup", CUTS]]),
+    )
+)
 def test_line_dedup_equals_the_reference(case):
     documents, options, size = case
     documents = with_urls(documents)
@@ -263,7 +312,9 @@ def test_line_dedup_equals_the_reference(case):
     ids = {url: name for name, url in urls.items()}
     decisions, seen, _ = observe({"line_dedup": {"min_sentences": 0}}, parts_of(documents, size), **options)
     pages = {urls[name]: text for name, text in seen.items()}
-    assert {urls[name]: left for name, left in left_of(seen, decisions).items()} == lines_oracle.reference(pages, None, 0)
+    assert {urls[name]: left for name, left in left_of(seen, decisions).items()} == lines_oracle.reference(
+        pages, None, 0
+    )
     owners = lines_oracle.owners(pages)
     for each in decisions:
         if each.action == "cut":
@@ -277,7 +328,12 @@ lines_of_sentences = st.lists(st.lists(st.sampled_from(SENTENCES), max_size=4), 
 
 
 @FEW
-@given(st.lists(lines_of_sentences, min_size=1, max_size=8), st.sampled_from([0, 3]), st.integers(1, 4), st.sampled_from([[], ["exact_dedup"]]))
+@given(
+    st.lists(lines_of_sentences, min_size=1, max_size=8),
+    st.sampled_from([0, 3]),
+    st.integers(1, 4),
+    st.sampled_from([[], ["exact_dedup"]]),
+)
 def test_line_dedup_of_three_sentences_equals_the_rule(texts, min_sentences, size, before):
     documents = with_urls(named(map(spans_oracle.join, texts)))
     step = {"line_dedup": {"unit": "three_sentences", "min_sentences": min_sentences}}
@@ -309,7 +365,10 @@ def contaminated(seen, items, ngram, min_words, rule, min_overlap):
 
 @divisions
 def test_decontaminate_names_the_item(tmp_path, size, task_bytes):
-    write_jsonl(tmp_path / "set.jsonl", [{"id": "long", "text": "а б в г д е ж"}, {"id": "short", "text": "в г д"}, {"id": "tiny", "text": "в г"}])
+    write_jsonl(
+        tmp_path / "set.jsonl",
+        [{"id": "long", "text": "а б в г д е ж"}, {"id": "short", "text": "в г д"}, {"id": "tiny", "text": "в г"}],
+    )
     texts = ["nothing", "А, Б, В!", "x в г д е y", "в г", "в г д"]
     step = {"against": [str(tmp_path / "*.jsonl")], "ngram": 3, "min_words": 3}
     parts = parts_of(named(texts), size)
@@ -321,18 +380,28 @@ def test_decontaminate_names_the_item(tmp_path, size, task_bytes):
     assert decisions == [drop("2", "overlap", long, 0.4), drop("4", "overlap", short, 1.0)]
 
 
-prose = st.lists(st.sampled_from(["a", "b", "A", "é", "漢字", "http://a.example"]), min_size=1, max_size=12).map(" ".join)
+prose = st.lists(st.sampled_from(["a", "b", "A", "é", "漢字", "http://a.example"]), min_size=1, max_size=12).map(
+    " ".join
+)
 evaluation = st.lists(st.lists(prose, max_size=2), max_size=4)
 
 
 @FEW
-@given(corpora(prose), evaluation, st.integers(1, 3), st.integers(0, 2), st.sampled_from([("any", 0.0), ("overlap", 0.5)]))
+@given(
+    corpora(prose), evaluation, st.integers(1, 3), st.integers(0, 2), st.sampled_from([("any", 0.0), ("overlap", 0.5)])
+)
 def test_decontaminate_equals_brute_force(tmp_path_factory, case, texts, min_words, longer, rule):
     documents, options, size = case
     folder = tmp_path_factory.mktemp("evaluation")
     items = {f"set.jsonl:{i}": each for i, each in enumerate([["a b a b a b"], *texts])}
     write_jsonl(folder / "set.jsonl", [{"id": i, "text": each} for i, each in enumerate(items.values())])
-    step = {"against": [str(folder)], "ngram": min_words + longer, "min_words": min_words, "rule": rule[0], "min_overlap": rule[1]}
+    step = {
+        "against": [str(folder)],
+        "ngram": min_words + longer,
+        "min_words": min_words,
+        "rule": rule[0],
+        "min_overlap": rule[1],
+    }
     decisions, seen, _ = observe({"decontaminate": step}, parts_of(documents, size), **options)
     assert decisions == contaminated(seen, items, min_words + longer, min_words, *rule)
 
@@ -340,7 +409,14 @@ def test_decontaminate_equals_brute_force(tmp_path_factory, case, texts, min_wor
 # Corpora of nothing
 
 
-ALL = ["exact_dedup", "url_dedup", "near_dedup", "substring_dedup", {"line_dedup": {"min_sentences": 0}}, "decontaminate"]
+ALL = [
+    "exact_dedup",
+    "url_dedup",
+    "near_dedup",
+    "substring_dedup",
+    {"line_dedup": {"min_sentences": 0}},
+    "decontaminate",
+]
 
 
 @pytest.mark.parametrize("step", ALL, ids=lambda step: step if isinstance(step, str) else next(iter(step)))

@@ -8,13 +8,13 @@ import sys
 import time
 import uuid
 
-import pytest
-
 import corpora
+import pytest
 import stop_campaign
+from stop_campaign import WINNOW, Pty, continues, digest, environment, kill, marked, stop, wait_until
+
 from pipelines import stopping
 from pipelines.stopping import SENTENCE
-from stop_campaign import Pty, WINNOW, continues, digest, environment, kill, marked, stop, wait_until
 
 SIGNALS = pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)
 
@@ -144,7 +144,9 @@ def test_a_second_signal_does_not_wait():
 
 def test_signals_of_one_event_are_one(tmp_path):
     """A terminal that closes sends SIGHUP twice, `timeout` sends SIGTERM to the whole group: clean-up is not cut short."""
-    body = f"try:\n    ready(); time.sleep(1000)\nfinally:\n    time.sleep(0.5); open({str(tmp_path / 'released')!r}, 'x')"
+    body = (
+        f"try:\n    ready(); time.sleep(1000)\nfinally:\n    time.sleep(0.5); open({str(tmp_path / 'released')!r}, 'x')"
+    )
     with Script(body, before="stopping.TWICE = 1000") as script:
         script.wait_ready()
         os.killpg(script.process.pid, signal.SIGHUP)

@@ -5,9 +5,9 @@ import pkgutil
 import subprocess
 import sys
 
+import corpora
 import pytest
 
-import corpora
 import corpus
 import tokenizer_training
 from pipelines import warm
@@ -27,7 +27,9 @@ def test_after_warm_nothing_is_compiled(tmp_path, monkeypatch):
 
     paths = corpora.write_inputs(tmp_path / "input")
     (tmp_path / "full.yaml").write_text(corpora.full_recipe(paths))
-    subprocess.run([*RUN, "run", tmp_path / "full.yaml", "--output", tmp_path / "full", "--workers", "2"], check=True, timeout=300)
+    subprocess.run(
+        [*RUN, "run", tmp_path / "full.yaml", "--output", tmp_path / "full", "--workers", "2"], check=True, timeout=300
+    )
     names = ("gopher_quality", "gopher_repetition", "fineweb", "c4", "pii", "length")
     steps = [option for name in names for option in ("--step", name)]
     documents, here = tmp_path / "full" / "documents", ["--workers", "0"]
@@ -52,5 +54,8 @@ def everything():
 
 def missing(folder):
     """Kernels of which nothing is in the cache below a folder."""
-    indices = [(path.parent.name.rpartition("-")[0], path.name.partition("-")[0].partition(".")[2]) for path in folder.rglob("*.nbi")]
+    indices = [
+        (path.parent.name.rpartition("-")[0], path.name.partition("-")[0].partition(".")[2])
+        for path in folder.rglob("*.nbi")
+    ]
     return everything().keys() - {f"{module}.{name}" for module, name in indices}

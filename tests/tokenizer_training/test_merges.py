@@ -29,7 +29,7 @@ def greedy(words: dict[str, int], vocab_size: int, min_frequency: int = 0):
             break
         ids.setdefault("".join(best), len(ids))
         merges.append((ids[best[0]], ids[best[1]], ids["".join(best)]))
-        for word, parts in split.items():
+        for parts in split.values():
             i = 0
             while i < len(parts) - 1:
                 if (parts[i], parts[i + 1]) == best:
@@ -66,9 +66,7 @@ def test_merges_equal_the_definition(words, vocab_size, min_frequency):
     check(words, vocab_size, min_frequency)
 
 
-@pytest.mark.parametrize(
-    "words", [{}, {"a": 1}, {"ab": 1}, {"a" * 1000: 3}, {"ab" * 300: 1, "ba" * 299: 2}]
-)
+@pytest.mark.parametrize("words", [{}, {"a": 1}, {"ab": 1}, {"a" * 1000: 3}, {"ab" * 300: 1, "ba" * 299: 2}])
 def test_degenerate_words(words):
     check(words, 30)
 
@@ -96,9 +94,7 @@ def huggingface_merges(words: dict[str, int], vocab_size: int):
 
 @settings(deadline=None, max_examples=100)
 @given(
-    st.dictionaries(
-        st.text("abcd", min_size=1, max_size=12), st.integers(1, 4), min_size=1, max_size=30
-    ),
+    st.dictionaries(st.text("abcd", min_size=1, max_size=12), st.integers(1, 4), min_size=1, max_size=30),
     st.integers(5, 60),
 )
 def test_merges_equal_huggingface(words, vocab_size):

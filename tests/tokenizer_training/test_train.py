@@ -48,16 +48,11 @@ SIZES = {
 
 
 def configuration(family: str, **options) -> TrainTokenizer:
-    return TrainTokenizer(
-        **{"family": family, "vocab_size": SIZES[family], "min_frequency": 0, **options}
-    )
+    return TrainTokenizer(**{"family": family, "vocab_size": SIZES[family], "min_frequency": 0, **options})
 
 
 def contents(folder) -> dict[str, str]:
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.iterdir())
-    }
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -76,10 +71,7 @@ def test_counts_do_not_depend_on_batches(family, cuts, backwards):
 
 def test_what_a_word_is():
     text = pa.array(["It's  Überall\n It's"])
-    words = {
-        family: dict(zip(*count(text, configuration(family)).to_pydict().values()))
-        for family in FAMILIES
-    }
+    words = {family: dict(zip(*count(text, configuration(family)).to_pydict().values())) for family in FAMILIES}
     assert words["bpe"] == {"It": 1, "'s": 2, " ": 1, " Überall": 1, "\n": 1, " It": 1}
     assert words["wordpiece"] == {"it": 2, "'": 2, "s": 2, "uberall": 1}
     assert words["sentencepiece-bpe"] == {"It's": 2, "Überall": 1}
@@ -94,13 +86,9 @@ def test_what_a_word_is():
 )
 def test_wordpiece_words_equal_those_of_the_whole_text(text):
     normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True)
-    pieces = tokenizers.pre_tokenizers.BertPreTokenizer().pre_tokenize_str(
-        normalizer.normalize_str(text)
-    )
+    pieces = tokenizers.pre_tokenizers.BertPreTokenizer().pre_tokenize_str(normalizer.normalize_str(text))
     found = count(pa.array([text]), configuration("wordpiece")).to_pydict()
-    assert dict(zip(found["word"], found["count"])) == collections.Counter(
-        piece for piece, _ in pieces
-    )
+    assert dict(zip(found["word"], found["count"])) == collections.Counter(piece for piece, _ in pieces)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -119,27 +107,20 @@ def test_equal_counts_give_equal_files(family, tmp_path):
         f"train(count(pa.array({TEXTS!r}), config), config, sys.argv[1])"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "4321", "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "three")], check=True, env=environment
-    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "three")], check=True, env=environment)
     assert contents(tmp_path / "one") == contents(tmp_path / "two") == contents(tmp_path / "three")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_description(family, tmp_path):
-    config = configuration(
-        family, sentinels=4, special_tokens=() if family == "byte" else ("<|more|>",)
-    )
+    config = configuration(family, sentinels=4, special_tokens=() if family == "byte" else ("<|more|>",))
     figures = train(count(pa.array(TEXTS), config), config, str(tmp_path))
     description = json.loads((tmp_path / "winnow_tokenizer.json").read_text())
     assert description["vocab_size"] == figures["vocab_size"] == {**SIZES, "byte": 259}[family] + 4
     assert description["sentinels"] == [figures["vocab_size"] - 1 - i for i in range(4)]
-    assert list(description["special_tokens"].values()) == list(
-        range(len(description["special_tokens"]))
-    )
+    assert list(description["special_tokens"].values()) == list(range(len(description["special_tokens"])))
     assert (
-        description["special_tokens"][description["end_of_document"]["token"]]
-        == description["end_of_document"]["id"]
+        description["special_tokens"][description["end_of_document"]["token"]] == description["end_of_document"]["id"]
     )
     for name, digest in description["files"].items():
         assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
@@ -153,9 +134,7 @@ def test_description(family, tmp_path):
     if (tmp_path / "sentencepiece.model").exists():
         import sentencepiece
 
-        model = sentencepiece.SentencePieceProcessor(
-            model_file=str(tmp_path / "sentencepiece.model")
-        )
+        model = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "sentencepiece.model"))
         assert model.get_piece_size() == config.vocab_size
         for token, i in description["special_tokens"].items():
             assert model.id_to_piece(i) == token
@@ -237,9 +216,7 @@ def test_wordpiece_learns_the_tokens_of_huggingface_without_ties(tmp_path):
     ]
 
 
-@pytest.mark.parametrize(
-    "family", ["bpe", "wordpiece", "sentencepiece-bpe", "sentencepiece-unigram"]
-)
+@pytest.mark.parametrize("family", ["bpe", "wordpiece", "sentencepiece-bpe", "sentencepiece-unigram"])
 def test_a_vocabulary_too_small_is_refused(family, tmp_path):
     config = configuration(family, vocab_size=20)
     with pytest.raises(ValueError, match="20"):

@@ -1,8 +1,8 @@
 """Words of a document by preset, and the counts behind Gopher's quality rules.
 
-    paper       `str.split`
-    dclm        `str.split`; the words of n-grams are those of `corpus.text.word_break`
-    datatrove   NLTK's, of `corpus.text.treebank`
+paper       `str.split`
+dclm        `str.split`; the words of n-grams are those of `corpus.text.word_break`
+datatrove   NLTK's, of `corpus.text.treebank`
 """
 
 from __future__ import annotations

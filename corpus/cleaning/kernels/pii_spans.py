@@ -217,7 +217,9 @@ def ipv4_at(data, last, start, end):
         return 0, False
     before, before_that = _byte(data, start - 1, last, end), _byte(data, start - 2, last, end)
     after, after_that = _byte(data, stop, last, end), _byte(data, stop + 1, last, end)
-    if _is(before, LETTER | NUMERAL) or before == 0x5F or before == 0x2E or before == 0x2B:  # + begins a telephone number
+    if (
+        _is(before, LETTER | NUMERAL) or before == 0x5F or before == 0x2E or before == 0x2B
+    ):  # + begins a telephone number
         return 0, False
     if (before == 0x2D or before == 0x2F) and _is(before_that, LETTER):  # tool-1.2.3.4, Agent/1.2.3.4
         return 0, False

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import zstandard
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from corpus.cleaning import bad_words
 from corpus.cleaning.bad_words import BadWords, build_trie, first_entries
@@ -30,7 +31,9 @@ def found_by(words, texts, language="en"):
 
 
 def batch_of(texts, **columns):
-    return pa.record_batch({"id": [f"d{i}" for i in range(len(texts))], "text": pa.array(texts, pa.string()), **columns})
+    return pa.record_batch(
+        {"id": [f"d{i}" for i in range(len(texts))], "text": pa.array(texts, pa.string()), **columns}
+    )
 
 
 @pytest.fixture

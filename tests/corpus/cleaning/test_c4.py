@@ -137,7 +137,7 @@ def test_page_length_in_code_points():
 
 
 def test_values_and_thresholds():
-    pages = ["x" * 101, f"{GOOD}\n{GOOD}", f"{GOOD}\n\na { ' {' } b c d.", "a lorem ipsum d e."]
+    pages = ["x" * 101, f"{GOOD}\n{GOOD}", f"{GOOD}\n\na {' {'} b c d.", "a lorem ipsum d e."]
     outcome = C4(max_page_characters=100).apply(batch_of(pages))
     assert outcome.rows.tolist() == [0, 1, 2, 3] and len(outcome.kept) == 0
     assert list(zip(outcome.rules, outcome.values, outcome.thresholds)) == [

@@ -80,7 +80,9 @@ def test_duplicate_lines(least):
     addresses = np.arange(len(batch))
     cuts = pieces.repeated(repeated_lines.line_keys(batch, addresses), with_owned=False)
     left = dict(zip(names, texts))
-    for decision in reversed(repeated_lines.decisions(batch, addresses, cuts, sentences.count_texts, least).to_pylist()):
+    for decision in reversed(
+        repeated_lines.decisions(batch, addresses, cuts, sentences.count_texts, least).to_pylist()
+    ):
         url, start, end = names[decision["row"]], decision["start"], decision["end"]
         left[url] = left[url][:start] + left[url][end:] if decision["action"] == "cut" else None
     assert {url: text for url, text in left.items() if text is not None} == golden["kept"][str(least)]

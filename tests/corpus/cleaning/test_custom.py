@@ -1,9 +1,9 @@
 """A user's own function as a filter."""
 
+import custom_filters
 import pyarrow as pa
 import pytest
 
-import custom_filters
 from corpus.cleaning.custom import Custom
 from corpus.closure import Code
 
@@ -47,9 +47,13 @@ def test_nothing_is_imported_before_a_document_needs_it(tmp_path, monkeypatch):
     monkeypatch.setenv("WINNOW_FILTERS", str(tmp_path))
     stage = Custom("explosive:f", mode="tag")
     stage.check()
-    assert stage.imports() == f"f from {tmp_path / 'explosive.py'}" and stage.code() == (Code("explosive", str(tmp_path)),)
+    assert stage.imports() == f"f from {tmp_path / 'explosive.py'}" and stage.code() == (
+        Code("explosive", str(tmp_path)),
+    )
     assert stage.apply(BATCH.slice(0, 0)).kept.schema.names == ["id", "text", "f.score"]
-    with pytest.raises(ImportError, match=r"cannot import f from .*explosive.py: RuntimeError: imported \(explosive.py line 1\)"):
+    with pytest.raises(
+        ImportError, match=r"cannot import f from .*explosive.py: RuntimeError: imported \(explosive.py line 1\)"
+    ):
         stage.apply(BATCH)
 
 
@@ -65,7 +69,9 @@ def test_an_entry_point(monkeypatch):
 
     point = importlib.metadata.EntryPoint("spaces", "custom_filters:has_space", "winnow.filters")
     distribution = next(iter(importlib.metadata.distributions(name="pyarrow")))
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point._for(distribution)] * (group == "winnow.filters"))
+    monkeypatch.setattr(
+        importlib.metadata, "entry_points", lambda group: [point._for(distribution)] * (group == "winnow.filters")
+    )
     stage = Custom("spaces")
     assert stage.apply(BATCH).kept["id"].to_pylist() == ["b", "c"]
     assert stage.code() == (Code("custom_filters"),) and "of the package pyarrow" in stage.imports()
@@ -97,14 +103,17 @@ def test_documents_at_which_the_function_fails_are_set_aside_with_the_reason():
 
 def test_what_becomes_of_a_document_does_not_depend_on_its_neighbours():
     batch = pa.record_batch({"id": [str(i) for i in range(len(TEXTS))], "text": TEXTS})
-    for stage in (Custom("custom_filters:hostile", min=0.5), Custom("custom_filters:hostile_column", over="arrow", min=5)):
+    for stage in (
+        Custom("custom_filters:hostile", min=0.5),
+        Custom("custom_filters:hostile_column", over="arrow", min=5),
+    ):
         whole = stage.apply(batch)
         kept, dropped, faulty = [], [], {}
         for row in range(len(TEXTS)):
             alone = stage.apply(batch.slice(row, 1))
             kept += alone.kept["id"].to_pylist()
             dropped += [row for _ in alone.rows]
-            faulty |= {row: error for error in alone.faulty.values()}
+            faulty |= {row + number: error for number, error in alone.faulty.items()}
         assert (whole.kept["id"].to_pylist(), whole.rows.tolist(), whole.faulty) == (kept, dropped, faulty)
         assert len(kept) > 0 and len(dropped) > 0 and len(faulty) > 0
 

@@ -2,7 +2,8 @@ import json
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from corpus.cleaning.domains import DomainFilter, host_of, is_listed
 
@@ -38,7 +39,9 @@ def test_host(url, host):
 
 
 def test_domains(tmp_path):
-    (tmp_path / "list.txt").write_text("\ufeff# news\nBBC.co.uk\n\nwww.wwf.org\nhttps://de.news.org/x\n", encoding="utf-8")
+    (tmp_path / "list.txt").write_text(
+        "\ufeff# news\nBBC.co.uk\n\nwww.wwf.org\nhttps://de.news.org/x\n", encoding="utf-8"
+    )
     urls = [
         "http://bbc.co.uk/a", "https://News.BBC.co.uk/b", "http://notbbc.co.uk/", "http://co.uk/", None, "",
         "http://wwf.org/", "http://f.org/", "http://de.news.org", "http://x.de.news.org", "http://news.org",

@@ -1,22 +1,24 @@
 """FineWeb's rules against plain Python."""
 
+import gopher_oracle
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import gopher_oracle
 from corpus.cleaning import fineweb
-from corpus.cleaning.kernels import gopher_words
 from corpus.cleaning.fineweb import FineWeb
+from corpus.cleaning.kernels import gopher_words
 
 ASSIGNED = st.characters(exclude_categories=["Cs", "Cn"])
 """Characters that this Python knows: its Unicode is older than ours, and it is the oracle."""
 
 PRESETS = ["paper", "datatrove"]
 PIECES = [*"ab1é中😀.,!?;。 \n\n\r", "።", "𑁇", "\u3000", "word " * 8]
-TEXTS = st.lists(st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text(ASSIGNED, max_size=20), max_size=4)
+TEXTS = st.lists(
+    st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text(ASSIGNED, max_size=20), max_size=4
+)
 
 
 def nltk_words(text):

@@ -2,23 +2,40 @@
 
 import math
 
+import gopher_oracle
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import gopher_oracle
-from corpus.cleaning.kernels import gopher_words
 from corpus.cleaning.gopher_quality import QUALITY_RULES, GopherQuality
+from corpus.cleaning.kernels import gopher_words
 from corpus.text import sentences
 
 ASSIGNED = st.characters(exclude_categories=["Cs", "Cn"])
 """Characters that this Python knows: its Unicode is older than ours, and it is the oracle."""
 
 PRESETS = ["paper", "datatrove", "dclm"]
-PIECES = [*"aB1é中😀.,#…-*•●'\"(_%", "the", "The", "to", "and", "...", ". . .", " ", " ", " ", "\n", "\r\n", "\x00", "\u3000"]
-TEXTS = st.lists(st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text(ASSIGNED, max_size=20), max_size=4)
+PIECES = [
+    *"aB1é中😀.,#…-*•●'\"(_%",
+    "the",
+    "The",
+    "to",
+    "and",
+    "...",
+    ". . .",
+    " ",
+    " ",
+    " ",
+    "\n",
+    "\r\n",
+    "\x00",
+    "\u3000",
+]
+TEXTS = st.lists(
+    st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text(ASSIGNED, max_size=20), max_size=4
+)
 CLEAN = "Everything that people have written together with others belongs to the public library and city. " * 5
 
 
@@ -111,7 +128,7 @@ def test_nltk_words():
         "Good muffins cost $3.88 (roughly 3,36 euros)\nin New York.": (
             "Good muffins cost $ 3.88 ( roughly 3,36 euros ) in New York ."
         ),
-        'He said: "I can\'t, they\'ll go," and left.': "He said : `` I ca n't , they 'll go , '' and left .",
+        "He said: \"I can't, they'll go,\" and left.": "He said : `` I ca n't , they 'll go , '' and left .",
         "I'm gonna wanna cannot": "I 'm gon na wan na can not",
         "the dogs' 'quoted' don’t": "the dogs ' ' quoted ' don ’ t",
         "wait... what?! a--b—c": "wait ... what ? ! a -- b — c",
@@ -131,7 +148,21 @@ def test_unicode_words():
         assert words_of(text, "dclm") == words.split(), text
 
 
-MARKS = [*"abS1é.,:\" \n\t(`[-—;“”‘’«»_…#?", "'", "'s ", "'s", "n't", "'ll", "cannot", "gonna", "wanna", "''", "..", "--", "Mr. "]
+MARKS = [
+    *'abS1é.,:" \n\t(`[-—;“”‘’«»_…#?',
+    "'",
+    "'s ",
+    "'s",
+    "n't",
+    "'ll",
+    "cannot",
+    "gonna",
+    "wanna",
+    "''",
+    "..",
+    "--",
+    "Mr. ",
+]
 
 
 @given(st.lists(st.sampled_from(MARKS), max_size=14).map("".join))
@@ -148,7 +179,11 @@ def test_nltk_words_equal_nltk(text):
     assert words_of(text, "datatrove") == words
 
 
-@given(st.lists(st.sampled_from([*"ab1'.,:_-\" \n\r א\"ア中ℹ❤ก’·;٠１", "\u0308", "\u200d", "\u2060"]), max_size=14).map("".join))
+@given(
+    st.lists(st.sampled_from([*'ab1\'.,:_-" \n\r א"ア中ℹ❤ก’·;٠１', "\u0308", "\u200d", "\u2060"]), max_size=14).map(
+        "".join
+    )
+)
 @settings(deadline=None, max_examples=1500)
 def test_unicode_words_equal_uniseg(text):
     words = pytest.importorskip("uniseg.wordbreak").words(text)

@@ -1,23 +1,45 @@
 """GopherRepetition against plain Python."""
 
+import gopher_oracle
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import gopher_oracle
 from corpus.cleaning import rules
-from corpus.cleaning.kernels import gopher_words, repetition
 from corpus.cleaning.gopher_repetition import GRAM_RULES, SEGMENT_RULES, GopherRepetition
+from corpus.cleaning.kernels import gopher_words, repetition
 from corpus.cleaning.rules import configured
 
 ASSIGNED = st.characters(exclude_categories=["Cs", "Cn"])
 """Characters that this Python knows: its Unicode is older than ours, and it is the oracle."""
 
 PRESETS = ["paper", "datatrove", "dclm"]
-PIECES = ["a", "b", "aa", "ab", "é", "😀", "中", "'s", "it's", ".", ",", "..", " ", " ", " ", "\n", "\n\n", "\r", "\u3000"]
-TEXTS = st.lists(st.lists(st.sampled_from(PIECES), max_size=60).map("".join) | st.text(ASSIGNED, max_size=20), max_size=4)
+PIECES = [
+    "a",
+    "b",
+    "aa",
+    "ab",
+    "é",
+    "😀",
+    "中",
+    "'s",
+    "it's",
+    ".",
+    ",",
+    "..",
+    " ",
+    " ",
+    " ",
+    "\n",
+    "\n\n",
+    "\r",
+    "\u3000",
+]
+TEXTS = st.lists(
+    st.lists(st.sampled_from(PIECES), max_size=60).map("".join) | st.text(ASSIGNED, max_size=20), max_size=4
+)
 
 
 def words_of(preset):

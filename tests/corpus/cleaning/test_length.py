@@ -33,9 +33,7 @@ def expected(text, bounds):
 
 @given(
     st.lists(st.none() | st.text(ASSIGNED, max_size=12) | st.text("a 中😀\u3000", max_size=12), max_size=8),
-    st.fixed_dictionaries(
-        {f"{end}_{m}": BOUND for m in ("characters", "words", "bytes") for end in ("min", "max")}
-    ),
+    st.fixed_dictionaries({f"{end}_{m}": BOUND for m in ("characters", "words", "bytes") for end in ("min", "max")}),
 )
 @settings(deadline=None)
 def test_equals_python(texts, bounds):

@@ -1,6 +1,7 @@
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from corpus.cleaning.mc4_paragraphs import ParagraphFilter
 

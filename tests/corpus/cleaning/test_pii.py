@@ -75,7 +75,10 @@ def test_emails(text, expected):
         ("tool-8.8.8.8 Agent/8.8.8.8 x8.8.8.8 8.8.8.8x", "tool-8.8.8.8 Agent/8.8.8.8 x8.8.8.8 8.8.8.8x"),
         ("8.8.8.8-1 8.8.8.8-rc1 8.8.8.8+b 8.8.8.8~b 8.8.8.8_1", "8.8.8.8-1 8.8.8.8-rc1 8.8.8.8+b 8.8.8.8~b 8.8.8.8_1"),
         ("see\n8.8.8.8 Results\n\t8.8.8.8. Method", "see\n8.8.8.8 Results\n\t8.8.8.8. Method"),
-        ("see 8.8.8.8 Results\n8.8.8.8 - - [\n8.8.8.8 dns\n8.8.8.8.", f"see {IP4} Results\n{IP4} - - [\n{IP4} dns\n{IP4}."),
+        (
+            "see 8.8.8.8 Results\n8.8.8.8 - - [\n8.8.8.8 dns\n8.8.8.8.",
+            f"see {IP4} Results\n{IP4} - - [\n{IP4} dns\n{IP4}.",
+        ),
         ("server 8.8.8.8 conversion8 8.8.8.8", f"server {IP4} conversion8 {IP4}"),
         ("diversion 8.8.8.8", f"diversion {IP4}"),
     ],
@@ -109,7 +112,10 @@ def test_ipv6(text, expected):
         ("tel:1-800-736-5000;", f"tel:{PHONE};"),
         ("+49 123 +0 123 456 789 + 49 301234567", "+49 123 +0 123 456 789 + 49 301234567"),
         ("2127365000 256 512 1024 112-736-5000 212-136-5000", "2127365000 256 512 1024 112-736-5000 212-136-5000"),
-        ("212-736-50000 212-736-5000-1 x212-736-5000 212-736-5000@mail.org", f"212-736-50000 212-736-5000-1 x212-736-5000 {MAIL}"),
+        (
+            "212-736-50000 212-736-5000-1 x212-736-5000 212-736-5000@mail.org",
+            f"212-736-50000 212-736-5000-1 x212-736-5000 {MAIL}",
+        ),
         ("2024-01-02 10:11 1,234,567,890 978-3-16-148410-0", "2024-01-02 10:11 1,234,567,890 978-3-16-148410-0"),
         ("202-555-0143 +1 202 555 0143", "202-555-0143 +1 202 555 0143"),
         ("+12345678901234567 +123456789012345", f"+12345678901234567 {PHONE}"),
@@ -117,10 +123,14 @@ def test_ipv6(text, expected):
 )
 def test_phones(text, expected):
     assert replaced(text) == [expected]
-    assert replaced(text.replace("212-736-5000@mail.org", ""), stage=NO_PHONES) == [text.replace("212-736-5000@mail.org", "")]
+    assert replaced(text.replace("212-736-5000@mail.org", ""), stage=NO_PHONES) == [
+        text.replace("212-736-5000@mail.org", "")
+    ]
 
 
-CHANGED = [ipaddress.ip_network(n) for n in "192.0.0.0/24 64:ff9b:1::/48 2001::/23 2002::/16 3fff::/20 ::ffff:0:0/96".split()]
+CHANGED = [
+    ipaddress.ip_network(n) for n in "192.0.0.0/24 64:ff9b:1::/48 2001::/23 2002::/16 3fff::/20 ::ffff:0:0/96".split()
+]
 """Networks on which versions of Python disagree."""
 
 
@@ -150,14 +160,22 @@ def test_is_global_equals_ipaddress():
     "text, expected",
     [("192.0.0.8", False), ("192.0.0.9", True), ("192.0.0.170", False), ("64:ff9b:1::1", False), ("64:ff9b::1", True)]
     + [("2001::1", False), ("2001:1::1", True), ("2001:1::3", False), ("2001:3::1", True), ("2001:20::1", True)]
-    + [("2002:808::1", False), ("3fff::1", False), ("3fff:1000::1", True), ("::ffff:8.8.8.8", True), ("::ffff:10.0.0.1", False)],
+    + [
+        ("2002:808::1", False),
+        ("3fff::1", False),
+        ("3fff:1000::1", True),
+        ("::ffff:8.8.8.8", True),
+        ("::ffff:10.0.0.1", False),
+    ],
 )
 def test_is_global_where_python_changed(text, expected):
     """As IANA's registries and Python 3.13 have it."""
     assert is_global(ipaddress.ip_address(text)) == expected
 
 
-PIECES = st.sampled_from(["0", "1", "00", "12ab", "ffff", "12345", "g", ":", ":", ":", "::", ".", "8.8.8.8", "8", "255", "256"])
+PIECES = st.sampled_from(
+    ["0", "1", "00", "12ab", "ffff", "12345", "g", ":", ":", ":", "::", ".", "8.8.8.8", "8", "255", "256"]
+)
 
 
 @given(st.lists(PIECES, max_size=18).map("".join) | st.ip_addresses(v=6).map(str) | st.ip_addresses(v=4).map(str))
@@ -193,8 +211,38 @@ def test_every_plain_email_is_found(text):
 
 
 FRAGMENTS = st.sampled_from(
-    ["8.8.8.8", "1.1.1.1", "10.0.0.1", "2600::1", "2001:db8::1", "2600:1:2:3:4:5:6:a", "joe@mail.org", "a@b.co", "@", ".", ":"]
-    + ["-", "/", "+", " ", " ", "v", "version ", "a", "1", "212-736-5000", "+49 30 1234567", "(", "é", "中", "\n", "x.y", "_"]
+    [
+        "8.8.8.8",
+        "1.1.1.1",
+        "10.0.0.1",
+        "2600::1",
+        "2001:db8::1",
+        "2600:1:2:3:4:5:6:a",
+        "joe@mail.org",
+        "a@b.co",
+        "@",
+        ".",
+        ":",
+    ]
+    + [
+        "-",
+        "/",
+        "+",
+        " ",
+        " ",
+        "v",
+        "version ",
+        "a",
+        "1",
+        "212-736-5000",
+        "+49 30 1234567",
+        "(",
+        "é",
+        "中",
+        "\n",
+        "x.y",
+        "_",
+    ]
 )
 
 
@@ -235,7 +283,9 @@ def test_replacement_depends_on_document_seed_and_value():
 
 
 def test_misspelt_options_are_refused():
-    with pytest.raises(ValueError, match="unknown value 'phone' in option 'kinds' of step 'pii'; did you mean 'phones'"):
+    with pytest.raises(
+        ValueError, match="unknown value 'phone' in option 'kinds' of step 'pii'; did you mean 'phones'"
+    ):
         PersonalData(("phone",))
     with pytest.raises(ValueError, match="drop"):
         PersonalData(mode="drop")
@@ -249,7 +299,17 @@ def test_degenerate_slices_and_types(type):
     batch = batch_of(texts, type)[1:]
     outcome = SHOWN.apply(batch)
     assert outcome.kept.schema == batch.schema
-    assert outcome.kept["text"].to_pylist() == ["", "@", "8", MAIL, texts[5], texts[6], texts[7], f"😀{MAIL}😀", texts[9]]
+    assert outcome.kept["text"].to_pylist() == [
+        "",
+        "@",
+        "8",
+        MAIL,
+        texts[5],
+        texts[6],
+        texts[7],
+        f"😀{MAIL}😀",
+        texts[9],
+    ]
     assert outcome.counters == {"emails": 2}
     assert SHOWN.apply(batch[:0]).kept.equals(batch[:0])
     long = "All work and no play, 8.8.8.8. " * 300_000

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from corpus.cleaning.kernels import repeated_places
 from corpus.cleaning.bad_words import BadWords
 from corpus.cleaning.c4 import C4
-from corpus.cleaning.kernels.c4_page import POLICIES
 from corpus.cleaning.fineweb import FineWeb
 from corpus.cleaning.gopher_quality import GopherQuality
 from corpus.cleaning.gopher_repetition import GopherRepetition
+from corpus.cleaning.kernels import repeated_places
+from corpus.cleaning.kernels.c4_page import POLICIES
 from corpus.cleaning.kernels.gopher_words import PRESETS
 from corpus.cleaning.pii import PersonalData
 from corpus.cleaning.refinedweb_lines import RefinedWebLines
@@ -25,12 +25,16 @@ LINES = [
     "x" * 1001 + " is too long a word.", "See this [12] and [edit] for five words.", "Lorem ipsum is what they say here.", "if (x) { is a line of code.",
     "ABC DEF", "1234567", "12 likes", "items in cart 3 now", "Read more...", "Sign-in here please", "😀 été 三。", "- bullet", "* x ...", "● #tag # ...", ". . .",
 ]  # fmt: skip
-TEXTS = st.lists(st.sampled_from(LINES), max_size=12).flatmap(lambda lines: st.sampled_from(["\n", "\n\n", "\r\n", "\u2028"]).map(lambda end: end.join(lines)))
+TEXTS = st.lists(st.sampled_from(LINES), max_size=12).flatmap(
+    lambda lines: st.sampled_from(["\n", "\n\n", "\r\n", "\u2028"]).map(lambda end: end.join(lines))
+)
 WORDS = st.lists(st.sampled_from(["aa", "é", "b", "ab", '"', "can't", "x.", "😀"]), max_size=60).map(" ".join)
 
 
 def batch_of(text, **columns):
-    return pa.record_batch({"id": ["before", "d"], "text": ["é" * 3, text], **{k: ["", v] for k, v in columns.items()}}).slice(1)
+    return pa.record_batch(
+        {"id": ["before", "d"], "text": ["é" * 3, text], **{k: ["", v] for k, v in columns.items()}}
+    ).slice(1)
 
 
 def words_at(text, places, column="text"):
@@ -69,7 +73,9 @@ def test_refinedweb_says_each_line_that_it_counts(text):
     batch, stage = batch_of(text), RefinedWebLines()
     outcome = stage.apply(batch)
     places = stage.where_in(batch, outcome)
-    assert collections.Counter(p.rule for p in places) == {r: n for r, n in outcome.counters.items() if r != "line_kept"}
+    assert collections.Counter(p.rule for p in places) == {
+        r: n for r, n in outcome.counters.items() if r != "line_kept"
+    }
     assert set(words_at(text, places)) <= set(text.split("\n"))
 
 
@@ -180,7 +186,9 @@ def test_gopher_repeated_grams(text, preset):
     for n in range(2, 11):
         kind = "top" if n <= 4 else "duplicate"
         places = stage.where_in(batch, failed(batch, f"{kind}_{n}_gram"))
-        characters = sum(len(w.decode()) for p in places for w, b in zip(words, bounds) if p.start <= b[0] and b[1] <= p.end)
+        characters = sum(
+            len(w.decode()) for p in places for w, b in zip(words, bounds) if p.start <= b[0] and b[1] <= p.end
+        )
         score = scores[f"{kind}_{n}_gram_fraction"]
         if preset == "datatrove" and kind == "top":
             characters += len(places) * (n - 1)  # it counts the spaces, and an n-gram that occurs once

@@ -38,5 +38,7 @@ def test_no_score_is_the_same_everywhere():
 
 def test_refinedweb_lines():
     batch = pa.record_batch({"text": pa.array([vector["text"] for vector in GOLDEN], pa.string())})
-    assert RefinedWebLines(max_removed=1).apply(batch).kept["text"].to_pylist() == [v["dclm"]["cleaned"] for v in GOLDEN]
+    assert RefinedWebLines(max_removed=1).apply(batch).kept["text"].to_pylist() == [
+        v["dclm"]["cleaned"] for v in GOLDEN
+    ]
     assert RefinedWebLines(max_removed=-1).apply(batch).values == [f"{v['dclm']['removed']:.6g}" for v in GOLDEN]

@@ -26,7 +26,8 @@ needs_datatrove = pytest.mark.skipif(
     not reference.has_datatrove(), reason="datatrove or nltk is not installed, see oracles/quality_reference.py"
 )
 needs_dclm = pytest.mark.skipif(
-    not reference.has_dclm(), reason="WINNOW_DCLM or uniseg, nltk, fasttext are missing, see oracles/quality_reference.py"
+    not reference.has_dclm(),
+    reason="WINNOW_DCLM or uniseg, nltk, fasttext are missing, see oracles/quality_reference.py",
 )
 
 
@@ -44,7 +45,9 @@ def assert_same(stage, texts, expected):
     scores = stage.score(pa.array(texts, pa.string()))
     for row, text in enumerate(texts):
         for name, value in expected(text).items():
-            np.testing.assert_allclose(scores[name][row], value, rtol=1e-12, atol=1e-15, err_msg=f"{name} {text[:200]!r}")
+            np.testing.assert_allclose(
+                scores[name][row], value, rtol=1e-12, atol=1e-15, err_msg=f"{name} {text[:200]!r}"
+            )
 
 
 @needs_datatrove

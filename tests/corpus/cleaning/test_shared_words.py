@@ -11,14 +11,29 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from corpus.cleaning.kernels import shared_words
 from corpus.cleaning.c4 import C4
 from corpus.cleaning.fineweb import FineWeb
 from corpus.cleaning.gopher_quality import GopherQuality
 from corpus.cleaning.gopher_repetition import GopherRepetition
+from corpus.cleaning.kernels import shared_words
 
 RUN = [sys.executable, "-c", "from pipelines.cli import main; main()", "run"]
-PIECES = ["the ", "of ", "cannot ", "it's ", "é", "😀 ", "中", '"a" ', "word. ", ", ", "…", "\n", "\n\n", "x" * 40 + " "]
+PIECES = [
+    "the ",
+    "of ",
+    "cannot ",
+    "it's ",
+    "é",
+    "😀 ",
+    "中",
+    '"a" ',
+    "word. ",
+    ", ",
+    "…",
+    "\n",
+    "\n\n",
+    "x" * 40 + " ",
+]
 TEXTS = st.lists(st.lists(st.sampled_from(PIECES), max_size=60).map("".join), max_size=6)
 LOOSE = {"min_words": 3, "min_stop_words": 0, "min_alphabetic_word_fraction": 0.1, "min_mean_word_length": 1}
 
@@ -75,7 +90,10 @@ def test_first_stage_fills_the_column_and_filtering_carries_it_along():
     kept = GopherRepetition("datatrove").apply(offered).kept
     assert not shared_words.is_wanted(kept, "datatrove")
     letters = len(words.replace(" ", ""))
-    assert shared_words.known(kept, "datatrove").tolist() == [[60, 60, letters, 60, 60, 0], [60, 60, letters, 62, 60, 0]]
+    assert shared_words.known(kept, "datatrove").tolist() == [
+        [60, 60, letters, 60, 60, 0],
+        [60, 60, letters, 62, 60, 0],
+    ]
     assert shared_words.known(kept[1:], "datatrove").tolist() == [[60, 60, letters, 62, 60, 0]]
     assert len(shared_words.known(kept, "paper")) == 0
     assert shared_words.offer(kept, None).schema.names == ["text"]
@@ -85,16 +103,25 @@ def test_only_neighbours_with_the_same_words_share():
     repetition, quality, fineweb = stages("datatrove", "drop")
     assert shared_words.plan([repetition, quality, fineweb]) == ["datatrove"] * 3
     assert shared_words.plan([repetition, quality, C4(), fineweb]) == ["datatrove", "datatrove", None, None]
-    assert shared_words.plan([C4(), repetition, GopherQuality("paper"), FineWeb("paper")]) == [None, None, "paper", "paper"]
+    assert shared_words.plan([C4(), repetition, GopherQuality("paper"), FineWeb("paper")]) == [
+        None,
+        None,
+        "paper",
+        "paper",
+    ]
     assert shared_words.plan(stages("dclm", "drop")) == [None, None]
     assert shared_words.plan([]) == []
 
 
 def test_words_are_counted_anew_after_a_stage_that_edits_the_text(tmp_path):
     """By the command line: C4 takes lines away between two stages that count words; nothing of it is written."""
-    lines = [f"This is line {i} of the text that we have to be reading with care, word{i} by term{i}." for i in range(12)]
+    lines = [
+        f"This is line {i} of the text that we have to be reading with care, word{i} by term{i}." for i in range(12)
+    ]
     text = "\n".join([*lines, "no mark"] + ["short"])
-    (tmp_path / "docs.jsonl").write_text("".join(json.dumps({"id": i, "text": t}) + "\n" for i, t in zip("ab", [text, "x"])))
+    (tmp_path / "docs.jsonl").write_text(
+        "".join(json.dumps({"id": i, "text": t}) + "\n" for i, t in zip("ab", [text, "x"]))
+    )
     recipe = f"""
 input: [{tmp_path}/docs.jsonl]
 steps:

@@ -2,7 +2,8 @@ import hashlib
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from corpus.cleaning.split import Split, page_digests
 

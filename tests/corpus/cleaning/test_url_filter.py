@@ -78,7 +78,9 @@ def test_rules(stage, url, rule, value):
 
 
 def test_rows_thresholds_and_columns(stage):
-    batch = pa.record_batch({"id": list("abcd"), "text": list("wxyz"), "url": ["http://ok.org", None, "bad.com", "adult-cam.io"]})
+    batch = pa.record_batch(
+        {"id": list("abcd"), "text": list("wxyz"), "url": ["http://ok.org", None, "bad.com", "adult-cam.io"]}
+    )
     outcome = stage.apply(batch)
     assert outcome.kept.equals(batch.slice(0, 2)) and outcome.rows.tolist() == [2, 3]
     assert outcome.thresholds == ["not listed", "fewer than 2 listed"] and outcome.counters == {"without_url": 1}
@@ -111,13 +113,17 @@ def test_hosts_without_a_registered_domain(host):
     assert url_filter.registered_domain(host) in (host, host.lstrip("."), "a..b")
 
 
-PIECES = st.sampled_from(["porn", "PORN", "Adult", "cam", "live", "free", "sex", "x", "/", "/", "-", "_", ".", "?", "é", "%20"])
+PIECES = st.sampled_from(
+    ["porn", "PORN", "Adult", "cam", "live", "free", "sex", "x", "/", "/", "-", "_", ".", "?", "é", "%20"]
+)
 HOSTS = st.sampled_from(["bad.com", "www.bad.com", "a.Evil.co.uk", "blog.good.com", "good.com", "site.org"])
 
 
 def oracle(url):
     """(rule, value) for a URL with a scheme, by the words of the class's description."""
-    lists = {name: {e.lower().replace("-", "") if "word" in name else e.lower() for e in v} for name, v in LISTS.items()}
+    lists = {
+        name: {e.lower().replace("-", "") if "word" in name else e.lower() for e in v} for name, v in LISTS.items()
+    }
     url = url.lower()
     host = urlsplit(url).hostname
     for domain in ("bad.com", "evil.co.uk"):

@@ -9,7 +9,8 @@ from corpus.cleaning.url_removal import UrlRemoval, top_level_domains
 
 TAIL = r"[-a-zA-Z0-9()@:%_+.~#?&//=]*"
 URL = re.compile(
-    rf"\s{{0,10}}(?:((https?|ftp)://)?)[-a-zA-Z0-9@:%._\+~#=]{{1,256}}\.({'|'.join(top_level_domains())})\b({TAIL})", re.ASCII
+    rf"\s{{0,10}}(?:((https?|ftp)://)?)[-a-zA-Z0-9@:%._\+~#=]{{1,256}}\.({'|'.join(top_level_domains())})\b({TAIL})",
+    re.ASCII,
 )
 ADDRESS = re.compile(rf"\s{{0,10}}\b((https?|ftp)://)?(?:[0-2]?[0-9]{{1,2}}\.){{3}}[0-2]?[0-9]{{1,2}}{TAIL}", re.ASCII)
 
@@ -46,7 +47,9 @@ def test_options():
     assert cut("to 8.8.8.8 now", ip_addresses=False) == "to 8.8.8.8 now"
     assert cut("a\n\n\n\nb\n\nc", max_newlines=2) == "a\n\nb\n\nc"
     assert cut("a\n\n\n\nb") == "a\n\n\n\nb"
-    with pytest.raises(ValueError, match="option 'max_newlines' of step 'url_removal' should be greater than or equal to 1"):
+    with pytest.raises(
+        ValueError, match="option 'max_newlines' of step 'url_removal' should be greater than or equal to 1"
+    ):
         UrlRemoval(max_newlines=0)
 
 

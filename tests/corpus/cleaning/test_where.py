@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from corpus.cleaning.where import Where
 
 ROWS = st.lists(
-    st.fixed_dictionaries({"a.x": st.none() | st.floats(-5, 5), "b": st.none() | st.integers(-5, 5), "s": st.sampled_from(["u", "v"])}),
+    st.fixed_dictionaries(
+        {"a.x": st.none() | st.floats(-5, 5), "b": st.none() | st.integers(-5, 5), "s": st.sampled_from(["u", "v"])}
+    ),
     max_size=8,
 )
 
@@ -48,7 +50,9 @@ def test_probability_of_a_language():
 
 
 def test_names_with_hyphens_and_reserved_words():
-    batch = pa.record_batch({"language": ["zh-cn", "zh-tw", "is"], "language.probability": [0.9, 0.8, 0.7], "a-b": [1, 2, 3]})
+    batch = pa.record_batch(
+        {"language": ["zh-cn", "zh-tw", "is"], "language.probability": [0.9, 0.8, 0.7], "a-b": [1, 2, 3]}
+    )
     for expression, kept in (
         ("language.zh-cn > 0.5", ["zh-cn"]),
         ("language.zh-cn>.5 or language.is>.5", ["zh-cn", "is"]),
@@ -73,7 +77,23 @@ def test_any_name_with_dots_and_hyphens_is_one_name(names, sign):
     assert Where(expression)._names() == list(dict.fromkeys(names))
 
 
-@pytest.mark.parametrize("wrong", ["a - b > 1", "a -b > 1", "a.b - 1 > 2", "", "a", "a <", "f(a) > 1", "a + 1 > 2", "a in b", "a['x'] > 1", "import os", "a > [1]"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "a - b > 1",
+        "a -b > 1",
+        "a.b - 1 > 2",
+        "",
+        "a",
+        "a <",
+        "f(a) > 1",
+        "a + 1 > 2",
+        "a in b",
+        "a['x'] > 1",
+        "import os",
+        "a > [1]",
+    ],
+)
 def test_anything_else_is_refused(wrong):
     with pytest.raises(ValueError):
         Where(wrong)

@@ -92,7 +92,10 @@ def test_stage(tmp_path):
     batch = pa.record_batch({"id": ["1", "2"], "text": ["clean", "It is " + NINE.upper() + "!"]})
     (decision,) = step.decisions(batch).to_pylist()
     assert decision == {"row": 1, "action": "drop", "start": None, "end": None} | {
-        "step": "decontaminate", "reason": "any", "by": "one.jsonl:q", "score": 1.0
+        "step": "decontaminate",
+        "reason": "any",
+        "by": "one.jsonl:q",
+        "score": 1.0,
     }
     write(tmp_path / "one.jsonl", [{"id": "other", "text": "one two"}])  # the cache notices
     assert step.decisions(batch).num_rows == 0

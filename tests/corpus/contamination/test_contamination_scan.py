@@ -144,9 +144,7 @@ def test_equal_words_and_a_big_document():
 def test_slices_are_respected():
     text = pa.array(["a b c", "zz a b c", "a b c"]).slice(1, 1)
     built = index.build(named("a b c"), 3, 3)
-    assert scanner.scan(text, built).select(["row", "start", "end"]).to_pylist() == [
-        {"row": 0, "start": 3, "end": 8}
-    ]
+    assert scanner.scan(text, built).select(["row", "start", "end"]).to_pylist() == [{"row": 0, "start": 3, "end": 8}]
 
 
 def test_real_evaluation_items_are_found_in_themselves(real_data):

@@ -65,9 +65,7 @@ def test_bad_arguments():
 
 
 def test_figures():
-    _, by, score = clusters.leaders(
-        np.array([1, 2, 8]), np.array([2, 3, 9]), np.full(3, 0.9), "components"
-    )
+    _, by, score = clusters.leaders(np.array([1, 2, 8]), np.array([2, 3, 9]), np.full(3, 0.9), "components")
     assert clusters.cluster_figures(by, score) == {
         "clusters": 2,
         "dropped": 3,
@@ -108,9 +106,7 @@ def test_the_whole_chain_drops_what_all_pairs_would():
     values, offsets = shingles.shingle_hashes(column)
     similarity = shingles.jaccard(values, offsets, first, values, offsets, second)
     near = similarity >= threshold
-    edges = {
-        (i, j): s for i, j, s in zip(first[near].tolist(), second[near].tolist(), similarity[near])
-    }
+    edges = {(i, j): s for i, j, s in zip(first[near].tolist(), second[near].tolist(), similarity[near])}
 
     true = {
         (i, j): jaccard(texts[i], texts[j], 5)

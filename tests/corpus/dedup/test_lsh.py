@@ -51,9 +51,7 @@ def test_band_keys_are_equal_where_the_rows_are_and_differ_between_bands():
     random = np.random.Generator(np.random.PCG64(3))
     signatures = random.integers(0, 3, (300, 17), np.uint32)
     keys = lsh.band_keys(signatures, 4, 4)
-    bands = [
-        (band, *row[4 * band : 4 * band + 4]) for row in signatures.tolist() for band in range(4)
-    ]
+    bands = [(band, *row[4 * band : 4 * band + 4]) for row in signatures.tolist() for band in range(4)]
     seen = dict(zip(bands, keys.ravel().tolist()))
     assert [seen[band] for band in bands] == keys.ravel().tolist()
     assert len(set(seen.values())) == len(seen)
@@ -67,9 +65,7 @@ def brute_pairs(keys, addresses, limit):
     pairs = set()
     for key in set(keys):
         bucket = sorted({a for k, a in zip(keys, addresses) if k == key})
-        pairs |= set(itertools.combinations(bucket, 2)) & set(
-            itertools.product(bucket[:limit], bucket)
-        )
+        pairs |= set(itertools.combinations(bucket, 2)) & set(itertools.product(bucket[:limit], bucket))
     return sorted(pairs)
 
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lines_oracle import md5, reference
 
 from corpus.dedup import pieces, repeated_lines
 from corpus.dedup.exact import partition_of
 from corpus.documents import DECISION_SCHEMA, address
-from lines_oracle import md5, reference
 
 
 def count_stops(text):
@@ -121,7 +122,24 @@ def test_empty_batch():
     assert decisions.num_rows == 0 and decisions.schema == DECISION_SCHEMA
 
 
-LINES = ["", " ", "A.", "a.", " A.\u3000", "B.", "B. B.", "\u00c9.", "\u00e9.", "ΑΣ", "ας", "ασ", "İ.", "😀", "x\r", "x"]
+LINES = [
+    "",
+    " ",
+    "A.",
+    "a.",
+    " A.\u3000",
+    "B.",
+    "B. B.",
+    "\u00c9.",
+    "\u00e9.",
+    "ΑΣ",
+    "ας",
+    "ασ",
+    "İ.",
+    "😀",
+    "x\r",
+    "x",
+]
 PAGES = st.dictionaries(
     st.sampled_from([f"http://site{i}.org" for i in range(8)]),
     st.lists(st.sampled_from(LINES), max_size=6).map("\n".join),

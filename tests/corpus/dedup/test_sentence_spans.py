@@ -3,14 +3,15 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spans_oracle import join, md5, reference
 
 from corpus.dedup import pieces, sentence_spans
 from corpus.dedup.exact import partition_of
 from corpus.documents import DECISION_SCHEMA, address, replace_column
 from corpus.reading import readers
 from corpus.text import sentences
-from spans_oracle import join, md5, reference
 
 
 def batch_of(pages, kind=pa.string()):
@@ -175,7 +176,11 @@ def test_every_repeated_span_stays_in_one_place(pages):
 @pytest.mark.slow
 def test_repeated_spans_of_real_text_stay_in_one_place(real_data):
     unit = readers.Unit(str(real_data / "wet" / "part-00000.warc.wet.gz"), "warc")
-    batch = pa.Table.from_batches([r.documents for r in readers.read(unit, readers.ReadOptions())]).combine_chunks().to_batches()[0]
+    batch = (
+        pa.Table.from_batches([r.documents for r in readers.read(unit, readers.ReadOptions())])
+        .combine_chunks()
+        .to_batches()[0]
+    )
     results = [text if isinstance(text, str) else "" for text in apply(batch, *run([batch]))]
     before = sentence_spans.span_keys(batch, np.arange(len(batch))).keys
     after = sentence_spans.span_keys(replace_column(batch, "text", pa.array(results)), np.arange(len(batch))).keys

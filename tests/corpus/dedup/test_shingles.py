@@ -80,7 +80,5 @@ def test_jaccard_of_all_pairs(sets):
     values = np.array([value for one in sets for value in sorted(one)], np.uint64)
     offsets = np.cumsum([0] + [len(one) for one in sets])
     first, second = (grid.ravel() for grid in np.indices((len(sets), len(sets))))
-    expected = [
-        len(sets[i] & sets[j]) / max(len(sets[i] | sets[j]), 1) for i, j in zip(first, second)
-    ]
+    expected = [len(sets[i] & sets[j]) / max(len(sets[i] | sets[j]), 1) for i, j in zip(first, second)]
     assert shingles.jaccard(values, offsets, first, values, offsets, second).tolist() == expected

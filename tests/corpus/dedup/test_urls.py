@@ -3,10 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from urls_oracle import select_newest_page
 
 from corpus.dedup import urls
-from urls_oracle import select_newest_page
 
 
 @pytest.mark.parametrize(
@@ -53,9 +54,7 @@ DATES = ["", "2019-12-31", "2020-01-01", "2020-01-01T10:00:00Z", "é", "\U0001f6
 
 
 @settings(deadline=None, max_examples=100)
-@given(
-    st.lists(st.tuples(st.integers(0, 4), st.sampled_from(DATES)), max_size=30), st.randoms(use_true_random=False)
-)
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(DATES)), max_size=30), st.randoms(use_true_random=False))
 def test_equals_the_reference_for_any_order(pages, shuffle):
     expected = {}
     for key in range(5):

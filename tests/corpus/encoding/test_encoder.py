@@ -11,10 +11,10 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.text.arrow import buffers
 from corpus.encoding import bpe, byte_level
 from corpus.encoding.encoder import load_encoder
 from corpus.encoding.pretokenize import gpt2_classes
+from corpus.text.arrow import buffers
 from tokenizer_training.train import TrainTokenizer, count, train
 
 TEXTS = [
@@ -123,9 +123,7 @@ def test_long_pretokens_equal_the_reference(encoders, references, text):
 def test_long_runs_equal_the_reference(encoders, references, unit):
     texts = [unit * n for n in (1, 7, 8, 9, 15, 16, 17, 47, 48, 49, 254, 255, 256, 2000)]
     for _ in range(2):  # through the cache the second time
-        assert ids_of(encoders["bpe"], pa.array(texts)) == [
-            references["bpe"](text) for text in texts
-        ]
+        assert ids_of(encoders["bpe"], pa.array(texts)) == [references["bpe"](text) for text in texts]
 
 
 def test_texts_about_the_size_of_a_block_equal_the_reference(encoders, references):

@@ -19,9 +19,7 @@ from corpus.encoding.pretokenize import gpt2_classes, gpt2_ends
 
 REFERENCE = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
 # One or more of every class that the pattern tells apart, of every UTF-8 length.
-ALPHABET = (
-    " \n\t\r\v\x1c\x85\u00a0\u3000\u200b'stmdrevlLSZaé中\U00020000\u02b0 01٣Ⅷ½\U0001d7ce!.-\u0301😀"
-)
+ALPHABET = " \n\t\r\v\x1c\x85\u00a0\u3000\u200b'stmdrevlLSZaé中\U00020000\u02b0 01٣Ⅷ½\U0001d7ce!.-\u0301😀"
 
 
 def pretokens(text: str) -> list[str]:
@@ -103,11 +101,7 @@ DIVISIONS = [
 
 @pytest.mark.parametrize("division, divide", DIVISIONS)
 @settings(deadline=None, max_examples=100)
-@given(
-    texts=st.lists(
-        st.text(st.sampled_from("aab\n\r\t '中.😀"), max_size=60) | st.none(), max_size=6
-    )
-)
+@given(texts=st.lists(st.text(st.sampled_from("aab\n\r\t '中.😀"), max_size=60) | st.none(), max_size=6))
 def test_distinct_words(division, divide, texts):
     expected = [divide(text or "") for text in texts]
     counts = collections.Counter(word for words in expected for word in words)
@@ -117,17 +111,12 @@ def test_distinct_words(division, divide, texts):
         words = found.words.to_pylist()
         assert dict(zip(words, found.counts.tolist())) == counts
         assert words == list(counts)
-        located = [
-            [words[i] for i in found.occurrences[a:b]]
-            for a, b in zip(found.offsets, found.offsets[1:])
-        ]
+        located = [[words[i] for i in found.occurrences[a:b]] for a, b in zip(found.offsets, found.offsets[1:])]
         assert located == expected
 
 
 def test_distinct_words_when_the_table_grows():
     generator = random.Random(1)
     words = [f"{generator.randrange(30000)}" * generator.randint(1, 5) for _ in range(60000)]
-    found = distinct(
-        pa.array([" ".join(words[i : i + 100]) for i in range(0, 60000, 100)]), BLANK_FREE
-    )
+    found = distinct(pa.array([" ".join(words[i : i + 100]) for i in range(0, 60000, 100)]), BLANK_FREE)
     assert dict(zip(found.words.to_pylist(), found.counts.tolist())) == collections.Counter(words)

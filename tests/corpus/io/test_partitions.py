@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from corpus.io import partitions, paths
 from corpus.reading import readers
@@ -19,7 +20,9 @@ READ_AS = [*VALUES[:-2], None, None]
 def batch(values=VALUES):
     count = len(values)
     texts = [f"text {i}" for i in range(count)]
-    return pa.record_batch({"id": list(map(str, range(count))), "text": texts, "language": pa.array(values, pa.string())})
+    return pa.record_batch(
+        {"id": list(map(str, range(count))), "text": texts, "language": pa.array(values, pa.string())}
+    )
 
 
 def as_pyarrow_reads(value):

@@ -169,9 +169,25 @@ def test_entries_are_what_they_are_and_links_are_not_followed(tmp_path, base):
     (folder / "nothing").symlink_to("/nowhere")
     os.mkfifo(folder / "pipe")
     name = base.format(folder)
-    here = [(".hidden", "file", 7), ("a", "folder"), ("b", "folder"), ("link", "link"), ("nothing", "link"), ("pipe", "other")]
+    here = [
+        (".hidden", "file", 7),
+        ("a", "folder"),
+        ("b", "folder"),
+        ("link", "link"),
+        ("nothing", "link"),
+        ("pipe", "other"),
+    ]
     assert [(e.name, e.kind, e.size)[: 3 if e.kind == "file" else 2] for e in paths.entries(name)] == here
-    assert [e.name for e in paths.entries(name, re.compile("a"))] == [".hidden", "a", "a/deep", "a/x", "b", "link", "nothing", "pipe"]
+    assert [e.name for e in paths.entries(name, re.compile("a"))] == [
+        ".hidden",
+        "a",
+        "a/deep",
+        "a/x",
+        "b",
+        "link",
+        "nothing",
+        "pipe",
+    ]
     assert paths.entries(name + "/none") == [] and paths.entries(name + "/a/x") == []
     assert paths.link_in(name, "link/x") == str(folder / "link") and paths.link_in(name, "a/deep/y") is None
     assert paths.is_taken(name + "/nothing") and paths.is_taken(name + "/pipe") and not paths.is_taken(name + "/none")
@@ -188,14 +204,21 @@ def test_entries_of_a_store(monkeypatch):
             file.write(b"data")
     monkeypatch.setattr(paths, "filesystem", lambda name: (store, name.removeprefix("s3://")))
     assert paths.entries("s3://bucket/out") == [("a", "folder", 0), ("x", "file", 4)]
-    assert paths.entries("s3://bucket/out", re.compile("a")) == [("a", "folder", 0), ("a/deep", "folder", 0), ("a/y", "file", 4), ("x", "file", 4)]
+    assert paths.entries("s3://bucket/out", re.compile("a")) == [
+        ("a", "folder", 0),
+        ("a/deep", "folder", 0),
+        ("a/y", "file", 4),
+        ("x", "file", 4),
+    ]
     assert paths.entries("s3://bucket/none") == []
     assert not paths.is_taken("s3://bucket/out/none") and paths.is_taken("s3://bucket/out/x")
 
 
 def test_a_temporary_has_a_name_of_its_own(tmp_path):
     name = paths.temporary(str(tmp_path / "00000.parquet"))
-    assert re.fullmatch(r"\.00000\.parquet\.winnow-[0-9a-f]{8}\.tmp", os.path.basename(name)) and os.path.dirname(name) == str(tmp_path)
+    assert re.fullmatch(r"\.00000\.parquet\.winnow-[0-9a-f]{8}\.tmp", os.path.basename(name)) and os.path.dirname(
+        name
+    ) == str(tmp_path)
     assert paths.is_temporary(os.path.basename(name)) and not paths.is_temporary("00000.parquet.deadbeef.tmp")
     assert not paths.is_temporary(".winnow-deadbeef.tmp")
     assert len(os.path.basename(paths.temporary("x" * 250))) <= 255
@@ -206,6 +229,12 @@ def test_a_file_lies_inside_a_folder_however_both_are_named(tmp_path):
     file, folder = str(tmp_path / "in" / "o ut" / "x"), str(tmp_path / "in" / "o ut")
     uris = [f"file://{tmp_path}/in/o ut", f"file://{tmp_path}/in/o%20ut/"]
     assert all(paths.is_inside(f, d) for f in (file, uris[0] + "/x", uris[1] + "x") for d in (folder, *uris))
-    assert not any(paths.is_inside(f, d) for f in (str(tmp_path / "in" / "x"), f"file://{tmp_path}/in/o ut2/x") for d in (folder, *uris))
+    assert not any(
+        paths.is_inside(f, d)
+        for f in (str(tmp_path / "in" / "x"), f"file://{tmp_path}/in/o ut2/x")
+        for d in (folder, *uris)
+    )
     assert paths.is_inside("s3://bucket/a b/x?region=us-east-1", "s3://bucket/a%20b?region=us-east-1")
-    assert not paths.is_inside("s3://bucket/ab/x", "s3://bucket/a") and not paths.is_inside("/bucket/a/x", "s3://bucket/a")
+    assert not paths.is_inside("s3://bucket/ab/x", "s3://bucket/a") and not paths.is_inside(
+        "/bucket/a/x", "s3://bucket/a"
+    )

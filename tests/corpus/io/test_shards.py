@@ -3,7 +3,8 @@
 import pyarrow as pa
 import pytest
 import xxhash
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from corpus.io import paths, shards
 

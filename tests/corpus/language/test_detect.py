@@ -4,8 +4,8 @@ import importlib.util
 
 import pyarrow as pa
 import pytest
-
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from corpus.language import fasttext, langdetect
 from corpus.language.detect import Language
@@ -153,7 +153,9 @@ def test_improbable_lines_are_cut():
     text = "Le chien is a dog\n" + TEXTS[4].replace("\n", " ")
     stage = Language(unit="line", cut=True, keep=("fr",))
     assert stage.apply(mixed(text)).kept["text"].to_pylist() == [text.split("\n")[1]]
-    assert Language(unit="line", cut=True, keep=("fr",), min_probability=0.7).apply(mixed(text)).kept["text"].to_pylist() == [text]
+    assert Language(unit="line", cut=True, keep=("fr",), min_probability=0.7).apply(mixed(text)).kept[
+        "text"
+    ].to_pylist() == [text]
     assert stage.apply(mixed("Le chien is a dog\nLe chien is a dog")).values == ["fr 0.7142"]
 
 
@@ -163,7 +165,9 @@ def test_cut_needs_lines_and_languages():
             Language(cut=True, **options)
 
 
-LINE = st.sampled_from([TEXTS[0], TEXTS[1], TEXTS[4].replace("\n", " "), "1", "", " ", "\r", "\u2028", "\U0001f600", "menu", "Кот"])
+LINE = st.sampled_from(
+    [TEXTS[0], TEXTS[1], TEXTS[4].replace("\n", " "), "1", "", " ", "\r", "\u2028", "\U0001f600", "menu", "Кот"]
+)
 
 
 @settings(deadline=None, max_examples=60)
@@ -172,7 +176,9 @@ def test_lines_are_as_by_hand(texts):
     kept = Language(unit="line").apply(mixed(*texts)).kept
     expected = [by_hand(text) for text in texts]
     assert kept["language"].to_pylist() == [code for code, _ in expected]
-    assert kept["language.probability"].to_pylist() == [pytest.approx(score) if score else None for _, score in expected]
+    assert kept["language.probability"].to_pylist() == [
+        pytest.approx(score) if score else None for _, score in expected
+    ]
     outcome = Language(unit="line", cut=True, keep=("en", "fr"), min_probability=0.9).apply(mixed(*texts))
     wanted = []
     for text in texts:

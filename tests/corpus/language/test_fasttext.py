@@ -6,11 +6,12 @@ import struct
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from corpus.io import paths
-from corpus.reading import readers
 from corpus.language import fasttext
+from corpus.reading import readers
 from corpus.text.arrow import buffers
 
 
@@ -44,7 +45,9 @@ def packaged():
         pytest.skip("the extra `fasttext` is not installed")
 
 
-WORDS = "the la der и 的 日本語 é \U0001f600 </s> __label__en __label__xx a ab </s>x < > \x00 \u3000 \u00a0 \r\n don't 1234".split(" ")
+WORDS = "the la der и 的 日本語 é \U0001f600 </s> __label__en __label__xx a ab </s>x < > \x00 \u3000 \u00a0 \r\n don't 1234".split(
+    " "
+)
 TEXT = st.lists(st.sampled_from(WORDS) | st.text(max_size=6), max_size=8).map(" ".join)
 ODD = ["", " ", "\n", "\u3000", "\x1c", "a", "</s>", "</s> the", "__label__en", "\x00", "x" * 10_000, "the " * 10_000]
 
@@ -92,7 +95,15 @@ def test_models_that_are_not_compressed(tmp_path, loss, word_ngrams, ngrams, wor
 def test_no_model(tmp_path, monkeypatch):
     whole = model_file(tmp_path / "m.bin", 1, 5, ["</s>"], 1, (2, 4), 0)
     data = (tmp_path / "m.bin").read_bytes()
-    damaged = [b"", b"nothing", data[:60], data[:100], data[:-300], data[:32] + b"\x02" + data[33:], data[:36] + b"\x01" + data[37:]]
+    damaged = [
+        b"",
+        b"nothing",
+        data[:60],
+        data[:100],
+        data[:-300],
+        data[:32] + b"\x02" + data[33:],
+        data[:36] + b"\x01" + data[37:],
+    ]
     for number, content in enumerate(damaged):
         (tmp_path / f"model-{number}.bin").write_bytes(content)
         with pytest.raises(ValueError, match=f"model-{number}.bin"):

@@ -7,14 +7,15 @@ import langdetect.detector
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from langdetect import detector_factory
 from langdetect.utils.ngram import NGram
 
 from corpus.io import paths
-from corpus.reading import readers
 from corpus.language import langdetect, langdetect_text
 from corpus.language.profiles import LANGUAGES, load
+from corpus.reading import readers
 
 UNDETECTED = (None, 0.0)
 

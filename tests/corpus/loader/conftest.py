@@ -27,9 +27,7 @@ def make_tokens(tmp_path_factory):
                 plan = packing.best_fit(IndexedDataset(prefix).document_lengths, pack, 1)
                 packing.save(plan, packing.plan_path(folder, "plan", name))
                 figures[name] = plan.figures
-        manifest.write(
-            folder, entries, vocab_size=vocab_size, tokenizer=TOKENIZER, end_id=end_id, pad_id=pad_id
-        )
+        manifest.write(folder, entries, vocab_size=vocab_size, tokenizer=TOKENIZER, end_id=end_id, pad_id=pad_id)
         if figures:
             packing.summarize(folder, "plan", figures)
         return folder

@@ -33,7 +33,7 @@ def permute_by_hand(index: int, size: int, key: int) -> int:
     bits = (size - 1).bit_length()
     right_bits = (bits + 1) // 2
     left_mask, right_mask = (1 << bits - right_bits) - 1, (1 << right_bits) - 1
-    hashed = lambda value: int(mix64(np.uint64(value & MASK)))  # noqa: E731
+    hashed = lambda value: int(mix64(np.uint64(value & MASK)))
     while True:
         left, right = index >> right_bits, index & right_mask
         for step in range(0, 8, 2):

@@ -130,8 +130,7 @@ def test_ranks_share_one_order(make_tokens, lengths, length, batch_size, world, 
     options |= {"packing": "plan"} if packed else {}
     alone = [rows_of(b, ("tokens", "labels"))[0] for b in TokenStream(folder, batch_size=1, **options)]
     ranks = [
-        list(TokenStream(folder, batch_size=batch_size, rank=r, world_size=world, **options))
-        for r in range(world)
+        list(TokenStream(folder, batch_size=batch_size, rank=r, world_size=world, **options)) for r in range(world)
     ]
     assert len({len(batches) for batches in ranks}) == 1
     together = [row for step in zip(*ranks) for b in step for row in rows_of(b, ("tokens", "labels"))]
@@ -152,10 +151,7 @@ def test_resume_at_every_step(make_tokens, packed, first, second):
     order = [rows_of(b, ("labels",))[0] for b in TokenStream(folder, batch_size=1, **options)]
 
     def streams(world, batch_size):
-        return [
-            TokenStream(folder, batch_size=batch_size, rank=r, world_size=world, **options)
-            for r in range(world)
-        ]
+        return [TokenStream(folder, batch_size=batch_size, rank=r, world_size=world, **options) for r in range(world)]
 
     steps = streams(*first)[0].batches_left
     for step in range(steps + 1):
@@ -199,7 +195,7 @@ def test_endless(make_tokens):
 
 def test_an_iterator_goes_on_and_ends(make_tokens):
     stream = stream_of(make_tokens(documents([[9] * 4])), 4, 2)
-    for first in stream:
+    for first in stream:  # noqa: B007
         break
     rest = list(stream)
     assert len(rest) == 4 and stream.batches_left == 0 and list(stream) == []

@@ -5,8 +5,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from corpus.loader import TokenStream  # noqa: E402
-from corpus.loader.torch import TokenDataset, token_loader  # noqa: E402
+from corpus.loader import TokenStream
+from corpus.loader.torch import TokenDataset, token_loader
 
 OPTIONS = {"sequence_length": 5, "batch_size": 3, "boundaries": "cu_seqlens", "epochs": 2}
 

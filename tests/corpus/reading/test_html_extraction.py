@@ -97,7 +97,14 @@ def extracted(choice, *pages):
 
 def test_main_content_leaves_menu_and_footer_out():
     page = article(1, 2)
-    assert html.extract_page(page).split("\n") == ["Harbours", "Home", "Shop", "Harbours", *lines_of(1, 2), "Imprint and terms of use"]
+    assert html.extract_page(page).split("\n") == [
+        "Harbours",
+        "Home",
+        "Shop",
+        "Harbours",
+        *lines_of(1, 2),
+        "Imprint and terms of use",
+    ]
     assert html.extract_main(page).split("\n") == ["Harbours", *lines_of(1, 2)]
     assert html.extract_main(b"") == ""
 
@@ -122,7 +129,9 @@ def test_trafilatura_does_not_depend_on_pages_before():
 def test_trafilatura_on_real_pages_is_what_a_fresh_process_gives(real_data):
     pytest.importorskip("trafilatura", reason="trafilatura is not installed: pip install 'winnow[html]'")
     chunks = streams.chunks(str(real_data / "web/sample-commoncrawl-2020-34.warc.gz"))
-    bodies = [http.parse(r.body).body for r in warc.records(chunks, True, 64 << 20) if r.headers["warc-type"] == "response"]
+    bodies = [
+        http.parse(r.body).body for r in warc.records(chunks, True, 64 << 20) if r.headers["warc-type"] == "response"
+    ]
     pages = [charset.decode(body).encode() for body in bodies[:6]]
     assert extracted("trafilatura", *pages, *pages)[6:] == [fresh(page) for page in pages]
 
@@ -203,7 +212,10 @@ def test_a_page_is_tried_again_after_a_crash(here, tmp_path):
 def test_answers_outlive_the_child_that_gave_them(here, tmp_path):
     page = b"count:" + bytes(tmp_path / "count")
     with html.Extractor(10, extractor=HOSTILE) as child:
-        assert child.extract([(page, None), (b"kill", None), (b"b", None)])[::2] == [page.decode().upper().encode(), b"B"]
+        assert child.extract([(page, None), (b"kill", None), (b"b", None)])[::2] == [
+            page.decode().upper().encode(),
+            b"B",
+        ]
     assert (tmp_path / "count").read_bytes() == b"."
 
 

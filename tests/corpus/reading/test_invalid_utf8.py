@@ -82,7 +82,9 @@ def test_both_policies_in_every_format(tmp_path, name, data, replaced):
     assert all("not UTF-8: byte " in fault for fault in faults)
 
 
-PIECES = st.sampled_from([b"\xff", b"\xc3", b"\xa9", b"\xed\xa0\x80", b"\xf0\x9f\x92", b"\xe2\x82", b"a", "é日𝄞".encode(), b" "])
+PIECES = st.sampled_from(
+    [b"\xff", b"\xc3", b"\xa9", b"\xed\xa0\x80", b"\xf0\x9f\x92", b"\xe2\x82", b"a", "é日𝄞".encode(), b" "]
+)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -108,7 +110,9 @@ def test_repair_is_what_python_replaces(tmp_path_factory, name, data):
 
 
 @hypothesis.settings(deadline=None)
-@hypothesis.given(st.text(st.characters(categories=["Cs", "Lu", "So"]) | st.sampled_from("\\\"\ud834\udd1e\n"), max_size=12))
+@hypothesis.given(
+    st.text(st.characters(categories=["Cs", "Lu", "So"]) | st.sampled_from('\\"\ud834\udd1e\n'), max_size=12)
+)
 def test_half_surrogate_pairs_are_repaired(text):
     line = json.dumps({"text": text, "more": [{text: text}, 1, None]}).encode()
     whole = json.loads(line)["text"]  # pairs are one character
@@ -130,10 +134,16 @@ def test_an_escaped_backslash_is_no_surrogate():
 
 def test_repair_does_not_make_json_of_what_is_none(tmp_path):
     path = tmp_path / "x.jsonl"
-    path.write_bytes(b'{"text": "\xff"\n{"text": 5, "x": "\xff"}\n\xff\n{"x": "\xff", "text": "good"}\n{"text": " ", "x": "\xff"}\n')
+    path.write_bytes(
+        b'{"text": "\xff"\n{"text": 5, "x": "\xff"}\n\xff\n{"x": "\xff", "text": "good"}\n{"text": " ", "x": "\xff"}\n'
+    )
     texts, dropped, faults, repaired = read(path, REPAIR)
     assert (texts, dropped, repaired) == (["good"], 1, 2)
-    assert [fault.partition(":")[0] for fault in faults] == ["not JSON", "field 'text' must be a string, not a number", "not JSON"]
+    assert [fault.partition(":")[0] for fault in faults] == [
+        "not JSON",
+        "field 'text' must be a string, not a number",
+        "not JSON",
+    ]
 
 
 def test_nested_parquet_strings_are_repaired_and_their_neighbours_unchanged(tmp_path):
@@ -164,7 +174,9 @@ def test_nested_parquet_strings_are_repaired_and_their_neighbours_unchanged(tmp_
 def test_a_dictionary_with_a_broken_string_costs_its_row_group(tmp_path):
     """Arrow checks dictionaries while it decodes them: there are no rows to repair."""
     values = pa.Array.from_buffers(pa.string(), 2, pa.array([b"a", b"\xff"], pa.binary()).buffers())
-    pq.write_table(pa.table({"text": pa.DictionaryArray.from_arrays(pa.array([1, 0, 1]), values)}), tmp_path / "x.parquet")
+    pq.write_table(
+        pa.table({"text": pa.DictionaryArray.from_arrays(pa.array([1, 0, 1]), values)}), tmp_path / "x.parquet"
+    )
     for options in (REPAIR, QUARANTINE):
         texts, _, (fault,), repaired = read(tmp_path / "x.parquet", options)
         assert (texts, repaired) == ([], 0) and fault.startswith("row group 0 is corrupt: ")
@@ -173,7 +185,12 @@ def test_a_dictionary_with_a_broken_string_costs_its_row_group(tmp_path):
 def test_a_repaired_text_can_be_too_long(tmp_path):
     (tmp_path / "x.txt").write_bytes(b"\xff" * 10)
     options = readers.ReadOptions(invalid_utf8="repair", max_record_bytes=29)
-    assert read(tmp_path / "x.txt", options) == ([], 0, ["a text of 30 bytes, above the limit of 29 (read.max_record_bytes)"], 0)
+    assert read(tmp_path / "x.txt", options) == (
+        [],
+        0,
+        ["a text of 30 bytes, above the limit of 29 (read.max_record_bytes)"],
+        0,
+    )
 
 
 def test_pages_are_decoded_by_their_charset_under_both_policies(tmp_path):

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from corpus.reading import parquet_footer
 
-
 FIELDS = {
     "id": pa.string(),
     "text": pa.string(),
@@ -67,19 +66,35 @@ def test_it_says_what_pyarrow_says(options, rows):
     names = {"BYTE_ARRAY": 6, "BOOLEAN": 0, "INT64": 2, "DOUBLE": 5, "INT32": 1}
     for number, group in enumerate(footer.groups):
         theirs = metadata.row_group(number)
-        assert (group.rows, group.bytes, len(group.columns)) == (theirs.num_rows, theirs.total_byte_size, theirs.num_columns)
+        assert (group.rows, group.bytes, len(group.columns)) == (
+            theirs.num_rows,
+            theirs.total_byte_size,
+            theirs.num_columns,
+        )
         for index, column in enumerate(group.columns):
             other = theirs.column(index)
             assert column.type == names[other.physical_type] and column.path == other.path_in_schema
-            assert (column.values, column.uncompressed, column.compressed) == (other.num_values, other.total_uncompressed_size, other.total_compressed_size)
+            assert (column.values, column.uncompressed, column.compressed) == (
+                other.num_values,
+                other.total_uncompressed_size,
+                other.total_compressed_size,
+            )
             assert (column.data, column.dictionary or None) == (other.data_page_offset, other.dictionary_page_offset)
             assert (parquet_footer.DELTA_BYTE_ARRAY in column.encodings) == ("DELTA_BYTE_ARRAY" in other.encodings)
             if not rows:
                 continue
             kind, size = parquet_footer.page_header(file, column.dictionary or column.data)
-            assert (kind == parquet_footer.DICTIONARY_PAGE) == bool(column.dictionary) and 0 <= size <= column.uncompressed
-        starts = [theirs.column(i).dictionary_page_offset or theirs.column(i).data_page_offset for i in range(theirs.num_columns)]
-        assert group.extent == (min(starts), sum(theirs.column(i).total_compressed_size for i in range(theirs.num_columns)))
+            assert (kind == parquet_footer.DICTIONARY_PAGE) == bool(
+                column.dictionary
+            ) and 0 <= size <= column.uncompressed
+        starts = [
+            theirs.column(i).dictionary_page_offset or theirs.column(i).data_page_offset
+            for i in range(theirs.num_columns)
+        ]
+        assert group.extent == (
+            min(starts),
+            sum(theirs.column(i).total_compressed_size for i in range(theirs.num_columns)),
+        )
 
 
 def test_the_size_of_a_dictionary_is_that_of_its_page():

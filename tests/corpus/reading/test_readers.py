@@ -53,11 +53,17 @@ def packed(data, suffix):
     [
         ({"text": "a"}, {"text": "a"}),
         ({"id": 7, "text": "a"}, {"id": "7"}),
-        ({"id": "x", "text": "a", "url": "u", "language": "en", "source": "s"}, {"id": "x", "url": "u", "language": "en", "source": "s"}),
+        (
+            {"id": "x", "text": "a", "url": "u", "language": "en", "source": "s"},
+            {"id": "x", "url": "u", "language": "en", "source": "s"},
+        ),
         ({"text": "a", "timestamp": "2020"}, {"date": "2020", "metadata": None}),
         ({"text": "a", "timestamp": "t", "date": "d"}, {"date": "d", "metadata": '{"timestamp":"t"}'}),
         ({"text": "a", "date": 1999, "url": ""}, {"date": "1999", "url": None}),
-        ({"text": "a", "b": 1, "a": {"z": [1.5, None], "y": "ü"}}, {"metadata": '{"a":{"y":"ü","z":[1.5,null]},"b":1}'}),
+        (
+            {"text": "a", "b": 1, "a": {"z": [1.5, None], "y": "ü"}},
+            {"metadata": '{"a":{"y":"ü","z":[1.5,null]},"b":1}'},
+        ),
         ({"text": "a", "metadata": {"k": 1}}, {"metadata": '{"metadata":{"k":1}}'}),
         ({"text": "a", "metadata": '{"k":1}'}, {"metadata": '{"k":1}'}),
         ({"text": "a", "source": {"name": "n"}}, {"source": '{"name":"n"}'}),
@@ -122,7 +128,9 @@ def test_a_bad_line_costs_only_itself(tmp_path, line, reason, suffix):
 
 
 def test_line_ends_blank_lines_byte_order_mark_and_empty_texts(tmp_path):
-    data = b'\xef\xbb\xbf{"text": "a"}\r\n\r\n  \n{"id": "e", "text": ""}\n{"id": "s", "text": " \\n"}\n{"text": "b"}\n\n'
+    data = (
+        b'\xef\xbb\xbf{"text": "a"}\r\n\r\n  \n{"id": "e", "text": ""}\n{"id": "s", "text": " \\n"}\n{"text": "b"}\n\n'
+    )
     kept, dropped, quarantined = of_bytes(tmp_path, data)
     assert [d["text"] for d in kept] == ["a", "b"] and not quarantined
     assert [(d["id"], d["rule"], d["value"], d["threshold"]) for d in dropped] == [
@@ -159,7 +167,7 @@ def test_every_line_is_in_one_unit(tmp_path_factory, content, unit, block, final
         patch.setattr(streams, "BLOCK", block)
         for start in range(0, len(data), unit):
             found += [(line.offset, line.data) for line in jsonl.lines(path, start, start + unit, 1 << 20)]
-    assert [(o, l) for o, l in found if l] == [(o, l) for o, l in _offsets(data) if l]
+    assert [each for each in found if each[1]] == [each for each in _offsets(data) if each[1]]
     assert len({offset for offset, _ in found}) == len(found)
 
 
@@ -202,7 +210,15 @@ def test_files_of_several_compressed_streams(tmp_path):
 )
 def test_empty_file(tmp_path, name):
     kept, dropped, quarantined = of_bytes(tmp_path, b"", name)
-    expected = {"source": str(tmp_path / name), "position": 0, "error": "file is empty", "raw": b"", "records": 1, "bytes": 0, "id": None}
+    expected = {
+        "source": str(tmp_path / name),
+        "position": 0,
+        "error": "file is empty",
+        "raw": b"",
+        "records": 1,
+        "bytes": 0,
+        "id": None,
+    }
     assert (kept, dropped, quarantined) == ([], [], [expected])
 
 
@@ -347,9 +363,18 @@ def test_parquet_text_that_is_not_utf8(tmp_path):
 
 def test_formats_by_suffix():
     expected = {
-        "a.warc": "warc", "a.warc.gz": "warc", "a.wet": "warc", "A.WARC.WET.GZ": "warc", "a.warc.zst": "warc",
-        "a.jsonl": "jsonl", "a.jsonl.zst": "jsonl", "c4-train.00000-of-01024.json.gz": "jsonl", "a.ndjson": "jsonl",
-        "a.parquet": "parquet", "a.txt": "text", "a.txt.gz": "text",
+        "a.warc": "warc",
+        "a.warc.gz": "warc",
+        "a.wet": "warc",
+        "A.WARC.WET.GZ": "warc",
+        "a.warc.zst": "warc",
+        "a.jsonl": "jsonl",
+        "a.jsonl.zst": "jsonl",
+        "c4-train.00000-of-01024.json.gz": "jsonl",
+        "a.ndjson": "jsonl",
+        "a.parquet": "parquet",
+        "a.txt": "text",
+        "a.txt.gz": "text",
     }
     assert {path: readers.file_format(path) for path in expected} == expected
 
@@ -370,7 +395,9 @@ def test_split_follows_sizes_alone():
         readers.Unit("b.jsonl.gz", "jsonl"),
         readers.Unit("c.warc", "warc"),
     ]
-    assert readers.split([paths.Source("a.log", 5, 0)], readers.ReadOptions(format="text")) == [readers.Unit("a.log", "text")]
+    assert readers.split([paths.Source("a.log", 5, 0)], readers.ReadOptions(format="text")) == [
+        readers.Unit("a.log", "text")
+    ]
 
 
 def test_a_missing_file_is_raised_not_quarantined(tmp_path):
@@ -453,7 +480,9 @@ def test_how_deep_values_may_be_nested_does_not_depend_on_the_caller(tmp_path, d
 
 
 def test_tables_whose_pages_or_lists_are_too_large_are_set_aside_and_long_masks_are_not(tmp_path, monkeypatch):
-    mask = pa.ListArray.from_arrays(pa.array(range(0, 2001 * 512, 512), pa.int32()), pa.array(np.ones(2000 * 512, np.int8)))
+    mask = pa.ListArray.from_arrays(
+        pa.array(range(0, 2001 * 512, 512), pa.int32()), pa.array(np.ones(2000 * 512, np.int8))
+    )
     pq.write_table(pa.table({"text": ["x"] * 2000, "mask": mask}), tmp_path / "mask.parquet")
     kept, _, quarantined = of_file(tmp_path / "mask.parquet")
     assert len(kept) == 2000 and not quarantined
@@ -465,7 +494,9 @@ def test_tables_whose_pages_or_lists_are_too_large_are_set_aside_and_long_masks_
     pq.write_table(large, tmp_path / "large.parquet", use_dictionary=False, write_statistics=False, compression="zstd")
     monkeypatch.setattr(parquet, "PAGES", 1 << 20)
     kept, _, quarantined = of_file(tmp_path / "large.parquet", readers.ReadOptions(max_record_bytes=1000))
-    assert not kept and quarantined[0]["records"] == 2 and "pages hold more than 1048576 bytes" in quarantined[0]["error"]
+    assert (
+        not kept and quarantined[0]["records"] == 2 and "pages hold more than 1048576 bytes" in quarantined[0]["error"]
+    )
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.parquet", "x.warc"])
@@ -476,9 +507,14 @@ def test_records_that_are_not_to_be_read_are_set_aside_by_their_ids(tmp_path, na
     elif name == "x.parquet":
         pq.write_table(pa.table({"id": ids, "text": ["x"] * 4}), path)
     else:
-        head = "WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Record-ID: <urn:uuid:%s>\r\nContent-Length: 1\r\n\r\nx\r\n\r\n"
+        head = (
+            "WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Record-ID: <urn:uuid:%s>\r\nContent-Length: 1\r\n\r\nx\r\n\r\n"
+        )
         path.write_text("".join(head % i for i in ids), newline="")
     (unit,) = readers.split(paths.expand(str(path)), OPTIONS)
     kept, _, quarantined = gather(readers.read(unit, OPTIONS, excluded=((1, 3, "it dies"),)))
     assert [row["id"] for row in kept] == ["a", "d"]
-    assert [(row["id"], row["error"], row["records"]) for row in quarantined] == [("b", "it dies", 1), ("c", "it dies", 1)]
+    assert [(row["id"], row["error"], row["records"]) for row in quarantined] == [
+        ("b", "it dies", 1),
+        ("c", "it dies", 1),
+    ]

@@ -38,12 +38,20 @@ def streamed(data, size=None, **options):
     """A frame that was written piece by piece, without the size of its content."""
     compressor = zstandard.ZstdCompressor(**options).compressobj()
     pieces = [data[i : i + (size or len(data) or 1)] for i in range(0, len(data), size or len(data) or 1)]
-    return b"".join([*(compressor.compress(p) + compressor.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK) for p in pieces), compressor.flush()])
+    return b"".join(
+        [
+            *(compressor.compress(p) + compressor.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK) for p in pieces),
+            compressor.flush(),
+        ]
+    )
 
 
 def text_of(number, size=3000):
     noise = random.Random(number)
-    return b"".join(json.dumps({"id": f"{number}-{i}", "text": noise.randbytes(60).hex()}).encode() + b"\n" for i in range(size // 150))
+    return b"".join(
+        json.dumps({"id": f"{number}-{i}", "text": noise.randbytes(60).hex()}).encode() + b"\n"
+        for i in range(size // 150)
+    )
 
 
 PACKED = {".gz": gzip.compress, ".zst": lambda data: zstd(data, write_checksum=True)}
@@ -56,7 +64,11 @@ PACKED = {".gz": gzip.compress, ".zst": lambda data: zstd(data, write_checksum=T
 @pytest.mark.parametrize("fill", ["zeros", "noise"])
 def test_whole_files(tmp_path, size, fill):
     data = bytes(size) if fill == "zeros" else random.Random(size).randbytes(size)
-    frames = [zstd(data), zstd(data, write_checksum=True, write_content_size=False), streamed(data, 100_000, write_checksum=True)]
+    frames = [
+        zstd(data),
+        zstd(data, write_checksum=True, write_content_size=False),
+        streamed(data, 100_000, write_checksum=True),
+    ]
     for number, packed in enumerate([gzip.compress(data, 1), *frames]):
         found = chunks_of(tmp_path / ("x.zst" if number else "x.gz"), packed * 2)
         assert content(found) == data * 2 and not damages(found)
@@ -74,7 +86,9 @@ def test_a_member_that_swells_and_is_followed_by_another_ends(tmp_path):
 
 
 @hypothesis.settings(deadline=None, max_examples=60)
-@hypothesis.given(st.lists(st.tuples(st.binary(max_size=40), st.integers(1, 3 * streams.BLOCK)), max_size=3), st.integers(0, 9))
+@hypothesis.given(
+    st.lists(st.tuples(st.binary(max_size=40), st.integers(1, 3 * streams.BLOCK)), max_size=3), st.integers(0, 9)
+)
 def test_gzip_of_anything_is_what_gzip_says(tmp_path_factory, parts, level):
     members = [(unit * (size // max(len(unit), 1)))[:size] for unit, size in parts]
     path = tmp_path_factory.getbasetemp() / "any.gz"
@@ -157,14 +171,18 @@ def test_damage_costs_its_member(tmp_path, suffix, bad, how):
     (damage,) = damages(found)
     start = sum(map(len, members[:bad]))
     assert start <= damage.start <= damage.end <= start + len(member)
-    assert damage.member == start and f"from byte {start} to" in damage.error or f"begins at byte {start}" in damage.error
+    assert (
+        damage.member == start and f"from byte {start} to" in damage.error or f"begins at byte {start}" in damage.error
+    )
     whole = b"".join(parts[:bad]), b"".join(parts[bad + 1 :])
     assert content(found).startswith(whole[0]) and content(found).endswith(whole[1])
     if how == "checksum":  # its content decodes, and is in doubt as a whole
         assert (damage.start, damage.end) == (start, start + len(member))
         assert content(found) == b"".join(whole)
     if how == "garbage_before":
-        assert content(found) == b"".join(parts) and damage.end - damage.start == len(member) - len(PACKED[suffix](parts[bad]))
+        assert content(found) == b"".join(parts) and damage.end - damage.start == len(member) - len(
+            PACKED[suffix](parts[bad])
+        )
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
@@ -182,7 +200,12 @@ def test_no_record_of_an_undamaged_member_is_lost(tmp_path, suffix):
             path.write_bytes(data)
             ids, faulty, lost = read_ids(path)
             touched = [i for i in range(12) if starts[i] < place + 16 and starts[i + 1] > place]
-            good = [row["id"] for i, part in enumerate(parts) if i not in touched for row in map(json.loads, part.splitlines())]
+            good = [
+                row["id"]
+                for i, part in enumerate(parts)
+                if i not in touched
+                for row in map(json.loads, part.splitlines())
+            ]
             assert set(good) <= set(ids) and len(set(ids)) == len(ids)
             every = 12 * len(parts[0].splitlines())
             assert len(ids) == every or faulty or lost
@@ -224,7 +247,10 @@ def test_lines_that_straddle_members(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
 def test_one_flipped_byte_in_a_file_of_one_member_is_never_a_small_loss(tmp_path, suffix):
     """What came before is kept, and what is lost is counted in bytes, since its records cannot be."""
-    lines = [json.dumps({"id": str(i), "text": f"{i} " * 40 + random.Random(i).randbytes(30).hex()}).encode() for i in range(20_000)]
+    lines = [
+        json.dumps({"id": str(i), "text": f"{i} " * 40 + random.Random(i).randbytes(30).hex()}).encode()
+        for i in range(20_000)
+    ]
     data = bytearray(PACKED[suffix](b"\n".join(lines)))
     path, stopped = tmp_path / f"x.jsonl{suffix}", 0
     for share in (0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99):
@@ -237,7 +263,9 @@ def test_one_flipped_byte_in_a_file_of_one_member_is_never_a_small_loss(tmp_path
         missing = 1 - len(known & set(ids)) / 20_000
         assert missing <= max(lost / len(data), faulty / (len(ids) + faulty)) + 0.1 and lost > 0
         if lost < 0.999 * len(data):  # it does not decode on from there: what came before does
-            assert len(ids) > 20_000 * share * 0.7 and ids[: len(ids) * 9 // 10] == [str(i) for i in range(len(ids) * 9 // 10)]
+            assert len(ids) > 20_000 * share * 0.7 and ids[: len(ids) * 9 // 10] == [
+                str(i) for i in range(len(ids) * 9 // 10)
+            ]
             stopped += 1
     assert stopped >= (suffix == ".zst")  # deflate decodes on to the end, to something else
 
@@ -261,7 +289,11 @@ def test_zeros_pad_a_file_but_not_many_and_not_in_the_middle(tmp_path):
     one, two = gzip.compress(b"one"), gzip.compress(b"two")
     found = chunks_of(tmp_path / "x.gz", one + bytes(1000))
     assert content(found) == b"one" and not damages(found)
-    for data, size in [(one + bytes(1000) + two, 1000), (one + bytes(500_000), 500_000), (one + two + bytes(200_000), 200_000)]:
+    for data, size in [
+        (one + bytes(1000) + two, 1000),
+        (one + bytes(500_000), 500_000),
+        (one + two + bytes(200_000), 200_000),
+    ]:
         found = chunks_of(tmp_path / "x.gz", data)
         (damage,) = damages(found)
         assert damage.end - damage.start == size and content(found) in (b"onetwo", b"one")
@@ -273,7 +305,7 @@ def test_where_reading_goes_on_is_what_the_format_expects(tmp_path):
     outer = bytearray(gzip.compress(b"WARC/1.0\r\nx: y\r\n\r\n" + inner + random.Random(3).randbytes(500)))
     outer[4 + len(outer) // 2] ^= 0xFF
     following = gzip.compress(b"WARC/1.0\r\nz: w\r\n\r\n")
-    expected = lambda data: data.startswith(b"WARC/")  # noqa: E731
+    expected = lambda data: data.startswith(b"WARC/")
     found = chunks_of(tmp_path / "x.gz", bytes(outer) + following, plausible=expected)
     assert content(found).endswith(b"WARC/1.0\r\nz: w\r\n\r\n") and damages(found)[0].end == len(outer)
 
@@ -286,7 +318,7 @@ def test_a_member_within_a_long_record_is_one(tmp_path, suffix):
     contents = [b"WARC/1.0\nx: y\n\n" + noise[400_000:500_000], noise[500_000:], late, noise[:100_000]]
     members = [bytearray(PACKED[suffix](each)) for each in contents]
     members[0][1] ^= 0xFF
-    expected = lambda data: b"\nWARC/" in data or data.startswith(b"WARC/")  # noqa: E731
+    expected = lambda data: b"\nWARC/" in data or data.startswith(b"WARC/")
     found = chunks_of(tmp_path / f"x{suffix}", b"".join(members), plausible=expected)
     assert content(found) == late + noise[:100_000]
     assert [(damage.start, damage.end) for damage in damages(found)] == [(0, len(members[0]) + len(members[1]))]
@@ -316,14 +348,18 @@ def test_members_that_turn_out_to_be_none_are_decoded_within_a_budget(tmp_path, 
 def rle_frame(blocks, window=None):
     """A zstd frame of 128 KiB blocks of one repeated byte: four bytes each."""
     descriptor = b"\x00" + bytes([window]) if window is not None else b"\x00\x88"
-    block = lambda last: struct.pack("<I", (128 << 10) << 3 | 1 << 1 | last)[:3] + b"a"  # noqa: E731
+    block = lambda last: struct.pack("<I", (128 << 10) << 3 | 1 << 1 | last)[:3] + b"a"
     return streams.ZSTD_MAGIC + descriptor + block(0) * (blocks - 1) + block(1)
 
 
 def test_a_bomb_comes_out_in_bounded_pieces(tmp_path):
     zeros = zlib.compressobj(9, wbits=31)
     packed = b"".join(zeros.compress(bytes(1 << 20)) for _ in range(200)) + zeros.flush()
-    for name, data, size in [("x.gz", packed, 200 << 20), ("x.zst", rle_frame(1600), 200 << 20), ("x.zst", zstd(bytes(200 << 20)), 200 << 20)]:
+    for name, data, size in [
+        ("x.gz", packed, 200 << 20),
+        ("x.zst", rle_frame(1600), 200 << 20),
+        ("x.zst", zstd(bytes(200 << 20)), 200 << 20),
+    ]:
         (tmp_path / name).write_bytes(data)
         assert len(data) < 300_000
         tracemalloc.start()
@@ -351,11 +387,15 @@ def test_a_window_above_the_limit_is_refused_with_the_remedy(tmp_path):
     data = rle_frame(3, window=(31 - 10) << 3) + small  # 2 GiB
     found = chunks_of(tmp_path / "x.zst", data)
     (damage,) = damages(found)
-    assert damage.error.endswith("window of 2147483648 bytes is above the limit of 134217728")  # the option does not go so far
+    assert damage.error.endswith(
+        "window of 2147483648 bytes is above the limit of 134217728"
+    )  # the option does not go so far
     assert (damage.start, damage.end) == (0, len(data) - len(small)) and content(found) == b"after"
     assert content(chunks_of(tmp_path / "x.zst", data, limit=(1 << 31) - 1)) == b"after"
     data = rle_frame(3, window=(30 - 10) << 3) + small
-    assert damages(chunks_of(tmp_path / "x.zst", data))[0].error.endswith("limit of 134217728; raise read.max_record_bytes")
+    assert damages(chunks_of(tmp_path / "x.zst", data))[0].error.endswith(
+        "limit of 134217728; raise read.max_record_bytes"
+    )
     assert content(chunks_of(tmp_path / "x.zst", data, limit=1 << 30)).endswith(b"aafter")
     assert streams.MOST_WINDOW == readers.MOST_RECORD_BYTES
 
@@ -386,7 +426,11 @@ def test_a_line_of_millions_of_values_is_not_parsed(tmp_path, line, fails):
 
 
 @hypothesis.settings(deadline=None, max_examples=200)
-@hypothesis.given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda e: st.lists(e) | st.dictionaries(st.text(), e)))
+@hypothesis.given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda e: st.lists(e) | st.dictionaries(st.text(), e)
+    )
+)
 def test_values_are_counted_outside_of_strings(value):
     def depth(value):
         values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None

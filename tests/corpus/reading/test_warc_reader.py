@@ -210,7 +210,12 @@ def put_together(data):
 
 
 @hypothesis.settings(max_examples=500, deadline=None)
-@given(st.lists(st.sampled_from([b"1", b"a", b"F", b"0", b";x", b" ", b"\t", b"\r\n", b"\n", b"\r", b"3\r\nabc\r\n", b"\xff"]), max_size=14).map(b"".join))
+@given(
+    st.lists(
+        st.sampled_from([b"1", b"a", b"F", b"0", b";x", b" ", b"\t", b"\r\n", b"\n", b"\r", b"3\r\nabc\r\n", b"\xff"]),
+        max_size=14,
+    ).map(b"".join)
+)
 def test_chunks_are_put_together(data):
     assert http.dechunk(data) == put_together(data)
 
@@ -234,7 +239,9 @@ def test_a_header_without_end_and_one_of_thousands_of_fields(tmp_path):
 
 def test_records_of_an_unknown_type_are_part_of_the_input(tmp_path):
     kinds = ["warcinfo", "request", "metadata", "revisit", "resource", "continuation", "respnse", ""]
-    data = b"".join(record(b"x", str(i), kind=kind) for i, kind in enumerate(kinds)) + record(response(b"<p>page"), "page")
+    data = b"".join(record(b"x", str(i), kind=kind) for i, kind in enumerate(kinds)) + record(
+        response(b"<p>page"), "page"
+    )
     documents, _, quarantined, skipped = of_bytes(tmp_path, data)
     assert [d["id"] for d in documents] == ["page"] and skipped == dict.fromkeys(kinds[:6], 1)
     assert [q["error"] for q in quarantined] == [f"WARC-Type is {kind!r}, which is not known" for kind in kinds[6:]]
@@ -269,7 +276,7 @@ def test_line_feeds_alone_and_old_version(tmp_path):
 
 
 def test_conversion_is_text_as_it_is(tmp_path):
-    text = "Title\n  line\ttwo\n\nWARC/1.0\nWARC-Type: response\nnot a record".encode()
+    text = b"Title\n  line\ttwo\n\nWARC/1.0\nWARC-Type: response\nnot a record"
     assert one(tmp_path, record(text + b"\n", kind="conversion", media="text/plain"))["text"] == text.decode()
     _, _, quarantined, _ = of_bytes(tmp_path, record(b"ab\xff", kind="conversion", media="text/plain"))
     assert [q["error"] for q in quarantined] == ["not UTF-8: byte 2 is 0xff"]
@@ -501,7 +508,10 @@ def test_millions_of_beginnings_of_records_are_passed_in_time(tmp_path, suffix):
     begun, errors = time.process_time(), {}
     for fault in warc.records(streams.chunks(str(path)), bool(suffix), 64 << 20):
         errors[fault.error] = errors.get(fault.error, 0) + 1
-    assert errors == {"Content-Length is 60000000, but no record begins there": 1, "the record header has no end": 100_000}
+    assert errors == {
+        "Content-Length is 60000000, but no record begins there": 1,
+        "the record header has no end": 100_000,
+    }
     assert time.process_time() - begun < 20  # seconds; to search all that is in memory takes an hour
 
 
@@ -525,7 +535,10 @@ def test_a_header_beyond_its_limit_is_none(tmp_path):
 @pytest.mark.parametrize("suffix", PACK)
 def test_damage_costs_no_record_of_the_members_behind_it(tmp_path, suffix):
     """Records of 200 KB in members of 256 KiB that begin anywhere within them."""
-    blocks = [record(random.Random(i).randbytes(100_000).hex().encode(), str(i), "conversion", media="text/plain") for i in range(14)]
+    blocks = [
+        record(random.Random(i).randbytes(100_000).hex().encode(), str(i), "conversion", media="text/plain")
+        for i in range(14)
+    ]
     whole, size = b"".join(blocks), 256 << 10
     ends = [sum(map(len, blocks[: i + 1])) for i in range(14)]
     members = [PACK[suffix](whole[start : start + size]) for start in range(0, len(whole), size)]
@@ -595,7 +608,9 @@ def test_real_archives_agree_with_fastwarc(real_data):
         expected = {}
         for item in ArchiveIterator(str(path), quirks_mode=True):
             if item.record_type in (WarcRecordType.response, WarcRecordType.conversion):
-                expected[item.record_id.strip("<>").removeprefix("urn:uuid:")] = item.headers["WARC-Target-URI"].strip("<>")
+                expected[item.record_id.strip("<>").removeprefix("urn:uuid:")] = item.headers["WARC-Target-URI"].strip(
+                    "<>"
+                )
         documents, dropped, quarantined, _ = read(path)
         assert not quarantined
         assert {d["id"]: d["url"] for d in documents + dropped} == expected

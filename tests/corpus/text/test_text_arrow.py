@@ -25,9 +25,7 @@ def test_buffers_of_slices_and_nulls(type, texts, start, length):
 
 def test_null_entries_over_bytes_are_empty():
     whole = pa.array(["ab", "cd", "ef"])
-    masked = pa.Array.from_buffers(
-        pa.string(), 3, [pa.py_buffer(b"\x05"), *whole.buffers()[1:]], null_count=1
-    )
+    masked = pa.Array.from_buffers(pa.string(), 3, [pa.py_buffer(b"\x05"), *whole.buffers()[1:]], null_count=1)
     assert texts_of(*arrow.buffers(masked)) == ["ab", "", "ef"]
 
 

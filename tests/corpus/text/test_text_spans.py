@@ -11,10 +11,7 @@ from corpus.text import arrow, lowering, select, spans, unicode, utf8
 ASSIGNED = st.characters(exclude_categories=["Cs", "Cn"])
 """Characters that this Python knows: its Unicode is older than ours, and it is the oracle."""
 
-SPECIAL = (
-    "ab .\n\r\v\f\t\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u200a\u200b\u2028\u2029\u202f\u205f\u3000"
-    "é中😀\0"
-)
+SPECIAL = "ab .\n\r\v\f\t\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u200a\u200b\u2028\u2029\u202f\u205f\u3000é中😀\0"
 TEXT = st.text(ASSIGNED) | st.text(st.sampled_from(SPECIAL), max_size=30)
 
 

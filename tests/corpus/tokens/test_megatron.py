@@ -49,9 +49,7 @@ def test_bytes_int32(tmp_path):
     assert index == index_bytes(4, 4, [2], [0, 1])
 
 
-@pytest.mark.parametrize(
-    "vocab_size, name", [(2, "uint16"), (65499, "uint16"), (65500, "int32"), (65536, "int32")]
-)
+@pytest.mark.parametrize("vocab_size, name", [(2, "uint16"), (65499, "uint16"), (65500, "int32"), (65536, "int32")])
 def test_dtype_by_vocabulary(vocab_size, name):
     assert token_dtype(vocab_size).name == name
 

@@ -3,15 +3,18 @@
 import json
 import pathlib
 
+import map_functions
 import pytest
 
-import map_functions
 from pipelines import engine
 from pipelines.engine import Engine, Manifest, Task, TaskFailed
 
 
 def tasks_for(texts, log, prints=None):
-    return [Task(f"{i:05d}", (t, str(log)), ((f"input {i}", (prints or {}).get(i, t)),), len(t)) for i, t in enumerate(texts)]
+    return [
+        Task(f"{i:05d}", (t, str(log)), ((f"input {i}", (prints or {}).get(i, t)),), len(t))
+        for i, t in enumerate(texts)
+    ]
 
 
 @pytest.fixture(params=[0, 2], ids=["in-process", "ray"])
@@ -33,9 +36,11 @@ def test_map_runs_resumes_and_notices_every_change(make_engine, tmp_path):
     assert [m.counters["documents"] for m in manifests] == [1, 2, 3]
     assert sorted(log.read_text().split()) == ["a", "bb", "ccc"]
 
-    def again(texts, configuration={"x": 1}, prints=None):
+    def again(texts, configuration=None, prints=None):
         log.write_text("")
-        results = runner.map("upper", map_functions.copy_upper, tasks_for(texts, log, prints), configuration)
+        results = runner.map(
+            "upper", map_functions.copy_upper, tasks_for(texts, log, prints), configuration or {"x": 1}
+        )
         return texts_of(results), sorted(log.read_text().split()), runner.summaries[-1].reasons
 
     assert again(["a", "bb", "ccc"]) == (["A", "BB", "CCC"], [], {})
@@ -152,12 +157,17 @@ def test_manifests_that_have_changed_places_do_not_count(tmp_path):
     log, work = tmp_path / "log", tmp_path / "work"
     for step in ("upper", "other"):
         in_process(tmp_path).map(step, map_functions.copy_upper, tasks_for(["a", "b"], log))
-    a, b, other = (path.read_bytes() for path in (work / "upper/00000.json", work / "upper/00001.json", work / "other/00000.json"))
+    a, b, other = (
+        path.read_bytes() for path in (work / "upper/00000.json", work / "upper/00001.json", work / "other/00000.json")
+    )
     for one, two in ((b, a), (other, b), (b"[" * 100000, b)):
         (work / "upper/00000.json").write_bytes(one)
         (work / "upper/00001.json").write_bytes(two)
         assert "00000" in engine.engine.damaged(str(work / "upper"))
-    assert texts_of(in_process(tmp_path).map("upper", map_functions.copy_upper, tasks_for(["a", "b"], log))) == ["A", "B"]
+    assert texts_of(in_process(tmp_path).map("upper", map_functions.copy_upper, tasks_for(["a", "b"], log))) == [
+        "A",
+        "B",
+    ]
 
 
 def test_manifests_of_versions_without_a_checksum_count(tmp_path):
@@ -184,7 +194,14 @@ def test_the_sweep_takes_what_attempts_have_left_and_nothing_else(tmp_path):
     log, folder = tmp_path / "log", tmp_path / "work" / "upper"
     in_process(tmp_path).map("upper", map_functions.copy_upper, tasks_for(["a"], log))
     ours = ["00000-deadbeef-text.txt", ".00000.json.winnow-deadbeef.tmp", "00000.json.deadbeef.tmp", "00003.json"]
-    mine = ["tsconfig.json", "2024-deadbeef-thesis.doc", "notes.json", "a-12345678-b.txt", "00000-xyz-text.txt", "sub/00000-deadbeef-text.txt"]
+    mine = [
+        "tsconfig.json",
+        "2024-deadbeef-thesis.doc",
+        "notes.json",
+        "a-12345678-b.txt",
+        "00000-xyz-text.txt",
+        "sub/00000-deadbeef-text.txt",
+    ]
     (folder / "sub").mkdir()
     for name in (*ours, *mine):
         (folder / name).write_text("{}")

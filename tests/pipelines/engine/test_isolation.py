@@ -3,12 +3,12 @@
 import json
 import pathlib
 
+import map_functions
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import map_functions
 from outputs import Said
+
 from pipelines.engine import Engine, Exclusion, Limits, Task, TaskFailed, isolation
 from pipelines.engine.isolation import IN_A_ROW, Failure, GivenUp
 
@@ -26,7 +26,11 @@ class Fake:
         if self.uncountable - whole:
             return Failure("cannot be opened", self.kind)
         left = {(p, r) for p, r in self.fails if p not in whole}
-        left -= {(p, r) for p, r in left if any(e.part == p and e.end is not None and e.first <= r < e.end for e in exclusions)}
+        left -= {
+            (p, r)
+            for p, r in left
+            if any(e.part == p and e.end is not None and e.first <= r < e.end for e in exclusions)
+        }
         return Failure(f"died at {min(left)}", self.kind) if left else json.dumps({"records": self.counts}).encode()
 
     def find(self, known=False):
@@ -149,7 +153,9 @@ def test_records_that_a_worker_dies_of_are_left_out(tmp_path, ray_workers, monke
     tasks = [numbers(tmp_path, [(1, 2, what)], parts=(3, 4), known=True)]
     engine = Engine(str(tmp_path / "work"), ray_workers)
     (manifest,) = engine.map("numbers", map_functions.list_numbers, tasks)
-    assert [(e.part, e.first, e.end) for e in manifest.excluded] == [(1, 2, 3)] and reason in manifest.excluded[0].reason
+    assert [(e.part, e.first, e.end) for e in manifest.excluded] == [(1, 2, 3)] and reason in manifest.excluded[
+        0
+    ].reason
     assert lines_of(manifest) == ["0:0", "0:1", "0:2", "1:0", "1:1", "1:3"] and engine.summaries[-1].retries == 1
 
 
@@ -175,4 +181,6 @@ def test_what_a_task_needs_by_design_is_beyond_the_limit(tmp_path, ray_workers, 
     task = numbers(tmp_path, [(0, 1, "eat")], parts=(2,))
     needs_more = Task("00000", task.argument, (), extra=Limits(0.0, 300 << 20))
     with pytest.raises(TaskFailed, match="above the limit of 900 MiB"):
-        Engine(str(tmp_path / "work"), ray_workers, limits=LITTLE_MEMORY).map("numbers", map_functions.list_numbers, [needs_more])
+        Engine(str(tmp_path / "work"), ray_workers, limits=LITTLE_MEMORY).map(
+            "numbers", map_functions.list_numbers, [needs_more]
+        )

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from pipelines import recipe as recipes, run as runs
+from pipelines import recipe as recipes
+from pipelines import run as runs
 from pipelines.engine import NothingRuns, TaskFailed
 from pipelines.engine import tasks as engine_tasks
 from pipelines.publishing import OutputError
@@ -18,7 +19,9 @@ WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 def output(tmp_path):
     lines = [{"id": name, "text": text} for name, text in (("a", "one text"), ("b", "one text"), ("c", "another"))]
     (tmp_path / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    recipe = recipes.parse({"input": [str(tmp_path / "x.jsonl")], "steps": [{"length": {"min_words": 2}}, "exact_dedup"]})
+    recipe = recipes.parse(
+        {"input": [str(tmp_path / "x.jsonl")], "steps": [{"length": {"min_words": 2}}, "exact_dedup"]}
+    )
     runs.run(recipe, str(tmp_path / "out"))
     return tmp_path / "out"
 
@@ -42,7 +45,9 @@ def test_its_counters_are_those_of_its_manifest_and_nothing_is_left(output):
 def test_what_is_not_there_is_said(output, tmp_path):
     with pytest.raises(KeyError, match="00-read.length has no task '00007'; its tasks are 00000 to 00000"):
         runs.run_task(str(output), "00-read+length/00007")
-    with pytest.raises(KeyError, match="the run has no step '00-raed'; its steps are 00-read.length, 01-exact_dedup-keys"):
+    with pytest.raises(
+        KeyError, match="the run has no step '00-raed'; its steps are 00-read.length, 01-exact_dedup-keys"
+    ):
         runs.run_task(str(output), "00-raed/00000")
     with pytest.raises(OutputError, match="holds no run"):
         runs.run_task(str(tmp_path / "none"), "00-read+length/00000")
@@ -66,7 +71,9 @@ def test_a_task_that_fails_is_named_and_raises_what_it_raised(output, tmp_path, 
 
 
 def test_from_the_command_line(output):
-    done = subprocess.run([*WINNOW, "task", output, "01-exact_dedup-decide/00000"], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [*WINNOW, "task", output, "01-exact_dedup-decide/00000"], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0 and json.loads(done.stdout)["documents"] == 1
     wrong = subprocess.run([*WINNOW, "task", output, "nothing"], capture_output=True, text=True, timeout=300)
     assert wrong.returncode == 2 and "the run has no step ''" in wrong.stderr

@@ -20,9 +20,14 @@ def test_a_line_and_words_in_a_line():
     text = "é one\r\ntwo {\u2028  three  \n"
     assert said(text, place_of(text, "two {")) == ['line 2: r: "two {"']
     assert said(text, place_of(text, "{")) == ['line 2:5: r: "two {"']
-    assert said(text, place_of(text, "one"), place_of(text, "  three  ")) == ['line 1:3: r: "é one"', 'line 3: r: "three"']
+    assert said(text, place_of(text, "one"), place_of(text, "  three  ")) == [
+        'line 1:3: r: "é one"',
+        'line 3: r: "three"',
+    ]
     [line] = places.say(text, [place_of(text, "{")], 9)
-    assert [text[span.start : span.end] for text, span in ((line.plain, s) for s in line.spans) if span.style == "bold red"] == ["{"]
+    assert [
+        text[span.start : span.end] for text, span in ((line.plain, s) for s in line.spans) if span.style == "bold red"
+    ] == ["{"]
 
 
 def test_white_space_around_a_place_does_not_count():

@@ -22,7 +22,15 @@ def step(name, documents, dropped, size, out, seconds, quarantined=0, counters=N
 
 def example(rule, text, value="2", threshold="3"):
     url = f"http://example.test/{rule}?a=1&b=<2>"
-    return {"id": f"<urn:uuid:{rule}>", "url": url, "step": "c4", "rule": rule, "value": value, "threshold": threshold, "text": text}
+    return {
+        "id": f"<urn:uuid:{rule}>",
+        "url": url,
+        "step": "c4",
+        "rule": rule,
+        "value": value,
+        "threshold": threshold,
+        "text": text,
+    }
 
 
 def document(name, text, **more):
@@ -117,16 +125,32 @@ class Page(html.parser.HTMLParser):
 def test_proven_run(report):
     page = Page(pages.render(report))
     assert "c4 <b>bold</b>" in page.text
-    assert "Proven. Every document that came in is accounted for: 100,000 in = 65,177 kept + 34,798 dropped + 25 quarantined." in page.text
+    assert (
+        "Proven. Every document that came in is accounted for: 100,000 in = 65,177 kept + 34,798 dropped + 25 quarantined."
+        in page.text
+    )
     assert "Not proven" not in page.text
-    for heading in ("The funnel", "Languages", "Document lengths", "Tokens", "Duplicate clusters", "Maps", "Environment", "Skipped records"):
+    for heading in (
+        "The funnel",
+        "Languages",
+        "Document lengths",
+        "Tokens",
+        "Duplicate clusters",
+        "Maps",
+        "Environment",
+        "Skipped records",
+    ):
         assert heading in page.text
 
 
 def test_funnel(report):
     text = Page(pages.render(report)).text
     assert "c4 87,263 70,156 17,107 19.6 % 340.1 MB 161.0 MB 2.9 s 116.9 MB/s" in text
-    assert text.index("too_few_sentences 15,900 18.2 %") < text.index("curly_bracket 1,204 1.38 %") < text.index("lorem_ipsum 3 < 0.01 %")
+    assert (
+        text.index("too_few_sentences 15,900 18.2 %")
+        < text.index("curly_bracket 1,204 1.38 %")
+        < text.index("lorem_ipsum 3 < 0.01 %")
+    )
     assert "quarantined: could not be read 25 0.03 %" in text
     assert "line_no_end_mark 812,345" in text
     assert "70,156 (−17,107)" in text
@@ -134,7 +158,9 @@ def test_funnel(report):
 
 def test_funnel_bars_are_in_proportion(report):
     widths = {}
-    for kind, width, title in re.findall(r'<rect class="(\w+)"[^>]*? width="([\d.]+)"[^>]*><title>(.*?)</title>', pages.render(report)):
+    for kind, width, title in re.findall(
+        r'<rect class="(\w+)"[^>]*? width="([\d.]+)"[^>]*><title>(.*?)</title>', pages.render(report)
+    ):
         widths.setdefault((title.split(":")[0], kind), float(width))
     assert widths["c4", "kept"] == pytest.approx(pages.BAR * 0.70156, abs=0.06)
     assert widths["c4", "dropped"] == pytest.approx(pages.BAR * 0.17107, abs=0.06)
@@ -142,7 +168,10 @@ def test_funnel_bars_are_in_proportion(report):
 
 
 def test_problems_are_shown(report):
-    report["problems"] = ["70156 documents kept, <65177> in documents/", *(f"step s{i}: 2 in, 1 accounted for" for i in range(50))]
+    report["problems"] = [
+        "70156 documents kept, <65177> in documents/",
+        *(f"step s{i}: 2 in, 1 accounted for" for i in range(50)),
+    ]
     page = Page(pages.render(report))
     assert "Not proven: the counts do not add up." in page.text
     assert "70156 documents kept, <65177> in documents/" in page.text
@@ -155,7 +184,7 @@ def test_hostile_text_stays_text(report):
     source = pages.render(report)
     page = Page(source)
     assert "script" not in page.tags and "img" not in page.tags and "b" in page.tags
-    assert '&lt;/pre&gt;&lt;/details&gt;&lt;script&gt;alert(&#34;x&#34;)' in source
+    assert "&lt;/pre&gt;&lt;/details&gt;&lt;script&gt;alert(&#34;x&#34;)" in source
     assert '</pre></details><script>alert("x")</script>' in page.text
     assert "&amp; {{ 7 * 7 }}" in page.text and "49" not in re.findall(r"\d+", page.text)
     assert "<i>x</i>" in page.text and "i" not in page.tags
@@ -168,7 +197,9 @@ def test_lone_surrogates_can_be_written(report):
     assert "a\ufffdb" in pages.render(report).encode().decode()
 
 
-@pytest.mark.parametrize("place", ["recipe", "step", "rule", "counter", "language", "figure", "reason", "problem", "id", "skipped"])
+@pytest.mark.parametrize(
+    "place", ["recipe", "step", "rule", "counter", "language", "figure", "reason", "problem", "id", "skipped"]
+)
 def test_markup_in_any_name_is_escaped(report, place):
     evil = '"><script>x</script>'
     {
@@ -191,7 +222,7 @@ def test_markup_in_any_name_is_escaped(report, place):
 def test_page_needs_nothing_else(report):
     page = Page(pages.render(report))
     assert not {"script", "link", "iframe", "img", "object", "base", "form"} & set(page.tags)
-    for tag, name, value in page.attributes:
+    for _tag, name, value in page.attributes:
         assert not name.startswith("on")
         assert name not in ("src", "srcset", "action", "xlink:href")
         assert name != "href" or value == "#maps"
@@ -231,7 +262,17 @@ def test_figures(report):
 
 
 def test_figures_that_are_no_numbers(report):
-    report["figures"] = {"odd": {"share": float("nan"), "bytes": float("inf"), "list": [1.0, float("nan")], "none": None, "nothing": {}, "empty": [], "one": [7]}}
+    report["figures"] = {
+        "odd": {
+            "share": float("nan"),
+            "bytes": float("inf"),
+            "list": [1.0, float("nan")],
+            "none": None,
+            "nothing": {},
+            "empty": [],
+            "one": [7],
+        }
+    }
     text = Page(pages.render(report)).text
     assert "odd share – bytes – list 1.0, nan none – nothing – empty – one 7" in text
 
@@ -255,7 +296,16 @@ def test_empty_run():
     }  # fmt: skip
     page = Page(pages.render(nothing))
     assert "0 in = 0 kept" in page.text and "read 0 0 0 – 0 bytes 0 bytes 0 ms –" in page.text
-    for heading in ("Languages", "Document lengths", "Tokens", "Figures", "examples", "Duplicate clusters", "Environment", "Skipped"):
+    for heading in (
+        "Languages",
+        "Document lengths",
+        "Tokens",
+        "Figures",
+        "examples",
+        "Duplicate clusters",
+        "Environment",
+        "Skipped",
+    ):
         assert heading not in page.text
     assert "Proven." in Page(pages.render({"recipe": "bare"})).text
 
@@ -290,14 +340,30 @@ def test_size(value, text):
     assert pages.size(value) == text
 
 
-@pytest.mark.parametrize("value, text", [(0, "0"), (1_234_567, "1,234,567"), (0.91666, "0.9167"), (12345.6, "12,346"), (float("nan"), "–"), (None, "–")])
+@pytest.mark.parametrize(
+    "value, text",
+    [(0, "0"), (1_234_567, "1,234,567"), (0.91666, "0.9167"), (12345.6, "12,346"), (float("nan"), "–"), (None, "–")],
+)
 def test_number(value, text):
     assert pages.number(value) == text
 
 
 def test_share():
-    assert [pages.share(a, b) for a, b in ((0, 5), (5, 5), (1, 10**6), (1, 1_000), (1, 0))] == ["0 %", "100.0 %", "< 0.01 %", "0.10 %", "–"]
+    assert [pages.share(a, b) for a, b in ((0, 5), (5, 5), (1, 10**6), (1, 1_000), (1, 0))] == [
+        "0 %",
+        "100.0 %",
+        "< 0.01 %",
+        "0.10 %",
+        "–",
+    ]
 
 
 def test_seconds():
-    assert [pages.seconds(s) for s in (0, 0.0123, 1, 99.94, 100, 12_345.6)] == ["0 ms", "12 ms", "1.0 s", "99.9 s", "100 s", "12,346 s"]
+    assert [pages.seconds(s) for s in (0, 0.0123, 1, 99.94, 100, 12_345.6)] == [
+        "0 ms",
+        "12 ms",
+        "1.0 s",
+        "99.9 s",
+        "100 s",
+        "12,346 s",
+    ]
