@@ -11,7 +11,8 @@ The identity of tasks (`pipelines.engine.tasks.code_fingerprint`) and the key of
 
 Imports inside functions count, those under `if TYPE_CHECKING` do not. `from package import name` counts the submodule
 of that name if there is one; where the package's `__init__` only re-exports the name, the module that it is from; the
-`__init__` itself where it defines the name, or nobody can say who does. `from module import name` counts all of the
+`__init__` itself where it defines the name, or nobody can say who does; what `import package` gives lazily
+(`corpus.lazy`) counts all. `from module import name` counts all of the
 module. What is imported by a string (`importlib.import_module`) is not seen: who does that says so in a method
 `code` (`NamesCode`). Imports nothing but the standard library.
 """
@@ -53,13 +54,15 @@ class NamesCode(Protocol):
 class Source(NamedTuple):
     """What a file of source says. `imports` and `exports` are pairs (module, name), the name None for the module as
     a whole; `exports` are those of its top level, TYPE_CHECKING included, by the names that they get; `defines` are the
-    names that its top level makes itself; `stars` the modules of which it takes all."""
+    names that its top level makes itself; `stars` the modules of which it takes all; `typed` are those of the
+    exports that only type checkers import."""
 
     digest: str
     imports: tuple[tuple[str, str | None], ...]
     exports: dict[str, list[tuple[str, str | None]]]
     defines: frozenset[str]
     stars: tuple[str, ...]
+    typed: frozenset[str] = frozenset()
 
 
 def digest(start: Iterable[Code]) -> str:
@@ -80,6 +83,14 @@ def contents(start: tuple[Code, ...]) -> dict[str, str]:
     finally:
         if collects:
             gc.enable()
+
+
+def exports(package: str) -> dict[str, list[tuple[str, str | None]]]:
+    """The names that one of our packages imports for type checkers only, each with (module, name in it): what
+    `corpus.lazy` gives to whoever asks."""
+    file = _file(package, ROOT)
+    source = _read(file or "", package)
+    return {name: pairs for name, pairs in source.exports.items() if name in source.typed}
 
 
 def forget() -> None:
@@ -118,6 +129,8 @@ def _visit(module: str, name: str | None, folder: str, found: dict[str, str]) ->
             return
     found[module] = source.digest
     yield from source.imports
+    if name is None and os.path.basename(file) == "__init__.py":  # `import package`: what it gives when it is asked
+        yield from (pair for bound in sorted(source.typed) for pair in source.exports[bound])
 
 
 def _place(module: str, top: str, folder: str) -> tuple[str, str]:
@@ -216,6 +229,7 @@ def _read(file: str, module: str) -> Source:
         exports,
         frozenset(name for each in statements if each.top for name in _defined(each.node)),
         tuple(pair[0] for each, bound, pair in imported if each.top and bound == STAR),
+        frozenset(bound for each, bound, _ in imported if each.top and each.typing and bound),
     )
 
 

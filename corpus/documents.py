@@ -13,6 +13,8 @@ layers before it; every layer's rows are rows of the shard.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -99,3 +101,26 @@ def replace_column(batch: pa.RecordBatch, name: str, column: pa.Array) -> pa.Rec
     if index < 0:
         return batch.append_column(name, column)
     return batch.set_column(index, name, column)
+
+
+def dropped_rows(
+    batch: pa.RecordBatch,
+    rows: np.ndarray,
+    step: str,
+    rules: Sequence[str],
+    values: Sequence[str],
+    thresholds: Sequence[str],
+) -> pa.RecordBatch:
+    """`DROPPED_SCHEMA` of these rows (integers) of a batch: by which rule of which step, and the start of the text."""
+    chosen = batch.take(pa.array(rows, pa.int64()))
+    url = chosen.column("url") if "url" in chosen.schema.names else pa.nulls(len(rows), pa.string())
+    columns = {
+        "id": chosen.column("id"),
+        "url": url,
+        "step": pa.array([step] * len(rows), pa.string()),
+        "rule": pa.array(rules, pa.string()),
+        "value": pa.array(values, pa.string()),
+        "threshold": pa.array(thresholds, pa.string()),
+        "text": pc.utf8_slice_codeunits(chosen.column("text"), 0, PREFIX_CHARACTERS),
+    }
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=DROPPED_SCHEMA)

@@ -14,15 +14,24 @@ import dataclasses
 import functools
 import json
 import typing
-from collections.abc import Collection, Iterable, Iterator
-from typing import Any, Literal, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple, TypeVar, cast
+
+T = TypeVar("T")
 
 RENAMED = {"html_max_bytes": "max_record_bytes", "document_max_bytes": "max_record_bytes", "main_content": "extract"}
 """Options by the names that they had before."""
 
 
 class OptionError(ValueError):
-    """An option that is unknown, or has a value that it cannot have; the message is one sentence."""
+    """An option that is unknown, or has a value that it cannot have; the message is one sentence.
+
+    >>> import corpus
+    >>> corpus.FineWeb(mode="dorp")
+    Traceback (most recent call last):
+        ...
+    corpus.options.OptionError: unknown value 'dorp' in option 'mode' of step 'fineweb'; did you mean 'drop'?
+    """
 
 
 class Option(NamedTuple):
@@ -39,11 +48,33 @@ class Option(NamedTuple):
 
 def option(default: Any = dataclasses.MISSING, help: str = "", **bounds: Any) -> Any:
     """A field of a dataclass that is an option, or one that must be given where there is no default. `help`: what it
-    means, in one line. `bounds`: ge, gt, le, lt, min_length, as pydantic names them."""
+    means, in one line. `bounds`: ge, gt, le, lt, min_length, as pydantic names them.
+
+    >>> import corpus, dataclasses
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Sample(corpus.Step):
+    ...     name = "sample"
+    ...     share: float = corpus.option(1.0, "Share of the documents that stay.", ge=0, le=1)
+    >>> Sample(share=2)
+    Traceback (most recent call last):
+        ...
+    corpus.options.OptionError: option 'share' of step 'sample' should be less than or equal to 1 (given 2)
+    """
     metadata = {"help": help, "bounds": bounds}
     if isinstance(default, (dict, list)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def build(kind: type[T], given: Mapping[str, Any], where: str) -> T:
+    """An instance of a dataclass of options. Raises OptionError for one that is unknown, missing or cannot be."""
+    check_known(given, [field.name for field in dataclasses.fields(cast(Any, kind)) if field.init], "option", where)
+    try:
+        return kind(**given)
+    except OptionError:
+        raise
+    except TypeError as error:  # an option is missing
+        raise OptionError(f"{where}: {str(error).partition('__init__() ')[2]}") from None
 
 
 def document(kind: type) -> None:
@@ -60,10 +91,10 @@ def document(kind: type) -> None:
 def validate(instance: Any, where: str, names: Collection[str] | None = None) -> None:
     """Replace the options of a dataclass (or those `names`) by what their types make of them: a list becomes a tuple, an
     integer a float. Raises OptionError."""
-    for name, (adapter, allowed) in _adapters(type(instance)).items():
-        if names is not None and name not in names:
-            continue
+    for name, (adapter, allowed, many) in _adapters(type(instance), None if names is None else tuple(names)).items():
         value = getattr(instance, name)
+        if many and isinstance(value, str):  # one of what may be several
+            value = (value,)
         for item in value if isinstance(value, (list, tuple)) else [value]:
             if allowed and isinstance(item, str):
                 check_known([item], allowed, "value", f"option {name!r} of {where}")
@@ -82,15 +113,17 @@ def _valid(adapter: Any, value: Any, where: str) -> Any:
 
 
 @functools.cache
-def _adapters(kind: type) -> dict[str, tuple[Any, tuple[str, ...]]]:
-    """For each option what validates it, and the strings it may be."""
+def _adapters(kind: type, names: tuple[str, ...] | None) -> dict[str, tuple[Any, tuple[str, ...], bool]]:
+    """For each option (of `names`) what validates it, the strings it may be, whether it takes several values."""
     import pydantic  # at the first construction of anything: it takes a tenth of a second
 
     hints, found = typing.get_type_hints(kind), {}
     for field in dataclasses.fields(kind):
+        if names is not None and field.name not in names:
+            continue
         hint, bounds = hints[field.name], field.metadata.get("bounds")
         limited = typing.Annotated[hint, pydantic.Field(**bounds)] if bounds else hint
-        found[field.name] = pydantic.TypeAdapter(limited), choices(hint)
+        found[field.name] = pydantic.TypeAdapter(limited), choices(hint), typing.get_origin(hint) is tuple
     return found
 
 

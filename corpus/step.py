@@ -19,7 +19,12 @@ from corpus import closure, options
 
 class Step(abc.ABC):
     """A configured step. A class of steps is a frozen dataclass whose fields are `options.option`s; every method here
-    may be left as it is."""
+    may be left as it is.
+
+    >>> import corpus
+    >>> corpus.Length(min_words=5).name, corpus.Length.rules[:2]
+    ('length', ('too_few_characters', 'too_many_characters'))
+    """
 
     name: ClassVar[str]
     """As recipes name it."""
@@ -60,7 +65,19 @@ class Step(abc.ABC):
 
 
 class Filter(Step):
-    """A step that decides row by row: stateless, deterministic. Consecutive filters are run in one pass."""
+    """A step that decides row by row: stateless, deterministic. Consecutive filters are run in one pass.
+
+    >>> import corpus, dataclasses, numpy as np, pyarrow as pa, pyarrow.compute as pc
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class NoShouting(corpus.Filter):
+    ...     name, rules = "no_shouting", ("shouts",)
+    ...     def apply(self, batch):
+    ...         shouts = pc.utf8_is_upper(batch["text"]).to_numpy(zero_copy_only=False)
+    ...         rows, kept = np.flatnonzero(shouts), batch.filter(pa.array(~shouts))
+    ...         return corpus.Outcome(kept, rows, ["shouts"] * len(rows), ["all"] * len(rows), ["none"] * len(rows))
+    >>> corpus.apply_filters(["LOUD", "quiet"], NoShouting()).dropped.select(["id", "rule"]).to_pylist()
+    [{'id': '0', 'rule': 'shouts'}]
+    """
 
     @abc.abstractmethod
     def apply(self, batch: pa.RecordBatch) -> Outcome:
@@ -81,7 +98,14 @@ class Filter(Step):
 class Outcome:
     """What a filter did to a batch: `kept` (a batch), and for each dropped row its index in the batch that it was given,
     the rule, the value that decided and the threshold (both as text), all of the same length; `counters` are further
-    counts, such as lines removed by each rule; `faulty` are rows that it fails at, each with its error."""
+    counts, such as lines removed by each rule; `faulty` are rows that it fails at, each with its error.
+
+    >>> import corpus
+    >>> batch = corpus.as_table(["a text", ""]).to_batches()[0]
+    >>> outcome = corpus.Length(min_characters=1).apply(batch)
+    >>> outcome.kept.num_rows, outcome.rows.tolist(), outcome.rules, outcome.values, outcome.thresholds
+    (1, [1], ['too_few_characters'], ['0'], ['1'])
+    """
 
     kept: pa.RecordBatch
     rows: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.int64))
@@ -93,9 +117,23 @@ class Outcome:
 
 
 class Place(NamedTuple):
-    """Where in a document a rule found something: bytes `start` to `end` of a column of strings."""
+    """Where in a document a rule found something: bytes `start` to `end` of a column of strings.
+
+    >>> import corpus
+    >>> corpus.Place("line_javascript", 0, 17)
+    Place(rule='line_javascript', start=0, end=17, column='text')
+    """
 
     rule: str
     start: int
     end: int
     column: str = "text"
+
+
+def unique_names(steps: Sequence[Step]) -> list[str]:
+    """The steps' names in the run, those that repeat numbered: ["length", "c4", "length-2"]."""
+    names: list[str] = []
+    for step in steps:
+        same = sum(1 for earlier in steps[: len(names)] if earlier.name == step.name)
+        names.append(step.name if not same else f"{step.name}-{same + 1}")
+    return names

@@ -9,13 +9,23 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from corpus.step import unique_names
 from pipelines.context import TokenStep
 from pipelines.engine import Manifest
 from pipelines.recipe import Recipe
 
 
 class NotProven(RuntimeError):
-    """A run that is done and not proven. `result` is what it did; its report is written."""
+    """A run that is done and not proven. `result` is what it did; its report is written.
+
+    >>> import pathlib, pipelines
+    >>> _ = pathlib.Path("docs.jsonl").write_text("not JSON")
+    >>> recipe = pipelines.Recipe(input="docs.jsonl", steps=[pipelines.ExactDedup()], max_quarantined=0.1)
+    >>> pipelines.run_recipe(recipe, "OUT")
+    Traceback (most recent call last):
+        ...
+    pipelines.accounts.NotProven: this run is not proven: 100.0% of the input was quarantined, more than ...
+    """
 
     def __init__(self, problems: list[str], result: Any):
         super().__init__("this run is not proven: " + "; ".join(problems))
@@ -104,15 +114,6 @@ def of_run(recipe: Recipe, result: Any) -> Accounts:
         },
         max_quarantined=recipe.max_quarantined,
     )
-
-
-def unique_names(steps: list[Any]) -> list[str]:
-    """The steps' names in the run, those that repeat numbered: ["length", "c4", "length-2"]."""
-    names: list[str] = []
-    for step in steps:
-        same = sum(1 for earlier in steps[: len(names)] if earlier.name == step.name)
-        names.append(step.name if not same else f"{step.name}-{same + 1}")
-    return names
 
 
 def funnel(manifests: list[Manifest]) -> list[dict[str, Any]]:

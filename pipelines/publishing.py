@@ -57,7 +57,17 @@ _NAMES = {
 
 
 class OutputError(ValueError):
-    """A directory that a run cannot use; the message is one sentence."""
+    """A directory that a run cannot use; the message is one sentence.
+
+    >>> import pathlib, pipelines
+    >>> pathlib.Path("OUT/documents").mkdir(parents=True)
+    >>> _ = pathlib.Path("OUT/documents/mine.parquet").write_text("not a run's")
+    >>> _ = pathlib.Path("docs.jsonl").write_text('{"text": "one"}')
+    >>> pipelines.run_recipe(pipelines.Recipe(input="docs.jsonl", steps=[pipelines.ExactDedup()]), "OUT")
+    Traceback (most recent call last):
+        ...
+    pipelines.publishing.OutputError: OUT is not empty and holds no run of ours (documents/mine.parquet); choose ...
+    """
 
 
 @dataclasses.dataclass

@@ -14,12 +14,21 @@ import yaml
 from corpus import options
 from corpus.options import option
 from corpus.reading.readers import ReadOptions
+from corpus.step import Filter, Step
+from pipelines.context import GlobalStep, TokenStep
 from pipelines.engine.engine import LIMITS
 from pipelines.steps import STEPS, TOKEN_STEPS
 
 
 class RecipeError(ValueError):
-    """A recipe that cannot run; the message is one sentence for its author."""
+    """A recipe that cannot run; the message is one sentence for its author.
+
+    >>> import corpus, pipelines
+    >>> pipelines.Recipe(steps=[pipelines.Pack(sequence_length=2048)])
+    Traceback (most recent call last):
+        ...
+    pipelines.recipe.RecipeError: step 'pack' needs a step 'tokenize' before it
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +41,19 @@ class Recipe:
     go to a folder of their own, `documents/language=de/`, as Hive, Spark and Arrow read them.
     `task_seconds` and `task_memory` (bytes) are what one attempt at a task may take in a worker; a record over which
     tasks are ended again and again is quarantined. They are figures of the machine: changing them redoes nothing.
-    `folder` is where the recipe lies: filters of the user's own are looked for there."""
+    `folder` is where the recipe lies: filters of the user's own are looked for there.
 
-    name: str
-    input: tuple[str, ...]
-    read: ReadOptions
-    steps: tuple[Any, ...]
+    >>> import corpus, pipelines
+    >>> steps = [corpus.Length(min_words=50), corpus.C4(), pipelines.NearDedup(threshold=0.8)]
+    >>> recipe = pipelines.Recipe(input="docs/*.jsonl.zst", steps=steps, task_bytes=256 << 20)
+    >>> [step.name for step in recipe.steps], recipe.max_quarantined
+    (['length', 'c4', 'near_dedup'], 0.5)
+    """
+
+    name: str = "recipe"
+    input: tuple[str, ...] = ()
+    read: ReadOptions = ReadOptions()
+    steps: tuple[Step, ...] = ()
     seed: int = 0
     max_quarantined: float = option(
         0.5, "Share of the input's records, or of its bytes, that may be quarantined.", ge=0, le=1
@@ -50,7 +66,13 @@ class Recipe:
     folder: str = dataclasses.field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        options.validate(self, "the recipe", [name for name in _TOP if name not in ("read", "steps")])
+        object.__setattr__(self, "steps", tuple(self.steps))
+        object.__setattr__(self, "folder", self.folder or os.getcwd())
+        try:
+            options.validate(self, "the recipe", [name for name in _TOP if name not in ("read", "steps")])
+        except options.OptionError as error:
+            raise RecipeError(str(error)) from None
+        _check_steps(self.steps)
 
 
 _TOP = (
@@ -65,7 +87,14 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 def load(path: str, overrides: list[str] = (), input: list[str] = (), output: str | None = None) -> Recipe:
     """The recipe in a YAML file, with `--set path=value` overrides applied. `${NAME}` and
-    `${NAME:-default}` stand for environment variables. Raises RecipeError."""
+    `${NAME:-default}` stand for environment variables. Raises RecipeError.
+
+    >>> import pathlib, pipelines
+    >>> _ = pathlib.Path("mine.yaml").write_text("steps: [{length: {min_words: 50}}, exact_dedup]")
+    >>> recipe = pipelines.load_recipe("mine.yaml", overrides=["length.min_words=20"], input=["docs/*.jsonl"])
+    >>> recipe.name, recipe.steps[0].min_words
+    ('mine', 20)
+    """
     try:
         with open(path, encoding="utf-8") as file:
             document = read_yaml(file.read(MOST_BYTES + 1))
@@ -137,9 +166,7 @@ def parse(document: dict[str, Any], folder: str = "") -> Recipe:
     if not isinstance(entries, list):
         raise RecipeError(f"`steps` is a list, not {entries!r}")
     steps = tuple(_step(entry, number) for number, entry in enumerate(entries))
-    _check_order(steps)
     inputs = document.get("input") or []
-    inputs = [inputs] if isinstance(inputs, str) else inputs
     fields = {key: document[key] for key in _TOP if key in document and key not in ("name", "input", "read", "steps")}
     read = _build(ReadOptions, document.get("read") or {}, "read")
     return _build(
@@ -149,7 +176,7 @@ def parse(document: dict[str, Any], folder: str = "") -> Recipe:
             "input": inputs,
             "read": read,
             "steps": steps,
-            "folder": folder or os.getcwd(),
+            "folder": folder,
             **fields,
         },
         "the recipe",
@@ -211,19 +238,25 @@ def _build(kind: type, given: Any, where: str) -> Any:
     """An instance of the dataclass `kind` with these options."""
     if not isinstance(given, dict):
         raise RecipeError(f"{where} takes a map of options, not {given!r}")
-    known(given, [field.name for field in dataclasses.fields(kind)], "option", where)
     try:
-        return kind(**given)
+        return options.build(kind, given, where)
     except options.OptionError as error:
         raise RecipeError(str(error)) from None
-    except TypeError as error:  # an option is missing
-        raise RecipeError(f"{where}: {str(error).partition('__init__() ')[2]}") from None
 
 
-def _check_order(steps: tuple[Any, ...]) -> None:
-    """Token steps come last, in their order; but for `pack`, which makes plans for as many lengths as are wanted, once each."""
+def _check_steps(steps: tuple[Step, ...]) -> None:
+    """Steps are what the registry names or a filter of one's own. Token steps come last, in their order; but for `pack`,
+    which makes plans for as many lengths as are wanted, once each."""
     if not steps:
         raise RecipeError("the recipe has no steps")
+    for step in steps:
+        if not isinstance(step, (Filter, GlobalStep, TokenStep)):
+            raise RecipeError(f"a step is a step object, such as Length(), not {step!r}")
+        if type(step).__module__ == "__main__":
+            raise RecipeError(
+                f"step {step.name!r} is defined where this runs (in __main__); put its class into a module, a .py file, so that "
+                "workers find it and a rerun sees when it changes"
+            )
     last = -1
     for step in steps:
         place = TOKEN_STEPS.index(type(step)) if type(step) in TOKEN_STEPS else -1

@@ -19,11 +19,11 @@ from corpus.io import partitions, paths
 from corpus.language.detect import Language
 from corpus.language.profiles import LANGUAGES
 from corpus.reading import parquet, readers, records
-from corpus.step import Filter
+from corpus.step import Filter, unique_names
 from corpus.views import ShardView
 from pipelines import publishing
 from pipelines import recipe as recipes
-from pipelines.accounts import NotProven, unique_names
+from pipelines.accounts import NotProven
 from pipelines.context import Context, Findings, TokenStep
 from pipelines.engine import Discards, Engine, File, Limits, MapSummary, NothingRuns, TaskFailed, describe_file
 from pipelines.engine.one_task import OneTask, Ran
@@ -39,7 +39,15 @@ MOST_REPAIRS = 100
 
 @dataclasses.dataclass
 class Result(Findings):
-    """What a run did, and found: what each map had to do; where a dry run had to stop; its report."""
+    """What a run did, and found: what each map had to do; where a dry run had to stop; its report.
+
+    >>> import corpus, pipelines, pyarrow.parquet as pq
+    >>> pq.write_table(corpus.as_table(["one", "one"]), "docs.parquet")
+    >>> recipe = pipelines.Recipe(input="docs.parquet", steps=[pipelines.ExactDedup()])
+    >>> first, again = pipelines.run_recipe(recipe, "OUT"), pipelines.run_recipe(recipe, "OUT")
+    >>> first.worked, again.worked, again.report["documents"]["kept"]
+    (True, False, 1)
+    """
 
     summaries: list[MapSummary] = dataclasses.field(default_factory=list)
     waiting: str | None = None
@@ -267,7 +275,14 @@ def run(
     this process; `address`: a Ray cluster; `replace`: finished work may be discarded, and all that is there already is
     compared with its checksum, so that what is damaged is done again. Raises RecipeError and OutputError before any work,
     TaskFailed during it, Locked where another run uses the directory, and NotProven where
-    everything was done and the accounts do not add up, or more was quarantined than the recipe allows."""
+    everything was done and the accounts do not add up, or more was quarantined than the recipe allows.
+
+    >>> import corpus, pipelines, pyarrow.parquet as pq
+    >>> pq.write_table(corpus.as_table(["some text", "some text", ""]), "docs.parquet")
+    >>> recipe = pipelines.Recipe(input="docs.parquet", steps=[corpus.Length(min_characters=3), pipelines.ExactDedup()])
+    >>> pipelines.run_recipe(recipe, "OUT").report["documents"]
+    {'in': 3, 'kept': 1, 'dropped': 2, 'quarantined': 0}
+    """
     with custom.modules_in(recipe.folder):
         result = _run(recipe, output, workers, address, limit, dry_run, progress, replace)
     if not dry_run and (problems := result.report["problems"]):

@@ -59,6 +59,13 @@ class BadWords(Filter):
     The lower-cased text is searched for an entry, as it stands in the list (so one with capitals never
     matches, as in C4), between characters that are not of words (`\\W`), or anywhere for ANYWHERE.
     Raises FileNotFoundError for a path that holds no list.
+
+    >>> import corpus, pathlib, tempfile
+    >>> listed = pathlib.Path(tempfile.mkdtemp(), "en")
+    >>> _ = listed.write_text("foul word\\n")
+    >>> filters = corpus.BadWords(path=str(listed))
+    >>> corpus.apply_filters(["All is well.", "A foul word!"], filters).dropped["value"].to_pylist()
+    ['foul word']
     """
 
     name: ClassVar[str] = "bad_words"

@@ -62,6 +62,14 @@ class C4(Filter):
     its data. Counters: lines dropped by each line rule and `line_kept`,
     over all pages (a page dropped at a line counts those before it), and the `citations`
     cut out of kept lines.
+
+    >>> import corpus
+    >>> page = "Home | Contact\\nThis is a sentence of some words. And one more.\\nThe third is here, too."
+    >>> found = corpus.apply_filters([page, "Lorem ipsum dolor sit amet, and so on."], corpus.C4())
+    >>> found.kept["text"].to_pylist()
+    ['This is a sentence of some words. And one more.\\nThe third is here, too.']
+    >>> found.dropped["rule"].to_pylist()
+    ['lorem_ipsum']
     """
 
     min_words_per_line: int = option(5, "Words that a line has at least.")

@@ -43,7 +43,16 @@ class Custom(Filter):
     `options` are further arguments by name. A score is held to `min` and `max`, both allowed values;
     with `mode: tag` it becomes the column `<name of the function>.score`. The module must be
     wherever tasks run, and the function pure: same text, same answer. A document for which it raises, or returns
-    something else, is quarantined with the reason."""
+    something else, is quarantined with the reason.
+
+    >>> import corpus, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "mine.py").write_text("def is_long(text): return len(text) > 3")
+    >>> from corpus.cleaning.custom import modules_in
+    >>> with modules_in(str(folder)):
+    ...     corpus.apply_filters(["no", "long enough"], corpus.Custom("mine:is_long")).kept["text"].to_pylist()
+    ['long enough']
+    """
 
     name: ClassVar[str] = "custom"
     rules: ClassVar[tuple[str, ...]] = ("rejected", "below_min", "above_max")

@@ -39,6 +39,13 @@ class DomainFilter(Filter):
     c4_utils.is_realnews_domain (tensorflow-datasets 4.9.10) looks the registered domain up, by the
     public suffix list, and minds the case: entries that are registered domains decide alike here.
     Raises FileNotFoundError if there is no list.
+
+    >>> import corpus, pathlib, tempfile
+    >>> listed = pathlib.Path(tempfile.mkdtemp(), "domains.txt")
+    >>> _ = listed.write_text("example.org\\n")
+    >>> pages = [{"text": "a", "url": "https://news.example.org/1"}, {"text": "b", "url": "https://example.com/"}]
+    >>> corpus.apply_filters(pages, corpus.DomainFilter(path=str(listed))).kept["text"].to_pylist()
+    ['a']
     """
 
     name: ClassVar[str] = "domains"

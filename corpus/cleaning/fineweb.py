@@ -53,6 +53,11 @@ class FineWeb(Filter):
     character_duplication_ratio: code points in copies of lines after the first, per code point that is no
         newline
     newline_ratio: newlines per word, words of `str.split` for "paper" and of NLTK for "datatrove"
+
+    >>> import corpus
+    >>> found = corpus.apply_filters(["A menu\\nwith entries\\nand no marks"], corpus.FineWeb())
+    >>> found.dropped.select(["rule", "value"]).to_pylist()
+    [{'rule': 'few_lines_end_in_punctuation', 'value': '0'}]
     """
 
     name: ClassVar[str] = "fineweb"

@@ -72,6 +72,14 @@ class GopherQuality(Filter):
 
     A threshold of None is that of `QUALITY_RULES`, or no rule for those of UNUSED_QUALITY_RULES. In tag mode
     every score becomes a column and no document is dropped.
+
+    >>> import corpus
+    >>> found = corpus.apply_filters(["Too few words."], corpus.GopherQuality())
+    >>> found.dropped.select(["rule", "value", "threshold"]).to_pylist()
+    [{'rule': 'too_few_words', 'value': '3', 'threshold': '>= 50'}]
+    >>> tagged = corpus.apply_filters(["Too few words."], corpus.GopherQuality(mode="tag")).kept
+    >>> tagged["gopher_quality.words"].to_pylist()
+    [3.0]
     """
 
     name: ClassVar[str] = "gopher_quality"

@@ -52,6 +52,11 @@ class GopherRepetition(Filter):
     A threshold of None is that of the table. Texts without a line are dropped as `empty`. In tag mode every
     score becomes a column and no document is dropped; else n-grams are only counted in documents that the
     rules for lines and paragraphs leave, and only as far as the first rule that fails.
+
+    >>> import corpus
+    >>> found = corpus.apply_filters(["the same line\\n" * 5], corpus.GopherRepetition())
+    >>> found.dropped.select(["rule", "value"]).to_pylist()
+    [{'rule': 'duplicate_lines', 'value': '1'}]
     """
 
     name: ClassVar[str] = "gopher_repetition"

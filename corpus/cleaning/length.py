@@ -18,7 +18,13 @@ from corpus.text import arrow, spans, utf8
 class Length(Filter):
     """Bounds on code points, on words (`str.split`) and on bytes of UTF-8; both ends are
     allowed values, None is no bound. The first rule that fails, in the order of `rules`,
-    is the one reported."""
+    is the one reported.
+
+    >>> import corpus
+    >>> found = corpus.apply_filters(["one two", "one two three"], corpus.Length(min_words=3))
+    >>> found.dropped.select(["rule", "value", "threshold"]).to_pylist()
+    [{'rule': 'too_few_words', 'value': '2', 'threshold': '3'}]
+    """
 
     min_characters: int | None = option(None, "Code points that a text has at least.")
     max_characters: int | None = option(None, "Code points that a text has at most.")

@@ -23,6 +23,11 @@ class ParagraphFilter(Filter):
     Three lines of 200 is mC4's line length filter (Xue et al. 2021, section 3.1) and decides as
     `c4_utils.paragraph_filter` of tensorflow-datasets 4.9.10: the third longest line decides.
     mode "tag" keeps all and adds the column `mc4_paragraphs.paragraphs`.
+
+    >>> import corpus
+    >>> filters = corpus.ParagraphFilter(min_paragraphs=2, min_characters=10)
+    >>> corpus.apply_filters(["One paragraph.", "One paragraph.\\nAnd another."], filters).kept["id"].to_pylist()
+    ['1']
     """
 
     name: ClassVar[str] = "mc4_paragraphs"

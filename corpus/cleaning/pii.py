@@ -38,6 +38,10 @@ class PersonalData(Filter):
     `seed`, value): within a document the same value always becomes the same. The first are those of
     datatrove, the addresses are from the ranges for documentation (RFC 5737, RFC 3849), the numbers from
     those for fiction (555-01xx). Counters: matches of each kind.
+
+    >>> import corpus
+    >>> corpus.apply_filters(["Write to someone@gmail.com."], corpus.PersonalData()).kept["text"].to_pylist()
+    ['Write to firstname.lastname@example.org.']
     """
 
     kinds: tuple[Kind, ...] = option(("emails", "ips"), "What is looked for.")

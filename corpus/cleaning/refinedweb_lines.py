@@ -40,6 +40,12 @@ class RefinedWebLines(Filter):
     Where DataComp-LM differs: it takes the dots of "Read more..." as wildcards, by mistake; it strips the
     page after each rule rather than once; it drops pages without words; and it matches a few letters that are
     not ASCII (such as U+0131) within the three phrases.
+
+    >>> import corpus
+    >>> prose = "A line of prose, as it should be, with a good many words in it, and some more words that follow."
+    >>> found = corpus.apply_filters([prose * 3 + "\\n3 likes"], corpus.RefinedWebLines())
+    >>> found.kept["text"].to_pylist() == [prose * 3]
+    True
     """
 
     max_uppercase: float = option(0.5, "Largest share of upper-case characters in a line.")

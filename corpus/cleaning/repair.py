@@ -26,6 +26,10 @@ class TextRepair(Filter):
     terminal escapes are repaired, HTML entities outside of HTML decoded; quotes, ligatures, line ends, widths
     and Unicode normalisation are left alone. Counter: `repaired`, texts that changed. ftfy works at a few
     MB/s a core; plain ASCII texts are passed over.
+
+    >>> import corpus
+    >>> corpus.apply_filters(["schÃ¶n"], corpus.TextRepair()).kept["text"].to_pylist()
+    ['schön']
     """
 
     unescape_html: Literal["auto"] | bool = option("auto", "Decode HTML entities: auto does so in texts without tags.")

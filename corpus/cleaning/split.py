@@ -24,6 +24,11 @@ class Split(Filter):
     A page is of the validation data if the MD5 of its normalised URL, taken as one big-endian integer,
     is divisible by `validation_every`: 1000 in C4 and mC4 (tensorflow-datasets 4.9.10, `text/c4.py`). A
     document without a URL goes by its id. So a page is on the same side in every crawl and every run.
+
+    >>> import corpus
+    >>> pages = [{"text": "page", "url": f"https://example.org/{i}"} for i in range(8)]
+    >>> corpus.apply_filters(pages, corpus.Split(validation_every=4)).kept["split"].to_pylist()
+    ['validation', 'train', 'train', 'train', 'validation', 'train', 'validation', 'train']
     """
 
     name: ClassVar[str] = "split"

@@ -47,6 +47,13 @@ class UrlFilter(Filter):
 
     Domains, hosts and URLs are kept as 64-bit hashes (XXH64): 8 bytes an entry. A URL that is not
     listed hits with a chance of (entries / 2**64), one in 10**12 for lists of millions.
+
+    >>> import corpus, pathlib, tempfile
+    >>> listed = pathlib.Path(tempfile.mkdtemp(), "domains.txt")
+    >>> _ = listed.write_text("example.com\\n")
+    >>> pages = [{"text": "a", "url": "https://www.example.com/1"}, {"text": "b", "url": "https://example.org/"}]
+    >>> corpus.apply_filters(pages, corpus.UrlFilter(domains=str(listed))).kept["text"].to_pylist()
+    ['b']
     """
 
     domains: str | None = option(

@@ -34,6 +34,10 @@ class UrlRemoval(Filter):
     Top-level domains are those of the public suffix list; DataComp-LM has a list of its own, of about 2020.
     White space and word ends are ASCII, where DataComp-LM's are Unicode: "example.com" is cut also where letters
     of another script follow. Counter: `changed`, texts with a cut.
+
+    >>> import corpus
+    >>> corpus.apply_filters(["See https://example.org/a?b for more."], corpus.UrlRemoval()).kept["text"].to_pylist()
+    ['See for more.']
     """
 
     ip_addresses: bool = option(True, "Cut IPv4 addresses as well.")

@@ -36,7 +36,13 @@ class Where(Filter):
     all there is. A comparison with a missing value does not hold.
 
     Names may have dots and hyphens within (`language.zh-cn > 0.5`): there is no subtraction. A name with a dot
-    may have parts that are words of the expression elsewhere (`language.is`, `language.or`)."""
+    may have parts that are words of the expression elsewhere (`language.is`, `language.or`).
+
+    >>> import corpus
+    >>> rows = [{"text": "a", "score": 0.2}, {"text": "b", "score": 0.7}]
+    >>> corpus.apply_filters(rows, corpus.Where("score > 0.5")).kept["text"].to_pylist()
+    ['b']
+    """
 
     name: ClassVar[str] = "where"
     rules: ClassVar[tuple[str, ...]] = ("where",)

@@ -94,6 +94,12 @@ def load_items(path: str, fields: tuple[str, ...] = ("text",)) -> list[Item]:
     some of the fields. The name is that of the file, without folders, a colon, and the record's
     "id", or the number of its line, from 1. Raises ValueError for a line that is not a JSON
     object, and for a field that no record has.
+
+    >>> import corpus, pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "quiz.jsonl")
+    >>> _ = file.write_text('{"id": "q1", "question": "Who wrote it?", "answers": ["She did.", "He did."]}')
+    >>> corpus.load_items(str(file), fields=("question", "answers"))
+    [Item(name='quiz.jsonl:q1', texts=('Who wrote it?', 'She did.', 'He did.'))]
     """
     file = path.rpartition("/")[2]
     items, seen, known = [], set(), set()

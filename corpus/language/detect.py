@@ -42,6 +42,11 @@ class Language(Filter):
     model: path of another fastText model.
 
     Raises ValueError for an unknown code, naming the nearest, and for a probability beyond 0..1.
+
+    >>> import corpus
+    >>> texts = ["This is an English sentence, as anyone can see.", "Das ist ein deutscher Satz, wie man sieht."]
+    >>> corpus.apply_filters(texts, corpus.Language(keep=("de",))).kept["text"].to_pylist()
+    ['Das ist ein deutscher Satz, wie man sieht.']
     """
 
     name: ClassVar[str] = "language"

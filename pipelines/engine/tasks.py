@@ -237,7 +237,13 @@ def _code_of(value: Any) -> Iterator[closure.Code]:
 
 class TaskFailed(RuntimeError):
     """A task that failed for good: says which, on what, and why. `trace` is where in the code, "" if that does not
-    matter; `name` is STEP/KEY."""
+    matter; `name` is STEP/KEY.
+
+    >>> import pipelines
+    >>> error = pipelines.TaskFailed("step 00-read, task 00000: no space left", name="00-read/00000")
+    >>> str(error), error.name  # for `winnow task OUT 00-read/00000`
+    ('step 00-read, task 00000: no space left', '00-read/00000')
+    """
 
     def __init__(self, sentence: str, trace: str = "", name: str = ""):
         super().__init__(sentence)

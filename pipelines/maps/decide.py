@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus import views
-from corpus.documents import DECISION_SCHEMA, DROPPED_SCHEMA, shard_and_row, text_bytes
+from corpus.documents import DECISION_SCHEMA, DROPPED_SCHEMA, dropped_rows, shard_and_row, text_bytes
 from corpus.io import shards
 from corpus.views import ShardView
 from pipelines.context import Context
@@ -25,7 +25,7 @@ from pipelines.engine import Exclusion, File, Outputs
 from pipelines.maps import exchange
 from pipelines.maps.counts import StepCount, add
 from pipelines.maps.shard_tasks import shard_task, without_rows
-from pipelines.maps.sinks import Quarantine, Rows, dropped_rows
+from pipelines.maps.sinks import Quarantine, Rows
 
 PROPOSAL_SCHEMA = pa.schema([field for field in DECISION_SCHEMA if field.name != "step"])
 

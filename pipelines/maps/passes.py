@@ -16,17 +16,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus import views
+from corpus import filtering, views
 from corpus.cleaning.kernels import shared_words
-from corpus.documents import DROPPED_SCHEMA, text_bytes
+from corpus.documents import DROPPED_SCHEMA, dropped_rows, text_bytes
 from corpus.io import partitions, paths, shards
 from corpus.reading import readers
-from corpus.step import Filter, Outcome
+from corpus.step import Filter
 from corpus.views import ShardView
 from pipelines.engine import Exclusion, Manifest, Outputs, Task, Unproven
 from pipelines.maps.counts import LENGTH_BINS, StepCount, add, length_histogram
 from pipelines.maps.shard_tasks import shard_task, without_rows
-from pipelines.maps.sinks import Quarantine, Rows, dropped_rows
+from pipelines.maps.sinks import Quarantine, Rows
 
 MAX_WRITERS = 100
 """Shards that are written at a time, of as many partitions; the one opened first is closed for a further one."""
@@ -148,19 +148,19 @@ class _Work:
             self.set_aside_at_the_end += batch.num_rows
 
     def through_stages(self, batch: pa.RecordBatch) -> None:
-        for name, stage, shared in zip(self.argument.names, self.argument.stages, self.shared):
-            if not batch.num_rows:
-                break
-            batch = shared_words.offer(batch, shared)
+        for number, given, outcome, seconds in filtering.in_turn(batch, self.argument.stages, self.shared):
+            name = self.argument.names[number]
             count = self.steps[name]
-            started = time.perf_counter()
-            outcome = stage.apply(batch)
-            count.seconds += time.perf_counter() - started
-            _check_kept(name, batch, outcome)
-            count.documents_in += batch.num_rows
+            count.seconds += seconds
+            if not filtering.keeps_what_it_says(given, outcome):
+                raise Unproven(
+                    f"step {name}: the documents that it kept are not those that it was given, without the ones that it "
+                    "dropped"
+                )
+            count.documents_in += given.num_rows
             count.kept += outcome.kept.num_rows
             count.quarantined += len(outcome.faulty)
-            count.bytes_in += text_bytes(batch.column("text"))
+            count.bytes_in += text_bytes(given.column("text"))
             count.bytes_out += text_bytes(outcome.kept.column("text"))
             for rule in outcome.rules:
                 add(count.dropped, rule, 1)
@@ -168,11 +168,11 @@ class _Work:
                 add(count.counters, counter, number)
             if len(outcome.rows):
                 self.dropped.write(
-                    dropped_rows(batch, outcome.rows, name, outcome.rules, outcome.values, outcome.thresholds)
+                    dropped_rows(given, outcome.rows, name, outcome.rules, outcome.values, outcome.thresholds)
                 )
             if outcome.faulty:
                 self.quarantine.add_documents(
-                    batch.take(pa.array(list(outcome.faulty))), list(outcome.faulty.values()), name
+                    given.take(pa.array(list(outcome.faulty))), list(outcome.faulty.values()), name
                 )
             batch = outcome.kept
         if batch.num_rows:
@@ -231,17 +231,6 @@ class _Work:
             "set_aside": self.set_aside_at_the_end,
             "documents": written,
         }
-
-
-def _check_kept(name: str, batch: pa.RecordBatch, outcome: Outcome) -> None:
-    """What a stage keeps are the documents that it was given, in order, but for those that it says it did not."""
-    stays = np.ones(batch.num_rows, bool)
-    stays[outcome.rows] = stays[list(outcome.faulty)] = False
-    given = batch.column("id")
-    if not outcome.kept.column("id").equals(given if stays.all() else given.filter(pa.array(stays))):
-        raise Unproven(
-            f"step {name}: the documents that it kept are not those that it was given, without the ones that it dropped"
-        )
 
 
 def _value_counts(column: pa.Array) -> Iterator[tuple[str, int]]:

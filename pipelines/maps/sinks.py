@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from corpus.documents import DROPPED_SCHEMA, PREFIX_BYTES, PREFIX_CHARACTERS, QUARANTINE_SCHEMA
+from corpus.documents import PREFIX_BYTES, QUARANTINE_SCHEMA
 from corpus.io import shards
 from pipelines.engine import Outputs
 
@@ -72,19 +71,3 @@ class Quarantine:
         """Complete the file, if there is one."""
         self._write()
         self._rows.close()
-
-
-def dropped_rows(batch, rows, step, rules, values, thresholds) -> pa.RecordBatch:
-    """Rows for `dropped/`: which document, by which rule of which step, and the start of its text."""
-    chosen = batch.take(pa.array(rows))
-    url = chosen.column("url") if "url" in chosen.schema.names else pa.nulls(len(rows), pa.string())
-    columns = {
-        "id": chosen.column("id"),
-        "url": url,
-        "step": pa.array([step] * len(rows), pa.string()),
-        "rule": pa.array(rules, pa.string()),
-        "value": pa.array(values, pa.string()),
-        "threshold": pa.array(thresholds, pa.string()),
-        "text": pc.utf8_slice_codeunits(chosen.column("text"), 0, PREFIX_CHARACTERS),
-    }
-    return pa.RecordBatch.from_arrays(list(columns.values()), schema=DROPPED_SCHEMA)

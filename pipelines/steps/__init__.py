@@ -22,14 +22,14 @@ from corpus.cleaning.url_filter import UrlFilter
 from corpus.cleaning.url_removal import UrlRemoval
 from corpus.cleaning.where import Where
 from corpus.language.detect import Language
-from pipelines.steps.decontaminate import DecontaminateStep
+from pipelines.steps.decontaminate import Decontaminate
 from pipelines.steps.exact_dedup import ExactDedup
 from pipelines.steps.line_dedup import LineDedup
 from pipelines.steps.near_dedup import NearDedup
 from pipelines.steps.pack import Pack
 from pipelines.steps.substring_dedup import SubstringDedup
 from pipelines.steps.tokenize import Tokenize
-from pipelines.steps.train_tokenizer import TrainTokenizerStep
+from pipelines.steps.train_tokenizer import TrainTokenizer
 from pipelines.steps.url_dedup import UrlDedup
 
 STAGES = (
@@ -51,7 +51,7 @@ STAGES = (
     Custom,
     Split,
 )
-GLOBAL_STEPS = (UrlDedup, LineDedup, ExactDedup, NearDedup, SubstringDedup, DecontaminateStep)
-TOKEN_STEPS = (TrainTokenizerStep, Tokenize, Pack)
+GLOBAL_STEPS = (UrlDedup, LineDedup, ExactDedup, NearDedup, SubstringDedup, Decontaminate)
+TOKEN_STEPS = (TrainTokenizer, Tokenize, Pack)
 """In the order in which a recipe has them."""
 STEPS = {step.name: step for step in (*STAGES, *GLOBAL_STEPS, *TOKEN_STEPS)}

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
-from corpus.contamination.rules import Decontaminate
+from corpus.contamination import rules
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
 from pipelines.engine import describe_file
@@ -15,8 +15,18 @@ from pipelines.maps.decide import PROPOSAL_SCHEMA, decide_map
 
 
 @dataclasses.dataclass(frozen=True)
-class DecontaminateStep(Decontaminate, GlobalStep):
-    """`corpus.contamination.rules.Decontaminate` as a step of a recipe."""
+class Decontaminate(rules.Decontaminate, GlobalStep):
+    """`corpus.contamination.rules.Decontaminate` as a step of a recipe.
+
+    >>> import corpus, pipelines, pathlib, pyarrow.parquet as pq
+    >>> question = "What is the name of the largest moon of the planet Saturn?"
+    >>> _ = pathlib.Path("quiz.jsonl").write_text('{"id": "q1", "text": "%s"}' % question)
+    >>> pq.write_table(corpus.as_table(["Nothing here.", "Quiz night! " + question]), "docs.parquet")
+    >>> recipe = pipelines.Recipe(input="docs.parquet", steps=[pipelines.Decontaminate(against="quiz.jsonl")])
+    >>> result = pipelines.run_recipe(recipe, "OUT")
+    >>> pq.read_table("OUT/dropped").select(["id", "value"]).to_pylist()
+    [{'id': '1', 'value': '1.0000 quiz.jsonl:q1'}]
+    """
 
     def finish(self, rows: np.ndarray, batch: pa.RecordBatch, proposals: pa.Table) -> pa.Table:
         """Proposals to drop the contaminated documents of a batch."""

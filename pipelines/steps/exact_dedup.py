@@ -16,7 +16,15 @@ from pipelines.maps.keyed import by_key, hashes_of, keyed
 
 @dataclasses.dataclass(frozen=True)
 class ExactDedup(GlobalStep):
-    """Keep the first of documents with equal text, in corpus order."""
+    """Keep the first of documents with equal text, in corpus order.
+
+    >>> import corpus, pipelines, pyarrow.parquet as pq
+    >>> pq.write_table(corpus.as_table(["one", "one", "two"]), "docs.parquet")
+    >>> recipe = pipelines.Recipe(input="docs.parquet", steps=[pipelines.ExactDedup()])
+    >>> result = pipelines.run_recipe(recipe, "OUT")
+    >>> pq.read_table("OUT/documents")["id"].to_pylist()
+    ['0', '2']
+    """
 
     name: ClassVar[str] = "exact_dedup"
     rules: ClassVar[tuple[str, ...]] = ("duplicate",)

@@ -25,7 +25,15 @@ class LineDedup(GlobalStep):
     it, the others lose it; pages with fewer than `min_sentences` left are dropped.
 
     unit: "line", as C4's code does it (`lines`), or "three_sentences", any three in a row, as the paper
-    says (`sentence_spans`). sentences: how those left are counted, "rules" or "punkt", as for the step c4."""
+    says (`sentence_spans`). sentences: how those left are counted, "rules" or "punkt", as for the step c4.
+
+    >>> import corpus, pipelines, pyarrow.parquet as pq
+    >>> pages = ["Menu. Home.\\nOne. Two. Three.", "Menu. Home.\\nFour. Five. Six.", "Menu. Home.\\nOne. Two. Three."]
+    >>> pq.write_table(corpus.as_table(pages), "docs.parquet")
+    >>> recipe = pipelines.Recipe(input="docs.parquet", steps=[pipelines.LineDedup()])
+    >>> pipelines.run_recipe(recipe, "OUT").report["steps"][-1]["dropped"]
+    {'empty': 1}
+    """
 
     name: ClassVar[str] = "line_dedup"
     rules: ClassVar[tuple[str, ...]] = pieces.RULES

@@ -8,16 +8,15 @@ verified similarity to a document that is kept.
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from corpus import views
-from corpus.dedup import clusters, lsh, minhash, shingles
+from corpus.dedup import clusters, lsh, shingles
+from corpus.dedup.near import Near
 from corpus.documents import address, shard_and_row
 from corpus.io import shards
-from corpus.options import option
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
 from pipelines.engine import File, Limits, Manifest, Outputs, Task, outputs_named
@@ -31,25 +30,17 @@ BYTES_A_BYTE = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class NearDedup(GlobalStep):
-    """Drop documents whose word `ngram` sets have Jaccard similarity >= `threshold` with an earlier
-    kept one. Bands are chosen so that a pair exactly at the threshold is found with probability
-    >= `recall`. `mode` "components" keeps only the first of each connected component, as papers do.
-    Signatures are datasketch 2.0's `affine32`, seed 1."""
+class NearDedup(Near, GlobalStep):
+    """`corpus.dedup.near.Near` as a step of a recipe: drop documents that are near-duplicates of an earlier kept one.
 
-    name: ClassVar[str] = "near_dedup"
-    rules: ClassVar[tuple[str, ...]] = ("near_duplicate",)
-    threshold: float = option(0.8, "Jaccard similarity from which documents are near-duplicates.", gt=0, le=1)
-    ngram: int = option(5, "Words of a shingle.", ge=1)
-    permutations: int = option(256, "Length of the signatures.", ge=1)
-    recall: float = option(0.99, "Probability with which a pair exactly at the threshold is found.", gt=0, lt=1)
-    mode: Literal["leader", "components"] = option(
-        "leader", "Drop what is similar to a kept document, or all but the first of a connected component."
-    )
-
-    def bands(self) -> tuple[int, int]:
-        """(bands, rows of each)."""
-        return lsh.choose_bands(self.threshold, self.permutations, self.recall)
+    >>> import corpus, pipelines, pyarrow.parquet as pq
+    >>> text = " ".join(f"word{number}" for number in range(30))
+    >>> pq.write_table(corpus.as_table([text, "something else", text + " more"]), "docs.parquet")
+    >>> recipe = pipelines.Recipe(input="docs.parquet", steps=[pipelines.NearDedup(threshold=0.9)])
+    >>> result = pipelines.run_recipe(recipe, "OUT")
+    >>> pq.read_table("OUT/dropped").select(["id", "rule", "value"]).to_pylist()
+    [{'id': '2', 'rule': 'near_duplicate', 'value': '0.9630 0:0'}]
+    """
 
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
         """The five maps: signatures, reduce, verify, clusters, decide."""
@@ -117,23 +108,16 @@ SHINGLE_SCHEMA = pa.schema([("row", pa.int64()), ("shingles", pa.large_list(pa.u
 
 def emit_signatures(argument: Keys, outputs: Outputs) -> dict:
     """Map: band keys into the exchange, sorted shingle hashes into a sidecar."""
-    step = argument.step
-    bands, rows_per_band = step.bands()
     keys, addresses = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
     documents = 0
     with shards.ShardWriter(outputs.path("shingles.arrow"), SHINGLE_SCHEMA) as sidecar:
         for rows, batch in views.read(argument.shard):
-            values, offsets = shingles.shingle_hashes(batch.column("text"), step.ngram)
-            sidecar.write(
-                pa.RecordBatch.from_arrays(
-                    [pa.array(rows), pa.LargeListArray.from_arrays(offsets, values)], schema=SHINGLE_SCHEMA
-                )
-            )
-            has_shingles = np.diff(offsets) > 0
-            signatures = minhash.signatures_of(values, offsets, step.permutations)
-            band = lsh.band_keys(signatures, bands, rows_per_band)[has_shingles]
-            keys.append(band.ravel())
-            addresses.append(np.repeat(address(argument.shard.number, rows[has_shingles]), bands))
+            signed = argument.step.sign(batch.column("text"))
+            sets = pa.LargeListArray.from_arrays(signed.offsets, signed.values)
+            sidecar.write(pa.RecordBatch.from_arrays([pa.array(rows), sets], schema=SHINGLE_SCHEMA))
+            keys.append(signed.keys.ravel())
+            filled = address(argument.shard.number, rows[signed.filled])
+            addresses.append(np.repeat(filled, signed.keys.shape[1]))
             documents += len(rows)
     keys, addresses = np.concatenate(keys), np.concatenate(addresses)
     partition = (keys % np.uint64(argument.partitions)).astype(np.int64)

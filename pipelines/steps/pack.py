@@ -15,7 +15,16 @@ from pipelines.engine import File, Outputs, Task, check_file
 @dataclasses.dataclass(frozen=True)
 class Pack(TokenStep):
     """A best-fit packing plan for sequences of `sequence_length` tokens: documents longer than that
-    are cut, the rest are never split (arXiv 2404.10830)."""
+    are cut, the rest are never split (arXiv 2404.10830).
+
+    >>> import corpus, pipelines, pyarrow.parquet as pq
+    >>> pq.write_table(corpus.as_table(["to be or not to be"] * 20), "docs.parquet")
+    >>> steps = [pipelines.TrainTokenizer(vocab_size=266), pipelines.Tokenize(), pipelines.Pack(sequence_length=16)]
+    >>> result = pipelines.run_recipe(pipelines.Recipe(input="docs.parquet", steps=steps), "OUT")
+    >>> stream = corpus.TokenStream("OUT/tokens", sequence_length=16, batch_size=2, packing="best_fit-16")
+    >>> next(stream)["tokens"].shape
+    (2, 16)
+    """
 
     name: ClassVar[str] = "pack"
     sequence_length: int = option(2048, "Tokens of a sequence.", ge=1)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 
 from corpus import views
 from corpus.dedup import suffix_array
+from corpus.dedup.substrings import Boundary, snapped
 from corpus.options import option
-from corpus.text import ranges
 from corpus.text.arrow import buffers
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
@@ -30,12 +30,21 @@ class SubstringDedup(GlobalStep):
     al. 2021, ExactSubstr, but the first copy stays). Cuts shrink to boundaries of characters, words or
     lines (`snap`). Documents left with fewer than `min_remaining` bytes are dropped. The suffix array
     is built in one task's memory, about 7 bytes a byte of text: a corpus of more than `max_bytes` is
-    refused."""
+    refused.
+
+    >>> import corpus, pipelines, pyarrow.parquet as pq
+    >>> texts = ["He said: to be, or not to be. So it is.", "To write: to be, or not to be. And more."]
+    >>> pq.write_table(corpus.as_table(texts), "docs.parquet")
+    >>> recipe = pipelines.Recipe(input="docs.parquet", steps=[pipelines.SubstringDedup(min_bytes=15, snap="word")])
+    >>> result = pipelines.run_recipe(recipe, "OUT")
+    >>> pq.read_table("OUT/documents")["text"].to_pylist()
+    ['He said: to be, or not to be. So it is.', 'To write: And more.']
+    """
 
     name: ClassVar[str] = "substring_dedup"
     rules: ClassVar[tuple[str, ...]] = ("nothing_left",)
     min_bytes: int = option(100, "Bytes that a repeated passage has at least.", ge=2)
-    snap: Literal["character", "word", "line"] = option("character", "Boundaries to which cuts shrink.")
+    snap: Boundary = option("character", "Boundaries to which cuts shrink.")
     min_remaining: int = option(1, "Bytes of text that a document is left with at least.")
     max_bytes: int = option(DEFAULT_MAX_BYTES, "Bytes of text that a corpus may have.")
 
@@ -63,7 +72,7 @@ class Cuts:
     """Finishes the proposals of a batch: ranges snapped to boundaries, and a drop instead of cuts for
     every document that they leave with fewer than `min_remaining` bytes."""
 
-    snap: str
+    snap: Boundary
     min_remaining: int
 
     def finish(self, rows: np.ndarray, batch: pa.RecordBatch, proposals: pa.Table) -> pa.Table:
@@ -73,13 +82,11 @@ class Cuts:
         text = batch.column("text")
         place = np.searchsorted(rows, proposals["row"].to_numpy())
         start = proposals["start"].to_numpy()
-        snapped, new_start, new_end = ranges.snap(text, place, start, proposals["end"].to_numpy(), self.snap)
-        # Ranges of a row are apart and only shrink, so a snapped one lies in the last that begins before it.
-        origin = np.searchsorted((place << 32) + start, (snapped << 32) + new_start, side="right") - 1
+        place, start, end, origin = snapped(text, place, start, proposals["end"].to_numpy(), self.snap)
         cuts = proposals.take(pa.array(origin))
-        for name, column in (("start", new_start), ("end", new_end), ("score", (new_end - new_start).astype(float))):
+        for name, column in (("start", start), ("end", end), ("score", (end - start).astype(float))):
             cuts = cuts.set_column(cuts.schema.get_field_index(name), name, pa.array(column))
-        return self._drop_emptied(rows, np.diff(buffers(text)[1]), snapped, cuts)
+        return self._drop_emptied(rows, np.diff(buffers(text)[1]), place, cuts)
 
     def _drop_emptied(self, rows, sizes, place, cuts: pa.Table) -> pa.Table:
         left = sizes.astype(np.int64)

@@ -37,7 +37,15 @@ EVALUATED_DOCUMENTS = 1000
 class Tokenize(TokenStep):
     """Encode every document, an end-of-document token after each, shuffle documents by a hash of
     (seed, id), write Megatron shards of about `shard_bytes` of text each. `tokenizer` is the folder
-    of a tokenizer; empty means the one this run trained."""
+    of a tokenizer; empty means the one this run trained.
+
+    >>> import corpus, pipelines, pyarrow.parquet as pq
+    >>> pq.write_table(corpus.as_table(["to be or not to be"] * 20), "docs.parquet")
+    >>> steps = [pipelines.TrainTokenizer(vocab_size=266), pipelines.Tokenize()]
+    >>> result = pipelines.run_recipe(pipelines.Recipe(input="docs.parquet", steps=steps), "OUT")
+    >>> next(corpus.TokenStream("OUT/tokens", sequence_length=16, batch_size=2))["tokens"].shape
+    (2, 16)
+    """
 
     name: ClassVar[str] = "tokenize"
     place = "tokens"

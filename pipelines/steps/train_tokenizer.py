@@ -14,8 +14,7 @@ from corpus.views import ShardView
 from pipelines.context import Context, TokenStep
 from pipelines.engine import Exclusion, File, Limits, Outputs, Task, outputs_named
 from pipelines.maps.shard_tasks import shard_task, without_rows
-from tokenizer_training import train
-from tokenizer_training.configuration import TrainTokenizer
+from tokenizer_training import configuration, train
 
 TRAINING_SECONDS = 24 * 3600.0
 """Time of the training task beyond the limit: sentencepiece takes hours for a large sample."""
@@ -24,8 +23,16 @@ TRAINING_BYTES_A_BYTE = 256
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainTokenizerStep(TrainTokenizer, TokenStep):
-    """`tokenizer_training.configuration.TrainTokenizer` as a step of a recipe."""
+class TrainTokenizer(configuration.TrainTokenizer, TokenStep):
+    """`tokenizer_training.configuration.TrainTokenizer` as a step of a recipe.
+
+    >>> import corpus, pipelines, pyarrow.parquet as pq
+    >>> pq.write_table(corpus.as_table(["to be or not to be"] * 20), "docs.parquet")
+    >>> recipe = pipelines.Recipe(input="docs.parquet", steps=[pipelines.TrainTokenizer(vocab_size=266)])
+    >>> result = pipelines.run_recipe(recipe, "OUT")
+    >>> corpus.load_encoder("OUT/tokenizer").vocab_size
+    266
+    """
 
     place = "tokenizer"
 

@@ -18,7 +18,15 @@ from pipelines.maps.keyed import by_key, hashes_of, keyed
 @dataclasses.dataclass(frozen=True)
 class UrlDedup(GlobalStep):
     """C4's URL deduplication: of pages with one normalised URL keep the newest (C4 3.1.0,
-    text/c4.py of tensorflow-datasets); the first in corpus order among equally new ones."""
+    text/c4.py of tensorflow-datasets); the first in corpus order among equally new ones.
+
+    >>> import corpus, pipelines, pyarrow.parquet as pq
+    >>> pages = [{"text": "a", "url": "http://example.org/x"}, {"text": "b", "url": "https://www.example.org/x/"}]
+    >>> pq.write_table(corpus.as_table(pages), "docs.parquet")
+    >>> recipe = pipelines.Recipe(input="docs.parquet", steps=[pipelines.UrlDedup()])
+    >>> pipelines.run_recipe(recipe, "OUT").report["documents"]
+    {'in': 2, 'kept': 1, 'dropped': 1, 'quarantined': 0}
+    """
 
     name: ClassVar[str] = "url_dedup"
     rules: ClassVar[tuple[str, ...]] = ("duplicate_url",)

@@ -13,12 +13,10 @@ import pyarrow as pa
 import worker
 from cases import (
     ARCHIVE,
-    BANDS,
     BATCH,
     MATCH_BYTES,
     NGRAM,
     PERMUTATIONS,
-    ROWS,
     SEQUENCE,
     THRESHOLD,
     URL_LISTS,
@@ -36,8 +34,9 @@ from corpus.cleaning.kernels import shared_words
 from corpus.cleaning.pii import PersonalData
 from corpus.cleaning.url_filter import UrlFilter
 from corpus.contamination.rules import Decontaminate
-from corpus.dedup import clusters, lsh, shingles
+from corpus.dedup import clusters, near
 from corpus.dedup import minhash as hashing
+from corpus.dedup.near import Near
 from corpus.dedup.suffix_array import repeated_ranges
 from corpus.encoding.encoder import load_encoder
 from corpus.io import paths
@@ -180,17 +179,11 @@ def near_dedup(job: Job) -> Side:
 
 def _near_duplicates(batches: list[pa.RecordBatch]):
     """(first and second documents of the candidate pairs, documents dropped)."""
-    sets = [shingles.shingle_hashes(batch["text"], NGRAM) for batch in batches]
-    values = np.concatenate([values for values, _ in sets])
-    sizes = np.concatenate([np.diff(offsets) for _, offsets in sets])
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
-    keys = lsh.band_keys(hashing.signatures_of(values, offsets, PERMUTATIONS), BANDS, ROWS)
-    filled = np.flatnonzero(sizes)
-    first, second = lsh.candidate_pairs(keys[filled].ravel(), np.repeat(filled, BANDS))
-    similarity = shingles.jaccard(values, offsets, first, values, offsets, second)
-    close = similarity >= THRESHOLD
-    dropped, _, _ = clusters.leaders(first[close], second[close], similarity[close])
-    return first, second, dropped
+    step = Near(threshold=THRESHOLD, ngram=NGRAM, permutations=PERMUTATIONS)
+    found = near.candidates(step.sign(batch["text"]) for batch in batches)
+    close = found.similarity >= step.threshold
+    dropped, _, _ = clusters.leaders(*(column[close] for column in found))
+    return found.first, found.second, dropped
 
 
 def suffix_array(job: Job) -> Side:

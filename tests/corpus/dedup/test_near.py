@@ -1,0 +1,81 @@
+"""Near-duplicates of tables in memory against the greedy rule over all pairs, and against the step of a run."""
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from one_step import decide, document
+from shingle_oracle import jaccard
+
+from corpus.dedup import near
+from corpus.dedup.near import near_duplicates
+from corpus.options import OptionError
+
+WORDS = ["one", "two", "three", "four", "five", "six"]
+texts = st.lists(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), max_size=12)
+SURE = {"ngram": 2, "recall": 0.999999, "threshold": 0.5}
+"""So that practically every pair at the threshold is found."""
+
+
+def leaders(texts, threshold, ngram):
+    """(row, by, similarity) of the greedy rule: all pairs compared, in order."""
+    kept, found = [], []
+    for row, text in enumerate(texts):
+        close = [(-jaccard(texts[each], text, ngram), each) for each in kept]
+        close = [pair for pair in close if -pair[0] >= threshold]
+        if close:
+            found.append((row, min(close)[1], -min(close)[0]))
+        else:
+            kept.append(row)
+    return found
+
+
+def rows_of(table):
+    return [tuple(row.values()) for row in table.to_pylist()]
+
+
+@settings(deadline=None)
+@given(texts)
+def test_one_table_equals_the_greedy_rule(texts):
+    assert rows_of(near_duplicates(texts, **SURE)) == leaders(texts, 0.5, 2)
+
+
+@settings(deadline=None)
+@given(texts, texts)
+def test_two_tables_name_the_most_similar_of_the_other(texts, against):
+    expected = []
+    for row, text in enumerate(texts):
+        pairs = [(-jaccard(other, text, 2), by) for by, other in enumerate(against)]
+        if pairs and -min(pairs)[0] >= 0.5:
+            expected.append((row, min(pairs)[1], -min(pairs)[0]))
+    assert rows_of(near_duplicates(texts, against, **SURE)) == expected
+
+
+@pytest.mark.parametrize("mode", ["leader", "components"])
+def test_a_table_in_chunks_gives_what_the_step_of_a_run_decides(mode):
+    texts = [" ".join(WORDS[i % 6] + str(j // (1 + i % 4)) for j in range(30)) for i in range(20)]
+    found = near_duplicates(pa.chunked_array([texts[:7], texts[7:]]), threshold=0.6, mode=mode)
+    step = {"near_dedup": {"threshold": 0.6, "mode": mode}}
+    decisions = decide(step, [[document(str(i), text) for i, text in enumerate(texts)]])
+    assert [(int(d.id), int(d.by)) for d in decisions] == [(row["row"], row["by"]) for row in found.to_pylist()]
+    assert len(found) > 5
+
+
+def test_degenerate_tables():
+    assert near_duplicates([]).schema == near.FOUND_SCHEMA and len(near_duplicates([])) == 0
+    assert rows_of(near_duplicates(["", "", "...", "a", "a"])) == [(4, 3, 1.0)]  # texts without words are like none
+    assert rows_of(near_duplicates(["a", "b"], against=[])) == []
+    assert rows_of(near_duplicates(["a", "b", "a"], against=["b", "b", "a"])) == [(0, 2, 1.0), (1, 0, 1.0), (2, 2, 1.0)]
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"treshold": 0.5}, "did you mean 'threshold'"),
+        ({"mode": "leeder"}, "did you mean 'leader'"),
+        ({"threshold": 2}, "less than"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings, words):
+    with pytest.raises(OptionError, match=words):
+        near_duplicates(["a"], **settings)
