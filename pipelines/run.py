@@ -18,7 +18,7 @@ from corpus.cleaning.where import Where
 from corpus.io import partitions, paths
 from corpus.language.detect import Language
 from corpus.language.profiles import LANGUAGES
-from corpus.reading import parquet, readers, records
+from corpus.reading import readers, records
 from corpus.step import Filter, unique_names
 from corpus.views import ShardView
 from pipelines import publishing
@@ -221,14 +221,10 @@ def check_steps(recipe: Recipe, sources: list[paths.Source]) -> None:
 
 
 def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
-    """Every score that a `where` names is tagged by a step before it or a column of the Parquet input, and
+    """Every score that a `where` names is tagged by a step before it or a column of the input, and
     every language is one that the step before it knows, where that is a closed set; documents are partitioned
     by such a column, too."""
-    columns = set(records.SCHEMA.names)
-    for source in sources:
-        if source.path.endswith(".parquet"):
-            columns |= set(parquet.columns(source.path))
-            break
+    columns = {*records.SCHEMA.names, *readers.columns(sources, recipe.read)}
     if not recipe.partition_by and not any(isinstance(step, Where) for step in recipe.steps):
         return
     nothing = pa.RecordBatch.from_pylist([], records.SCHEMA)

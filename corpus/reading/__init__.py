@@ -1,5 +1,6 @@
-"""From files to documents, a module a format: warc and web_pages, jsonl, parquet, text files.
+"""From files to documents, a module a format, each with a `Reader`: web_pages (on warc), jsonl, parquet, text_files.
 
-Start with `readers.read`. Below the formats are `streams` (bounded decompression), `http`, `charset`, `html` (a child
-process that extracts text) and `parquet_footer`; `records` gathers what is read into batches. May import `corpus.io`,
-`corpus.documents`, `corpus.options` and `corpus.closure`."""
+Start with `readers`: `read_files` for files at hand, `split` and `read` for a run. `reader` says what a format is,
+`formats` which there are, `read_options` how they are read. Below the formats are `streams` (bounded decompression),
+`http`, `charset`, `html` (a child process that extracts text) and `parquet_footer`; `records` gathers what is read into
+batches. May import `corpus.io`, `corpus.documents`, `corpus.options` and `corpus.closure`."""

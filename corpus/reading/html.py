@@ -36,7 +36,8 @@ EXTRACTORS = {
 }
 """Choices of extraction and the function, `module:name`, that the child imports for each."""
 MEMORY_LIMIT = 2 << 30
-"""Bytes of address space of the child. A page of 32 MiB needs some 600 MiB, hostile ones up to sixty times their size."""
+"""Bytes of address space of the child. A page of 32 MiB needs some 600 MiB, hostile ones up to sixty times their
+size."""
 GRACE = 30.0
 """Seconds beyond the limit without an answer after which the parent stops waiting for the child: enough
 for a child to start on a busy machine."""

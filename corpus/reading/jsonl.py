@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numba
 import numpy as np
 
 from corpus.reading import records, streams
+from corpus.reading.reader import Range, Reader, Unit
 from corpus.reading.records import Quarantined
+
+if TYPE_CHECKING:
+    from corpus.io.paths import Source
+    from corpus.reading.read_options import ReadOptions
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -38,7 +43,15 @@ class Line(NamedTuple):
     span: tuple[int, int]
 
 
-def read(unit, options, excluded: records.Excluded) -> Iterator[records.Event]:
+def byte_ranges(source: Source, unit_bytes: int) -> list[Range]:
+    """Ranges of bytes of a plain file, wherever its lines begin; none of a compressed one."""
+    if streams.compression(source.path):
+        return []
+    ends = [min(start + unit_bytes, source.size) for start in range(0, source.size, unit_bytes)]
+    return [Range(start, end, end - start) for start, end in zip([0, *ends], ends)]
+
+
+def read(unit: Unit, options: ReadOptions, excluded: records.Excluded) -> Iterator[records.Event]:
     """Documents of the lines that begin in the unit's byte range."""
     repair = options.invalid_utf8 == "repair"
     number, lost = 0, streams.Lost()
@@ -63,7 +76,7 @@ def read(unit, options, excluded: records.Excluded) -> Iterator[records.Event]:
         yield Quarantined(unit.path, line.offset, error, raw, line.records, span, identity)
 
 
-def parse(line: bytes, repair: bool = False) -> tuple[dict, bool]:
+def parse(line: bytes, repair: bool = False) -> tuple[dict[str, Any], bool]:
     """(the object that a line holds, whether it was repaired). Raises ValueError
     if it holds none, is not UTF-8, or escapes half a surrogate pair, which no
     UTF-8 text can hold. `repair` puts U+FFFD in place of both."""
@@ -78,7 +91,7 @@ def parse(line: bytes, repair: bool = False) -> tuple[dict, bool]:
         return _without_surrogates(_object(line.decode("utf-8", "replace"))), True
 
 
-def _object(line: str) -> dict:
+def _object(line: str) -> dict[str, Any]:
     value = _decode(line)
     if not isinstance(value, dict):
         raise ValueError(f"a line must hold an object, not {records.kind(value)}")
@@ -134,8 +147,9 @@ def _shape(line):
 
 
 def lines(path: str, start: int, end: int | None, limit: int) -> Iterator[Line]:
-    """Each line with anything on it whose first byte is at `start` or after, and before `end`. A line longer than `limit` comes with
-    an error; so does damage of a compressed file, together with the line that it breaks off, if there is one."""
+    """Each line with anything on it whose first byte is at `start` or after, and before `end`. A line longer than
+    `limit` comes with an error; so does damage of a compressed file, together with the line that it breaks off, if
+    there is one."""
     # from the byte before: a line begins at `start` only if that is a line feed
     offset = max(start - 1, 0)
     skip = start > 0
@@ -188,3 +202,6 @@ def _line(offset: int, pieces: list[bytes], piece: bytes, size: int, limit: int,
 def _is_text(data: bytes) -> bool:
     """Whether the content of a gzip member or zstd frame can be of JSON lines: next to no control characters."""
     return len(data) - len(data.translate(None, _CONTROL)) <= len(data) // 100
+
+
+READER = Reader("jsonl", (".jsonl", ".ndjson", ".json"), read, ranges=byte_ranges)

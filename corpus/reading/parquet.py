@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +13,12 @@ import pyarrow.parquet as pq
 from corpus.documents import MAX_BATCH_TEXT, text_bytes
 from corpus.io import partitions, paths
 from corpus.reading import parquet_footer, records, streams
+from corpus.reading.reader import Range, Reader, Unit
 from corpus.reading.records import Quarantined
+
+if TYPE_CHECKING:
+    from corpus.io.paths import Source
+    from corpus.reading.read_options import ReadOptions
 
 DECODED = 128 << 20
 """Bytes that are decoded at a time, at most, where a value can be longer decoded than stored."""
@@ -22,7 +27,8 @@ MANY_VALUES = 64 << 20
 VALUE = 8
 """Bytes of a value of a list that has no length of its own, at most."""
 PAGES = 512 << 20
-"""Bytes of the pages that are decoded at a time, one of each column, unless records may be an eighth of that or larger."""
+"""Bytes of the pages that are decoded at a time, one of each column, unless records may be an eighth of that or
+larger."""
 
 
 def columns(path: str) -> list[str]:
@@ -34,10 +40,10 @@ def columns(path: str) -> list[str]:
             return []
 
 
-def row_group_ranges(path: str, unit_bytes: int) -> list[tuple[int, int, int]]:
-    """Ranges (start, end, compressed size) of row groups whose size reaches `unit_bytes`, the last one
-    excepted; none if the file's footer cannot be read."""
-    with paths.open_input(path) as file:
+def row_group_ranges(source: Source, unit_bytes: int) -> list[Range]:
+    """Ranges of row groups whose compressed size reaches `unit_bytes`, the last one excepted; none if the file's footer
+    cannot be read."""
+    with paths.open_input(source.path) as file:
         try:
             groups = parquet_footer.read(file).groups
         except ValueError:
@@ -46,12 +52,12 @@ def row_group_ranges(path: str, unit_bytes: int) -> list[tuple[int, int, int]]:
     for number, group in enumerate(groups):
         size += group.extent[1]
         if size >= unit_bytes or number == len(groups) - 1:
-            ranges.append((start, number + 1, size))
+            ranges.append(Range(start, number + 1, size))
             start, size = number + 1, 0
     return ranges
 
 
-def read(unit, options, excluded: records.Excluded) -> Iterator[records.Event]:
+def read(unit: Unit, options: ReadOptions, excluded: records.Excluded) -> Iterator[records.Event]:
     """Documents of the unit's row groups, with the columns that its folders name (see `partitions`).
     One that cannot be read is quarantined from where it breaks to its end."""
     with paths.open_input(unit.path) as file:
@@ -96,7 +102,7 @@ class _RowGroup:
     def __init__(
         self,
         table: pq.ParquetFile,
-        file,
+        file: pa.NativeFile,
         group: int,
         metadata: parquet_footer.RowGroup,
         first: int,
@@ -108,7 +114,7 @@ class _RowGroup:
         self.metadata = metadata
         self.position, self.size = metadata.extent
 
-    def events(self, options, excluded: records.Excluded) -> Iterator[records.Event]:
+    def events(self, options: ReadOptions, excluded: records.Excluded) -> Iterator[records.Event]:
         """Its rows; what cannot be read of it as one fault."""
         total, done = _rows_of(self.metadata), 0
         if total and (reason := excluded.all(self.number, self.number + total)):
@@ -128,7 +134,9 @@ class _RowGroup:
         if done < total:
             yield self._lost(error, total - done)
 
-    def _left_out(self, batch: pa.RecordBatch, number: int, reason: str, options) -> Iterator[records.Event]:
+    def _left_out(
+        self, batch: pa.RecordBatch, number: int, reason: str, options: ReadOptions
+    ) -> Iterator[records.Event]:
         """Rows that are not to be read, by their ids."""
         ids = batch.column(options.id_field) if options.id_field in batch.schema.names else pa.nulls(batch.num_rows)
         for place, (row, _) in enumerate(
@@ -168,8 +176,8 @@ class _RowGroup:
             yield pa.concat_batches(waiting)
 
     def _check_pages(self, most: int) -> None:
-        """Raises ValueError where pages of more than `most` bytes would be decoded at a time. On remote storage only the
-        first of each column are looked at, for each takes a request."""
+        """Raises ValueError where pages of more than `most` bytes would be decoded at a time. On remote storage only
+        the first of each column are looked at, for each takes a request."""
         total = 0
         for column in self.metadata.columns:
             if self.metadata.bytes > most:
@@ -207,7 +215,7 @@ class _RowGroup:
         kind, size = parquet_footer.page_header(self.file, column.dictionary or column.data)
         return max(size, 0) if kind == parquet_footer.DICTIONARY_PAGE else 0
 
-    def _rows(self, batch: pa.RecordBatch, number: int, options) -> Iterator[records.Event]:
+    def _rows(self, batch: pa.RecordBatch, number: int, options: ReadOptions) -> Iterator[records.Event]:
         """The documents of a batch, whose first row has this number in the unit."""
         batch = partitions.add_columns(batch, partitions.of_path(self.path))
         if _is_document_table(batch, options):
@@ -228,7 +236,7 @@ def _has_dictionary(kind: pa.DataType) -> bool:
     return pa.types.is_dictionary(kind) or any(_has_dictionary(kind.field(i).type) for i in range(kind.num_fields))
 
 
-def _is_document_table(batch: pa.RecordBatch, options) -> bool:
+def _is_document_table(batch: pa.RecordBatch, options: ReadOptions) -> bool:
     """Whether a batch is what Winnow writes: all columns of `records.SCHEMA` with their types, and no row
     that a rule or a fault would take out. It is then passed on whole, further columns and all."""
     if (options.text_field, options.id_field) != ("text", "id"):
@@ -250,7 +258,7 @@ def _is_document_table(batch: pa.RecordBatch, options) -> bool:
     return not blank and longest <= options.max_record_bytes and text_bytes(text) <= MAX_BATCH_TEXT
 
 
-def _rows(batch: pa.RecordBatch, options) -> list[tuple[dict | Exception, bool]]:
+def _rows(batch: pa.RecordBatch, options: ReadOptions) -> list[tuple[dict[str, Any] | Exception, bool]]:
     """Every row, and whether it was repaired; the error in place of one that Python has no form for (text that is not
     UTF-8 and may not be repaired, dates beyond the year 9999, unknown time zones) or no room."""
     try:
@@ -302,3 +310,6 @@ def _repaired(value: pa.Scalar) -> Any:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
+
+
+READER = Reader("parquet", (".parquet",), read, ranges=row_group_ranges, compressed=False, columns=columns)

@@ -1,8 +1,8 @@
 """What the footer of a Parquet file says of its row groups and columns.
 
-pyarrow says so, too, but its process aborts over metadata that contradict each other (seen in 26.0: a type in the schema that
-size statistics do not go with), and it does not show the headers of pages. Format: parquet.thrift of Apache Parquet 2.11,
-in Thrift's compact protocol.
+pyarrow says so, too, but its process aborts over metadata that contradict each other (seen in 26.0: a type in the
+schema that size statistics do not go with), and it does not show the headers of pages. Format: parquet.thrift of Apache
+Parquet 2.11, in Thrift's compact protocol.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ WHOLE_HEADER = 1 << 20
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
 _COLUMN = {1: True, 2: [True], 3: [True], 5: True, 6: True, 7: True, 9: True, 11: True}
 _FOOTER = {3: True, 4: [{1: [{3: _COLUMN}], 2: True, 3: True}]}
-"""Fields that are read, by number: a dict stands for a struct, a list for a list of its item, True for any other value."""
+"""Fields that are read, by number: a dict stands for a struct, a list for a list of its item, True for any other
+value."""
 _PAGE = {1: True, 2: True}
 _SIZES = {2: True, 3: True}
 

@@ -14,11 +14,14 @@ import datetime
 import json
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
 from corpus import documents
+
+if TYPE_CHECKING:
+    from corpus.reading.read_options import ReadOptions
 
 BATCH_ROWS = 10_000
 """Records in a batch at most: documents, dropped and faulty ones together."""
@@ -80,7 +83,7 @@ class Skipped(NamedTuple):
     kind: str
 
 
-Event = Document | Repaired | Dropped | Quarantined | Skipped | pa.RecordBatch
+Event: TypeAlias = Document | Repaired | Dropped | Quarantined | Skipped | pa.RecordBatch
 """A record batch is documents that are in the form of the table already, whole."""
 BYTES_A_VALUE = 16
 """A record may hold a value (of JSON, or in lists of a table) for as many bytes of the limit: as Python objects values
@@ -89,11 +92,12 @@ take up to 100 bytes each, so that 64 MiB of `{},{},{}` would take 1.6 GB."""
 
 @dataclasses.dataclass
 class Reading:
-    """A batch of documents (schema `SCHEMA`, more columns from Parquet that has them) and what became of the other records read with it.
+    """A batch of documents (schema `SCHEMA`, more columns from Parquet that has them) and what became of the other
+    records read with it.
 
     `dropped`: dicts of id, url, rule, value, threshold, text (a prefix); `quarantined`: dicts of
-    source, position, error, raw, records, bytes (see `Quarantined`); `skipped`: number of records that are no documents, by kind;
-    `bytes_read`: bytes of text in `documents`; `repaired`: number of records, in `documents` or
+    source, position, error, raw, records, bytes, id (see `Quarantined`); `skipped`: number of records that are no
+    documents, by kind; `bytes_read`: bytes of text in `documents`; `repaired`: number of records, in `documents` or
     `dropped`, whose invalid UTF-8 was replaced.
     """
 
@@ -178,8 +182,8 @@ class _Pending:
     """Events that wait to be a `Reading`."""
 
     kept: list[Document] = dataclasses.field(default_factory=list)
-    dropped: list[dict] = dataclasses.field(default_factory=list)
-    quarantined: list[dict] = dataclasses.field(default_factory=list)
+    dropped: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    quarantined: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     skipped: dict[str, int] = dataclasses.field(default_factory=dict)
     records: int = 0
     text: int = 0
@@ -209,7 +213,7 @@ class _Pending:
         return Reading(batch, self.dropped, self.quarantined, self.skipped, self.text, self.repaired)
 
 
-def utf8(data: bytes, options) -> tuple[bytes, bool]:
+def utf8(data: bytes, options: ReadOptions) -> tuple[bytes, bool]:
     """(valid UTF-8, whether `data` is not). Raises UnicodeDecodeError for invalid UTF-8 unless
     `options.invalid_utf8` is "repair": each maximal invalid sequence becomes U+FFFD, as Python's
     `errors="replace"` and the Unicode Standard (section 3.9, "substitution of maximal subparts") have it."""
@@ -222,7 +226,7 @@ def utf8(data: bytes, options) -> tuple[bytes, bool]:
         return data.decode("utf-8", "replace").encode(), True
 
 
-def check_size(size: int, options, what: str = "a text") -> None:
+def check_size(size: int, options: ReadOptions, what: str = "a text") -> None:
     """Raises ValueError for more bytes than a record may have."""
     if size > options.max_record_bytes:
         raise ValueError(
@@ -235,7 +239,9 @@ def marked(document: Document, repaired: bool) -> Document | Repaired:
     return Repaired(document) if repaired else document
 
 
-def document(row: dict[str, Any], options, path: str, place: str, repaired: bool = False) -> Document | Repaired:
+def document(
+    row: dict[str, Any], options: ReadOptions, path: str, place: str, repaired: bool = False
+) -> Document | Repaired:
     """The document that a JSON object, or a row of a table, describes; takes `row` apart. It is
     marked if it was `repaired`, or is so here.
 
@@ -262,7 +268,7 @@ def document(row: dict[str, Any], options, path: str, place: str, repaired: bool
     return marked(Document(name, text, url, date, source, language, _metadata(row) if row else None), repaired)
 
 
-def identity(row: dict[str, Any], options, path: str, place: str) -> str:
+def identity(row: dict[str, Any], options: ReadOptions, path: str, place: str) -> str:
     """The id of the document that a JSON object, or a row of a table, describes; takes it out of `row`."""
     return _string(row.pop(options.id_field, None)) or f"{path}#{place}"
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from resiliparse.parse.encoding import detect_mime
 
 from corpus.documents import PREFIX_CHARACTERS
 from corpus.reading import charset, html, http, records, streams, warc
+from corpus.reading.reader import Reader, Unit
 from corpus.reading.records import Document, Dropped, Quarantined, Skipped
 
-RULES = ("http_status", "not_html")
+if TYPE_CHECKING:
+    from corpus.reading.read_options import ReadOptions
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 NO_DOCUMENTS = ("warcinfo", "request", "metadata", "revisit", "resource", "continuation")
@@ -35,23 +38,29 @@ def _has_record(data: bytes) -> bool:
     return _RECORD_START.search(b"\n" + data) is not None
 
 
-class _Page(tuple):
-    """An HTML page that waits for the extractor: (document without text, HTML, charset, record)."""
+class _Page(NamedTuple):
+    """An HTML page that waits for the extractor: the document without text, its HTML, the charset of the HTTP header,
+    the record that it is of."""
+
+    document: Document
+    html: bytes
+    declared: str | None
+    record: warc.Record
 
 
-def read(unit, options, excluded: records.Excluded, extractor: str) -> Iterator[records.Event]:
-    """Events of every record, in the order of the file; `extractor` is as in `html.Extractor`."""
-    waiting: list = []
+def read(unit: Unit, options: ReadOptions, excluded: records.Excluded) -> Iterator[records.Event]:
+    """Events of every record, in the order of the file."""
+    waiting: list[records.Event | _Page] = []
     size = number = 0
     chunks = streams.chunks(unit.path, plausible=_has_record, limit=options.max_record_bytes)
     compressed = streams.compression(unit.path) is not None
-    with html.Extractor(options.html_timeout, extractor) as child:
+    with html.Extractor(options.html_timeout, html.EXTRACTORS[options.extract]) as child:
         for record in warc.records(chunks, compressed, options.max_record_bytes):
             event = _excluded(record, unit.path, excluded.reason(number)) or _event(record, unit.path, options)
             number += record.records if isinstance(record, warc.Fault) else 1
             waiting.append(event)
             if isinstance(event, _Page):
-                size += len(event[1])
+                size += len(event.html)
             if size > BATCH_BYTES or len(waiting) >= BATCH_PAGES:
                 yield from _extracted(waiting, child, unit.path, options)
                 waiting, size = [], 0
@@ -64,26 +73,27 @@ def _excluded(record: warc.Record | warc.Fault, path: str, reason: str | None) -
     return Quarantined(path, record.position, reason, record.body[: streams.PREFIX], id=_identity(record, path))
 
 
-def _extracted(waiting: list, child: html.Extractor, path: str, options) -> Iterator[records.Event]:
+def _extracted(
+    waiting: list[records.Event | _Page], child: html.Extractor, path: str, options: ReadOptions
+) -> Iterator[records.Event]:
     """The events in `waiting`, with documents in place of pages."""
     found = [event for event in waiting if isinstance(event, _Page)]
-    texts = iter(child.extract([(data, declared) for _, data, declared, _ in found]))
+    texts = iter(child.extract([(page.html, page.declared) for page in found]))
     for event in waiting:
         if isinstance(event, _Page):
-            document, data, _, record = event
             text = next(texts)
             try:
                 if isinstance(text, html.Failed):
                     raise ValueError(f"HTML: {text}")
                 records.check_size(len(text), options)  # in UTF-8 it can be longer than the page was
-                yield document._replace(text=text)
+                yield event.document._replace(text=text)
             except ValueError as error:
-                yield Quarantined(path, record.position, records.reason(error), data[: streams.PREFIX])
+                yield Quarantined(path, event.record.position, records.reason(error), event.html[: streams.PREFIX])
         else:
             yield event
 
 
-def _event(record: warc.Record | warc.Fault, path: str, options) -> records.Event | _Page:
+def _event(record: warc.Record | warc.Fault, path: str, options: ReadOptions) -> records.Event | _Page:
     if isinstance(record, warc.Fault):
         return Quarantined(path, *record)
     kind = record.headers.get("warc-type", "").lower()
@@ -117,7 +127,7 @@ def _dropped(document: Document, rule: str, value: object, threshold: object, te
     )
 
 
-def _conversion(record: warc.Record, path: str, options) -> records.Event:
+def _conversion(record: warc.Record, path: str, options: ReadOptions) -> records.Event:
     media_type = record.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in ("text/plain", ""):
         return _dropped(_document(record, path), "not_html", media_type, "text/plain")
@@ -126,7 +136,7 @@ def _conversion(record: warc.Record, path: str, options) -> records.Event:
     return records.marked(_document(record, path, text.rstrip(b"\r\n")), repaired)
 
 
-def _response(record: warc.Record, path: str, options) -> records.Event | _Page:
+def _response(record: warc.Record, path: str, options: ReadOptions) -> records.Event | _Page:
     document = _document(record, path)
     outer = record.headers.get("content-type", "application/http").partition(";")[0].strip().lower()
     if outer != "application/http":  # DNS look-ups, FTP
@@ -144,7 +154,7 @@ def _response(record: warc.Record, path: str, options) -> records.Event | _Page:
         text = charset.decode(body, response.charset, markup=False).encode()
         records.check_size(len(text), options)
         return document._replace(text=text)
-    return _Page((document, body, response.charset, record))
+    return _Page(document, body, response.charset, record)
 
 
 def _sniff(body: bytes) -> str:
@@ -153,3 +163,6 @@ def _sniff(body: bytes) -> str:
         return "text/html"
     media_type = detect_mime(body)
     return "application/xhtml+xml" if media_type == "application/xml" and b"<html" in body[:1024] else media_type
+
+
+READER = Reader("warc", (".warc", ".wet"), read, rules=("http_status", "not_html"))

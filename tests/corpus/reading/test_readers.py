@@ -16,7 +16,7 @@ import zstandard
 
 from corpus import documents
 from corpus.io import paths, shards
-from corpus.reading import jsonl, parquet, readers, records, streams
+from corpus.reading import formats, jsonl, parquet, readers, records, streams
 
 OPTIONS = readers.ReadOptions()
 
@@ -361,31 +361,6 @@ def test_parquet_text_that_is_not_utf8(tmp_path):
 # Units of work
 
 
-def test_formats_by_suffix():
-    expected = {
-        "a.warc": "warc",
-        "a.warc.gz": "warc",
-        "a.wet": "warc",
-        "A.WARC.WET.GZ": "warc",
-        "a.warc.zst": "warc",
-        "a.jsonl": "jsonl",
-        "a.jsonl.zst": "jsonl",
-        "c4-train.00000-of-01024.json.gz": "jsonl",
-        "a.ndjson": "jsonl",
-        "a.parquet": "parquet",
-        "a.txt": "text",
-        "a.txt.gz": "text",
-    }
-    assert {path: readers.file_format(path) for path in expected} == expected
-
-
-@pytest.mark.parametrize("path", ["data/a.csv", "a", "a.gz", "a.parquet.gz", "jsonl", "a.jsonl.bz2"])
-def test_unknown_suffix_is_an_error_that_names_the_known(path):
-    with pytest.raises(ValueError) as error:
-        readers.split([paths.Source(path, 1, 0)], OPTIONS)
-    assert path in str(error.value) and ".jsonl" in str(error.value) and ".warc" in str(error.value)
-
-
 def test_split_follows_sizes_alone():
     sources = [paths.Source("a.jsonl", 25, 0), paths.Source("b.jsonl.gz", 25, 0), paths.Source("c.warc", 25, 0)]
     assert readers.split(sources, OPTIONS, 10) == [
@@ -403,7 +378,7 @@ def test_split_follows_sizes_alone():
 def test_a_missing_file_is_raised_not_quarantined(tmp_path):
     for name in ("x.jsonl", "x.warc.gz", "x.parquet", "x.txt"):
         with pytest.raises(FileNotFoundError):
-            list(readers.read(readers.Unit(str(tmp_path / name), readers.file_format(name)), OPTIONS))
+            list(readers.read(readers.Unit(str(tmp_path / name), formats.of_file(name).name), OPTIONS))
 
 
 def test_other_filesystems(tmp_path):

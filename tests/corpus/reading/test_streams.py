@@ -13,7 +13,7 @@ import hypothesis.strategies as st
 import pytest
 import zstandard
 
-from corpus.reading import jsonl, readers, streams
+from corpus.reading import jsonl, read_options, readers, streams
 from corpus.reading.readers import ReadOptions, Unit
 
 
@@ -397,7 +397,7 @@ def test_a_window_above_the_limit_is_refused_with_the_remedy(tmp_path):
         "limit of 134217728; raise read.max_record_bytes"
     )
     assert content(chunks_of(tmp_path / "x.zst", data, limit=1 << 30)).endswith(b"aafter")
-    assert streams.MOST_WINDOW == readers.MOST_RECORD_BYTES
+    assert streams.MOST_WINDOW == read_options.MOST_RECORD_BYTES
 
 
 def test_a_file_of_beginnings_of_members_is_given_up_in_time(tmp_path, monkeypatch):

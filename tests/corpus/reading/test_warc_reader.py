@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.io import paths
-from corpus.reading import http, readers, streams, warc, web_pages
+from corpus.reading import html, http, readers, streams, warc, web_pages
 
 OPTIONS = readers.ReadOptions()
 COUNT = 5
@@ -42,10 +42,10 @@ def numbered(number, length=None):
     return record(response(b"<p>page %d<!-- %s -->" % (number, noise)), str(number), length=length)
 
 
-def read(path, options=OPTIONS, **named):
+def read(path, options=OPTIONS):
     """(documents as dicts, dropped, quarantined, skipped) of a file."""
     documents, dropped, quarantined, skipped = [], [], [], {}
-    for reading in readers.read(*readers.split(paths.expand(str(path)), options), options, **named):
+    for reading in readers.read(*readers.split(paths.expand(str(path)), options), options):
         documents += reading.documents.to_pylist()
         dropped += reading.dropped
         quarantined += reading.quarantined
@@ -599,7 +599,8 @@ def test_a_page_that_hangs_the_extractor_is_quarantined(tmp_path, monkeypatch):
     )
     path = tmp_path / "x.warc"
     path.write_bytes(b"".join(numbered(i) for i in range(COUNT)))
-    result = read(path, readers.ReadOptions(html_timeout=0.5), extractor="hanging_extractor:extract")
+    monkeypatch.setitem(html.EXTRACTORS, "resiliparse", "hanging_extractor:extract")
+    result = read(path, readers.ReadOptions(html_timeout=0.5))
     expect(result, reason="HTML: extraction took longer than 0.5 s")
 
 

@@ -1,0 +1,42 @@
+"""The formats that are read: the registry. To add one: a module with a `Reader`, its line here, a sample in
+`tests/corpus/reading/test_formats.py`, which holds every reader to what readers owe."""
+
+from __future__ import annotations
+
+from corpus.reading import jsonl, parquet, streams, text_files, web_pages
+from corpus.reading.reader import Reader
+
+READERS: dict[str, Reader] = {
+    reader.name: reader
+    for reader in (
+        web_pages.READER,
+        jsonl.READER,
+        parquet.READER,
+        text_files.READER,
+    )
+}
+"""By name, in the order in which people are told of them."""
+
+CHOICES = ("auto", *READERS)
+"""What `ReadOptions.format` can be."""
+
+
+def of_file(path: str, format: str = "auto") -> Reader:
+    """The reader that `format` names; if that is "auto", the one of the file's suffix, in whatever case, behind which
+    that of a compression may stand. Raises ValueError for an unknown suffix."""
+    if format != "auto":
+        return READERS[format]
+    name = path.lower()
+    for suffix in streams.COMPRESSIONS:
+        name = name.removesuffix(suffix)
+    for reader in READERS.values():
+        if name.endswith(reader.suffixes) and (reader.compressed or not streams.compression(path)):
+            return reader
+    raise ValueError(f"unknown kind of file: {path} (known: {_known()})")
+
+
+def _known() -> str:
+    """All suffixes, for people."""
+    suffixes = ", ".join(suffix for reader in READERS.values() for suffix in reader.suffixes)
+    plain = ", ".join(suffix for reader in READERS.values() if not reader.compressed for suffix in reader.suffixes)
+    return f"{suffixes}; {' and '.join(streams.COMPRESSIONS)} of all but {plain}"
