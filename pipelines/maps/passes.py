@@ -254,7 +254,7 @@ def input_tasks(
         files = {unit.path: sources[unit.path] for unit in group}
         inputs = tuple((_unit_name(unit), _fingerprint(files[unit.path])) for unit in group)
         task_argument = dataclasses.replace(argument, units=tuple(group), limits=limits)
-        weight = sum(_unit_bytes(unit) for unit in group)
+        weight = sum(unit.bytes for unit in group)
         parts = (None,) * len(group)
         tasks.append(Task(f"{number:05d}", task_argument, inputs, weight, tuple(files.values()), parts))
     return tasks
@@ -266,12 +266,6 @@ def _fingerprint(source: paths.Source) -> str:
 
 def _unit_name(unit: readers.Unit) -> str:
     return unit.path if unit.start is None else f"{unit.path}[{unit.start}:{unit.end}]"
-
-
-def _unit_bytes(unit: readers.Unit) -> int:
-    if unit.format == "parquet" or unit.start is None:
-        return max(paths.size(unit.path), 0)
-    return unit.end - unit.start
 
 
 def view_tasks(shard_views: list[ShardView], argument: Pass) -> list[Task]:
@@ -294,9 +288,9 @@ def group_units(units: list[readers.Unit], bytes_per_task: int) -> list[list[rea
     groups: list[list[readers.Unit]] = []
     size = 0
     for unit in units:
-        if not groups or size + _unit_bytes(unit) > bytes_per_task:
+        if not groups or size + unit.bytes > bytes_per_task:
             groups.append([])
             size = 0
         groups[-1].append(unit)
-        size += _unit_bytes(unit)
+        size += unit.bytes
     return groups
