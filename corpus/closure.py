@@ -196,9 +196,11 @@ def _folder(top: str) -> str:
         found = importlib.util.find_spec(top)
     except (ImportError, ValueError):
         return ""
-    places = [found.origin] if found and found.has_location else []
-    places = list(found.submodule_search_locations or ()) if found and found.submodule_search_locations else places
-    return os.path.dirname(places[0]) if places else ""
+    if found is None:
+        return ""
+    if found.submodule_search_locations:
+        return os.path.dirname(list(found.submodule_search_locations)[0])
+    return os.path.dirname(found.origin or "") if found.has_location else ""
 
 
 # ------------------------------------------------------------------ one file
@@ -315,6 +317,7 @@ def _without_remarks(data: bytes, statements: list[ast.stmt]) -> bytes:
         starts.append(starts[-1] + len(line) + 1)
     kept, end = [], 0
     for node in sorted(remarks, key=lambda node: node.lineno):
+        assert node.end_lineno is not None and node.end_col_offset is not None  # as the parser made it
         kept.append(data[end : starts[node.lineno - 1] + node.col_offset])
         end = starts[node.end_lineno - 1] + node.end_col_offset
     return _STRINGS_AND_GAPS.sub(lambda match: match[1] or match[2] or b"", b"".join([b"\n", *kept, data[end:]]))

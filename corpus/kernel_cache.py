@@ -22,6 +22,9 @@ import stat
 import sys
 import tempfile
 import time
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from corpus import closure
 
@@ -36,7 +39,7 @@ class ByClosure:
         self._folder, self._digest, self._py_file = folder, digest, file
 
     @classmethod
-    def from_function(cls, function, file: str) -> ByClosure | None:
+    def from_function(cls, function: Callable[..., Any], file: str) -> ByClosure | None:
         """None for a function that is not ours."""
         module = function.__module__
         if module.partition(".")[0] not in closure.OWN or not os.path.abspath(file).startswith(closure.ROOT + os.sep):
@@ -56,7 +59,7 @@ class ByClosure:
         return self._digest
 
     def get_disambiguator(self) -> str:
-        """Nothing beside the function's name, of which a module has one each; a line number changes with every comment."""
+        """Nothing beside the function's name, of which a module has one each: a line number changes with a comment."""
         return ""
 
 
@@ -132,17 +135,25 @@ class _WhenNumbaComes:
     """A finder of modules that finds one, numba's of caches, as Python would, and tells it of `ByClosure`."""
 
     @staticmethod
-    def find_spec(name: str, path=None, target=None):
+    def find_spec(
+        name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         if name != "numba.core.caching":
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path)
-        if spec is not None:
-            execute = spec.loader.exec_module
-            spec.loader.exec_module = lambda module: (execute(module), _tell(module))
+        loader = spec.loader if spec is not None else None
+        if loader is not None:
+            execute = loader.exec_module
+
+            def execute_and_tell(module: types.ModuleType) -> None:
+                execute(module)
+                _tell(module)
+
+            loader.exec_module = execute_and_tell  # type: ignore[method-assign]  # of this one loader
         return spec
 
 
-def _tell(caching) -> None:
+def _tell(caching: types.ModuleType) -> None:
     locators = caching.FunctionCache._impl_class._locator_classes  # one list for all kinds of caches
     if ByClosure not in locators:
         locators.insert(0, ByClosure)

@@ -4,8 +4,8 @@ An option is declared once, as a field:
 
     threshold: float = option(0.8, "Jaccard similarity from which documents are near-duplicates.", gt=0, le=1)
 
-Its type, default, bounds and line are all there is: `validate` holds values to them, in Python as in a recipe and on the
-command line; the class's docstring, `--help` and the list of steps are made of them.
+Its type, default, bounds and line are all there is: `validate` holds values to them, in Python as in a recipe and on
+the command line; the class's docstring, `--help` and the list of steps are made of them.
 """
 
 from __future__ import annotations
@@ -89,9 +89,10 @@ def document(kind: type) -> None:
 
 
 def validate(instance: Any, where: str, names: Collection[str] | None = None) -> None:
-    """Replace the options of a dataclass (or those `names`) by what their types make of them: a list becomes a tuple, an
-    integer a float. Raises OptionError."""
-    for name, (adapter, allowed, many) in _adapters(type(instance), None if names is None else tuple(names)).items():
+    """Replace the options of a dataclass (or those `names`) by what their types make of them: a list becomes a tuple,
+    an integer a float. Raises OptionError."""
+    kind: type = type(instance)
+    for name, (adapter, allowed, many) in _adapters(kind, None if names is None else tuple(names)).items():
         value = getattr(instance, name)
         if many and isinstance(value, str):  # one of what may be several
             value = (value,)
@@ -122,7 +123,7 @@ def _adapters(kind: type, names: tuple[str, ...] | None) -> dict[str, tuple[Any,
         if names is not None and field.name not in names:
             continue
         hint, bounds = hints[field.name], field.metadata.get("bounds")
-        limited = typing.Annotated[hint, pydantic.Field(**bounds)] if bounds else hint
+        limited: Any = typing.Annotated[hint, pydantic.Field(**bounds)] if bounds else hint
         found[field.name] = pydantic.TypeAdapter(limited), choices(hint), typing.get_origin(hint) is tuple
     return found
 

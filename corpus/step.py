@@ -1,4 +1,5 @@
-"""What every step of a recipe is: a frozen dataclass with a name, rules, and options that are validated when it is built.
+"""What every step of a recipe is: a frozen dataclass with a name, rules, and options, which are validated when it is
+built.
 
 A *filter* maps a batch of documents to an `Outcome`, row by row, and knows nothing of other batches. What looks at the
 whole corpus, or makes tokens of it, is defined in `pipelines.context`, for it needs a run.
@@ -96,9 +97,9 @@ class Filter(Step):
 
 @dataclasses.dataclass
 class Outcome:
-    """What a filter did to a batch: `kept` (a batch), and for each dropped row its index in the batch that it was given,
-    the rule, the value that decided and the threshold (both as text), all of the same length; `counters` are further
-    counts, such as lines removed by each rule; `faulty` are rows that it fails at, each with its error.
+    """What a filter did to a batch: `kept` (a batch), and for each dropped row its index in the batch that it was
+    given, the rule, the value that decided and the threshold (both as text), all of the same length; `counters` are
+    further counts, such as lines removed by each rule; `faulty` are rows that it fails at, each with its error.
 
     >>> import corpus
     >>> batch = corpus.as_table(["a text", ""]).to_batches()[0]

@@ -87,11 +87,11 @@ class BadWords(Filter):
         """Drops by rule `bad_word`; the value is the entry found first."""
         lists = _list_files(self.path, self.language)
         found: dict[int, tuple[str, str]] = {}
-        for language, rows in _rows_by_language(batch, self.language).items():
+        for language, those in _rows_by_language(batch, self.language).items():
             if language in lists:
                 trie = load_list(lists[language], language)
-                entries = first_entries(batch.column("text").take(pa.array(rows)), trie, language in ANYWHERE)
-                found |= {int(rows[i]): (trie.words[entries[i]], language) for i in np.flatnonzero(entries >= 0)}
+                entries = first_entries(batch.column("text").take(pa.array(those)), trie, language in ANYWHERE)
+                found |= {int(those[i]): (trie.words[entries[i]], language) for i in np.flatnonzero(entries >= 0)}
         rows = [row for row in sorted(found) if not self._spares(batch, row)]
         keep = np.ones(batch.num_rows, bool)
         keep[rows] = False

@@ -22,11 +22,13 @@ import pyarrow as pa
 
 from corpus import closure
 from corpus.cleaning import rules
+from corpus.cleaning.rules import Mode
 from corpus.options import option
 from corpus.step import Filter, Outcome
 
 FOLDER = "WINNOW_FILTERS"
-"""Environment variable with the folder in which modules are looked for: that of the recipe. Without it the current one."""
+"""Environment variable with the folder in which modules are looked for: that of the recipe. Without it the current
+one."""
 GROUP = "winnow.filters"
 """Group of entry points (of packages that are installed) that may be named instead."""
 
@@ -65,7 +67,7 @@ class Custom(Filter):
     )
     min: float | None = option(None, "Smallest score that is kept.")
     max: float | None = option(None, "Largest score that is kept.")
-    mode: rules.Mode = option("drop", "Drop documents, or tag all of them with the column NAME.score.")
+    mode: Mode = option("drop", "Drop documents, or tag all of them with the column NAME.score.")
     options: dict[str, Any] = option({}, "Further arguments of the function, by name.")
 
     @property
@@ -108,7 +110,8 @@ class Custom(Filter):
 
     def _scores(self, text: pa.Array) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
         """(score of every row, whether it was a bool, the rows at which the function fails with the reason)."""
-        scores, is_bool, faulty = np.zeros(len(text)), np.zeros(len(text), bool), {}
+        scores, is_bool = np.zeros(len(text)), np.zeros(len(text), bool)
+        faulty: dict[int, str] = {}
         if not len(text):
             return scores, is_bool, faulty
         call = functools.partial(load(self.function), **self.options)
@@ -209,7 +212,8 @@ def find(function: str) -> Found:
     file = next((each for each in files if each.is_file()), None)
     if file is None:
         raise ValueError(
-            f"cannot find {function}: there is no {files[0].name} in {files[0].parent}; only modules beside the recipe and entry points of the group {GROUP} are imported"
+            f"cannot find {function}: there is no {files[0].name} in {files[0].parent}; only modules beside the "
+            f"recipe and entry points of the group {GROUP} are imported"
         )
     _check_defines(file, name)
     return Found(f"{name} from {file}", closure.Code(module, folder), module, name, folder)
@@ -223,8 +227,9 @@ def _entry_point(name: str) -> Found:
             f"a function is named as module:name, or by an entry point of the group {GROUP}; {name!r} is neither{there}"
         )
     point = known[name]
+    package = point.dist.name if point.dist else point.module.partition(".")[0]
     return Found(
-        f"{point.attr} from {point.module}, of the package {point.dist.name}",
+        f"{point.attr} from {point.module}, of the package {package}",
         closure.Code(point.module),
         point.module,
         point.attr,

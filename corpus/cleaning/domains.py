@@ -84,7 +84,8 @@ class DomainFilter(Filter):
 
 def host_of(url: str) -> str:
     """Host of a URL, with or without its scheme, in lower case, without user, port, final dot and `www.`."""
-    return _without_www(_HOST.match(url)[1].lower().rstrip("."))
+    found = _HOST.match(url)
+    return _without_www(found[1].lower().rstrip(".")) if found else ""
 
 
 def _without_www(host: str) -> str:
@@ -97,8 +98,10 @@ def is_listed(host: str, hosts: Hosts) -> bool:
     """Whether a host, or a domain above it, is in the list; `host` is as `host_of` gives it."""
     domain = host
     while domain:
-        if domain in hosts and (hosts[domain] is None or host in hosts[domain]):
-            return True
+        if domain in hosts:
+            allowed = hosts[domain]
+            if allowed is None or host in allowed:
+                return True
         domain = domain.partition(".")[2]
     return False
 

@@ -90,9 +90,8 @@ class FineWeb(Filter):
         if self.mode == "tag":
             scores["newline_ratio"] = self._score_newlines(text, np.ones(len(text), bool), known)
             return rules.tag(batch, self.name, scores)
-        *line_rules, newline_rules = ([rule] for rule in RULES[self.preset])
-        line_rules = configured(self, [rule for one in line_rules for rule in one])
-        newline_rules = configured(self, newline_rules)
+        table = RULES[self.preset]
+        line_rules, newline_rules = configured(self, table[:-1]), configured(self, table[-1:])
         active = np.logical_and.reduce([rule.passes(scores[rule.score]) for rule in line_rules])
         if newline_rules:
             scores["newline_ratio"] = self._score_newlines(text, active, known)

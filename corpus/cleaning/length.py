@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,6 +13,9 @@ import pyarrow as pa
 from corpus.options import option
 from corpus.step import Filter, Outcome
 from corpus.text import arrow, spans, utf8
+
+Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""(data, offsets) of a string column -> int64, a length of every entry."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +50,18 @@ class Length(Filter):
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Keeps the documents within all bounds."""
         data, offsets = arrow.buffers(batch["text"])
-        measures = {
-            "characters": (self.min_characters, self.max_characters, count_characters),
-            "words": (self.min_words, self.max_words, count_words),
-            "bytes": (self.min_bytes, self.max_bytes, lambda data, offsets: np.diff(offsets)),
-        }
+        measures: tuple[tuple[int | None, int | None, Measure], ...] = (  # in the order of `rules`
+            (self.min_characters, self.max_characters, count_characters),
+            (self.min_words, self.max_words, count_words),
+            (self.min_bytes, self.max_bytes, lambda data, offsets: np.diff(offsets)),
+        )
         decided = np.full(len(batch), -1, np.int64)  # index of the rule that dropped the row
         values = np.zeros(len(batch), np.int64)
         bounds: list[int | None] = []
-        for least, most, measure in measures.values():
+        for least, most, measure in measures:
             counts = measure(data, offsets) if (least, most) != (None, None) else None
             for bound, fails in ((least, np.less), (most, np.greater)):
-                if bound is not None:
+                if bound is not None and counts is not None:
                     failed = (decided < 0) & fails(counts, bound)
                     decided[failed] = len(bounds)
                     values[failed] = counts[failed]

@@ -77,7 +77,9 @@ class PersonalData(Filter):
         starts, ends, kinds, first = self._find(data, offsets)
         if self.mode == "tag":
             rows = np.repeat(np.arange(batch.num_rows), np.diff(first))
-            scores = {k: np.bincount(rows[np.isin(kinds, KINDS[k])], minlength=batch.num_rows) for k in self.kinds}
+            scores: dict[str, np.ndarray] = {
+                kind: np.bincount(rows[np.isin(kinds, KINDS[kind])], minlength=batch.num_rows) for kind in self.kinds
+            }
             outcome = rules.tag(batch, self.name, scores)
         else:
             outcome = Outcome(self._replaced(batch, data, offsets, starts, ends, kinds, first) if len(kinds) else batch)
@@ -93,13 +95,22 @@ class PersonalData(Filter):
         bounds = zip(kinds, starts - offsets[0], ends - offsets[0])
         return [Place(names[int(kind)], start, end) for kind, start, end in bounds]
 
-    def _find(self, data, offsets):
+    def _find(self, data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """What `find_spans` finds of the kinds that are looked for."""
         starts, ends, kinds, first = find_spans(data, offsets, "phones" in self.kinds)
         wanted = np.isin(kinds, [number for kind in self.kinds for number in KINDS[kind]])
         return starts[wanted], ends[wanted], kinds[wanted], np.concatenate([[0], np.cumsum(wanted)])[first]
 
-    def _replaced(self, batch, data, offsets, starts, ends, kinds, first) -> pa.RecordBatch:
+    def _replaced(
+        self,
+        batch: pa.RecordBatch,
+        data: np.ndarray,
+        offsets: np.ndarray,
+        starts: np.ndarray,
+        ends: np.ndarray,
+        kinds: np.ndarray,
+        first: np.ndarray,
+    ) -> pa.RecordBatch:
         """The batch with every span replaced."""
         pools = self.emails, self.ipv4, self.ipv6, self.phones  # in the order of the kinds' numbers
         pool_data, pool_offsets = arrow.buffers(pa.array([text for pool in pools for text in pool]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from types import ModuleType
 from typing import ClassVar, Literal
 
 import pyarrow as pa
@@ -63,7 +64,7 @@ class TextRepair(Filter):
         return Outcome(kept, counters={"repaired": repaired} if repaired else {})
 
 
-def ftfy_module():
+def ftfy_module() -> ModuleType:
     """The module ftfy. Raises ImportError that says how to get it."""
     try:
         import ftfy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,9 @@ from corpus.io import paths
 from corpus.options import option
 from corpus.step import Filter, Outcome, Place
 from corpus.text import arrow, hashing
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
 
 HOST = r"^(?:[a-z][a-z0-9+.-]*:)?(?://)?(?:[^/?#@]*@)?(?P<host>\[[^\]]*\]|[^:/?#]*)"
 """Scheme, user and host of a URL in lower case (RFC 3986, 3); the scheme may be missing."""
@@ -92,7 +95,7 @@ class UrlFilter(Filter):
             batch.filter(pa.array(decided < 0)) if len(rows) else batch,
             rows,
             [self.rules[number] for number in decided[rows]],
-            [values[row] for row in rows],
+            [values[row] for row in rows.tolist()],
             [threshold.get(self.rules[number], "not listed") for number in decided[rows]],
             {"without_url": missing} if missing else {},
         )
@@ -114,7 +117,9 @@ class UrlFilter(Filter):
 
     def _by_place(self, urls: pa.Array) -> tuple[dict[int, str], ...]:
         """Rows that the rules `domain`, `host` and `url` hit, and the entries."""
-        domain, host, url = {}, {}, {}
+        domain: dict[int, str] = {}
+        host: dict[int, str] = {}
+        url: dict[int, str] = {}
         if self.domains or self.hosts:
             hosts = hosts_of(urls)
             for path in filter(None, (self.hosts, self.domains)):
@@ -129,7 +134,9 @@ class UrlFilter(Filter):
 
     def _by_words(self, urls: pa.Array) -> tuple[dict[int, str], ...]:
         """Rows that the rules `hard_word`, `soft_words` and `subword` hit, and the entries."""
-        hard, soft, sub = {}, {}, {}
+        hard: dict[int, str] = {}
+        soft: dict[int, str] = {}
+        sub: dict[int, str] = {}
         if self.hard_words or self.soft_words or self.subwords:
             words = words_of(urls)
         if self.hard_words:
@@ -178,7 +185,7 @@ def registered_domain(host: str, public_suffixes: str | None = None) -> str:
 
 
 @functools.cache
-def suffix_list(path: str | None):
+def suffix_list(path: str | None) -> PublicSuffixList:
     """The public suffix list of the package (`None`) or of a file, its ICANN section; read once a process."""
     from publicsuffixlist import PublicSuffixList
 

@@ -139,6 +139,7 @@ def _evaluate(node: ast.expr, batch: pa.RecordBatch) -> np.ndarray:
         return combine.reduce([_evaluate(part, batch) for part in node.values])
     if isinstance(node, ast.UnaryOp):
         return ~_evaluate(node.operand, batch)
+    assert isinstance(node, ast.Compare)  # `_check` lets nothing else through
     sides = [_side(side, batch) for side in (node.left, *node.comparators)]
     holds = np.ones(batch.num_rows, bool)
     for comparison, (left, known_left), (right, known_right) in zip(node.ops, sides, sides[1:]):
@@ -169,5 +170,5 @@ def _values(batch: pa.RecordBatch, rows: np.ndarray, names: list[str]) -> list[s
     return [" ".join(f"{name}={_short(values[i])}" for name, values in columns) for i in range(len(rows))]
 
 
-def _short(value) -> str:
+def _short(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -20,6 +20,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 
 LOCAL = pafs.LocalFileSystem()
@@ -57,8 +58,8 @@ def _address(name: str) -> tuple[str, str]:
 
 
 class Entry(NamedTuple):
-    """What lies in a folder: its name below that, "file", "folder", "link" (symbolic, wherever it leads) or "other", and
-    the bytes of a file."""
+    """What lies in a folder: its name below that, "file", "folder", "link" (symbolic, wherever it leads) or "other",
+    and the bytes of a file."""
 
     name: str
     kind: str
@@ -235,7 +236,9 @@ def entries(folder: str, inner: re.Pattern | None = None) -> list[Entry]:
     kinds = {pafs.FileType.File: "file", pafs.FileType.Directory: "folder"}
     base = len(path.rstrip("/")) + 1
     named = [Entry(info.path[base:], kinds.get(info.type, "other"), info.size or 0) for info in found]
-    return sorted(entry for entry in named if all(inner.fullmatch(above) for above in _folders_above(entry.name)))
+    if inner is not None:
+        named = [entry for entry in named if all(map(inner.fullmatch, _folders_above(entry.name)))]
+    return sorted(named)
 
 
 def _local_entries(folder: str, prefix: str, inner: re.Pattern | None) -> Iterator[Entry]:
@@ -301,11 +304,12 @@ def expand(pattern: str) -> list[Source]:
     info = fs.get_file_info(path)
     if info.type == pafs.FileType.File:
         return [_source(info, pattern, path)]
+    address, options = _address(pattern)
+    magic = _MAGIC.search(address)
     if info.type == pafs.FileType.Directory:
         files = list_files(pattern)
-    elif _MAGIC.search(path):
-        address, options = _address(pattern)
-        folder = address[: _MAGIC.search(address).start()].rpartition("/")[0]
+    elif magic:
+        folder = address[: magic.start()].rpartition("/")[0]
         if address.startswith("/") and not folder:
             folder = "/"
         matches = _glob(address).fullmatch
@@ -383,8 +387,8 @@ def is_taken(name: str) -> bool:
     return fs.get_file_info(path).type != pafs.FileType.NotFound
 
 
-def open_input(name: str):
-    """A seekable `pyarrow.NativeFile` to read from. Raises OSError for a pipe and the like, which would keep its reader
+def open_input(name: str) -> pa.NativeFile:
+    """A seekable file to read from. Raises OSError for a pipe and the like, which would keep its reader
     waiting."""
     fs, path = filesystem(name)
     if isinstance(fs, pafs.LocalFileSystem) and not modes.S_ISREG(os.stat(path).st_mode):
@@ -398,8 +402,8 @@ def make_folder(name: str) -> None:
     fs.create_dir(path, recursive=True)
 
 
-def open_output(name: str):
-    """A `pyarrow.NativeFile` to write to; folders are made as needed. The file is not atomic
+def open_output(name: str) -> pa.NativeFile:
+    """A file to write to; folders are made as needed. The file is not atomic
     on a local disk: write to a name nobody reads, or use `write_atomic`."""
     fs, path = filesystem(name)
     parent = path.rpartition("/")[0]

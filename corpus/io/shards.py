@@ -65,7 +65,7 @@ class ShardWriter:
     def __enter__(self) -> ShardWriter:
         return self
 
-    def __exit__(self, kind, *_) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.close()
         else:
@@ -166,7 +166,7 @@ def _fetched(path: str) -> pa.BufferReader:
     return pa.BufferReader(paths.read_bytes(path))
 
 
-def _ipc(source) -> Iterator[pa.RecordBatch]:
+def _ipc(source: pa.NativeFile) -> Iterator[pa.RecordBatch]:
     reader = pa.ipc.open_file(source)
     return (reader.get_batch(index) for index in range(reader.num_record_batches))
 

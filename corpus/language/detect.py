@@ -104,8 +104,8 @@ class Language(Filter):
         keep = np.ones(len(starts), bool)
         if self.cut:
             passes = by_line.choose(first, found, self._passes(codes, found, each), keep)
-            text = string_array(*keep_lines(data, starts, ends, first, keep), batch.column("text").type)
-            batch = replace_column(batch, "text", text)
+            left, left_offsets = keep_lines(data, starts, ends, first, keep)
+            batch = replace_column(batch, "text", string_array(left, left_offsets, batch.column("text").type))
         languages, probabilities = by_line.combine(data, starts, ends, first, keep, found, each, len(codes))
         if not self.cut:
             passes = self._passes(codes, languages, probabilities)
@@ -127,7 +127,14 @@ class Language(Filter):
         wanted = np.array([*(not self.keep or code in self.keep for code in codes), not self.keep])
         return wanted[languages] & ((probabilities >= self.min_probability) | (not self.keep))
 
-    def _outcome(self, batch, codes, languages, probabilities, passes) -> Outcome:
+    def _outcome(
+        self,
+        batch: pa.RecordBatch,
+        codes: tuple[str, ...],
+        languages: np.ndarray,
+        probabilities: np.ndarray,
+        passes: np.ndarray,
+    ) -> Outcome:
         counters = {}
         for language, number in enumerate(np.bincount(languages + 1)[1:]):
             if number:

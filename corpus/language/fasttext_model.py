@@ -82,7 +82,7 @@ def read(path: str) -> tuple[Model, tuple[str, ...]]:
     can be used here: not supervised, or of another loss than hierarchical or plain soft-max."""
     with open(path, "rb") as file:
         try:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            data: mmap.mmap | bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError:  # an empty file
             data = b""
     try:
@@ -94,7 +94,7 @@ def read(path: str) -> tuple[Model, tuple[str, ...]]:
 class _Cursor:
     """Reads on from a position in a buffer."""
 
-    def __init__(self, data):
+    def __init__(self, data: mmap.mmap | bytes):
         self.data = data
         self.position = 0
 

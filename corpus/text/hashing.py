@@ -88,7 +88,7 @@ def hash_spans(data, starts, ends, seed=0):
     return hashes
 
 
-def hash_lines(data, starts, ends, seed=0):
+def hash_lines(data: np.ndarray, starts: np.ndarray, ends: np.ndarray, seed: int = 0) -> np.ndarray:
     """128-bit hash of `line.strip().lower()` of every line `data[starts[i]:ends[i]]`, the
     key of C4's line deduplication (tfds `c4_utils`, with another hash than its MD5):
     uint64[len(starts), 2]."""

@@ -13,10 +13,13 @@ bounds: a slice taken in the caller costs references there. A kernel that is cal
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numba
 
 
-def leaf(function):
+def leaf(function: Callable[..., Any]) -> Callable[..., Any]:
     """`numba.njit` without reference counts: for a kernel that neither makes nor returns an array, called by other
     kernels. numba refuses to compile one that makes an array; one that returns an array is a fault."""
-    return numba.njit(cache=True, nogil=True, _nrt=False)(function)
+    return numba.njit(cache=True, nogil=True, _nrt=False)(function)  # type: ignore[call-overload]  # _nrt is not public

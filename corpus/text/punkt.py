@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import functools
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+if TYPE_CHECKING:
+    from nltk.tokenize.punkt import PunktTokenizer
+
 
 @functools.cache
-def tokenizer():
+def tokenizer() -> PunktTokenizer:
     """NLTK's tokenizer. Raises ImportError where it or its model is missing."""
     try:
         from nltk.tokenize.punkt import PunktTokenizer
@@ -21,7 +25,8 @@ def tokenizer():
         return PunktTokenizer("english")
     except (ImportError, LookupError) as error:
         raise ImportError(
-            "sentences: punkt needs nltk and its punkt_tab data: pip install nltk && python -m nltk.downloader punkt_tab"
+            "sentences: punkt needs nltk and its punkt_tab data: "
+            "pip install nltk && python -m nltk.downloader punkt_tab"
         ) from error
 
 

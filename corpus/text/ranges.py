@@ -84,11 +84,12 @@ def cut(text: pa.Array, row: np.ndarray, start: np.ndarray, end: np.ndarray) -> 
     if bad >= 0:
         where = f"bytes {start[bad]} to {end[bad]} of row {row[bad]}"
         raise ValueError(f"{where} lie outside the text or split a character")
-    kept = arrow.string_array(*_cut(data, offsets, row, start, end), text.type)
+    left, left_offsets = _cut(data, offsets, row, start, end)
+    kept = arrow.string_array(left, left_offsets, text.type)
     return pc.if_else(text.is_valid(), kept, None) if text.null_count else kept
 
 
-def _int64(*columns) -> tuple[np.ndarray, ...]:
+def _int64(*columns: np.ndarray) -> tuple[np.ndarray, ...]:
     return tuple(np.ascontiguousarray(column, np.int64) for column in columns)
 
 

@@ -97,7 +97,7 @@ def sentence_at(data, start, end):
     return end, end
 
 
-def split(data, starts, ends):
+def split(data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The sentences of some ranges of text, such as lines: (sentence starts, sentence ends, first).
 
     int64 byte positions in `data`, white space between sentences and at both ends of a range

@@ -139,7 +139,9 @@ def has_longer_word(data, start, end, limit):
     return False
 
 
-def lines(data, offsets, newline_only=False):
+def lines(
+    data: np.ndarray, offsets: np.ndarray, newline_only: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every line of every entry of a string column.
 
     Returns (starts, ends, first): byte positions in `data`, int64[number of lines], line

@@ -26,13 +26,13 @@ NUMERIC, CASE_IGNORABLE, CASED, EXTENDED_CASE = 0x800, 0x1000, 0x2000, 0x4000
 
 def integers(header: str, name: str) -> np.ndarray:
     """The numbers of the C array `name`, flat: int64."""
-    body = re.search(rf"\b{name}\[\] = \{{(.*?)\n\}};", header, re.DOTALL).group(1)
+    body = re.findall(rf"\b{name}\[\] = \{{(.*?)\n\}};", header, re.DOTALL)[0]
     return np.array(re.findall(r"-?\b\d+\b", body), np.int64)
 
 
 def type_records(header: str) -> np.ndarray:
     """(upper, lower, title, decimal, digit, flags) of every code point: int64[0x110000, 6]."""
-    shift = int(re.search(r"#define SHIFT (\d+)", header).group(1))
+    shift = int(re.findall(r"#define SHIFT (\d+)", header)[0])
     code_points = np.arange(unicode.CODE_POINTS)
     block = integers(header, "index1")[code_points >> shift]
     inside = code_points & ((1 << shift) - 1)
