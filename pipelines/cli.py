@@ -309,13 +309,12 @@ def warm() -> None:
 @app.command("report")
 def report_(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
     """Print the funnel of a run and write its report.html again from report.json."""
-    from pipelines.inspection import explain as inspection
     from pipelines.lock import Locked
     from pipelines.publishing import OutputError
     from pipelines.report import report
 
     try:
-        built = inspection.render_again(output, lambda line: print(line, file=sys.stderr))
+        built = report.render_again(output, lambda line: print(line, file=sys.stderr))
     except (OutputError, FileNotFoundError) as error:
         _fail(EXIT_USAGE, str(error))
     except (Locked, OSError, ValueError) as error:
@@ -328,7 +327,7 @@ def report_(output: Annotated[str, typer.Argument(help="Run directory.")]) -> No
 def verify(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
     """Check every published file of a run against its checksum, its work/ where it is still there, and that the
     counts add up. Prints a line a problem."""
-    from pipelines.inspection import explain as inspection
+    from pipelines.inspection import verify as inspection
     from pipelines.publishing import OutputError
 
     try:
@@ -354,7 +353,7 @@ def inspect_(
 
     Example: winnow inspect OUT
     """
-    from pipelines.inspection import explain as inspection
+    from pipelines.inspection import describe as inspection
 
     try:
         print(inspection.describe(path, documents))
@@ -395,12 +394,13 @@ def explain(
     from pipelines import recipe as recipes
     from pipelines import run as runs
     from pipelines.inspection import explain as inspection
+    from pipelines.inspection import lookup, trace
     from pipelines.publishing import OutputError
 
     if not where.endswith((".yaml", ".yml")):
         try:
             found = inspection.explain(where, document, most)
-        except OutputError as error:
+        except (OutputError, lookup.NotText) as error:
             _fail(EXIT_USAGE, str(error))
         except (DamagedFile, OSError) as error:
             _fail(EXIT_FAILED, str(error))
@@ -413,16 +413,16 @@ def explain(
         with custom.modules_in(loaded.folder):
             runs.check_steps(loaded, runs.input_sources(loaded.input)[0] if input else [])
         if input:
-            batch = inspection.find(loaded, document)
+            batch = lookup.find(loaded, document)
         else:
             text = sys.stdin.read() if document == "-" else open(document, encoding="utf-8").read()
-            batch = inspection.document_of(text, url)
-    except (recipes.RecipeError, OSError, UnicodeDecodeError) as error:
+            batch = lookup.document_of(text, url)
+    except (recipes.RecipeError, OSError, UnicodeDecodeError, lookup.NotText) as error:
         _fail(EXIT_USAGE, str(error))
     if batch is None:
         _fail(EXIT_FAILED, f"the input has no document with id or URL {document!r}")
     with custom.modules_in(loaded.folder):
-        lines = inspection.trace(loaded, batch, most)
+        lines = trace.trace(loaded, batch, most)
     _print_styled(lines)
 
 
@@ -471,7 +471,7 @@ def task(
 @app.command("clean-work")
 def clean_work(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
     """Delete what a run left in OUT/work. The results stay; a later run of the recipe starts from nothing."""
-    from pipelines.inspection import explain as inspection
+    from pipelines.inspection import clean_work as inspection
     from pipelines.lock import Locked
     from pipelines.publishing import OutputError
 

@@ -1,2 +1,3 @@
-"""Looking at runs: in `explain`, what is there, what is wrong, what became of a document; `places` are where in a text
-rules found something."""
+"""Looking at runs, a file a verb: `describe` what is there, `verify` that it is whole, `explain` what became of a
+document, `trace` what a recipe does to one, `clean_work`. `lookup` finds documents, `places` are where in a text rules
+found something."""

@@ -130,7 +130,7 @@ def _numbers(values: Any) -> bool:
 # ------------------------------------------------------------------ charts
 
 
-def bars(rows: Sequence[tuple], title: str, whole: float | None = None) -> Markup:
+def bars(rows: Sequence[tuple[Any, ...]], title: str, whole: float | None = None) -> Markup:
     """Horizontal bars. A row is (label, value) or (label, [(CSS class, value), ...], text beside the
     bar): segments side by side. The longest possible bar is `whole` (else the longest there is)."""
     drawn = [row if len(row) == 3 else (row[0], [("kept", row[1])], number(row[1])) for row in rows[:MAX_ITEMS]]
@@ -195,6 +195,6 @@ def _text(x: float, y: float, text: str, anchor: str = "start", style: str = "",
     return Markup(shape).format(style, x, y, anchor, short(title or text), text)
 
 
-def _more(found: Sequence, drawn: Sequence) -> Markup:
+def _more(found: Sequence[Any], drawn: Sequence[Any]) -> Markup:
     left = len(found) - len(drawn)
     return Markup('<p class="note">and {} more</p>').format(number(left)) if left else Markup("")

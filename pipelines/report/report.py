@@ -6,7 +6,8 @@ import importlib.metadata
 import json
 import os
 import platform
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -14,17 +15,24 @@ from corpus.documents import ROW_BITS
 from corpus.io import paths, shards
 from corpus.language.detect import DETECTED
 from corpus.views import ShardView
-from pipelines import accounts
+from pipelines import accounts, publishing
+from pipelines.lock import Lock
+from pipelines.publishing import Published
 from pipelines.recipe import Recipe
+
+if TYPE_CHECKING:  # it imports this
+    from pipelines.run import Result
 
 FILES = ("report.json", "report.html")
 EXAMPLES_PER_RULE = 3
-LIBRARIES = ("winnow", "datasketch", "fastwarc", "langdetect", "numba", "numpy", "pyarrow", "pydivsufsort", "ray", "resiliparse", "sentencepiece", "tokenizers", "trafilatura")  # fmt: skip
+LIBRARIES = (
+    *("winnow", "datasketch", "fastwarc", "langdetect", "numba", "numpy", "pyarrow", "pydivsufsort", "ray"),
+    *("resiliparse", "sentencepiece", "tokenizers", "trafilatura"),
+)
 
 
-def build(recipe: Recipe, published, result) -> dict[str, Any]:
-    """The report of a finished run as a JSON-able dict; see README for its keys. `published`: a
-    `publishing.Published`."""
+def build(recipe: Recipe, published: Published, result: Result) -> dict[str, Any]:
+    """The report of a finished run as a JSON-able dict; see README for its keys."""
     account = accounts.of_run(recipe, result)
     steps = account.steps
     tokens = result.figures.get("tokens")
@@ -82,7 +90,7 @@ def _summed(counts: list[dict[str, int]]) -> dict[str, int]:
 
 def environment() -> dict[str, Any]:
     """Versions of what the results may depend on, and the machine's size."""
-    versions = {}
+    versions: dict[str, str | None] = {}
     for name in LIBRARIES:
         try:
             versions[name] = importlib.metadata.version(name)
@@ -97,7 +105,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _examples(published) -> dict[str, list[dict[str, str]]]:
+def _examples(published: Published) -> dict[str, list[dict[str, str]]]:
     """The first few rows of `dropped/` for every step and rule, under "step.rule"."""
     examples: dict[str, list[dict[str, str]]] = {}
     for path in published.paths("dropped"):
@@ -111,7 +119,7 @@ def _examples(published) -> dict[str, list[dict[str, str]]]:
     return dict(sorted(examples.items()))
 
 
-def _clusters(clusters: list[dict], before: list[ShardView]) -> list[dict[str, Any]]:
+def _clusters(clusters: list[dict[str, Any]], before: list[ShardView]) -> list[dict[str, Any]]:
     """The largest clusters with ids and the start of the texts, looked up by address."""
     wanted = {address for c in clusters for address in (c["kept"], *(a for a, _ in c["dropped"]))}
     found = {address: _lookup(before, address) for address in sorted(wanted)}
@@ -135,10 +143,23 @@ def _lookup(before: list[ShardView], address: int) -> dict[str, str]:
     raise IndexError(f"shard {shard} has no row {row}")
 
 
-def write(report: dict[str, Any], published) -> None:
-    """Write report.json and report.html into the run directory (`published`: a `publishing.Published`)."""
+def write(report: dict[str, Any], published: Published) -> None:
+    """Write report.json and report.html into the run directory."""
     published.put(paths.join(published.output, "report.json"), (json.dumps(report, indent=1) + "\n").encode())
     published.put(paths.join(published.output, "report.html"), render(report).encode())
+
+
+def render_again(output: str, say: Callable[[str], None]) -> dict[str, Any]:
+    """Write report.html of a run anew from its report.json; the report. Raises OutputError for what cannot be a run
+    directory, FileNotFoundError for one that has no report, ValueError for a report that is damaged, Locked where a run
+    is going on."""
+    published = publishing.load(output)
+    if published is None or "report.json" not in published.files:
+        raise FileNotFoundError(f"{output} has no report.json: is it a finished run?")
+    report = load(paths.join(output, "report.json"))
+    with Lock(output, say):
+        published.put(paths.join(output, "report.html"), render(report).encode())
+    return report
 
 
 def render(report: dict[str, Any]) -> str:
@@ -151,11 +172,12 @@ def render(report: dict[str, Any]) -> str:
 def load(path: str) -> dict[str, Any]:
     """The report in a file report.json. Raises FileNotFoundError, ValueError if it is none."""
     try:
-        report = json.loads(paths.read_bytes(path))
+        report: dict[str, Any] = json.loads(paths.read_bytes(path))
         funnel(report)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        why = f"{type(error).__name__}: {error}"
         raise ValueError(
-            f"{path} is not the report of a run ({type(error).__name__}: {error}); the same command with --replace writes it again"
+            f"{path} is not the report of a run ({why}); the same command with --replace writes it again"
         ) from None
     return report
 
@@ -171,13 +193,11 @@ def funnel(report: dict[str, Any]) -> str:
         by_rule = ", ".join(f"{rule} {number}" for rule, number in rules.items())
         lines.append(f"{step['name']:<18} {step['in']:>9,} {step['kept']:>9,} {dropped:>9,}   {by_rule}")
     count = report["documents"]
-    lines.append(
-        f"{count['in']:,} in = {count['kept']:,} kept + {count['dropped']:,} dropped + {count['quarantined']:,} quarantined"
-    )
+    ends = " + ".join(f"{count[end]:,} {end}" for end in ("kept", "dropped", "quarantined"))
+    lines.append(f"{count['in']:,} in = {ends}")
     lost = report.get("lost", {})
     if lost.get("bytes") or lost.get("ranges"):
         share = lost["bytes"] / max(1, lost["input_bytes"])
-        lines.append(
-            f"{lost['bytes']:,} of {lost['input_bytes']:,} bytes of input ({share:.1%}) are in quarantine/, see the column bytes"
-        )
+        part = f"{lost['bytes']:,} of {lost['input_bytes']:,} bytes of input ({share:.1%})"
+        lines.append(f"{part} are in quarantine/, see the column bytes")
     return "\n".join(lines)

@@ -26,7 +26,7 @@ from corpus.io import paths
 from pipelines import recipe as recipes
 from pipelines import run as runs
 from pipelines.engine import TaskFailed, backends
-from pipelines.inspection import explain as inspection
+from pipelines.inspection.verify import verify
 from pipelines.lock import Locked
 from pipelines.publishing import OutputError
 
@@ -79,7 +79,7 @@ def disturbed(
         runs.run(recipe, str(output))
         if digest(output) != expected:
             wrong.append("the rerun left something else")
-        wrong += inspection.verify(str(output))
+        wrong += verify(str(output))
     except SENTENCES as error:
         wrong.append(f"the rerun failed: {error}")
     # what is to become a lock may be another run's for an hour

@@ -23,7 +23,9 @@ from pipelines import lock, publishing
 from pipelines import recipe as recipes
 from pipelines import run as runs
 from pipelines.engine import TaskFailed, tasks
-from pipelines.inspection import explain as inspection
+from pipelines.inspection.clean_work import clean_work
+from pipelines.inspection.explain import explain
+from pipelines.inspection.verify import verify
 from pipelines.publishing import OutputError
 from pipelines.recipe import RecipeError
 
@@ -188,10 +190,10 @@ def test_outputs_are_durable_before_their_manifest(tmp_path, monkeypatch):
 def test_verify_finds_every_published_file_that_is_not_what_it_was(copy, name, how):
     _, output, _ = copy
     path = sorted(output.glob(name))[0]
-    assert how != "flipped" or inspection.verify(str(output)) == []
+    assert how != "flipped" or verify(str(output)) == []
     DAMAGES[how](path)
     words = {"flipped": "is damaged: its checksum is wrong", "gone": "is missing", "cut": "bytes and not"}[how]
-    found = inspection.verify(str(output))
+    found = verify(str(output))
     assert any(str(path) in line and words in line for line in found)
     assert all("\n" not in line for line in found)
 
@@ -245,9 +247,9 @@ def test_damage_that_verify_finds_is_repaired_by_replace(copy, name, linked):
     if linked and work:
         work[0].unlink()
         os.link(path, work[0])
-    assert any(f"{path} is damaged" in line for line in inspection.verify(str(output)))
+    assert any(f"{path} is damaged" in line for line in verify(str(output)))
     result = runs.run(recipe, str(output), replace=True)
-    assert result.report["problems"] == [] and inspection.verify(str(output)) == []
+    assert result.report["problems"] == [] and verify(str(output)) == []
     assert digest(output) == expected
     assert not runs.run(recipe, str(output), replace=True).worked and digest(output) == expected
 
@@ -268,14 +270,14 @@ def test_a_file_that_was_listed_and_not_put_in_place_is(copy):
 def test_a_damaged_manifest_costs_its_task(copy, change):
     recipe, output, expected = copy
     manifest(output, "00-read+c4/00000.json", change)
-    (line,) = inspection.verify(str(output))
+    (line,) = verify(str(output))
     assert line.endswith("00-read+c4/00000.json is damaged: its task has to be done again")
-    said = "".join(map(str, inspection.explain(str(output), "doc-0", 5)))
+    said = "".join(map(str, explain(str(output), "doc-0", 5)))
     assert "00000.json is damaged, so that nobody knows what the steps decided" in said
     with pytest.raises(OutputError, match="1 not done yet.*Say --replace"):
         runs.run(recipe, str(output))
     assert runs.run(recipe, str(output), replace=True).report["problems"] == []
-    assert digest(output) == expected and inspection.verify(str(output)) == []
+    assert digest(output) == expected and verify(str(output)) == []
 
 
 def test_verify_says_what_to_do_and_what_is_in_the_way(copy):
@@ -298,7 +300,7 @@ def test_pipes_keep_nobody_waiting(copy):
     assert [
         f"{output}/{name} cannot be read: {output}/{name} is not a regular file"
         for name in ("documents/00000.parquet", "tokens/00000.bin")
-    ] == inspection.verify(str(output))
+    ] == verify(str(output))
     winnow("explain", output, "doc-0", check=1, timeout=60)
     assert not runs.run(recipe, str(output)).worked and digest(output) == expected
     os.mkfifo(output / "lock.json")
@@ -363,7 +365,7 @@ def test_what_looks_almost_like_ours_in_work_stays(copy, tmp_path):
         path.write_text("mine")
     for link in ("work/old", "latest", "documents/latest"):
         (output / link).symlink_to(victim if "work" in link else "/nowhere")
-    assert not runs.run(recipe, str(output)).worked and inspection.verify(str(output)) == []
+    assert not runs.run(recipe, str(output)).worked and verify(str(output)) == []
     assert runs.run(recipe, str(output), limit=5, replace=True).worked
     assert "left alone 5 that no task has made" in winnow("clean-work", output, check=0).stdout
     assert all((output / name).read_text() == "mine" for name in mine)
@@ -485,7 +487,7 @@ def test_a_run_of_the_version_before_is_continued(copy):
     for name in left:
         (output / name).write_text("na")
     assert not runs.run(recipe, str(output)).worked
-    assert not runs.run(recipe, str(output), replace=True).worked and inspection.verify(str(output)) == []
+    assert not runs.run(recipe, str(output), replace=True).worked and verify(str(output)) == []
     assert [(output / name).exists() for name in left] == [True, True, False]
     unfinished(output)
     assert runs.run(recipe, str(output)).worked
@@ -540,13 +542,13 @@ def test_an_output_by_a_uri_is_that_of_a_path(tmp_path, output):
     assert runs.run(recipe, uri).worked and not runs.run(recipe, uri).worked
     (there,) = [p for p in tmp_path.iterdir() if p.name in ("out", "o ut")]
     assert digest(there) == digest(tmp_path / "plain")
-    assert inspection.verify(uri) == [] and inspection.verify(str(there)) == []
+    assert verify(uri) == [] and verify(str(there)) == []
     assert not runs.run(recipe, uri, replace=True).worked
     assert runs.run(dataclasses.replace(recipe, partition_by=None), uri, replace=True).worked
     assert [str(p.relative_to(there / "documents")) for p in (there / "documents").rglob("*") if p.is_file()] == [
         "00000.parquet"
     ]
-    assert inspection.clean_work(uri, print)[1] == 0 and inspection.verify(uri) == []
+    assert clean_work(uri, print)[1] == 0 and verify(uri) == []
 
 
 @pytest.fixture
@@ -588,17 +590,17 @@ def test_an_output_on_a_store(tmp_path, store):
     assert runs.run(recipe, output).worked and not runs.run(recipe, output).worked
     folders = ["language=100%25", "language=__HIVE_DEFAULT_PARTITION__", "language=a%2Fb", "language=x%3Fy%3D1"]
     assert sorted(names()) == [f"{folder}/0000{i}.parquet" for i, folder in enumerate(folders)]
-    assert inspection.verify(output) == [] and not runs.run(recipe, output, replace=True).worked
-    assert len(inspection.explain(output, "1", 3)) == 1
+    assert verify(output) == [] and not runs.run(recipe, output, replace=True).worked
+    assert len(explain(output, "1", 3)) == 1
     with store.open_output_stream("bucket/o ut/documents/00007.parquet") as file:
         file.write(b"mine")
     with pytest.raises(OutputError, match="00007.parquet.* is in the way"):
         runs.run(recipe, output)
     store.delete_file("bucket/o ut/documents/00007.parquet")
-    removed, left = inspection.clean_work(output, print)
-    assert removed > 30 and left == 0 and inspection.verify(output) == []
+    removed, left = clean_work(output, print)
+    assert removed > 30 and left == 0 and verify(output) == []
     assert runs.run(dataclasses.replace(recipe, partition_by=None), output, replace=True).worked
-    assert names() == ["00000.parquet"] and inspection.verify(output) == []
+    assert names() == ["00000.parquet"] and verify(output) == []
 
 
 @pytest.mark.parametrize("make", [

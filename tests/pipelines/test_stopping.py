@@ -316,8 +316,8 @@ def test_help_still_imports_nothing_heavy():
     ("quickstart --workers 0", "pipelines.quickstart.write_archive", signal.SIGINT),
     ("run RECIPE --output OUT --dry-run", "pipelines.run.run", signal.SIGTERM),
     ("explain RECIPE page.txt", "pipelines.recipe.load", signal.SIGINT),
-    ("verify OUT", "pipelines.inspection.explain.verify", signal.SIGTERM),
-    ("inspect OUT", "pipelines.inspection.explain.describe", signal.SIGINT),
+    ("verify OUT", "pipelines.inspection.verify.verify", signal.SIGTERM),
+    ("inspect OUT", "pipelines.inspection.describe.describe", signal.SIGINT),
     ("report OUT", "corpus.io.paths.exists", signal.SIGTERM),
     ("clean-work OUT", "corpus.io.paths.exists", signal.SIGINT),
 ])  # fmt: skip

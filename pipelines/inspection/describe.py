@@ -1,0 +1,46 @@
+"""What is in a run directory, or in a file of documents."""
+
+from __future__ import annotations
+
+from corpus.io import paths
+from corpus.reading import readers
+from corpus.tokens import manifest as token_manifest
+from pipelines import publishing
+from pipelines.report import report
+
+
+def describe(path: str, documents: int) -> str:
+    """A few lines about a run directory, or about a file of documents with its first `documents`. Raises
+    FileNotFoundError where there is neither, ValueError for a run that has not finished, or whose report is damaged."""
+    if paths.exists(paths.join(path, "report.json")):
+        return "\n".join(_about_run(path))
+    if paths.exists(paths.join(path, publishing.NAME)):
+        raise ValueError(f"the run in {path} has not finished; the same command continues it")
+    return "\n".join(_first_documents(path, documents))
+
+
+def _about_run(path: str) -> list[str]:
+    lines = [report.funnel(report.load(paths.join(path, "report.json")))]
+    if paths.exists(paths.join(path, "tokens/manifest.json")):
+        tokens = token_manifest.load(paths.join(path, "tokens"))
+        shown = {key: tokens[key] for key in ("documents", "tokens", "vocab_size", "dtype", "end_id")}
+        figures = (f"{k} {v:,}" if isinstance(v, int) else f"{k} {v}" for k, v in shown.items())
+        lines.append(f"tokens: {len(tokens['shards'])} shards, {', '.join(figures)}")
+    return lines
+
+
+def _first_documents(path: str, most: int) -> list[str]:
+    """The first documents of a file, and what of it cannot be read before them."""
+    options = readers.ReadOptions()
+    lines, shown = [], 0
+    for unit in readers.split(paths.expand(path), options):
+        for reading in readers.read(unit, options):
+            for document in reading.documents.slice(0, most - shown).to_pylist():
+                text = document.pop("text")
+                fields = {key: value for key, value in document.items() if value is not None}
+                lines.append(f"{fields}\n{text[:500]}{'...' if len(text) > 500 else ''}\n")
+                shown += 1
+            lines += [f"cannot be read, at {row['position']}: {row['error']}\n" for row in reading.quarantined]
+            if shown == most:
+                return lines
+    return lines
