@@ -13,7 +13,8 @@ layers before it; every layer's rows are rows of the shard.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -101,6 +102,26 @@ def replace_column(batch: pa.RecordBatch, name: str, column: pa.Array) -> pa.Rec
     if index < 0:
         return batch.append_column(name, column)
     return batch.set_column(index, name, column)
+
+
+def span(batch: pa.RecordBatch) -> str:
+    """Which documents a batch holds, for a message: the first and the last, and where they are from."""
+    ids = batch.column("id")
+    if not len(ids):
+        return "no document"
+    sources = batch.column("source") if "source" in batch.schema.names else pa.nulls(len(ids), pa.string())
+    ends = [f"{ids[row].as_py()!r}" + (f" of {sources[row]}" if sources[row].is_valid else "") for row in (0, -1)]
+    return f"document {ends[0]}" if len(ids) == 1 else f"{len(ids)} documents, {ends[0]} to {ends[1]}"
+
+
+@contextlib.contextmanager
+def at_hand(batch: pa.RecordBatch) -> Iterator[None]:
+    """Have an exception say, in its notes, which documents were being worked on."""
+    try:
+        yield
+    except Exception as error:
+        error.__notes__ = [*getattr(error, "__notes__", ()), f"at {span(batch)}"]  # add_note, which 3.10 lacks
+        raise
 
 
 def dropped_rows(

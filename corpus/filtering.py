@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from corpus import tables
 from corpus.cleaning.kernels import shared_words
-from corpus.documents import DROPPED_SCHEMA, dropped_rows
+from corpus.documents import DROPPED_SCHEMA, at_hand, dropped_rows
 from corpus.step import Filter, Outcome, unique_names
 
 FAULTY_SCHEMA = pa.schema([("id", pa.string()), ("step", pa.string()), ("error", pa.string())])
@@ -88,7 +88,8 @@ def in_turn(batch: pa.RecordBatch, filters: Sequence[Filter], shared: Sequence[s
             return
         batch = shared_words.offer(batch, preset)
         started = time.perf_counter()
-        outcome = each.apply(batch)
+        with at_hand(batch):
+            outcome = each.apply(batch)
         yield Applied(number, batch, outcome, time.perf_counter() - started)
         batch = outcome.kept
 

@@ -57,7 +57,9 @@ def failed(step: str, task: Task, failure: Failure) -> Exception:
         return failure.error
     names = ", ".join(name for name, _ in task.inputs[:3])
     trace = "" if isinstance(failure.error, (OSError, ImportError, InputChanged)) else failure.trace
-    return TaskFailed(f"step {step}, task {task.key} ({names}): {failure.reason}".strip(), trace, f"{step}/{task.key}")
+    where = "".join(f", {note}" for note in getattr(failure.error, "__notes__", ()))
+    sentence = f"step {step}, task {task.key} ({names}): {failure.reason}{where}".strip()
+    return TaskFailed(sentence, trace, f"{step}/{task.key}")
 
 
 def without_poison(

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus import views
-from corpus.documents import DECISION_SCHEMA, DROPPED_SCHEMA, dropped_rows, shard_and_row, text_bytes
+from corpus.documents import DECISION_SCHEMA, DROPPED_SCHEMA, at_hand, dropped_rows, shard_and_row, text_bytes
 from corpus.io import shards
 from corpus.views import ShardView
 from pipelines.context import Context
@@ -61,7 +61,8 @@ def decide(argument: Decide, outputs: Outputs) -> dict[str, Any]:
             continue
         part = _between(proposals, rows[0], rows[-1])
         if argument.finish is not None:
-            part = argument.finish.finish(rows, batch, part)
+            with at_hand(batch):
+                part = argument.finish.finish(rows, batch, part)
         if not part.num_rows:
             _count(count, batch, rows, batch)
             continue

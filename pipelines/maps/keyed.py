@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from corpus import views
 from corpus.dedup import exact
+from corpus.documents import at_hand
 from corpus.views import ShardView
 from pipelines.context import Context
 from pipelines.engine import Exclusion, File, Outputs, Task, outputs_named
@@ -50,7 +51,8 @@ def emit_keys(argument: Keys, outputs: Outputs) -> dict:
     """Map: the step's `keys(rows, batch, shard number) -> (table, keys uint64[n, 2])` of every batch."""
     tables, partitions = [], []
     for rows, batch in views.read(argument.shard):
-        table, keys = argument.step.keys(rows, batch, argument.shard.number)
+        with at_hand(batch):
+            table, keys = argument.step.keys(rows, batch, argument.shard.number)
         tables.append(table)
         partitions.append(exact.partition_of(keys, argument.partitions))
     if tables:

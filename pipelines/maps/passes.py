@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from corpus import filtering, views
 from corpus.cleaning.kernels import shared_words
-from corpus.documents import DROPPED_SCHEMA, dropped_rows, text_bytes
+from corpus.documents import DROPPED_SCHEMA, dropped_rows, span, text_bytes
 from corpus.io import partitions, paths, shards
 from corpus.reading import readers
 from corpus.step import Filter
@@ -155,7 +155,7 @@ class _Work:
             if not filtering.keeps_what_it_says(given, outcome):
                 raise Unproven(
                     f"step {name}: the documents that it kept are not those that it was given, without the ones that it "
-                    "dropped"
+                    f"dropped, at {span(given)}"
                 )
             count.documents_in += given.num_rows
             count.kept += outcome.kept.num_rows

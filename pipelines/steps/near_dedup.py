@@ -15,7 +15,7 @@ import pyarrow as pa
 from corpus import views
 from corpus.dedup import clusters, lsh, shingles
 from corpus.dedup.near import Near
-from corpus.documents import address, shard_and_row
+from corpus.documents import address, at_hand, shard_and_row
 from corpus.io import shards
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
@@ -112,7 +112,8 @@ def emit_signatures(argument: Keys, outputs: Outputs) -> dict:
     documents = 0
     with shards.ShardWriter(outputs.path("shingles.arrow"), SHINGLE_SCHEMA) as sidecar:
         for rows, batch in views.read(argument.shard):
-            signed = argument.step.sign(batch.column("text"))
+            with at_hand(batch):
+                signed = argument.step.sign(batch.column("text"))
             sets = pa.LargeListArray.from_arrays(signed.offsets, signed.values)
             sidecar.write(pa.RecordBatch.from_arrays([pa.array(rows), sets], schema=SHINGLE_SCHEMA))
             keys.append(signed.keys.ravel())

@@ -13,7 +13,7 @@ import pyarrow as pa
 import xxhash
 
 from corpus import views
-from corpus.documents import address
+from corpus.documents import address, at_hand
 from corpus.encoding.encoder import load_encoder
 from corpus.io import paths
 from corpus.options import option
@@ -174,7 +174,8 @@ def encode_shard(argument: Encode, outputs: Outputs) -> dict:
         quarantine.add_documents(batch, reasons, "tokenize")
     quarantine.close()
     for rows, batch in views.read(argument.shard):
-        tokens, offsets = encoder.encode(batch.column("text"), append_end=True)
+        with at_hand(batch):
+            tokens, offsets = encoder.encode(batch.column("text"), append_end=True)
         where = address(argument.shard.number, rows)
         keys = hash_ids(batch.column("id"), argument.seed, "shuffle") if argument.shuffle else where.astype(np.uint64)
         arrays = [pa.array(keys), pa.array(where), pa.LargeListArray.from_arrays(offsets, tokens)]

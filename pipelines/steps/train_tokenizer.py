@@ -9,6 +9,7 @@ import tempfile
 import pyarrow as pa
 
 from corpus import views
+from corpus.documents import at_hand
 from corpus.io import paths, shards
 from corpus.views import ShardView
 from pipelines.context import Context, TokenStep
@@ -81,7 +82,8 @@ def count_shard(argument: Count, outputs: Outputs) -> dict:
         chosen = train.sampled(batch.column("id"), argument.total_bytes, argument.step, argument.seed)
         batch = batch.filter(pa.array(chosen))
         documents += batch.num_rows
-        tables.append(train.count(batch.column("text"), argument.step))
+        with at_hand(batch):
+            tables.append(train.count(batch.column("text"), argument.step))
     shards.write_table(outputs.path("counts.arrow"), train.merge_counts(tables))
     return {"documents": documents}
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,3 +33,14 @@ def test_replace_column_replaces_or_appends():
         "text": ["t"],
         "url": ["v"],
     }
+
+
+def test_a_batch_is_named_by_its_first_and_last_document():
+    batch = pa.record_batch({"id": ["a", "b", "c"], "text": ["", "", ""], "source": ["x.jsonl", None, "y.jsonl"]})
+    assert documents.span(batch) == "3 documents, 'a' of x.jsonl to 'c' of y.jsonl"
+    assert documents.span(batch.slice(1, 1)) == "document 'b'"
+    assert documents.span(batch.slice(0, 0)) == "no document"
+    assert documents.span(batch.select(["id", "text"])) == "3 documents, 'a' to 'c'"
+    with pytest.raises(KeyError) as raised, documents.at_hand(batch.slice(2)), documents.at_hand(batch):
+        raise KeyError("k")
+    assert raised.value.__notes__ == ["at 3 documents, 'a' of x.jsonl to 'c' of y.jsonl", "at document 'c' of y.jsonl"]

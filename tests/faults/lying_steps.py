@@ -60,3 +60,13 @@ class DecidesTwice(STEPS["decontaminate"]):
     def finish(self, rows, batch, proposals):
         found = super().finish(rows, batch, proposals)
         return pa.concat_tables([found, found]).sort_by("row")
+
+
+@dataclasses.dataclass(frozen=True)
+class FailsTogether(STEPS["length"]):
+    """Raises for a batch of more than one document, for none of them alone."""
+
+    def apply(self, batch):
+        if batch.num_rows > 1:
+            raise ArithmeticError("together")
+        return super().apply(batch)

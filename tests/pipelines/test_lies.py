@@ -42,8 +42,9 @@ KEPT = "the documents that it kept are not those that it was given"
     ("sets a row aside that it keeps", KEPT),
 ])  # fmt: skip
 def test_a_filter_that_lies_is_refused(tmp_path, lie, words):
-    with pytest.raises(TaskFailed, match=rf"task 00000 \(.*step length: {words}"):
+    with pytest.raises(TaskFailed, match=rf"task 00000 \(.*step length: {words}") as failed:
         run_with(lying_steps.Liar(max_characters=10, lie=lie), tmp_path)
+    assert words == COUNTS or "at 3 documents, '0' of " in str(failed.value)
     assert_no_result(tmp_path / "out")
 
 
@@ -58,3 +59,11 @@ def test_a_global_step_that_decides_twice_is_refused(tmp_path):
 
 def assert_no_result(output):
     assert not any((output / name).exists() for name in ("documents", "dropped", "report.json"))
+
+
+def test_documents_that_fail_only_together_are_named(tmp_path):
+    sentence = r"but not together; ArithmeticError: together, at 3 documents, '0' of .*0\.jsonl to '2' of .*0\.jsonl$"
+    with pytest.raises(TaskFailed, match=sentence) as failed:
+        run_with(lying_steps.FailsTogether(), tmp_path)
+    assert failed.value.name == "00-read+length+documents/00000"
+    assert_no_result(tmp_path / "out")
