@@ -126,6 +126,31 @@ def test_editing_each_file_in_turn_changes_what_runs_it(project):
     assert of(project) == before
 
 
+def test_a_package_that_gives_names_lazily_counts_by_what_is_asked_of_it(project):
+    (project / "package/__init__.py").write_text(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n"
+        "    from package.definer import exported as exported\n    from package.other import not_asked_for as renamed\n"
+    )
+    for start, inside, outside in [
+        ("from package import exported", "package.definer", "package.other"),
+        ("from package import renamed", "package.other", "package.definer"),
+        ("import package", "package.definer", None),
+        ("import package", "package.other", None),
+    ]:
+        (project / "start.py").write_text(start)
+        closure.forget()
+        found = closure.contents((Code("start", str(project)),))
+        assert inside in found and outside not in found, start
+    closure.forget()
+
+
+def test_the_names_that_our_packages_give_are_read_from_their_source():
+    found = closure.exports("corpus")
+    assert found["near_duplicates"] == [("corpus.dedup.near", "near_duplicates")] and "kernel_cache" not in found
+    assert closure.exports("pipelines")["run_recipe"] == [("pipelines.run", "run")]
+    assert {"corpus.dedup.near", "corpus.cleaning.c4"} <= closure.contents((Code("corpus"),)).keys()
+
+
 def test_a_library_counts_by_its_version(project):
     before = of(project)
     install(project, "2.0")

@@ -49,6 +49,7 @@ def test_what_is_wrong_is_said(given, words):
 def test_values_become_what_their_types_say():
     example = Example("x", share=0, words=["cat"])
     assert (example.share, type(example.share), example.words) == (0.0, float, ("cat",))
+    assert Example("x", words="dog").words == ("dog",)  # one of what may be several
     assert Example("x").extra == {} and Example("x").extra is not Example("x").extra
     assert pickle.loads(pickle.dumps(example)) == example
     with pytest.raises(OptionError):

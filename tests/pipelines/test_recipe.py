@@ -1,13 +1,19 @@
 """A recipe is checked whole before any work; what is wrong is said in one sentence with the nearest name."""
 
+import dataclasses
 import pathlib
 
 import pytest
 import yaml
 
+from corpus.cleaning.length import Length
+from corpus.dedup.near import Near
 from pipelines import recipe as recipes
-from pipelines.recipe import RecipeError
+from pipelines.recipe import Recipe, RecipeError
 from pipelines.steps import STEPS
+from pipelines.steps.exact_dedup import ExactDedup
+from pipelines.steps.pack import Pack
+from pipelines.steps.tokenize import Tokenize
 
 SHIPPED = pathlib.Path(recipes.__file__).parent / "recipes"
 
@@ -128,3 +134,42 @@ def test_every_step_can_be_named_and_says_what_it_is():
     for name, step in STEPS.items():
         assert step.name == name
         assert step.__doc__
+
+
+def test_a_recipe_of_step_objects_is_the_one_of_the_same_text():
+    text = "{name: recipe, input: [a, b], seed: 3, steps: [{length: {min_words: 5}}, exact_dedup]}"
+    assert Recipe(input=["a", "b"], seed=3, steps=[Length(min_words=5), ExactDedup()]) == parse(text)
+    assert Recipe(input="a", steps=[Length()]).input == ("a",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mine(Length):
+    """A filter of one's own."""
+
+
+@pytest.mark.parametrize(
+    "steps, words",
+    [
+        ((), "the recipe has no steps"),
+        (["length"], "a step is a step object, such as Length\\(\\), not 'length'"),
+        ([Length], "a step is a step object"),
+        ([Near()], "a step is a step object"),
+        ([Pack(sequence_length=8)], "step 'pack' needs a step 'tokenize' before it"),
+        ([Tokenize(tokenizer="a"), Tokenize(tokenizer="a")], "step 'tokenize' can be there once only"),
+    ],
+)
+def test_step_objects_that_make_no_recipe_are_refused(steps, words):
+    with pytest.raises(RecipeError, match=words):
+        Recipe(steps=steps)
+
+
+def test_a_step_that_workers_could_not_import_is_refused(monkeypatch):
+    assert Recipe(steps=[Mine()]).steps == (Mine(),)
+    monkeypatch.setattr(Mine, "__module__", "__main__")
+    with pytest.raises(RecipeError, match="step 'length' is defined where this runs .* put its class into a module"):
+        Recipe(steps=[Mine()])
+
+
+def test_options_of_a_recipe_are_refused_in_python_too():
+    with pytest.raises(RecipeError, match="option 'max_quarantined' of the recipe should be less than or equal to 1"):
+        Recipe(steps=[Length()], max_quarantined=2)
