@@ -120,7 +120,7 @@ def at_hand(batch: pa.RecordBatch) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        error.__notes__ = [*getattr(error, "__notes__", ()), f"at {span(batch)}"]  # add_note, which 3.10 lacks
+        vars(error)["__notes__"] = [*getattr(error, "__notes__", ()), f"at {span(batch)}"]  # add_note; 3.10 has none
         raise
 
 

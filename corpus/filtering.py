@@ -59,7 +59,8 @@ def apply_filters(data: Any, filters: Filter | Sequence[Filter]) -> Filtered:
     """
     chain = [filters] if isinstance(filters, Filter) else list(filters)
     names, shared = unique_names(chain), shared_words.plan(chain)
-    kept, dropped, faulty = [], [DROPPED_SCHEMA.empty_table()], [FAULTY_SCHEMA.empty_table()]
+    kept: list[pa.Table] = []
+    dropped, faulty = [DROPPED_SCHEMA.empty_table()], [FAULTY_SCHEMA.empty_table()]
     counters: dict[str, dict[str, int]] = {name: {} for name in names}
     for batch in tables.batches(data):
         if not kept:
