@@ -3,6 +3,7 @@
 import os
 import pathlib
 import sys
+from unittest import mock
 
 import hypothesis
 import pytest
@@ -21,6 +22,13 @@ for folder in ("faults", "oracles"):
         filter(None, [str(ROOT / "tests" / folder), os.environ.get("PYTHONPATH")])
     )
 os.environ["WINNOW_FILTERS"] = str(ROOT / "tests" / "oracles")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_syncing():
+    """What tests write need not outlive a loss of power: a small run waits for the disk most of its time."""
+    with mock.patch.object(os, "fsync", lambda file: None):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ their labels, and the page's policy forbids whatever would slip through from loa
 
 from __future__ import annotations
 
+import functools
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -32,11 +33,17 @@ as U+2400), lone surrogates the replacement character."""
 def render(report: dict[str, Any]) -> str:
     """The dict of `pipelines.report.report.build` as a self-contained HTML page. Sections whose part of
     the report is missing or empty are left out."""
+    return _template().render(report=report).lstrip().translate(CONTROLS)
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    """Compiled once a process, which takes longer than a small run."""
     loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {f.__name__: f for f in (number, size, share, seconds, rate, short, words, figure, kind)}
     environment.globals |= {"bars": bars, "histogram": histogram, "length_edges": length_edges, "MAX_ITEMS": MAX_ITEMS}
-    return environment.get_template("page.html.j2").render(report=report).lstrip().translate(CONTROLS)
+    return environment.get_template("page.html.j2")
 
 
 # ------------------------------------------------------------------ numbers and words

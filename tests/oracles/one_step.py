@@ -3,16 +3,12 @@
 The documents go through a run of a recipe, and all that the run says of itself is held to the decisions, which are
 applied here byte by byte: the counts of each step, the rows of dropped/, what is left in documents/."""
 
-import contextlib
 import gzip
 import json
-import os
 import pathlib
 import tempfile
 from typing import Any, NamedTuple
-from unittest import mock
 
-import jinja2
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -57,7 +53,7 @@ def decide(step, parts, **options) -> list[Decision]:
 def observe(step, parts, before=(), task_bytes=ONE_FILE_A_SHARD) -> Observed:
     """Run `step`, an entry of a recipe, over parts (lists of documents), each a shard or, with ONE_SHARD, a batch of
     the one shard. `before` are steps that come before it, filters first. Raises what `run` raises."""
-    with tempfile.TemporaryDirectory() as folder, _in_a_hurry():
+    with tempfile.TemporaryDirectory() as folder:
         source, output = pathlib.Path(folder, "input"), pathlib.Path(folder, "output")
         source.mkdir()
         for number, part in enumerate(parts):
@@ -66,26 +62,6 @@ def observe(step, parts, before=(), task_bytes=ONE_FILE_A_SHARD) -> Observed:
         recipe = recipes.parse({"input": [str(source)], "steps": [*before, step], "task_bytes": task_bytes})
         result = run(recipe, str(output))
         return _observed(result, output)
-
-
-_compiled: dict[tuple, Any] = {}
-_compile = jinja2.Environment.compile
-
-
-def _compile_once(environment, *source):
-    if source not in _compiled:
-        _compiled[source] = _compile(environment, *source)
-    return _compiled[source]
-
-
-@contextlib.contextmanager
-def _in_a_hurry():
-    """Half of the time of a small run goes into its page, whose template is compiled once here, and into syncing."""
-    with (
-        mock.patch.object(jinja2.Environment, "compile", _compile_once),
-        mock.patch.object(os, "fsync", lambda file: None),
-    ):
-        yield
 
 
 def _observed(result, output: pathlib.Path) -> Observed:
