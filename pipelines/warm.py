@@ -63,12 +63,13 @@ STEPS = [
     {"pack": {"sequence_length": 64}},
 ]
 """A recipe in which every kernel of a run has something to do."""
-FAMILIES = ("bpe", "wordpiece", "sentencepiece-unigram", "byte")
 
 
 def warm(say: Callable[[str], None], progress=None) -> tuple[int, int]:
     """Compile what is not compiled yet; how many kernels are compiled now, and how often one was compiled for it. `say`
     gets a line for each part; `progress` is the engine's."""
+    from tokenizer_training.families import FAMILIES
+
     with tempfile.TemporaryDirectory() as folder:
         write_documents(folder)
         say("kernels of the steps ...")
@@ -178,22 +179,16 @@ def _signatures() -> None:
 
 
 def _family(family: str, folder: str) -> None:
-    """Train a tokenizer and encode with it; on so many different words that tables have to grow."""
+    """Train a tokenizer and encode with it; on so many different words that tables have to grow, with room for all
+    their characters."""
     import pyarrow as pa
 
-    from corpus.encoding.encoder import load_encoder
-    from tokenizer_training import train
-    from tokenizer_training.configuration import TrainTokenizer
+    from tokenizer_training import train_tokenizer
 
-    texts, size = [text(number) for number in range(48)], 400
-    if family in ("bpe", "wordpiece"):
-        size = 2400  # room for all characters
-        texts.append(" ".join(chr(0xA000 + i % 1123) + chr(0xA000 + i // 64) for i in range(70_000)))  # Yi syllables
-    texts = pa.array(texts)
-    step = TrainTokenizer(family=family, vocab_size=size)
-    os.makedirs(folder)
-    train.train(train.merge_counts([train.count(texts, step)]), step, folder)
-    load_encoder(folder).encode(texts, append_end=True)
+    texts = [text(number) for number in range(48)]
+    texts.append(" ".join(chr(0xA000 + i % 290) + chr(0xA000 + i // 290) for i in range(69_890)))  # Yi syllables
+    encoder = train_tokenizer(pa.array(texts), folder, family=family, vocab_size=700)
+    encoder.encode(pa.array(texts), append_end=True)
 
 
 def _loader(folder: str) -> None:

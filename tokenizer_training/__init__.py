@@ -1,13 +1,50 @@
 """Tokenizers from text: count in parallel, then train on the counts on one machine.
 
     configuration   TrainTokenizer: what to train
+    families        one record a family, and their registry: how it counts, how it trains, what it leaves
     counts          words of a batch and how often they occur; the sum of such tables
     merges          byte-pair merges from counts, the numba trainer of bpe and wordpiece
-    byte_pairs      the bpe family: byte-level tokens, GPT-2's pattern
-    word_pieces     the wordpiece family: BERT's words, "##" inside them
-    sentence_pieces the two sentencepiece families, trained by the `sentencepiece` package
+    export          parts of the files that several families write
     train           one entry point for all families, and the description of the result
     evaluate        figures about a tokenizer on a text
 
-Imports `corpus`, never `pipelines`. Start with `train`.
+Imports `corpus`, never `pipelines`. Start with `train`. The public names are loaded when they are asked for:
+
+    >>> import tempfile, tokenizer_training
+    >>> encoder = tokenizer_training.train_tokenizer(["to be or not to be"] * 2, tempfile.mkdtemp(), vocab_size=260)
+    >>> encoder.vocab_size
+    260
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from corpus.encoding.encoder import Encoder as Encoder
+    from corpus.encoding.encoder import load_encoder as load_encoder
+    from tokenizer_training.configuration import TrainTokenizer as TrainTokenizer
+    from tokenizer_training.counts import count as count
+    from tokenizer_training.counts import merge_counts as merge_counts
+    from tokenizer_training.train import train_tokenizer as train_tokenizer
+
+_MODULES = {
+    "Encoder": "corpus.encoding.encoder",
+    "TrainTokenizer": "tokenizer_training.configuration",
+    "count": "tokenizer_training.counts",
+    "load_encoder": "corpus.encoding.encoder",
+    "merge_counts": "tokenizer_training.counts",
+    "train_tokenizer": "tokenizer_training.train",
+}
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 import xxhash
 
+from corpus import closure
 from corpus.options import option
 from corpus.step import Step
+from tokenizer_training import families
+from tokenizer_training.families import FAMILIES
 
-Family = Literal["bpe", "wordpiece", "sentencepiece-unigram", "sentencepiece-bpe", "byte"]
-
-_SENTENCEPIECE_TOKENS = ("<pad>", "</s>", "<unk>")  # ids 0, 1, 2: T5 (Raffel et al. 2020), ByT5
-SPECIAL_TOKENS = {
-    "bpe": ("<|endoftext|>",),  # GPT-2
-    "wordpiece": ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),  # BERT
-    "sentencepiece-unigram": _SENTENCEPIECE_TOKENS,
-    "sentencepiece-bpe": _SENTENCEPIECE_TOKENS,
-    "byte": _SENTENCEPIECE_TOKENS,
-}
-"""Special tokens of each family, with the ids 0, 1, 2 ... in this order."""
-
-END_OF_DOCUMENT = {
-    "bpe": "<|endoftext|>",
-    "wordpiece": "[SEP]",
-    "sentencepiece-unigram": "</s>",
-    "sentencepiece-bpe": "</s>",
-    "byte": "</s>",
-}
-"""The token that ends a document, one of the family's special tokens."""
-
-BYTE_VOCABULARY = 259
-"""ByT5 (Xue et al. 2022): three special tokens and 256 bytes."""
+if TYPE_CHECKING:
+    FamilyName = str
+else:  # the registry alone says which there are
+    FamilyName = Literal[tuple(FAMILIES)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +27,21 @@ class TrainTokenizer(Step):
     `sentinels` is the number of ids for span corruption put on top of `vocab_size`;
     `vocab_size` says nothing to the byte family. `min_frequency` is the least count of a pair
     that may merge (bpe, wordpiece); `lowercase` (wordpiece) also strips accents, as BERT does;
-    `character_coverage` and `byte_fallback` are those of sentencepiece."""
+    `character_coverage` and `byte_fallback` are those of sentencepiece. Raises OptionError for values that
+    cannot be, with the nearest that can.
+
+    >>> TrainTokenizer(family="bpe", special_tokens=("<|pad|>",)).all_special_tokens()
+    ('<|endoftext|>', '<|pad|>')
+    >>> TrainTokenizer(family="sentencepeice-bpe")
+    Traceback (most recent call last):
+    ...
+    corpus.options.OptionError: unknown value 'sentencepeice-bpe' in option 'family' of step 'train_tokenizer'; \
+did you mean 'sentencepiece-bpe'?
+    """
 
     name: ClassVar[str] = "train_tokenizer"
 
-    family: Family = option("bpe", "Kind of tokenizer.")
+    family: FamilyName = option("bpe", "Kind of tokenizer.")
     vocab_size: int = option(32000, "Ids, those of sentinels apart; the byte family has 259.", ge=0)
     special_tokens: tuple[str, ...] = option((), "Further special tokens, after the family's own.")
     sentinels: int = option(0, "Ids for span corruption, on top of vocab_size.", ge=0)
@@ -61,8 +55,12 @@ class TrainTokenizer(Step):
 
     def all_special_tokens(self) -> tuple[str, ...]:
         """The family's special tokens and then the configured ones, in order of id."""
-        own = SPECIAL_TOKENS[self.family]
+        own = families.named(self.family).special_tokens
         return own + tuple(token for token in self.special_tokens if token not in own)
+
+    def code(self) -> tuple[closure.Code, ...]:
+        """The family's module, which is imported by name."""
+        return (closure.Code(families.module_of(self.family)),)
 
 
 def sampled(ids: pa.Array, total_bytes: int, config: TrainTokenizer, seed: int = 0) -> np.ndarray:

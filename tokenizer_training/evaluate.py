@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,11 +12,8 @@ from corpus.documents import text_bytes
 from corpus.encoding.distinct_words import BLANK_FREE, distinct
 from corpus.encoding.encoder import Encoder
 
-_SPACE_BEFORE_WORD = ("bpe",)
-"""Families whose tokens contain the space before a word."""
 
-
-def evaluate(encoder: Encoder, text: pa.Array) -> dict:
+def evaluate(encoder: Encoder, text: pa.Array) -> dict[str, Any]:
     """Figures of a string column; a share is a fraction from 0 to 1, None where it would be
     0 / 0. A word is a run of anything but blanks, which says little about scripts that do not
     put blanks between words: compare bytes and characters per token there.
@@ -24,12 +23,18 @@ def evaluate(encoder: Encoder, text: pa.Array) -> dict:
         continued_word_share    words that take more than one token (Rust et al. 2021)
         vocabulary_used         ids that occur, of all ids
         unknown_rate            tokens that are the unknown token (0 where there is none)
+
+    >>> import tempfile
+    >>> from tokenizer_training import train_tokenizer
+    >>> encoder = train_tokenizer(["to be or not to be"], tempfile.mkdtemp(), family="byte")
+    >>> evaluate(encoder, pa.array(["to be"]))["fertility"]
+    2.5
     """
     tokens, _ = encoder.encode(text)
     found = distinct(text, BLANK_FREE)
     words = int(found.counts.sum())
     spelled = found.words
-    if encoder.family in _SPACE_BEFORE_WORD:
+    if encoder.space_before_word:
         nothing, space = (pa.scalar(s, pa.large_string()) for s in ("", " "))
         spelled = pc.binary_join_element_wise(nothing, spelled, space)
     _, offsets = encoder.encode(spelled)

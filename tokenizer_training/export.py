@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import pathlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenizer_training.merges import Merges
+if TYPE_CHECKING:
+    from tokenizer_training.merges import Merges
 
 CURVE_POINTS = 16
 
 
-def write_json(path: pathlib.Path, value) -> None:
+def write_json(path: pathlib.Path, value: Any) -> None:
     """JSON in UTF-8 on one line, keys in the order given, so that equal values are equal
     bytes. (Indented, it would be ten times slower.)"""
     path.write_bytes((json.dumps(value, ensure_ascii=False) + "\n").encode())
@@ -34,7 +36,7 @@ def sentinel_tokens(first_id: int, sentinels: int) -> dict[str, int]:
     return {f"<extra_id_{i}>": first_id + sentinels - 1 - i for i in range(sentinels)}
 
 
-def added_tokens(special: tuple[str, ...], vocab_size: int, sentinels: int) -> list[dict]:
+def added_tokens(special: tuple[str, ...], vocab_size: int, sentinels: int) -> list[dict[str, Any]]:
     """The `added_tokens` of tokenizer.json: special tokens 0, 1, ... and the sentinels."""
     ids = {token: i for i, token in enumerate(special)} | sentinel_tokens(vocab_size, sentinels)
     flags = {
@@ -48,7 +50,7 @@ def added_tokens(special: tuple[str, ...], vocab_size: int, sentinels: int) -> l
     return [{"id": i, "content": token, **flags} for token, i in ordered]
 
 
-def compression_curve(merges: Merges, symbols: int, first_size: int) -> dict:
+def compression_curve(merges: Merges, symbols: int, first_size: int) -> dict[str, dict[str, int]]:
     """Tokens of the training text at several vocabulary sizes. Byte-pair vocabularies are
     prefixes of each other, so that one training gives the length of the text at every size."""
     if len(merges.rows) == 0:

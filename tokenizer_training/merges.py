@@ -147,7 +147,7 @@ def _grown_pairs(pairs: Pairs, used: np.ndarray, need: int) -> Pairs:
     return Pairs(slots, *arrays, *heap)
 
 
-def _first_tokens(alphabet, first_id: int, vocab_size: int, used: np.ndarray) -> Tokens:
+def _first_tokens(alphabet: list[tuple[bytes, bool]], first_id: int, vocab_size: int, used: np.ndarray) -> Tokens:
     starts = np.zeros(vocab_size + 1, np.int64)
     lengths = [len(characters) for characters, _ in alphabet]
     last = first_id + len(alphabet)

@@ -3,49 +3,85 @@
     tables = [count(batch["text"], config) for batch in batches]     # anywhere, in any order
     figures = train(merge_counts(tables), config, folder)            # on one machine
 
-The files depend on the counts and the configuration alone.
+or, from texts at hand, `train_tokenizer`. The files depend on the counts and the configuration alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pathlib
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.encoding.encoder import DESCRIPTION, PRETOKENS, load_encoder
+from corpus.encoding.encoder import DESCRIPTION, Encoder, implied, load_encoder
+from corpus.encoding.encoders import ENCODERS
+from corpus.encoding.texts import Texts, text_columns
 from corpus.text.unicode import UNICODE_VERSION
-from tokenizer_training import byte_pairs, sentence_pieces, word_pieces
-from tokenizer_training.configuration import (
-    BYTE_VOCABULARY,
-    END_OF_DOCUMENT,
-    TrainTokenizer,
-    sampled,
-)
-from tokenizer_training.counts import count, merge_counts
+from tokenizer_training import families
+from tokenizer_training.configuration import TrainTokenizer, sampled
+from tokenizer_training.counts import SCHEMA, count, merge_counts
 from tokenizer_training.export import sentinel_tokens, write_json
+from tokenizer_training.families import Family
 
-__all__ = ["TrainTokenizer", "count", "load_encoder", "merge_counts", "sampled", "train"]
+__all__ = ["TrainTokenizer", "count", "load_encoder", "merge_counts", "sampled", "train", "train_tokenizer"]
 
 FORMAT = "winnow-tokenizer/1"
-_PADDING = {"wordpiece": "[PAD]"}
-_UNKNOWN = {"wordpiece": "[UNK]"}
+LEAST_ROWS_TO_MERGE = 1 << 16
 
 
-def train(counts: pa.Table, config: TrainTokenizer, folder: str) -> dict:
-    """Trains on a table of counts and writes the tokenizer into a local folder, made where it
-    is missing. Returns figures for the report: `vocab_size`, `distinct_words`, `words`,
-    `fingerprint`, and the family's own. Raises ValueError where the configuration does not fit
-    the counts, TypeError where `counts` has other columns."""
-    if config.family == "byte" and config.special_tokens:
-        raise ValueError("the byte family has no room for further special tokens; use sentinels")
+def train_tokenizer(texts: Texts, folder: str | os.PathLike[str], **options: Any) -> Encoder:
+    """Trains on texts at hand and writes the tokenizer into a local folder, made where it is missing; the tokenizer,
+    loaded. `options` are those of `TrainTokenizer` but for `sample_bytes`: all texts are counted. Texts of an iterator
+    are not held, their counts are. Raises as `train` does, OptionError (a ValueError) for an option that cannot be,
+    TypeError for what are no texts.
+
+    >>> import tempfile
+    >>> encoder = train_tokenizer(["to be or not to be"] * 2, tempfile.mkdtemp(), family="bpe", vocab_size=260)
+    >>> (ids,) = encoder.encode_texts(["to be"])
+    >>> ids.tolist(), encoder.decode(ids)
+    ([258, 259], 'to be')
+    """
+    if "sample_bytes" in options:
+        raise TypeError("sample_bytes chooses documents by their ids, which texts do not have")
+    config = TrainTokenizer(**options)
+    train(_count_all(texts, config), config, folder)
+    return load_encoder(folder)
+
+
+def _count_all(texts: Texts, config: TrainTokenizer) -> pa.Table:
+    """Counts of all texts. Tables are summed when those that wait have as many rows as the sum, so that each row is
+    summed a few times only."""
+    total, waiting = SCHEMA.empty_table(), []
+    for column in text_columns(texts):
+        waiting.append(count(column, config))
+        if sum(map(len, waiting)) > max(len(total), LEAST_ROWS_TO_MERGE):
+            total, waiting = merge_counts([total, *waiting]), []
+    return merge_counts([total, *waiting])
+
+
+def train(counts: pa.Table, config: TrainTokenizer, folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Trains on a table of counts and writes the tokenizer into a local folder, made where it is missing. Returns
+    figures for the report: `vocab_size`, `distinct_words`, `words`, `fingerprint`, and the family's own. Raises
+    ValueError where the configuration does not fit the counts, where a text could spell a special token, and where
+    `counts` lacks a column.
+
+    >>> import tempfile
+    >>> config = TrainTokenizer(family="sentencepiece-bpe", vocab_size=268)
+    >>> figures = train(count(pa.array(["to be or not to be"]), config), config, tempfile.mkdtemp())
+    >>> figures["vocab_size"], figures["words"]
+    (268, 6)
+    """
+    family = families.named(config.family)
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     counts = merge_counts([counts])
-    own = _train_family(counts, config, folder)
-    description = _describe(config, folder)
+    trained = family.train(counts, config, folder)
+    description = _describe(family, config, trained.vocab_size, folder)
+    _refuse_spelled_tokens(family, description, folder)
     write_json(folder / DESCRIPTION, description)
     return {
         "family": config.family,
@@ -53,54 +89,34 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: str) -> dict:
         "fingerprint": description["fingerprint"],
         "distinct_words": len(counts),
         "words": pc.sum(counts["count"]).as_py() or 0,
-        **own,
+        **trained.figures,
     }
 
 
-def _train_family(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> dict:
-    if config.family == "bpe":
-        return byte_pairs.train(counts, config, folder)
-    if config.family == "wordpiece":
-        return word_pieces.train(counts, config, folder)
-    if config.family == "byte":
-        return {}
-    return sentence_pieces.train(counts, config, folder)
-
-
-def _vocabulary_size(config: TrainTokenizer, folder: pathlib.Path) -> int:
-    """Ids without the sentinels: fewer than asked for where the text had no more pairs."""
-    if config.family == "byte":
-        return BYTE_VOCABULARY
-    if config.family in ("bpe", "wordpiece"):
-        stored = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        return len(stored["model"]["vocab"])
-    return (folder / "sentencepiece.vocab").read_bytes().count(b"\n")
-
-
-_FILES = {
-    "bpe": ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer.tiktoken", PRETOKENS),
-    "wordpiece": ("tokenizer.json", "vocab.txt"),
-    "sentencepiece-unigram": ("sentencepiece.model", "sentencepiece.vocab"),
-    "sentencepiece-bpe": ("sentencepiece.model", "sentencepiece.vocab"),
-    "byte": (),
-}
-
-
-def _describe(config: TrainTokenizer, folder: pathlib.Path) -> dict:
-    size = _vocabulary_size(config, folder)
+def _describe(family: Family, config: TrainTokenizer, size: int, folder: pathlib.Path) -> dict[str, Any]:
     special = {token: i for i, token in enumerate(config.all_special_tokens())}
-    end = END_OF_DOCUMENT[config.family]
+    beyond_the_name = {"encoder": family.encoder, "space_before_word": family.space_before_word}
     description = {
         "format": FORMAT,
-        "family": config.family,
+        "family": family.name,
         "vocab_size": size + config.sentinels,
-        "end_of_document": {"token": end, "id": special[end]},
-        "pad_id": special.get(_PADDING.get(config.family, "<pad>")),
-        "unknown_id": special.get(_UNKNOWN.get(config.family, "<unk>")),
+        "end_of_document": {"token": family.end, "id": special[family.end]},
+        "pad_id": special.get(family.pad),
+        "unknown_id": special.get(family.unknown),
         "special_tokens": special,
         "sentinels": list(sentinel_tokens(size, config.sentinels).values()),
         "unicode_version": UNICODE_VERSION,
-        "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _FILES[config.family]},
+        **{key: value for key, value in beyond_the_name.items() if implied(family.name)[key] != value},
+        "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in family.files},
     }
     text = json.dumps(description, sort_keys=True)
     return {**description, "fingerprint": hashlib.sha256(text.encode()).hexdigest()[:32]}
+
+
+def _refuse_spelled_tokens(family: Family, description: dict[str, Any], folder: pathlib.Path) -> None:
+    """Raises ValueError where a text can spell a special token, and so end its document."""
+    encode, _ = ENCODERS[family.encoder](folder)
+    for token, i in description["special_tokens"].items():
+        ids, _ = encode(pa.array([token, f"a{token}b {token}"]))
+        if i in ids and i != description["unknown_id"]:
+            raise ValueError(f"text can spell the special token {token!r} of the {family.name} family")

@@ -13,6 +13,7 @@ The table of rules is uint64[2^k, 2]: `left << 32 | right` plus one (0: empty sl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numba
@@ -53,7 +54,7 @@ class Cache(NamedTuple):
     used: np.ndarray  # int64[3]: slots, keys, ids
 
 
-def make_rules(byte_ids: list[int], merges: list[tuple[int, int, int]], tokens) -> Rules:
+def make_rules(byte_ids: list[int], merges: list[tuple[int, int, int]], tokens: Iterable[bytes]) -> Rules:
     """`merges`: (left id, right id, merged id) in order of rank, where a pair that is listed
     twice counts with its later rank; `tokens`: the bytes of every ordinary token."""
     size = 1 << max(4, (2 * len(merges)).bit_length())

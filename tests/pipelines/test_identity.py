@@ -80,6 +80,7 @@ def test_remarks_and_code_that_no_task_runs_redo_nothing(project):
     names = ("pipelines/run", "pipelines/lock", "pipelines/engine/backends")
     unused = [(f"{name}.py", "import os\n", "import os\nUNUSED = 1\n") for name in names]
     unused += [("corpus/cleaning/c4.py", "import re\n", "import re\nUNUSED = 1\n")]
+    unused += [("tokenizer_training/families/bpe.py", "import pathlib\n", "import pathlib\nUNUSED = 1\n")]
     unused += [("pipelines/steps/__init__.py", "STAGES = (", "UNUSED = 1\nSTAGES = (")]
     assert project(*remarks, *unused)[0] == []
 
@@ -88,6 +89,11 @@ def test_the_evaluation_of_the_tokenizer_is_that_of_the_code(project):
     found, report = project(("tokenizer_training/evaluate.py", "    return {", '    return {\n        "planted": 1,'))
     assert found == ["tokens-encode", "tokens-shards"]
     assert report["figures"]["tokenizer evaluation"]["planted"] == 1
+
+
+def test_the_family_of_the_tokenizer_is_that_of_the_recipe(project):
+    found, _ = project(("tokenizer_training/families/byte.py", "BYTE_OFFSET + 256", "256 + BYTE_OFFSET"))
+    assert found == list(TRAINING)
 
 
 def test_the_exchange_is_part_of_what_uses_it(project):

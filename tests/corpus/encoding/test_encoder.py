@@ -1,6 +1,7 @@
 """Encoders against the libraries they equal, and back."""
 
 import json
+import shutil
 import time
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from corpus.encoding import bpe, byte_level
 from corpus.encoding.encoder import load_encoder
+from corpus.encoding.encoders import TEXTS_AT_ONCE
 from corpus.encoding.pretokenize import gpt2_classes
 from corpus.text.arrow import buffers
 from tokenizer_training.train import TrainTokenizer, count, train
@@ -31,6 +33,8 @@ SIZES = {
     "sentencepiece-unigram": 350,
     "byte": 0,
 }
+FOREIGN = "foreign"
+"""A family that only Hugging Face's library can read: the tokenizer is that of bpe."""
 ANY_TEXT = st.text(max_size=80) | st.text(st.sampled_from("ab \n'sTheß日😀\u0301#12"), max_size=120)
 
 
@@ -41,7 +45,16 @@ def folders(tmp_path_factory):
         config = TrainTokenizer(family=family, vocab_size=size, sentinels=2)
         made[family] = tmp_path_factory.mktemp(family)
         train(count(pa.array(TEXTS), config), config, str(made[family]))
+    made[FOREIGN] = tmp_path_factory.mktemp(FOREIGN)
+    shutil.copytree(made["bpe"], made[FOREIGN], dirs_exist_ok=True)
+    describe(made[FOREIGN], family=FOREIGN, encoder="tokenizers")
     return made
+
+
+def describe(folder, **changes):
+    """Change what the description of a tokenizer says."""
+    path = folder / "winnow_tokenizer.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +72,7 @@ def huggingface(folder):
 
 @pytest.fixture(scope="module")
 def references(folders):
-    made = {family: huggingface(folders[family]) for family in ("bpe", "wordpiece")}
+    made = {family: huggingface(folders[family]) for family in ("bpe", "wordpiece", FOREIGN)}
     for family in ("sentencepiece-bpe", "sentencepiece-unigram"):
         path = str(folders[family] / "sentencepiece.model")
         made[family] = sentencepiece.SentencePieceProcessor(model_file=path).encode
@@ -74,7 +87,7 @@ def ids_of(encoder, texts, **options):
     return [tokens[a:b].tolist() for a, b in zip(offsets, offsets[1:])]
 
 
-@pytest.mark.parametrize("family", SIZES)
+@pytest.mark.parametrize("family", [*SIZES, FOREIGN])
 @settings(deadline=None, max_examples=150)
 @given(texts=st.lists(ANY_TEXT, max_size=4))
 def test_ids_equal_the_reference(encoders, references, family, texts):
@@ -82,7 +95,7 @@ def test_ids_equal_the_reference(encoders, references, family, texts):
     assert ids_of(encoders[family], pa.array(texts, pa.string())) == expected
 
 
-@pytest.mark.parametrize("family", SIZES)
+@pytest.mark.parametrize("family", [*SIZES, FOREIGN])
 def test_columns_of_every_kind(encoders, references, family):
     texts = ["left out", *TEXTS, None, "", "a"]
     expected = [references[family](text or "") for text in texts[1:]]
@@ -94,7 +107,7 @@ def test_columns_of_every_kind(encoders, references, family):
         assert ids_of(encoders[family], array[:0]) == []
 
 
-@pytest.mark.parametrize("family", ["bpe", "byte"])
+@pytest.mark.parametrize("family", ["bpe", FOREIGN, "byte"])
 @settings(deadline=None, max_examples=200)
 @given(text=ANY_TEXT)
 def test_decoding_gives_the_text_back(encoders, family, text):
@@ -102,7 +115,7 @@ def test_decoding_gives_the_text_back(encoders, family, text):
     assert encoders[family].decode(tokens) == text
 
 
-@pytest.mark.parametrize("family", SIZES)
+@pytest.mark.parametrize("family", [*SIZES, FOREIGN])
 def test_special_tokens_in_text_are_text(encoders, family):
     encoder = encoders[family]
     texts = pa.array([f"a{token}b {token}" for token in encoder.special_tokens])
@@ -186,3 +199,40 @@ def test_changed_file(tmp_path):
         file.write(" ")
     with pytest.raises(ValueError, match="tokenizer.json has been changed"):
         load_encoder(tmp_path)
+
+
+def test_more_texts_than_are_encoded_at_once(encoders, references):
+    texts = [TEXTS[i % len(TEXTS)][: i % 50] for i in range(2 * TEXTS_AT_ONCE + 1)]
+    assert ids_of(encoders[FOREIGN], pa.array(texts)) == [references["bpe"](text) for text in texts]
+
+
+def test_the_encoder_is_what_the_description_says_or_the_family_implies(folders, encoders, tmp_path):
+    shutil.copytree(folders["bpe"], tmp_path, dirs_exist_ok=True)
+    assert "encoder" not in json.loads((tmp_path / "winnow_tokenizer.json").read_text())
+    assert encoders["bpe"].space_before_word and not encoders[FOREIGN].space_before_word
+    describe(tmp_path, encoder="byte", space_before_word=False)
+    encoder = load_encoder(tmp_path)
+    assert encoder.encode(pa.array(["a"]))[0].tolist() == [100] and not encoder.space_before_word
+    describe(tmp_path, family="bpe-of-another-kind", encoder="bpe")
+    assert ids_of(load_encoder(tmp_path), pa.array(TEXTS)) == ids_of(encoders["bpe"], pa.array(TEXTS))
+
+
+@pytest.mark.parametrize("changes", [{"family": "words"}, {"encoder": "words"}, {"family": ""}])
+def test_an_encoder_that_there_is_not(folders, tmp_path, changes):
+    shutil.copytree(folders["bpe"], tmp_path, dirs_exist_ok=True)
+    describe(tmp_path, **changes)
+    with pytest.raises(
+        ValueError, match="names the encoder '(words)?', which is none of bpe, wordpiece, sentencepiece"
+    ):
+        load_encoder(tmp_path)
+
+
+@pytest.mark.parametrize("family", [*SIZES, FOREIGN])
+def test_lists_of_texts(encoders, family):
+    encoder = encoders[family]
+    texts = [*TEXTS, "", None]
+    found = encoder.encode_texts(iter(texts), append_end=True)
+    assert [ids.tolist() for ids in found] == ids_of(encoder, pa.array(texts), append_end=True)
+    assert {ids.dtype for ids in found} == {np.dtype(np.int32)}
+    assert encoder.encode_texts([]) == []
+    assert [encoder.decode(ids) for ids in found][-2:] == ["", ""]

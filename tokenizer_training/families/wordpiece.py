@@ -15,8 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from corpus.encoding.distinct_words import BLANK_FREE, distinct
 from tokenizer_training.configuration import TrainTokenizer
+from tokenizer_training.counts import SCHEMA, merge_counts
 from tokenizer_training.export import added_tokens, compression_curve, vocabulary, write_json
+from tokenizer_training.families.family import Family, Trained
 from tokenizer_training.merges import learn_merges
 
 PREFIX = "##"
@@ -27,7 +30,14 @@ MAX_WORD_CHARACTERS = 100
 """A longer word is encoded as unknown (`max_input_chars_per_word` of `tokenizers`)."""
 
 
-def split_words(words: pa.Array, counts: np.ndarray, config: TrainTokenizer):
+def count(text: pa.Array, config: TrainTokenizer) -> pa.Table:
+    """BERT's words, after its normalization."""
+    found = distinct(text, BLANK_FREE)
+    words, counts = split_words(found.words, found.counts, config)
+    return merge_counts([pa.table([words, pa.array(counts)], schema=SCHEMA)])
+
+
+def split_words(words: pa.Array, counts: np.ndarray, config: TrainTokenizer) -> tuple[pa.Array, np.ndarray]:
     """BERT's words in blank-free runs of text that occur `counts` times each: (words
     large_string, counts int64), where a word may occur more than once."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
@@ -35,7 +45,8 @@ def split_words(words: pa.Array, counts: np.ndarray, config: TrainTokenizer):
     tokenizer = Tokenizer(models.WordPiece())
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=config.lowercase)
     splitter = pre_tokenizers.BertPreTokenizer()
-    found, weights = [], []
+    found: list[str] = []
+    weights: list[int] = []
     for word, weight in zip(words.to_pylist(), counts.tolist()):
         pieces = splitter.pre_tokenize_str(tokenizer.normalizer.normalize_str(word))
         found.extend(piece for piece, _ in pieces)
@@ -43,8 +54,8 @@ def split_words(words: pa.Array, counts: np.ndarray, config: TrainTokenizer):
     return pa.array(found, pa.large_string()), np.array(weights, np.int64)
 
 
-def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> dict:
-    """Trains and writes tokenizer.json and vocab.txt; returns figures. Raises ValueError
+def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> Trained:
+    """Trains and writes tokenizer.json and vocab.txt. Raises ValueError
     where `vocab_size` has no room for the alphabet."""
     special = config.all_special_tokens()
     words, weights = counts["word"].combine_chunks(), counts["count"].to_numpy()
@@ -74,7 +85,7 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> dic
     _write_files(tokens, special, config, folder)
     total = int(np.dot(np.diff(offsets), weights))
     curve = compression_curve(learned, total, first_inside + len(seen_inside))
-    return {"merges": len(learned.rows), "words_with_rare_characters": left_out, **curve}
+    return Trained(len(tokens), {"merges": len(learned.rows), "words_with_rare_characters": left_out, **curve})
 
 
 def _code_points(words: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +105,9 @@ def _frequent_characters(characters: np.ndarray, weights: np.ndarray) -> np.ndar
     return np.sort(kinds[order[:MAX_CHARACTERS]])
 
 
-def _without_rare(characters, offsets, weights, kept):
+def _without_rare(
+    characters: np.ndarray, offsets: np.ndarray, weights: np.ndarray, kept: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """The words made of `kept` characters only, and the weighted number of the others."""
     rare = np.concatenate([[0], np.cumsum(~np.isin(characters, kept))])
     good = rare[offsets[1:]] == rare[offsets[:-1]]
@@ -104,7 +117,7 @@ def _without_rare(characters, offsets, weights, kept):
     return characters[np.repeat(good, lengths)], new_offsets, weights[good], left_out
 
 
-def _write_files(tokens, special, config: TrainTokenizer, folder: pathlib.Path) -> None:
+def _write_files(tokens: list[str], special: tuple[str, ...], config: TrainTokenizer, folder: pathlib.Path) -> None:
     sequence = [
         {"SpecialToken": {"id": "[CLS]", "type_id": 0}},
         {"Sequence": {"id": "A", "type_id": 0}},
@@ -145,3 +158,16 @@ def _write_files(tokens, special, config: TrainTokenizer, folder: pathlib.Path) 
     }
     write_json(folder / "tokenizer.json", tokenizer)
     (folder / "vocab.txt").write_bytes("".join(token + "\n" for token in tokens).encode())
+
+
+WORDPIECE = Family(
+    name="wordpiece",
+    special_tokens=("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),  # BERT
+    end="[SEP]",
+    pad="[PAD]",
+    unknown="[UNK]",
+    count=count,
+    train=train,
+    files=("tokenizer.json", "vocab.txt"),
+    encoder="wordpiece",
+)

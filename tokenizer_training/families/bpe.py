@@ -15,10 +15,13 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.encoding import byte_level
-from corpus.encoding.encoder import PRETOKENS, load_bpe
+from corpus.encoding.distinct_words import GPT2
+from corpus.encoding.encoders import PRETOKENS, load_bpe
 from corpus.text.arrow import buffers
 from tokenizer_training.configuration import TrainTokenizer
+from tokenizer_training.counts import count_words
 from tokenizer_training.export import added_tokens, compression_curve, vocabulary, write_json
+from tokenizer_training.families.family import Family, Trained
 from tokenizer_training.merges import learn_merges
 
 MAX_PRETOKENS = 1 << 17
@@ -26,8 +29,13 @@ MAX_PRETOKENS = 1 << 17
 text (a gigabyte of English has some 1.3 million different ones)."""
 
 
-def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> dict:
-    """Trains and writes the files; returns figures. Raises ValueError where `vocab_size` has
+def count(text: pa.Array, config: TrainTokenizer) -> pa.Table:
+    """Pre-tokens of GPT-2's pattern."""
+    return count_words(text, GPT2)
+
+
+def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> Trained:
+    """Trains and writes the files. Raises ValueError where `vocab_size` has
     no room for the bytes."""
     special = config.all_special_tokens()
     alphabet = byte_level.alphabet()
@@ -60,10 +68,16 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> dic
     _write_pretokens(counts, folder)
     symbols = int(np.dot(np.diff(offsets), weights))
     curve = compression_curve(learned, symbols, len(special) + len(alphabet))
-    return {"merges": len(merges), **curve}
+    return Trained(len(tokens), {"merges": len(merges), **curve})
 
 
-def _write_files(tokens, merges, special, config: TrainTokenizer, folder: pathlib.Path) -> None:
+def _write_files(
+    tokens: list[str],
+    merges: list[tuple[str, str]],
+    special: tuple[str, ...],
+    config: TrainTokenizer,
+    folder: pathlib.Path,
+) -> None:
     ids = vocabulary(tokens)
     flags = {"add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     tokenizer = {
@@ -111,3 +125,17 @@ def _write_pretokens(counts: pa.Table, folder: pathlib.Path) -> None:
     table = pa.table({"pretoken": words, "ids": ids})
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
+
+
+BPE = Family(
+    name="bpe",
+    special_tokens=("<|endoftext|>",),  # GPT-2
+    end="<|endoftext|>",
+    pad="<pad>",
+    unknown="<unk>",
+    count=count,
+    train=train,
+    files=("tokenizer.json", "vocab.json", "merges.txt", "tokenizer.tiktoken", PRETOKENS),
+    encoder="bpe",
+    space_before_word=True,
+)

@@ -8,13 +8,18 @@ it. Padding 0, end 1, unknown 2 as in T5; no begin token.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import io
 import pathlib
 from collections.abc import Iterator
 
 import pyarrow as pa
 
+from corpus.encoding.distinct_words import BLANK_FREE, LINES
 from tokenizer_training.configuration import TrainTokenizer
+from tokenizer_training.counts import count_words
+from tokenizer_training.families.family import Family, Trained
 
 MAX_LINE_BYTES = 4192
 """Longer ones are skipped by sentencepiece (`max_sentence_length`), so they are cut here."""
@@ -24,8 +29,18 @@ _RESERVED = ("\u2585", "\0")
 """sentencepiece skips lines that contain the first, and ends a sentence at the second."""
 
 
-def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> dict:
-    """Trains and writes sentencepiece.model and sentencepiece.vocab; returns figures. Raises
+def count_lines(text: pa.Array, config: TrainTokenizer) -> pa.Table:
+    """Lines: the seeds of Unigram need to see words side by side."""
+    return count_words(text, LINES)
+
+
+def count_runs(text: pa.Array, config: TrainTokenizer) -> pa.Table:
+    """Runs of anything but blanks, across which BPE never joins."""
+    return count_words(text, BLANK_FREE)
+
+
+def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path, model_type: str) -> Trained:
+    """Trains a model of sentencepiece's type `model_type`, writes sentencepiece.model and sentencepiece.vocab. Raises
     ValueError with sentencepiece's reason where it refuses."""
     import sentencepiece
 
@@ -37,7 +52,7 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> dic
             sentence_iterator=_lines(counts, figures),
             model_writer=model,
             input_format="tsv",
-            model_type=config.family.removeprefix("sentencepiece-"),
+            model_type=model_type,
             vocab_size=config.vocab_size,
             character_coverage=config.character_coverage,
             byte_fallback=config.byte_fallback,
@@ -57,13 +72,13 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> dic
         raise ValueError(f"sentencepiece could not train {config.vocab_size} pieces: {error}") from error
     (folder / "sentencepiece.model").write_bytes(model.getvalue())
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
-    pieces = range(processor.get_piece_size())
-    rows = (f"{processor.id_to_piece(i)}\t{processor.get_score(i):.6g}\n" for i in pieces)
+    size = processor.get_piece_size()
+    rows = (f"{processor.id_to_piece(i)}\t{processor.get_score(i):.6g}\n" for i in range(size))
     (folder / "sentencepiece.vocab").write_bytes("".join(rows).encode())
-    return figures
+    return Trained(size, figures)
 
 
-def _lines(counts: pa.Table, figures: dict) -> Iterator[str]:
+def _lines(counts: pa.Table, figures: dict[str, int]) -> Iterator[str]:
     """`text <tab> count` lines; counts in `figures` what was cut and what was left out."""
     for batch in counts.to_batches(max_chunksize=1 << 14):
         for word, count in zip(*(column.to_pylist() for column in batch.columns)):
@@ -95,3 +110,19 @@ def cut(line: str, limit: int = MAX_LINE_BYTES) -> list[str]:
         pieces.append(data[start:end].decode())
         start = after
     return [*pieces, data[start:].decode()]
+
+
+UNIGRAM = Family(
+    name="sentencepiece-unigram",
+    special_tokens=("<pad>", "</s>", "<unk>"),  # T5 (Raffel et al. 2020)
+    end="</s>",
+    pad="<pad>",
+    unknown="<unk>",
+    count=count_lines,
+    train=functools.partial(train, model_type="unigram"),
+    files=("sentencepiece.model", "sentencepiece.vocab"),
+    encoder="sentencepiece",
+)
+BPE = dataclasses.replace(
+    UNIGRAM, name="sentencepiece-bpe", count=count_runs, train=functools.partial(train, model_type="bpe")
+)
