@@ -217,12 +217,12 @@ def test_the_encoder_is_what_the_description_says_or_the_family_implies(folders,
     assert ids_of(load_encoder(tmp_path), pa.array(TEXTS)) == ids_of(encoders["bpe"], pa.array(TEXTS))
 
 
-@pytest.mark.parametrize("changes", [{"family": "words"}, {"encoder": "words"}, {"family": ""}])
+@pytest.mark.parametrize("changes", [{"family": "quipu"}, {"encoder": "quipu"}, {"family": ""}])
 def test_an_encoder_that_there_is_not(folders, tmp_path, changes):
     shutil.copytree(folders["bpe"], tmp_path, dirs_exist_ok=True)
     describe(tmp_path, **changes)
     with pytest.raises(
-        ValueError, match="names the encoder '(words)?', which is none of bpe, wordpiece, sentencepiece"
+        ValueError, match="names the encoder '(quipu)?', which is none of bpe, wordpiece, sentencepiece"
     ):
         load_encoder(tmp_path)
 
