@@ -33,12 +33,12 @@ def decode(data: bytes, declared: str | None = None, markup: bool = True) -> str
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, "replace")
-    encodings = [_known(name, data) for name in (declared, _own(data) if markup else None)]
-    encodings = [name for name in encodings if name]
+    labels = (declared, _own(data) if markup else None)
+    encodings = [known for label in labels if (known := _known(label, data))]
     if "iso2022_jp" not in encodings:  # 7-bit, so that any such page is valid UTF-8
         if (text := _utf8(data)) is not None:
             return text
-    encodings.append(detect_encoding(data))
+    encodings.append(detect_encoding(data) or "utf-8")  # it always finds one
     for encoding in encodings:
         try:
             return data.decode(encoding)

@@ -23,6 +23,7 @@ import signal
 import struct
 import subprocess
 import sys
+from typing import IO, NamedTuple
 
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
@@ -45,7 +46,7 @@ for a child to start on a busy machine."""
 _SPACES = re.compile("  +")
 _SIZE = struct.Struct("<q")
 _ANSWER = struct.Struct("<?q")
-_CHILD = """
+_PROGRAM = """
 import sys
 sys.path[:] = {path}
 from corpus.reading.html import serve
@@ -87,6 +88,14 @@ class Failed(str):
     """Why a page has no text."""
 
 
+class _Child(NamedTuple):
+    """A child and the parent's ends of its two pipes."""
+
+    process: subprocess.Popen[bytes]
+    requests: IO[bytes]
+    answered: IO[bytes]
+
+
 class Extractor:
     """Extracts the text of pages in a child process. A context manager; not thread-safe.
 
@@ -96,13 +105,13 @@ class Extractor:
 
     def __init__(self, timeout: float, extractor: str = EXTRACTORS["resiliparse"]):
         self.timeout, self.extractor = timeout, extractor
-        self.child: subprocess.Popen | None = None
+        self.child: _Child | None = None
         self._pages, self._answers = _nameless_file(), _nameless_file()
 
     def __enter__(self) -> Extractor:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop()
         os.close(self._pages)
         os.close(self._answers)
@@ -122,60 +131,63 @@ class Extractor:
                 suspect = page
         return answers
 
-    def _exchange(self, pages, answers) -> None:
+    def _exchange(self, pages: list[tuple[bytes, str | None]], answers: list[bytes | Failed]) -> None:
         """Have the pages without an answer extracted and append the answers, as many as there are."""
-        if self.child is None or self.child.poll() is not None:
+        child = self.child
+        if child is None or child.process.poll() is not None:
             self._stop()
-            self._start()
+            child = self.child = self._start()
         message = marshal.dumps(pages[len(answers) :])
         _put(self._pages, message, 0)
         try:
-            self._wait_for(len(message))
+            self._wait_for(child, len(message))
         finally:
             answers += _parsed(os.pread(self._answers, os.fstat(self._answers).st_size, 0))
 
-    def _wait_for(self, size: int) -> None:
+    def _wait_for(self, child: _Child, size: int) -> None:
         """Tell the child that `size` bytes of pages are there, and wait until it has answered them."""
         os.ftruncate(self._answers, 0)
         try:
-            os.write(self.child.stdin.fileno(), _SIZE.pack(size))
+            os.write(child.requests.fileno(), _SIZE.pack(size))
         except BrokenPipeError:
-            raise self._death() from None
+            raise self._death(child) from None
         poll, answered = select.poll(), 0
-        poll.register(self.child.stdout.fileno(), select.POLLIN)
+        poll.register(child.answered.fileno(), select.POLLIN)
         while not poll.poll((self.timeout + GRACE) * 1000):
             before, answered = answered, os.fstat(self._answers).st_size
             if answered == before:
                 self._stop()
                 raise _Died(f"no answer within {self.timeout + GRACE:g} s", timed_out=True)
-        if not os.read(self.child.stdout.fileno(), 1):
-            raise self._death()
+        if not os.read(child.answered.fileno(), 1):
+            raise self._death(child)
 
-    def _start(self) -> None:
+    def _start(self) -> _Child:
         files = (self._pages, self._answers)
         path = [entry or os.getcwd() for entry in sys.path]
-        program = _CHILD.format(path=path, arguments=(os.getpid(), self.timeout, self.extractor, *files))
+        program = _PROGRAM.format(path=path, arguments=(os.getpid(), self.timeout, self.extractor, *files))
         command = [sys.executable, "-c", program]
-        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, pass_fds=files)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, pass_fds=files)
+        assert process.stdin and process.stdout  # they are pipes
+        return _Child(process, process.stdin, process.stdout)
 
-    def _stop(self) -> int | None:
-        """Kill the child. Returns its exit status: negative is the signal that killed it."""
+    def _stop(self) -> None:
+        """Kill the child."""
         if self.child is None:
-            return None
-        if self.child.poll() is None:
-            self.child.kill()
-        status = self.child.wait()
-        self.child.stdin.close()
-        self.child.stdout.close()
+            return
+        if self.child.process.poll() is None:
+            self.child.process.kill()
+        self.child.process.wait()
+        self.child.requests.close()
+        self.child.answered.close()
         self.child = None
-        return status
 
-    def _death(self) -> _Died:
+    def _death(self, child: _Child) -> _Died:
         try:
-            self.child.wait(1)  # it closed its pipes, so that it is exiting by itself
+            child.process.wait(1)  # it closed its pipes, so that it is exiting by itself
         except subprocess.TimeoutExpired:
             pass
-        status = self._stop()
+        self._stop()
+        status = child.process.returncode  # negative is the signal that killed it
         if status == -signal.SIGALRM:
             return _Died(f"extraction took longer than {self.timeout:g} s", timed_out=True)
         how = f"was killed by signal {-status}" if status < 0 else f"exited with status {status}"
@@ -232,8 +244,8 @@ def serve(parent: int, timeout: float, extractor: str, pages: int, answers: int)
     module, _, name = extractor.partition(":")
     function = getattr(importlib.import_module(module), name)
     while len(size := sys.stdin.buffer.read(_SIZE.size)) == _SIZE.size:
-        end = 0
-        for data, declared in marshal.loads(os.pread(pages, *_SIZE.unpack(size), 0)):
+        (length,), end = _SIZE.unpack(size), 0
+        for data, declared in marshal.loads(os.pread(pages, length, 0)):
             signal.setitimer(signal.ITIMER_REAL, timeout)
             try:
                 good, answer = True, function(data, declared).encode()

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import brotli
+import brotli  # type: ignore[import-untyped]  # it comes without
 import numba
 import numpy as np
 import zstandard

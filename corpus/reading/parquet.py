@@ -76,8 +76,7 @@ def read(unit: Unit, options: ReadOptions, excluded: records.Excluded) -> Iterat
             return
         if options.text_field not in table.schema_arrow.names:
             names = ", ".join(table.schema_arrow.names)
-            error = f"no column {options.text_field!r}; columns: {names}"
-            yield Quarantined(unit.path, 0, error, b"", records)
+            yield Quarantined(unit.path, 0, f"no column {options.text_field!r}; columns: {names}", b"", records)
             return
         first = before = sum(_rows_of(group) for group in footer.groups[: groups.start])
         for group in groups:

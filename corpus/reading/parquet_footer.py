@@ -11,6 +11,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow as pa
+
 MOST_DEPTH = 32
 """Structs and lists within each other at most; the format has six."""
 PAGE_HEADER = 64
@@ -68,7 +70,7 @@ class Footer:
     groups: tuple[RowGroup, ...]
 
 
-def read(file) -> Footer:
+def read(file: pa.NativeFile) -> Footer:
     """The footer of an open file. Raises ValueError if there is none."""
     size = file.size()
     tail = file.read_at(min(8, size), max(size - 8, 0))
@@ -79,7 +81,7 @@ def read(file) -> Footer:
     return Footer(_number(found, 3), tuple(_row_group(each) for each in found.get(4) or ()))
 
 
-def page_header(file, offset: int) -> tuple[int, int]:
+def page_header(file: pa.NativeFile, offset: int) -> tuple[int, int]:
     """(type, uncompressed size) of the page that begins at an offset. Raises ValueError if none does."""
     if offset < 0:
         raise ValueError("no page begins there")
@@ -87,7 +89,7 @@ def page_header(file, offset: int) -> tuple[int, int]:
     return _number(found, 1), _number(found, 2)
 
 
-def page_sizes(file, column: Column) -> Iterator[int]:
+def page_sizes(file: pa.NativeFile, column: Column) -> Iterator[int]:
     """Size of each page of a column chunk once it is decompressed, as far as there are pages."""
     at = column.dictionary or column.data
     end = at + column.compressed

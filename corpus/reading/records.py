@@ -159,9 +159,9 @@ def batches(events: Iterable[Event]) -> Iterator[Reading]:
                 pending = _Pending()
             yield Reading(event, [], [], {}, documents.text_bytes(event.column("text")))
             continue
-        repaired = isinstance(event, Repaired)
-        if repaired:
-            event = event.document
+        repaired = False
+        if isinstance(event, Repaired):
+            event, repaired = event.document, True
         if isinstance(event, Document):
             if not event.text or event.text.isspace():
                 event = Dropped(event.id, event.url, "empty_text", "0", "1", "")

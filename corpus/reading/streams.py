@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import pyarrow as pa
 import zstandard
 
 from corpus.documents import PREFIX_BYTES as PREFIX
@@ -97,7 +98,7 @@ class Lost:
     """Accounts for the bytes of a file that are lost, none of them twice: where damage shows late, what is read of it
     is at fault first, and then the damage as a whole."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._bytes = 0
 
     def with_fault(self, start: int, end: int) -> int:
@@ -118,7 +119,7 @@ class Corrupt(Exception):
 class _Ended(Corrupt):
     """The file ends inside a member."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("the file ends inside it")
 
 
@@ -152,7 +153,7 @@ def chunks(
             yield Chunk(data, 0, start)
 
 
-def _salvaged(decompressor, piece: bytes) -> bytes:
+def _salvaged(decompressor: zlib._Decompress, piece: bytes) -> bytes:
     """What comes out of zlib before the error that `piece` ends in, for `decompress` loses it."""
     found = []
     try:
@@ -167,7 +168,7 @@ def _salvaged(decompressor, piece: bytes) -> bytes:
 class _Input:
     """A file read in pieces of any size."""
 
-    def __init__(self, file):
+    def __init__(self, file: pa.NativeFile):
         self.file, self.tail, self.offset = file, b"", 0  # offset: of what comes next
 
     def seek(self, offset: int) -> None:
@@ -198,7 +199,7 @@ class _Input:
 class _Members:
     """The members of a compressed file: those that decode, and what lies between."""
 
-    def __init__(self, file, kind: str, plausible: Callable[[bytes], bool], window: int, hold: int):
+    def __init__(self, file: pa.NativeFile, kind: str, plausible: Callable[[bytes], bool], window: int, hold: int):
         self.input, self.kind, self.plausible = _Input(file), kind, plausible
         self.window, self.hold = window, hold
         magics = [GZIP_MAGIC] if kind == "gzip" else [ZSTD_MAGIC, DICTIONARY_MAGIC]
@@ -367,7 +368,7 @@ class _Members:
             _, _, last = self._block()
         self.input.take(4 * checksum)
 
-    def _decode(self, decompressor, data: bytes) -> bytes:
+    def _decode(self, decompressor: zstandard.ZstdDecompressionObj, data: bytes) -> bytes:
         try:
             return decompressor.decompress(data)
         except zstandard.ZstdError as error:

@@ -123,9 +123,9 @@ class _Window:
             pieces.popleft()
             self._member_starts.discard(pieces[0].start)
 
-    def recover(self) -> None:
-        """Go on after the damage."""
-        self._end = self.broken.end
+    def recover(self, damage: Damage) -> None:
+        """Go on after the damage that reading has stopped at."""
+        self._end = damage.end
         self.broken, self.reported = None, False
 
     @property
@@ -207,7 +207,7 @@ def records(chunks: Iterator[Chunk | Damage], compressed: bool, limit: int) -> I
     window = _Window(chunks, compressed)
     while True:
         while (window.data or window.need(1)) and window.data[0] in b"\r\n":
-            window.drop(_LINE_ENDS.match(window.data).end())
+            window.drop(_past_line_ends(window.data, 0, len(window.data)))
         if window.data:
             record, end = _record(window, limit)
             if isinstance(record, Record):
@@ -219,7 +219,7 @@ def records(chunks: Iterator[Chunk | Damage], compressed: bool, limit: int) -> I
             damage = window.broken
             if not window.reported:
                 yield Fault(damage.start, damage.error, damage.raw, 0, window.lost.with_fault(damage.start, damage.end))
-            window.recover()
+            window.recover(damage)
         else:
             return
 
@@ -272,8 +272,10 @@ def _header_end(window: _Window) -> tuple[int, bool]:
         size = size if more else len(window.data)
         found = _HEADER_END.search(window.data, 0, size)
         cut = window.member_with_record(found.end() if found else size)
-        if found or cut:
-            return (cut, False) if cut else (found.end(), found.lastindex is not None)
+        if cut:
+            return cut, False
+        if found:
+            return found.end(), found.lastindex is not None
         size *= 2
     return 1, False
 
@@ -291,8 +293,14 @@ def _following(window: _Window, end: int) -> int | None:
     if window.data.startswith(_END, end):
         return end + len(_END)  # whatever it is that follows
     limit = min(end + _LOOKAHEAD, len(window.data))
-    rest = _LINE_ENDS.match(window.data, end, limit).end()
+    rest = _past_line_ends(window.data, end, limit)
     return rest if rest == limit or window.member_begins(end, rest) else None
+
+
+def _past_line_ends(data: bytearray, start: int, limit: int) -> int:
+    """Where something else than a line end stands, from `start` on; `limit` if nothing does before."""
+    found = _LINE_ENDS.match(data, start, limit)
+    return found.end() if found else start
 
 
 def _find_record(window: _Window, offset: int) -> None:
@@ -330,7 +338,8 @@ def date(value: str) -> str | None:
         return None
     *parts, sign, hours, minutes = match.groups()
     try:
-        moment = datetime.datetime(*(int(part or 0) for part in parts))
+        year, month, day, hour, minute, second = (int(part or 0) for part in parts)
+        moment = datetime.datetime(year, month, day, hour, minute, second)
         if sign:
             offset = datetime.timedelta(hours=int(hours), minutes=int(minutes))
             moment += -offset if sign == "+" else offset
