@@ -168,6 +168,22 @@ def _add_verbs(arguments: list[str]) -> None:
         called = tuple(arguments[: len(words)]) == words
         function = _verb(words, steps) if called else _placeholder
         (dedup_app if words[0] == "dedup" else app).command(words[-1], help=_verb_help(words, text))(function)
+    if "--help" in arguments[1:] and arguments[0] in ("run", "filter", *(words[0] for words in VERBS)):
+        for command in (*app.registered_commands, *dedup_app.registered_commands):  # one of which is shown
+            command.epilog = _help_on_reading()
+
+
+def _help_on_reading() -> str:
+    """The options of reading, which have no flags of their own."""
+    from corpus import options as described
+    from corpus.reading import formats
+    from corpus.reading.read_options import ReadOptions
+
+    lines = [f"Files are read by their suffixes ({formats.suffixes()}). How, can be said by --set read.NAME=VALUE:"]
+    for option in described.describe(ReadOptions):
+        values = "|".join(option.choices) or "VALUE"
+        lines.append(f"read.{option.name}={values}: {option.help} Default: {option.default}.")
+    return "\n\n".join(lines)
 
 
 def _placeholder() -> None:

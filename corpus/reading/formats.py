@@ -32,11 +32,11 @@ def of_file(path: str, format: str = "auto") -> Reader:
     for reader in READERS.values():
         if name.endswith(reader.suffixes) and (reader.compressed or not streams.compression(path)):
             return reader
-    raise ValueError(f"unknown kind of file: {path} (known: {_known()})")
+    raise ValueError(f"unknown kind of file: {path} (known: {suffixes()})")
 
 
-def _known() -> str:
+def suffixes() -> str:
     """All suffixes, for people."""
-    suffixes = ", ".join(suffix for reader in READERS.values() for suffix in reader.suffixes)
+    every = ", ".join(suffix for reader in READERS.values() for suffix in reader.suffixes)
     plain = ", ".join(suffix for reader in READERS.values() if not reader.compressed for suffix in reader.suffixes)
-    return f"{suffixes}; {' and '.join(streams.COMPRESSIONS)} of all but {plain}"
+    return f"{every}; {' and '.join(streams.COMPRESSIONS)} of all but {plain}"

@@ -40,8 +40,8 @@ class ReadOptions:
     """
 
     format: Format = option("auto", "Format of all input files; auto goes by their suffixes.")
-    text_field: str = option("text", "Field or column of the text, in JSON and Parquet.")
-    id_field: str = option("id", "Field or column of the id, in JSON and Parquet.")
+    text_field: str = option("text", "Field or column of the text, in formats that have any.")
+    id_field: str = option("id", "Field or column of the id, in formats that have any.")
     extract: Extract = option(
         "resiliparse", "HTML to text: the whole page, or the main content by either of two extractors."
     )

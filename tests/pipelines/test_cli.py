@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from corpus.reading import formats
+
 RUN = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 HEAVY = ("numba", "pyarrow", "ray", "torch", "numpy", "corpus")
 
@@ -23,7 +25,9 @@ def test_help_imports_nothing_heavy():
     (["train-tokenizer"], ["--family", "--vocab-size", "32000"]),
     (["pack"], ["--tokenizer", "--sequence-length"]),
     (["decontaminate"], ["--against", "Evaluation files: paths, folders", "Must be given."]),
-    (["run"], ["--dry-run", "--limit", "--address", "--set"]),
+    (["run"], ["--dry-run", "--limit", "--address", "--set", "read.text_field=VALUE", "Field or column of the text"]),
+    (["filter"], [f"read.format={'|'.join(formats.CHOICES)}: Format of all input files", ".warc, .wet, .jsonl"]),
+    (["dedup", "exact"], ["read.invalid_utf8=quarantine|repair"]),
 ])  # fmt: skip
 def test_help_of_a_verb_names_its_options(verb, words):
     done = subprocess.run(
