@@ -24,6 +24,10 @@ def decode(data: bytes, declared: str | None = None, markup: bool = True) -> str
     tried: `declared` (the HTTP header's), and the page's own <meta> or XML declaration if
     `markup`; then what uchardet detects. If the bytes fit none of them, those that do not fit
     the first become U+FFFD.
+
+    >>> from corpus.reading import charset
+    >>> charset.decode(b"gr\\xfcn", declared="iso-8859-1"), charset.decode("grün".encode(), declared="iso-8859-1")
+    ('grün', 'grün')
     """
     if b"\x1b" not in data:  # as in nearly all; with it, 7-bit ISO-2022-JP would pass for UTF-8
         try:

@@ -59,6 +59,10 @@ def extract_page(data: bytes, declared: str | None = None) -> str:
     the first line anyway, then a line a block; runs of spaces, tabs and no-break spaces are one
     space, and there are no blank lines. Menus and footers are kept. `declared` is the charset of
     the HTTP header.
+
+    >>> from corpus.reading import html
+    >>> html.extract_page(b"<title>Tea</title><nav><a href=/>Home</a></nav><p>Pour  water,<br>wait.")
+    'Tea\\nHome\\nPour water,\\nwait.'
     """
     return _resiliparse(data, declared, main_content=False)
 

@@ -78,7 +78,7 @@ def gather(path, options=OPTIONS, unit_bytes=readers.UNIT_BYTES, excluded=()):
     for unit in readers.split(paths.expand(path), options, unit_bytes):
         for reading in readers.read(unit, options, excluded=excluded):
             reading.documents.validate(full=True)
-            assert reading.documents.schema == records.SCHEMA and not reading.dropped
+            assert reading.documents.schema == records.SCHEMA
             kept += reading.documents.to_pylist()
             quarantined += reading.quarantined
     return kept, quarantined
@@ -206,16 +206,16 @@ def test_what_is_not_utf8_is_set_aside_or_repaired(tmp_path, name):
 
 @every
 def test_a_file_that_is_cut_or_damaged_gives_no_other_documents(tmp_path, name):
+    """The last one may be cut itself, where nothing in the format could tell."""
     data = SAMPLES[name].make(IDS, TEXTS)
-    chance, known = random.Random(1), set(zip(IDS, TEXTS))
+    chance, known = random.Random(1), list(zip(IDS, TEXTS))
     path = tmp_path / f"x{SAMPLES[name].suffix}"
     for _ in range(30):
         path.write_bytes(data[: chance.randrange(1, len(data))])
         kept, _ = gather(str(path))
-        if SAMPLES[name].many:
-            assert {(row["id"], row["text"]) for row in kept} <= known
-        else:
-            assert all(TEXTS[0].startswith(row["text"]) for row in kept)
+        came = [(row["id"] if SAMPLES[name].many else IDS[0], row["text"]) for row in kept]
+        assert came[:-1] == known[: len(came)][:-1]
+        assert not came or known[len(came) - 1][1].startswith(came[-1][1])
     path.write_bytes(chance.randbytes(50_000))
     kept, quarantined = gather(str(path))
     assert not kept and quarantined and all(0 < len(row["raw"]) <= streams.PREFIX for row in quarantined)

@@ -16,6 +16,7 @@ import zstandard
 
 from corpus import documents
 from corpus.io import paths, shards
+from corpus.options import OptionError
 from corpus.reading import formats, jsonl, parquet, readers, records, streams
 
 OPTIONS = readers.ReadOptions()
@@ -493,3 +494,43 @@ def test_records_that_are_not_to_be_read_are_set_aside_by_their_ids(tmp_path, na
         ("b", "it dies", 1),
         ("c", "it dies", 1),
     ]
+
+
+# Files without a run
+
+
+def test_read_files_gives_all_that_is_in_files_of_several_kinds(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"id": "1", "text": "one"}\nbroken\n{"id": "2", "text": ""}\n')
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"two"))
+    table(tmp_path / "c.parquet", ["three", "four"], id=["3", "4"])
+    readings = list(readers.read_files([tmp_path, str(tmp_path / "*.txt.gz")]))  # each file once
+    kept, dropped, quarantined = gather(readings)
+    assert [(row["id"], row["text"]) for row in kept] == [
+        ("1", "one"), (f"{tmp_path}/b.txt.gz#0", "two"), ("3", "three"), ("4", "four"),
+    ]  # fmt: skip
+    assert [(row["id"], row["rule"]) for row in dropped] == [("2", "empty_text")]
+    assert [(row["position"], row["error"]) for row in quarantined] == [
+        (27, "not JSON: Expecting value at character 0")
+    ]
+    assert sum(reading.records for reading in readings) == 6
+    assert gather(readers.read_files(tmp_path / "c.parquet", text_field="id", id_field="text"))[0][0]["id"] == "three"
+
+
+def test_read_files_refuses_before_it_reads_and_reads_when_asked(tmp_path, monkeypatch):
+    (tmp_path / "a.jsonl").write_text('{"text": "one"}\n')
+    (tmp_path / "b.docx").write_text("two")
+    for files, named, error, words in [
+        (tmp_path / "a.jsonl", {"formt": "jsonl"}, OptionError, "unknown option 'formt' in read; did you mean"),
+        (tmp_path / "a.jsonl", {"invalid_utf8": "mend"}, OptionError, "'invalid_utf8' of read"),
+        (tmp_path, {}, ValueError, "unknown kind of file: .*b.docx"),
+        (tmp_path / "*.parquet", {}, FileNotFoundError, "no file matches"),
+        ([tmp_path / "a.jsonl", tmp_path / "gone.jsonl"], {}, FileNotFoundError, "gone.jsonl"),
+    ]:
+        with pytest.raises(error, match=words):
+            readers.read_files(files, **named)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match="needs the package trafilatura"):
+        readers.read_files(tmp_path / "a.jsonl", extract="trafilatura")
+    waiting = readers.read_files(tmp_path / "a.jsonl")
+    (tmp_path / "a.jsonl").write_text('{"text": "now"}\n')
+    assert [row["text"] for row in gather(waiting)[0]] == ["now"]
