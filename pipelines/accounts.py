@@ -123,7 +123,8 @@ def funnel(manifests: list[Manifest]) -> list[dict[str, Any]]:
         for name, count in manifest.counters["steps"].items():
             step = steps.setdefault(
                 name,
-                {"name": name, "in": 0, "kept": 0, "quarantined": 0, "dropped": {}, "bytes_in": 0, "bytes_out": 0, "seconds": 0.0, "counters": {}},
+                {"name": name, "in": 0, "kept": 0, "quarantined": 0, "dropped": {},
+                 "bytes_in": 0, "bytes_out": 0, "seconds": 0.0, "counters": {}},
             )  # fmt: skip
             step["in"] += count["documents_in"]
             for key in ("kept", "quarantined", "bytes_in", "bytes_out"):

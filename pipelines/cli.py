@@ -15,9 +15,16 @@ import json
 import os
 import sys
 import traceback
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from pipelines.recipe import Recipe
+    from pipelines.run import Result
 
 app = typer.Typer(
     name="winnow",
@@ -33,12 +40,33 @@ app.add_typer(dedup_app, name="dedup")
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
-Workers = Annotated[int | None, typer.Option("--workers", help="Processes on this machine; 0 runs everything in this one. Default: one a core.", min=0)]  # fmt: skip
-Address = Annotated[str | None, typer.Option("--address", help="Address of a Ray cluster, for example auto or ray://head:10001.")]  # fmt: skip
-Limit = Annotated[int | None, typer.Option("--limit", help="Take about N documents, spread over the input files.", min=1)]  # fmt: skip
-Replace = Annotated[bool, typer.Option("--replace", help="Discard finished work of other options, input or versions in the run directory, and do again what is damaged, by its checksum.")]  # fmt: skip
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        help="Processes on this machine; 0 runs everything in this one. Default: one a core.",
+        min=0,
+    ),
+]
+Address = Annotated[
+    str | None, typer.Option("--address", help="Address of a Ray cluster, for example auto or ray://head:10001.")
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", help="Take about N documents, spread over the input files.", min=1)
+]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--replace",
+        help="Discard finished work of other options, input or versions in the run directory, and do again what is "
+        "damaged, by its checksum.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and what is done already; write nothing.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", help="Set an option: near_dedup.threshold=0.7, seed=1. Repeatable.")]  # fmt: skip
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Set an option: near_dedup.threshold=0.7, seed=1. Repeatable."),
+]
 
 
 def main() -> None:
@@ -83,7 +111,13 @@ def run(
 
 
 def execute(
-    recipe, output: str, workers=None, address=None, limit=None, dry_run=False, replace=False
+    recipe: Recipe,
+    output: str,
+    workers: int | None = None,
+    address: str | None = None,
+    limit: int | None = None,
+    dry_run: bool = False,
+    replace: bool = False,
 ) -> dict[str, Any] | None:
     """Run a recipe, print the funnel. Exits 2 for what can be refused before work,
     1 for a run that failed or cannot be proven. Returns the report (None for a dry run)."""
@@ -120,7 +154,7 @@ def execute(
     return result.report
 
 
-def _print_result(output: str, result) -> None:
+def _print_result(output: str, result: Result) -> None:
     from pipelines.report import report
 
     if not result.worked:
@@ -130,7 +164,7 @@ def _print_result(output: str, result) -> None:
     print(f"report: {os.path.join(output, 'report.html')}")
 
 
-def _print_plan(recipe, result) -> None:
+def _print_plan(recipe: Recipe, result: Result) -> None:
     print("steps: read, " + ", ".join(step.name for step in recipe.steps))
     for summary in result.summaries:
         why = "".join(f"; {number} {reason}" for reason, number in sorted(summary.reasons.items()))
@@ -141,7 +175,7 @@ def _print_plan(recipe, result) -> None:
         print("nothing to do: every task is done")
 
 
-def _fail(code: int, sentence: str) -> None:
+def _fail(code: int, sentence: str) -> NoReturn:
     print(f"winnow: {sentence}", file=sys.stderr)
     raise typer.Exit(code)
 
@@ -191,11 +225,15 @@ def _placeholder() -> None:
 
 
 def _verb_help(words: tuple[str, ...], text: str) -> str:
-    example = {"decontaminate": " --against 'eval/*.jsonl'", "tokenize": " --tokenizer run/tokenizer", "pack": " --tokenizer run/tokenizer"}  # fmt: skip
+    example = {
+        "decontaminate": " --against 'eval/*.jsonl'",
+        "tokenize": " --tokenizer run/tokenizer",
+        "pack": " --tokenizer run/tokenizer",
+    }
     return f"{text}\n\nExample: winnow {' '.join(words)} docs.jsonl.zst OUT{example.get(words[-1], '')}"
 
 
-def _verb(words: tuple[str, ...], steps: tuple[str, ...]):
+def _verb(words: tuple[str, ...], steps: tuple[str, ...]) -> Callable[..., None]:
     """A command function whose options are the fields of the steps' classes."""
     from corpus import options as described
     from pipelines import recipe as recipes
@@ -241,9 +279,16 @@ def _verb(words: tuple[str, ...], steps: tuple[str, ...]):
         parameters.append(
             inspect.Parameter(key, positional, default=None, annotation=Annotated[list[str] | None, flag])
         )
-    for key, annotation, default in (("set", Overrides, None), ("workers", Workers, None), ("address", Address, None), ("limit", Limit, None), ("dry_run", DryRun, False), ("replace", Replace, False)):  # fmt: skip
+    for key, annotation, default in (
+        ("set", Overrides, None),
+        ("workers", Workers, None),
+        ("address", Address, None),
+        ("limit", Limit, None),
+        ("dry_run", DryRun, False),
+        ("replace", Replace, False),
+    ):
         parameters.append(inspect.Parameter(key, positional, default=default, annotation=annotation))
-    command.__signature__ = inspect.Signature(parameters)
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # that `inspect` heeds
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
 
@@ -260,7 +305,8 @@ def filter_(
         str | None,
         typer.Option(
             "--where",
-            help="Keep what this holds for, after the filters: an expression over scores, such as gopher_quality.words > 50 or language.zh-cn > 0.5.",
+            help="Keep what this holds for, after the filters: an expression over scores, such as "
+            "gopher_quality.words > 50 or language.zh-cn > 0.5.",
         ),
     ] = None,  # fmt: skip
     set: Overrides = None,
@@ -383,7 +429,8 @@ def explain(
     document: Annotated[
         str,
         typer.Argument(
-            help="Of a run: the id or URL of a document. For a recipe: a text file, - for standard input; with --input the id or URL of a document in it."
+            help="Of a run: the id or URL of a document. For a recipe: a text file, - for standard input; with --input "
+            "the id or URL of a document in it."
         ),
     ],  # fmt: skip
     url: Annotated[str | None, typer.Option("--url", help="For a recipe: the URL the text is from.")] = None,
@@ -442,7 +489,7 @@ def explain(
     _print_styled(lines)
 
 
-def _print_styled(lines) -> None:
+def _print_styled(lines: Iterable[Text]) -> None:
     """Lines of rich text; plain where standard output is no terminal."""
     from rich.console import Console
 

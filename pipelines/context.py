@@ -92,10 +92,12 @@ class GlobalStep(Step):
 
 
 class TokenStep(Step):
-    """A step that comes after the documents are written: it trains a tokenizer, encodes, packs. `place` is the beginning
-    of the names of its maps in work/."""
+    """A step that comes after the documents are written: it trains a tokenizer, encodes, packs."""
 
-    place: str
+    @property
+    @abc.abstractmethod
+    def place(self) -> str:
+        """The beginning of the names of its maps in work/."""
 
     @abc.abstractmethod
     def run(self, context: Context) -> None:

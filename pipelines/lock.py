@@ -63,7 +63,7 @@ class Lock:
         self._thread.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join()
         self._release()
@@ -92,7 +92,8 @@ class Lock:
         owner = held.get("owner", "a run")
         if not self._is_stale(held):
             raise Locked(
-                f"{self.output} is in use by {owner}, since {held.get('since', 'some time')}; wait for it, or choose another --output"
+                f"{self.output} is in use by {owner}, since {held.get('since', 'some time')}; wait for it, or choose "
+                "another --output"
             )
         self.say(f"{self.output} was locked by {owner}, which has ended without unlocking it; going on")
         paths.write_atomic(self.path, self._content())
@@ -199,8 +200,10 @@ def _machine() -> str:
 def _runs(pid: object, created: object) -> bool:
     """Whether the process of that number is still the one that was created then. One that has ended and that nobody has
     asked after (a zombie) does not run."""
+    if not isinstance(pid, int) or not isinstance(created, (int, float)):
+        return False
     try:
-        process = psutil.Process(int(pid))
-        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - float(created)) < 1
-    except (psutil.Error, ValueError, TypeError, OverflowError):
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - created) < 1
+    except (psutil.Error, ValueError, OverflowError):
         return False

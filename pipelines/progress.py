@@ -12,6 +12,10 @@ import os
 import sys
 import threading
 import time
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from pipelines.engine import MapSummary
 
 PLAIN_SECONDS = 5.0
 """Seconds between plain progress lines."""
@@ -34,7 +38,7 @@ class MapProgress:
     """What the engine reports to: `start` a map, `advance` it by finished tasks, `finish` it. `close` takes the
     bar down at any moment. A stream that cannot be written to any more is no reason to end a run."""
 
-    def __init__(self, stream=None):
+    def __init__(self, stream: TextIO | None = None):
         self.stream = stream or sys.stderr
         self.terminal = self.stream.isatty() and os.environ.get("TERM") != "dumb"
         self._lock = threading.Lock()
@@ -47,7 +51,7 @@ class MapProgress:
             bar = self._has_bar()
             self._write(f"{CLEAR_LINE}{line}\n{self._bar()}" if bar else line + "\n")
 
-    def start(self, summary, weight: int) -> None:
+    def start(self, summary: MapSummary, weight: int) -> None:
         self.step, self.total, self.weight = summary.step, summary.tasks - summary.done, weight
         self.tasks = self.bytes = self.documents = 0
         self.started = time.perf_counter()
@@ -59,7 +63,7 @@ class MapProgress:
         self._draw()
         threading.Thread(target=self._keep_showing, args=(self._done,), daemon=True).start()
 
-    def advance(self, weight: int, counters: dict) -> None:
+    def advance(self, weight: int, counters: dict[str, Any]) -> None:
         self.tasks += 1
         self.bytes += weight
         self.documents += counters.get("documents", 0)
@@ -118,9 +122,9 @@ class MapProgress:
 
     def _plain_line(self) -> str:
         left = self._left()
-        left = "unknown" if left is None else f"{left:.0f} s"
+        said = "unknown" if left is None else f"{left:.0f} s"
         tasks = f"{self.tasks}/{self.total} tasks"
-        return f"  {self.step}: {tasks}, {self._rate()}, {self._seconds():.0f} s gone, {left} left\n"
+        return f"  {self.step}: {tasks}, {self._rate()}, {self._seconds():.0f} s gone, {said} left\n"
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError, ValueError):

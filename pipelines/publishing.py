@@ -24,6 +24,7 @@ import xxhash
 import yaml
 
 from corpus.io import paths
+from corpus.io.paths import Entry
 from pipelines.engine import File, describe_file
 from pipelines.engine.engine import committed
 from pipelines.engine.tasks import is_of_attempt
@@ -168,8 +169,8 @@ class Published:
         paths.remove_empty({self.path(name).rpartition("/")[0] for name in names})
 
     def sweep(self) -> None:
-        """Delete what was not put in place since a run was ended in the middle of it; what is to become a lock only if it
-        is old, since somebody may be about to lock OUT."""
+        """Delete what was not put in place since a run was ended in the middle of it; what is to become a lock only if
+        it is old, since somebody may be about to lock OUT."""
         for entry in entries_of(self.output):
             if (
                 entry.kind == "file"
@@ -186,7 +187,7 @@ class Published:
         """Names that a run may write and that somebody else has taken."""
         return [entry.name for entry in entries_of(self.output) if self._is_strange(entry)]
 
-    def _is_strange(self, entry: paths.Entry) -> bool:
+    def _is_strange(self, entry: Entry) -> bool:
         folder, _, rest = entry.name.partition("/")
         may_write = _NAMES[folder].fullmatch(rest) if folder in FOLDERS and rest else entry.name in _FILES
         unplaced = _UNPLACED.search(entry.name) and _UNPLACED.sub("", entry.name) in self.files
@@ -240,7 +241,8 @@ def refuse_links(output: str, folder: str) -> None:
     local = paths.local_path(output)
     if link := paths.link_in(output, folder):
         raise OutputError(
-            f"{link} is a symbolic link; a run writes and deletes in folders of its own only. Remove it, or choose another --output"
+            f"{link} is a symbolic link; a run writes and deletes in folders of its own only. Remove it, or choose "
+            "another --output"
         )
     if (
         local is not None
@@ -248,7 +250,8 @@ def refuse_links(output: str, folder: str) -> None:
         and not os.path.isdir(os.path.join(local, folder))
     ):
         raise OutputError(
-            f"{os.path.join(local, folder)} is in the way: a run needs a folder of that name. Move it, or choose another --output"
+            f"{os.path.join(local, folder)} is in the way: a run needs a folder of that name. Move it, or choose "
+            "another --output"
         )
 
 
@@ -340,7 +343,8 @@ def _may_publish(name: str) -> bool:
 
 
 def _refuse_strangers(output: str) -> None:
-    """Raises OutputError unless a directory without a run is empty, but for what a run leaves that was ended at once."""
+    """Raises OutputError unless a directory without a run is empty, but for what a run leaves that was ended at
+    once."""
     for name in _found_in(output, ""):
         unplaced = _UNPLACED.search(name) and _UNPLACED.sub("", name) in (NAME, LOCK, *_FILES)
         if name not in (NAME, LOCK) and not unplaced:
@@ -368,7 +372,8 @@ def _check_names(found: Published) -> None:
     for name in (*_FILES, NAME, LOCK):
         if kinds.get(name, "file") != "file":
             raise OutputError(
-                f"{found.path(name)} is in the way: a run writes a file of that name. Move it, or choose another --output"
+                f"{found.path(name)} is in the way: a run writes a file of that name. Move it, or choose "
+                "another --output"
             )
     for name in found.strangers():
         raise _in_the_way(found.path(name))
@@ -380,8 +385,10 @@ def _check_names(found: Published) -> None:
 def _adopted(output: str) -> Published | None:
     """The list of a run without one: the files that are what its manifests say. None if there is no such run."""
     recipe = _recipe_of(output)
-    steps = step_folders(output) if recipe else []
-    vouched = _vouched(steps) if recipe and _is_work_of(recipe, steps) else {}
+    if recipe is None:
+        return None
+    steps = step_folders(output)
+    vouched = _vouched(steps) if _is_work_of(recipe, steps) else {}
     if not vouched:
         return None
     found = Published(output, recipe=recipe, adopted=True)

@@ -18,8 +18,15 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
 
-PACKAGES = ("asyncio", "collections", "concurrent", "email", "html", "http", "importlib", "json", "logging", "multiprocessing", "unittest", "urllib", "xml", "numpy", "pyarrow", "yaml", "pydantic", "rich", "jinja2")  # fmt: skip
+if TYPE_CHECKING:
+    from pipelines.recipe import Recipe
+
+PACKAGES = (
+    *("asyncio", "collections", "concurrent", "email", "html", "http", "importlib", "json", "logging"),
+    *("multiprocessing", "unittest", "urllib", "xml", "numpy", "pyarrow", "yaml", "pydantic", "rich", "jinja2"),
+)
 """Packages whose modules get a page each; of all others in the standard library only the top module does."""
 
 LEFT_OUT = ("antigravity", "this", "idlelib", "lib2to3", "tkinter", "turtle", "turtledemo", "test", "__main__")
@@ -53,10 +60,10 @@ def write_archive(folder: str) -> dict[str, int]:
             pages += 1
             if pages % 17 == 0 and len(items) < EVALUATION_ITEMS:
                 items += _item(url, body)
-    with open(os.path.join(folder, "evaluation.jsonl"), "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(item) + "\n" for item in items)
-    with open(os.path.join(folder, "words"), "w", encoding="utf-8") as file:
-        file.write("\n".join(MILD_WORDS) + "\n")
+    with open(os.path.join(folder, "evaluation.jsonl"), "w", encoding="utf-8") as evaluation:
+        evaluation.writelines(json.dumps(item) + "\n" for item in items)
+    with open(os.path.join(folder, "words"), "w", encoding="utf-8") as words:
+        words.write("\n".join(MILD_WORDS) + "\n")
     return {"pages": pages, "evaluation items": len(items)}
 
 
@@ -72,7 +79,7 @@ def _pages() -> Iterator[tuple[str, str, bytes]]:
     distributions = {d.metadata["Name"]: d for d in importlib.metadata.distributions() if d.metadata["Name"]}
     for name, distribution in sorted(distributions.items()):
         base = f"{_SITE}/packages/{name}"
-        description = distribution.metadata.get_payload() or distribution.metadata["Description"] or ""
+        description = distribution.metadata["Description"] if "Description" in distribution.metadata else ""
         yield f"{base}/index.html", "text/html; charset=utf-8", _as_html(name, description)
         for path in distribution.files or ():
             if path.name.upper().startswith(("LICENSE", "LICENCE", "COPYING", "NOTICE")) and path.suffix in (
@@ -148,9 +155,15 @@ def _member(record: bytes) -> bytes:
     return gzip.compress(record, mtime=0)
 
 
-def main(output: str, workers: int | None, replace: bool, execute) -> None:
-    """The whole quickstart; `execute(recipe, output, workers, replace=...)` is the command line's way to run a recipe.
-    Raises FileExistsError where something else is in the way."""
+class Execute(Protocol):
+    """The command line's way to run a recipe."""
+
+    def __call__(self, recipe: Recipe, output: str, workers: int | None, *, replace: bool) -> object:
+        """Run it into the directory `output`."""
+
+
+def main(output: str, workers: int | None, replace: bool, execute: Execute) -> None:
+    """The whole quickstart. Raises FileExistsError where something else is in the way."""
     from pipelines import recipe as recipes
 
     source = os.path.join(output, "web")
@@ -165,7 +178,7 @@ def main(output: str, workers: int | None, replace: bool, execute) -> None:
     print(show_batch(run_folder))
 
 
-def _write_apart(folder: str) -> str:
+def _write_apart(folder: str) -> dict[str, int]:
     """See `write_archive`; what is in the way stays, and a folder that is there is whole."""
     if os.path.lexists(folder):
         raise FileExistsError(

@@ -7,6 +7,7 @@ import collections
 import dataclasses
 import os
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -85,7 +86,7 @@ MOST_BYTES = 1 << 20
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
-def load(path: str, overrides: list[str] = (), input: list[str] = (), output: str | None = None) -> Recipe:
+def load(path: str, overrides: Sequence[str] = (), input: Sequence[str] = (), output: str | None = None) -> Recipe:
     """The recipe in a YAML file, with `--set path=value` overrides applied. `${NAME}` and
     `${NAME:-default}` stand for environment variables. Raises RecipeError.
 
@@ -245,8 +246,8 @@ def _build(kind: type, given: Any, where: str) -> Any:
 
 
 def _check_steps(steps: tuple[Step, ...]) -> None:
-    """Steps are what the registry names or a filter of one's own. Token steps come last, in their order; but for `pack`,
-    which makes plans for as many lengths as are wanted, once each."""
+    """Steps are what the registry names or a filter of one's own. Token steps come last, in their order, once each; but
+    for `pack`, which makes plans for as many lengths as are wanted."""
     if not steps:
         raise RecipeError("the recipe has no steps")
     for step in steps:

@@ -25,7 +25,18 @@ from pipelines import publishing
 from pipelines import recipe as recipes
 from pipelines.accounts import NotProven
 from pipelines.context import Context, Findings, TokenStep
-from pipelines.engine import Discards, Engine, File, Limits, MapSummary, NothingRuns, TaskFailed, describe_file
+from pipelines.engine import (
+    Discards,
+    Engine,
+    File,
+    Limits,
+    MapSummary,
+    NothingRuns,
+    Progress,
+    Task,
+    TaskFailed,
+    describe_file,
+)
 from pipelines.engine.one_task import OneTask, Ran
 from pipelines.lock import Lock
 from pipelines.maps import passes
@@ -115,12 +126,12 @@ class Runner:
             tuple(stages), tuple(name for name, _ in named), suffix, self.recipe.task_bytes, partition_by=partition_by
         )
         if view is None:
-            names, tasks = ["read"], self._input_tasks(shared)
-            configuration = (shared, self.recipe.read, self.limit)
+            first, tasks = ["read"], self._input_tasks(shared)
+            configuration: tuple[object, ...] = (shared, self.recipe.read, self.limit)
         else:
-            names, tasks = [], passes.view_tasks(view, shared)
+            first, tasks = [], passes.view_tasks(view, shared)
             configuration = (shared,)
-        names += [stage.name for stage in stages] + ["documents"] * (suffix == ".parquet")
+        names = [*first, *(stage.name for stage in stages), *["documents"] * (suffix == ".parquet")]
         files = [path for stage in stages for path in stage.inputs()]
         before = tuple(source for path in files if (source := paths.stat(path)))
         prints = tuple((path, describe_file(path).hash) for path in files)
@@ -129,7 +140,7 @@ class Runner:
         self.result.manifests += manifests
         return passes.new_view(manifests)
 
-    def _input_tasks(self, shared: passes.Pass) -> list:
+    def _input_tasks(self, shared: passes.Pass) -> list[Task]:
         sources, _ = input_sources(self.recipe.input, self.output)
         units = readers.split(sources, self.recipe.read, self.recipe.task_bytes)
         groups = passes.group_units(units, max(1, self.recipe.task_bytes // 4))
@@ -252,8 +263,9 @@ def _check_recipe(recipe: Recipe, published: Published) -> None:
     before, steps = published.recipe, [step.name for step in recipe.steps]
     if before and (before.get("name"), before.get("steps")) != (recipe.name, steps):
         raise OutputError(
-            f"{published.output} holds a run of recipe {before.get('name')!r} ({', '.join(map(str, before.get('steps') or ()))}), "
-            f"not of {recipe.name!r} ({', '.join(steps)}); choose another --output"
+            f"{published.output} holds a run of recipe {before.get('name')!r} "
+            f"({', '.join(map(str, before.get('steps') or ()))}), not of {recipe.name!r} ({', '.join(steps)}); "
+            "choose another --output"
         )
 
 
@@ -264,13 +276,13 @@ def run(
     address: str | None = None,
     limit: int | None = None,
     dry_run: bool = False,
-    progress=None,
+    progress: Progress | None = None,
     replace: bool = False,
 ) -> Result:
     """Run a recipe into the directory `output` and report on it there. `workers`: Ray processes on this machine, 0 for
     this process; `address`: a Ray cluster; `replace`: finished work may be discarded, and all that is there already is
-    compared with its checksum, so that what is damaged is done again. Raises RecipeError and OutputError before any work,
-    TaskFailed during it, Locked where another run uses the directory, and NotProven where
+    compared with its checksum, so that what is damaged is done again. Raises RecipeError and OutputError before any
+    work, TaskFailed during it, Locked where another run uses the directory, and NotProven where
     everything was done and the accounts do not add up, or more was quarantined than the recipe allows.
 
     >>> import corpus, pipelines, pyarrow.parquet as pq
@@ -293,7 +305,7 @@ def _run(
     address: str | None,
     limit: int | None,
     dry_run: bool,
-    progress,
+    progress: Progress | None,
     replace: bool,
 ) -> Result:
     say: Callable[[str], None] = progress.say if progress else lambda line: None
@@ -356,7 +368,9 @@ def run_task(output: str, name: str, limit: int | None = None, folder: str = "")
     raise KeyError(f"the run has no step {step!r}; its steps are {', '.join(steps)}")
 
 
-def _engine(recipe: Recipe, output: str, workers: int, address: str | None, progress, **options) -> Engine:
+def _engine(
+    recipe: Recipe, output: str, workers: int, address: str | None, progress: Progress | None, **options: Any
+) -> Engine:
     limits = Limits(recipe.task_seconds, recipe.task_memory)
     environment = {custom.FOLDER: recipe.folder}
     return Engine(
@@ -389,10 +403,13 @@ def _carry_out(
 def _discards(published: Published, what: Discards) -> str:
     if published.finished:
         return (
-            f"{published.output} holds a finished run, which this one would replace, beginning with {what}; published are "
-            f"{published.counts()}. Say --replace to do so, or choose another --output"
+            f"{published.output} holds a finished run, which this one would replace, beginning with {what}; "
+            f"published are {published.counts()}. Say --replace to do so, or choose another --output"
         )
-    return f"this run would discard finished work in {published.output}, beginning with {what}. Say --replace to do so, or choose another --output"
+    return (
+        f"this run would discard finished work in {published.output}, beginning with {what}. "
+        "Say --replace to do so, or choose another --output"
+    )
 
 
 def _report(recipe: Recipe, published: Published, result: Result) -> None:

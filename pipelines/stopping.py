@@ -13,8 +13,8 @@ What happens at a signal:
 4. The watcher clears the line the bar was on, shows the cursor, says the sentence, exits with 128 + the signal.
 
 After a command that ended by itself, or crashed, nothing is left either (3), and a crash is told in
-one line. A watcher that is killed itself (SIGKILL) takes the command with it, on Linux. Where there is no `fork` nothing is
-watched, and a signal does what it does to any Python program.
+one line. A watcher that is killed itself (SIGKILL) takes the command with it, on Linux. Where there is no `fork`
+nothing is watched, and a signal does what it does to any Python program.
 
 This module imports little, for it is the first to be imported: until it is, a Ctrl-C prints a traceback.
 """
@@ -36,9 +36,9 @@ SENTENCE = "stopped; the same command continues"
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Signals that stop a command. One that was ignored from the start (nohup, a script's `&`) stays ignored."""
 
-ASK = getattr(signal, "SIGUSR1", None)
+ASK: int = getattr(signal, "SIGUSR1", 0)
 """From the watcher: stop. To the watcher: the command alone got SIGTERM or SIGHUP. A signal of our own, for Ray
-takes SIGTERM for itself while it starts."""
+takes SIGTERM for itself while it starts. 0 on Windows, where nothing is watched."""
 
 GRACE = 5.0
 """Seconds a command has to stop by itself. Ray takes one to three to shut down."""
@@ -165,14 +165,15 @@ def _signal_pipe() -> int:
     return reader
 
 
-def _wait(command: int, signals: int) -> tuple[int | None, int | None]:
-    """(The signal that stopped the command, or None; its wait status, or None if it is to be killed). The signal is
+def _wait(command: int, signals: int) -> tuple[int | None, int]:
+    """(The signal that stopped the command, or None; its wait status, or 0 if it is to be killed). The signal is
     ASK where the command got one that did not come here."""
-    first, asked = None, 0.0
+    first: int | None = None
+    asked = 0.0
     while (status := _reap().get(command)) is None:  # it may have ended before there was a handler for SIGCHLD
         if first is not None:
             if time.monotonic() > asked + GRACE:
-                return first, None
+                return first, 0
             os.kill(command, ASK)  # more than once: a signal that comes just before a system call does not end it
         if not select.select([signals], [], [], None if first is None else ASK_AGAIN)[0]:
             continue
@@ -184,7 +185,7 @@ def _wait(command: int, signals: int) -> tuple[int | None, int | None]:
             if first in (None, ASK):  # of a signal to both processes the command may tell before it is here
                 first = signum
             elif signum != ASK and time.monotonic() > asked + TWICE:
-                return first, None
+                return first, 0
     return first, status
 
 

@@ -5,7 +5,7 @@ here or in Ray's workers; `limits` bounds these in time and memory; `isolation` 
 Start with `engine.Engine.map`. May import `corpus.io` and `corpus.closure` only.
 """
 
-from pipelines.engine.engine import Discards, Engine, MapSummary, NothingRuns
+from pipelines.engine.engine import Discards, Engine, MapSummary, NothingRuns, Progress
 from pipelines.engine.tasks import (
     MAX_ATTEMPTS,
     Exclusion,
@@ -34,6 +34,7 @@ __all__ = [
     "MapSummary",
     "NothingRuns",
     "Outputs",
+    "Progress",
     "Task",
     "TaskFailed",
     "Unproven",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from corpus.io import paths
 from pipelines import stopping
@@ -26,6 +27,11 @@ from pipelines.engine.tasks import (
     probe,
 )
 
+if TYPE_CHECKING:
+    import ray
+
+    from pipelines.engine.engine import MapSummary
+
 BACKOFF = 0.2
 """Seconds before storage that failed is tried again; twice as many each time."""
 ROUNDS = 2
@@ -35,8 +41,23 @@ AGAIN, OF_RECORDS = ("storage", "death"), ("error", "death")
 """Kinds of failures after which a task is tried again, and of those that may be the fault of its records."""
 
 Say = Callable[[str], None]
+Work = Callable[[Job, Task, str, Sequence[Exclusion]], bytes]
+"""What an attempt does: `execute` or `probe`."""
+Attempt = Callable[[Work, Sequence[Exclusion], limits.Limits], bytes | Failure]
+"""Do it without some records of a task, within limits; what it returned, or why it did not."""
 _FINAL = (InputChanged, Unproven, ImportError, paths.DamagedFile)
 """Errors that are no record's fault, and that come again."""
+
+
+class Backend(Protocol):
+    """A place where attempts run."""
+
+    def run(self, job: Job, tasks: Sequence[Task], summary: MapSummary, say: Say) -> Iterator[tuple[Task, Manifest]]:
+        """Every task with its manifest, in the order in which they are done; retries are counted in `summary`. Raises
+        what `failed` gives."""
+
+    def close(self) -> None:
+        """Let go of the workers."""
 
 
 def failure_of(error: Exception, trace: str) -> Failure:
@@ -62,11 +83,8 @@ def failed(step: str, task: Task, failure: Failure) -> Exception:
     return TaskFailed(sentence, trace, f"{step}/{task.key}")
 
 
-def without_poison(
-    job: Job, task: Task, step: str, last: Failure, attempt: Callable[..., bytes | Failure], say: Say
-) -> bytes:
-    """Find the records that a task fails at, and run it without them; its manifest as JSON. `attempt(function,
-    exclusions, limits)` runs `execute` or `probe`. Raises TaskFailed."""
+def without_poison(job: Job, task: Task, step: str, last: Failure, attempt: Attempt, say: Say) -> bytes:
+    """Find the records that a task fails at, and run it without them; its manifest as JSON. Raises TaskFailed."""
     say(f"{step}, task {task.key}: {last.reason}; looking for the record at which it fails")
     found: list[Exclusion] = []
 
@@ -99,40 +117,41 @@ def _name(task: Task, each: Exclusion) -> str:
 class InProcess:
     """Runs tasks one after the other in this process: for debugging, same results. Without limits."""
 
-    def run(self, job: Job, tasks: Sequence[Task], summary, say: Say) -> Iterator[tuple[Task, Manifest]]:
+    def run(self, job: Job, tasks: Sequence[Task], summary: MapSummary, say: Say) -> Iterator[tuple[Task, Manifest]]:
         for task in tasks:
             yield task, Manifest.from_json(self._done(job, task, summary.step, say), job.folder)
 
     def _done(self, job: Job, task: Task, step: str, say: Say) -> bytes:
-        def attempt(function, exclusions=(), _=None) -> bytes | Failure:
+        def attempt(work: Work, exclusions: Sequence[Exclusion], _: limits.Limits) -> bytes | Failure:
             try:
-                return function(job, task, uuid.uuid4().hex[:8], exclusions)
+                return work(job, task, uuid.uuid4().hex[:8], exclusions)
             except Exception as error:
                 return failure_of(error, traceback.format_exc())
 
         for number in range(1, MAX_ATTEMPTS + 1):
-            answer = attempt(execute)
+            answer = attempt(execute, (), job.limits)
             if not isinstance(answer, Failure):
                 return answer
-            if answer.kind not in AGAIN:
+            last = answer
+            if last.kind not in AGAIN:
                 break
-            if answer.kind == "storage" and number < MAX_ATTEMPTS:
+            if last.kind == "storage" and number < MAX_ATTEMPTS:
                 time.sleep(BACKOFF * 2**number)
-        if answer.kind in OF_RECORDS and task.parts:
-            return without_poison(job, task, step, answer, attempt, say)
-        raise failed(step, task, answer) from answer.error
+        if last.kind in OF_RECORDS and task.parts:
+            return without_poison(job, task, step, last, attempt, say)
+        raise failed(step, task, last) from last.error
 
     def close(self) -> None:
         pass
 
 
 def _guarded(
-    function: Callable[..., bytes], job: Job, task: Task, attempt: str, exclusions, given: limits.Limits
+    work: Work, job: Job, task: Task, attempt: str, exclusions: Sequence[Exclusion], given: limits.Limits
 ) -> bytes:
     """An attempt in a worker, within its limits."""
     allowed = limits.Limits(given.seconds + task.extra.seconds, given.memory + task.extra.memory)
     with limits.guard(allowed, _reason_file(job, task, attempt)):
-        return function(job, task, attempt, exclusions)
+        return work(job, task, attempt, exclusions)
 
 
 def _reason_file(job: Job, task: Task, attempt: str) -> str:
@@ -151,20 +170,25 @@ class OnRay:
 
         self.ray = ray
         self._mine = not ray.is_initialized()
-        quiet = {"log_to_driver": False, "logging_level": "ERROR"}
-        local = {"num_cpus": workers, "object_store_memory": 128 << 20, "include_dashboard": False}
         with stopping.handlers_kept():
             if self._mine and address:
-                ray.init(address=address, **quiet)
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             elif self._mine:
-                ray.init(address="local", **local, **quiet)
+                ray.init(
+                    address="local",
+                    num_cpus=workers,
+                    object_store_memory=128 << 20,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
         self._remote = ray.remote(num_cpus=1, max_retries=0)(_guarded)
 
-    def run(self, job: Job, tasks: Sequence[Task], summary, say: Say) -> Iterator[tuple[Task, Manifest]]:
+    def run(self, job: Job, tasks: Sequence[Task], summary: MapSummary, say: Say) -> Iterator[tuple[Task, Manifest]]:
         shared = self.ray.put(job)
         limit = 2 * max(1, int(self.ray.cluster_resources().get("CPU", 1)))
         queue = [(task, 1) for task in reversed(tasks)]
-        flying: dict[Any, tuple[Task, int, str]] = {}
+        flying: dict[ray.ObjectRef[bytes], tuple[Task, int, str]] = {}
         poisoned: list[tuple[Task, Failure]] = []
         while queue or flying:
             while queue and len(flying) < limit:
@@ -189,16 +213,15 @@ class OnRay:
             data = without_poison(job, task, summary.step, answer, self._attempt(shared, job, task), say)
             yield task, Manifest.from_json(data, job.folder)
 
-    def _attempt(self, shared, job: Job, task: Task) -> Callable[..., bytes | Failure]:
-        def attempt(function, exclusions, given) -> bytes | Failure:
+    def _attempt(self, shared: ray.ObjectRef[Job], job: Job, task: Task) -> Attempt:
+        def attempt(work: Work, exclusions: Sequence[Exclusion], given: limits.Limits) -> bytes | Failure:
             name = uuid.uuid4().hex[:8]
-            return self._answer(
-                self._remote.remote(function, shared, task, name, tuple(exclusions), given), job, task, name
-            )
+            reference = self._remote.remote(work, shared, task, name, tuple(exclusions), given)
+            return self._answer(reference, job, task, name)
 
         return attempt
 
-    def _answer(self, reference, job: Job, task: Task, name: str) -> bytes | Failure:
+    def _answer(self, reference: ray.ObjectRef[bytes], job: Job, task: Task, name: str) -> bytes | Failure:
         """What an attempt returned, or why it did not."""
         try:
             return self.ray.get(reference)

@@ -15,10 +15,10 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from corpus.io import paths
-from pipelines.engine.backends import InProcess, OnRay
+from pipelines.engine.backends import Backend, InProcess, OnRay
 from pipelines.engine.tasks import (
     File,
     Job,
@@ -68,14 +68,29 @@ class MapSummary:
     seconds: float = 0.0
 
 
+class Progress(Protocol):
+    """What is told how far a map is."""
+
+    def start(self, summary: MapSummary, weight: int) -> None:
+        """A map begins, whose tasks that are to be done read so many bytes."""
+
+    def advance(self, weight: int, counters: dict[str, Any]) -> None:
+        """A task is done."""
+
+    def finish(self) -> None:
+        """All of them are."""
+
+    def say(self, line: str) -> None:
+        """There is something to say."""
+
+
 NEW, DAMAGED = "not done yet", "an output is missing or damaged"
 
 
 class Engine:
     """Runs durable maps below `folder` (OUT/work). `workers`: processes on this machine, 0 for
-    this process; `address`: a Ray cluster to use instead. `progress`: an object with `start`,
-    `advance`, `finish` and `say` (see progress.py). With `dry_run` nothing is written or run. `limits` hold for each
-    attempt in a worker; they are figures of the machine and no part of a task's identity. `environment` is set
+    this process; `address`: a Ray cluster to use instead. With `dry_run` nothing is written or run. `limits` hold for
+    each attempt in a worker; they are figures of the machine and no part of a task's identity. `environment` is set
     wherever tasks run.
 
     `protect` is what must not be replaced: "" nothing, "tasks" what is committed, "all" also what a finished run has
@@ -88,7 +103,7 @@ class Engine:
         folder: str,
         workers: int,
         address: str | None = None,
-        progress=None,
+        progress: Progress | None = None,
         dry_run: bool = False,
         limits: Limits = LIMITS,
         environment: dict[str, str] | None = None,
@@ -109,7 +124,7 @@ class Engine:
         self.still = still
         self.check = check
         self.summaries: list[MapSummary] = []
-        self._backend = None
+        self._backend: Backend | None = None
 
     def map(
         self,
@@ -130,11 +145,11 @@ class Engine:
         reasons: dict[str, int] = {}
         waiting = []
         for task in tasks:
-            reason = self._stale(found, task, settings, source)
-            if reason is None:
-                results[task.key] = found[task.key]
+            standing = self._standing(found.get(task.key), task, settings, source)
+            if isinstance(standing, Manifest):
+                results[task.key] = standing
             else:
-                reasons[reason] = reasons.get(reason, 0) + 1
+                reasons[standing] = reasons.get(standing, 0) + 1
                 waiting.append(task)
         summary = MapSummary(step, len(tasks), len(results), reasons)
         self.summaries.append(summary)
@@ -150,9 +165,8 @@ class Engine:
         _sweep(folder, found, {task.key for task in tasks}, results)
         return [results[task.key] for task in tasks]
 
-    def _stale(self, found: dict[str, Manifest | None], task: Task, configuration: str, code: str) -> str | None:
-        """Why a task has to run, or None if its manifest stands."""
-        manifest = found.get(task.key)
+    def _standing(self, manifest: Manifest | None, task: Task, configuration: str, code: str) -> Manifest | str:
+        """The manifest of a task if it stands, or why the task has to run."""
         if manifest is None:
             return NEW
         if manifest.inputs != task.inputs:
@@ -163,7 +177,7 @@ class Engine:
             return "code changed"
         if manifest.excluded and manifest.limits != self.limits:
             return "records were left out under other limits"
-        return None if all(_is_whole(file, self.check) for file in manifest.outputs.values()) else DAMAGED
+        return manifest if all(_is_whole(file, self.check) for file in manifest.outputs.values()) else DAMAGED
 
     def _check_discards(self, summary: MapSummary, gone: int) -> None:
         """Raises Discards if tasks would replace what they must not."""
@@ -191,7 +205,8 @@ class Engine:
             self.progress.say(line)
 
     def discard(self, path: str) -> bool:
-        """Forget the task that wrote a file, so that it is done again. False if no task did, or it has been done since."""
+        """Forget the task that wrote a file, so that it is done again. False if no task did, or it has been done
+        since."""
         folder = paths.parent(path)
         manifest = _manifest(folder, key_of(paths.basename(path))) if paths.parent(folder) == self.folder else None
         if manifest is None or path not in {file.path for file in manifest.outputs.values()}:
@@ -203,7 +218,7 @@ class Engine:
         if self.progress:
             self.progress.start(summary, sum(task.weight for task in waiting))
 
-    def _get_backend(self):
+    def _get_backend(self) -> Backend:
         if self._backend is None:
             in_process = self.workers == 0 and not self.address
             self._backend = InProcess() if in_process else OnRay(self.workers, self.address)

@@ -34,7 +34,7 @@ class Failure:
     trace: str = ""
 
 
-Attempt = Callable[[Sequence[Exclusion], float], bytes | Failure]
+Probe = Callable[[Sequence[Exclusion], float], bytes | Failure]
 """Try a task without some records, with a share of its time; its counters as JSON, or why not."""
 
 
@@ -52,7 +52,7 @@ class GivenUp(Exception):
         self.failure = failure
 
 
-def find(task: Task, attempt: Attempt) -> list[Exclusion]:
+def find(task: Task, attempt: Probe) -> list[Exclusion]:
     """The records that the task fails at, in order; a part as a whole if it cannot even be counted. None if every
     part of the task succeeds by itself. Raises GivenUp."""
     found: list[Exclusion] = []
@@ -80,7 +80,7 @@ def find(task: Task, attempt: Attempt) -> list[Exclusion]:
 class _Search:
     """The search through the records of one part."""
 
-    def __init__(self, part: int, others: list[Exclusion], attempt: Attempt, parts: int):
+    def __init__(self, part: int, others: list[Exclusion], attempt: Probe, parts: int):
         self.part, self.others, self.attempt, self.parts = part, others, attempt, parts
         self.count = 0
         self.found: list[Exclusion] = []

@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from typing import IO
 
 import psutil
 
@@ -97,7 +98,7 @@ def resident() -> int:
 
 
 @contextlib.contextmanager
-def _timer_file(reason: str) -> Iterator:
+def _timer_file(reason: str) -> Iterator[IO[bytes]]:
     """An open file for faulthandler: `reason` itself where it is local, else one that nobody will read."""
     if not paths.is_local(reason):
         with tempfile.TemporaryFile() as file:

@@ -210,7 +210,7 @@ def fingerprint(value: Any) -> str:
 
 
 def _jsonable(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {"type": type(value).__qualname__, **dataclasses.asdict(value)}
     raise TypeError(f"a configuration cannot hold {type(value).__name__}")
 
@@ -315,7 +315,7 @@ def _apart(excluded: Sequence[Exclusion]) -> tuple[Exclusion, ...]:
         last = apart[-1] if apart and apart[-1].part == each.part else None
         if last is None:
             apart.append(each)
-        elif last.end is not None and each.end > last.end:
+        elif last.end is not None and each.end is not None and each.end > last.end:
             apart.append(each._replace(first=max(each.first, last.end)))
     return tuple(apart)
 
@@ -327,7 +327,8 @@ def _check_unchanged(source: paths.Source) -> None:
         raise InputChanged(f"{source.path} is gone since the run began")
     if found.size != source.size:
         raise InputChanged(
-            f"{source.path} had {source.size} bytes when the run began and has {found.size} now: run again once it stays as it is"
+            f"{source.path} had {source.size} bytes when the run began and has {found.size} now: "
+            "run again once it stays as it is"
         )
     if found.mtime_ns != source.mtime_ns:
         raise InputChanged(f"{source.path} was written to since the run began: run again once it stays as it is")

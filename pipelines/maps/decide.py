@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -30,16 +30,22 @@ from pipelines.maps.sinks import Quarantine, Rows
 PROPOSAL_SCHEMA = pa.schema([field for field in DECISION_SCHEMA if field.name != "step"])
 
 
+class Finish(Protocol):
+    """What a step does with proposals where it needs the text for it."""
+
+    def finish(self, rows: np.ndarray, batch: pa.RecordBatch, proposals: pa.Table) -> pa.Table:
+        """The proposals for a batch, made of those that came to its rows of the shard (int64)."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Decide:
-    """Argument of one decide task. `finish` is an object with
-    `finish(rows, batch, proposals) -> proposals` (rows of the shard, int64), or None; `exchange`
-    the files with proposals; `threshold` goes into `dropped/` as text."""
+    """Argument of one decide task. `exchange` are the files with proposals, `finish` what the step does with them;
+    `threshold` goes into `dropped/` as text."""
 
     name: str
     shard: ShardView
     exchange: tuple[str, ...]
-    finish: Any
+    finish: Finish | None
     threshold: str
 
     def without(self, excluded: tuple[Exclusion, ...]) -> Decide:
@@ -153,7 +159,7 @@ def decide_map(
     view: list[ShardView],
     exchanged: list[File],
     threshold: str,
-    finish: Any = None,
+    finish: Finish | None = None,
     inputs: tuple[tuple[str, str], ...] = (),
 ) -> list[ShardView]:
     """Run the decide map of a step: the view with its decisions added."""

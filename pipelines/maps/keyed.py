@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,38 +17,52 @@ from corpus.views import ShardView
 from pipelines.context import Context
 from pipelines.engine import Exclusion, File, Outputs, Task, outputs_named
 from pipelines.maps import exchange
-from pipelines.maps.decide import decide_map
+from pipelines.maps.decide import Finish, decide_map
 from pipelines.maps.shard_tasks import left_out, shard_task, without_rows
 
 MAX_PARTITIONS = 256
 
 
+class KeyedStep(Protocol):
+    """A step that is carried out by `by_key`."""
+
+    def keys(self, rows: np.ndarray, batch: pa.RecordBatch, shard: int) -> tuple[pa.Table, np.ndarray]:
+        """What is exchanged of a batch, rows `rows` (int64) of a shard: a table, and the key of each of its rows,
+        uint64[n, 2]."""
+
+    def duplicates(self, table: pa.Table) -> tuple[pa.Table, np.ndarray]:
+        """Of what came to one partition: proposals, and the shard of each (int64)."""
+
+
+AnyStep = TypeVar("AnyStep")
+
+
 @dataclasses.dataclass(frozen=True)
-class Keys:
+class Keys(Generic[AnyStep]):
     """Argument of a map task: emit the keys of a shard's documents into `partitions`."""
 
-    step: Any
+    step: AnyStep
     shard: ShardView
     partitions: int
 
-    def without(self, excluded: tuple[Exclusion, ...]) -> Keys:
+    def without(self, excluded: tuple[Exclusion, ...]) -> Keys[AnyStep]:
         """This task without some of its documents."""
         return dataclasses.replace(self, shard=without_rows(self.shard, excluded))
 
 
 @dataclasses.dataclass(frozen=True)
-class Reduce:
+class Reduce(Generic[AnyStep]):
     """Argument of a reduce task: the exchange files, the partition to read, and how many shards
     the proposals go to."""
 
-    step: Any
+    step: AnyStep
     files: tuple[str, ...]
     partition: int
     shards: int
 
 
-def emit_keys(argument: Keys, outputs: Outputs) -> dict:
-    """Map: the step's `keys(rows, batch, shard number) -> (table, keys uint64[n, 2])` of every batch."""
+def emit_keys(argument: Keys[KeyedStep], outputs: Outputs) -> dict[str, Any]:
+    """Map: the step's keys of every batch."""
     tables, partitions = [], []
     for rows, batch in views.read(argument.shard):
         with at_hand(batch):
@@ -61,14 +75,16 @@ def emit_keys(argument: Keys, outputs: Outputs) -> dict:
     return {"documents": sum(len(table) for table in tables)}
 
 
-def reduce_keys(argument: Reduce, outputs: Outputs) -> dict:
-    """Reduce: the step's `duplicates(table) -> (proposals, shard of each)` of one partition."""
+def reduce_keys(argument: Reduce[KeyedStep], outputs: Outputs) -> dict[str, Any]:
+    """Reduce: the step's duplicates in one partition."""
     found, shard = argument.step.duplicates(exchange.read(argument.files, argument.partition))
     exchange.write(outputs.path("proposals.arrow"), found, shard, argument.shards)
     return {"proposals": found.num_rows}
 
 
-def by_key(context: Context, step: Any, view: list[ShardView], threshold: str, finish: Any = None) -> list[ShardView]:
+def by_key(
+    context: Context, step: KeyedStep, view: list[ShardView], threshold: str, finish: Finish | None = None
+) -> list[ShardView]:
     """The four maps of a dedup by key; see the module. The view with their decisions."""
     partitions = partitions_for(view)
     tasks = [shard_task(s, Keys(step, s, partitions)) for s in view]
@@ -79,7 +95,12 @@ def by_key(context: Context, step: Any, view: list[ShardView], threshold: str, f
 
 
 def reduce_map(
-    context: Context, function: Callable, step: Any, exchanged: list[File], partitions: int, view: list[ShardView]
+    context: Context,
+    function: Callable[[Reduce[AnyStep], Outputs], dict[str, Any]],
+    step: AnyStep,
+    exchanged: list[File],
+    partitions: int,
+    view: list[ShardView],
 ) -> list[File]:
     """A reduce task for each partition; the files with its proposals."""
     if not exchanged:

@@ -84,7 +84,9 @@ class _Work:
         self.steps.update({name: StepCount() for name in argument.names})
         self.skipped: dict[str, int] = {}
         self.shards: dict[str, list] = {}
-        self.writers: dict[str, tuple[str, Any]] = {}  # of each partition: (output, its writer)
+        self.writers: dict[
+            str, tuple[str, shards.ShardWriter | shards.ParquetShardWriter]
+        ] = {}  # of each partition: (output, its writer)
         self.dropped = Rows(outputs, "dropped.parquet", DROPPED_SCHEMA)
         self.quarantine = Quarantine(outputs)
         self.languages: dict[str, int] = {}
@@ -100,7 +102,8 @@ class _Work:
             self.quarantine.add([{**row, "error": excluded[0].reason, "raw": b""}], "read")
             return
         started = time.perf_counter()
-        ranges = tuple((each.first, each.end, each.reason) for each in excluded)
+        ranges = tuple((each.first, each.end, each.reason) for each in excluded if each.end is not None)
+        assert self.argument.read is not None  # units come with it
         for reading in readers.read(unit, self.argument.read, excluded=ranges):
             self.records[-1] += reading.records
             documents = reading.documents
@@ -275,7 +278,7 @@ def view_tasks(shard_views: list[ShardView], argument: Pass) -> list[Task]:
 
 def new_view(manifests: list[Manifest]) -> list[ShardView]:
     """The shards that a pass wrote, numbered in corpus order."""
-    written = []
+    written: list[ShardView] = []
     for manifest in manifests:
         for name, (documents, size, folder) in sorted(manifest.counters["shards"].items()):
             file = manifest.outputs[name]

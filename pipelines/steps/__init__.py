@@ -1,8 +1,8 @@
 """The steps a recipe can name: the registry.
 
 A *filter* (`corpus.step.Filter`) works row by row and is fused with its neighbours into one pass. A *global step*
-(`pipelines.context.GlobalStep`) looks at the whole corpus and adds decisions to the view. *Token steps* come last. To add
-a filter: one file with a frozen dataclass, one line here, one test.
+(`pipelines.context.GlobalStep`) looks at the whole corpus and adds decisions to the view. *Token steps* come last. To
+add a filter: one file with a frozen dataclass, one line here, one test.
 """
 
 from corpus.cleaning.bad_words import BadWords

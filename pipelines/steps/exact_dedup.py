@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
+import numpy as np
+import pyarrow as pa
+
 from corpus.dedup import exact
 from corpus.documents import address
 from corpus.options import option
@@ -32,12 +35,12 @@ class ExactDedup(GlobalStep):
         "none", "Compare texts as they are, or without regard to white space and case."
     )
 
-    def keys(self, rows, batch, shard):
+    def keys(self, rows: np.ndarray, batch: pa.RecordBatch, shard: int) -> tuple[pa.Table, np.ndarray]:
         """Content hash of every document."""
         hashes = exact.content_hashes(batch.column("text"), self.normalize)
         return keyed(hashes, address(shard, rows)), hashes
 
-    def duplicates(self, table):
+    def duplicates(self, table: pa.Table) -> tuple[pa.Table, np.ndarray]:
         """Proposals of one partition."""
         return proposals(*exact.duplicates(hashes_of(table), table["address"].to_numpy()), "duplicate")
 

@@ -43,32 +43,38 @@ class LineDedup(GlobalStep):
     min_sentences: int = option(3, "Sentences that a page is left with at least.")
     sentences: Literal["rules", "punkt"] = option("rules", "How those are counted: as for the step c4.")
 
-    def check(self):
+    def check(self) -> None:
         """Raises ImportError for "punkt" without NLTK."""
         if self.sentences == "punkt":
             punkt.tokenizer()
 
-    def keys(self, rows, batch, shard):
+    def keys(self, rows: np.ndarray, batch: pa.RecordBatch, shard: int) -> tuple[pa.Table, np.ndarray]:
         """Every line, or span of sentences, of every document."""
         find = repeated_lines.line_keys if self.unit == "line" else sentence_spans.span_keys
         found = find(batch, address(shard, rows))
         table = keyed(found.keys, found.addresses)
-        for name, column in (("rank_high", found.ranks[:, 0]), ("rank_low", found.ranks[:, 1]), ("start", found.starts), ("end", found.ends)):  # fmt: skip
+        columns = {
+            "rank_high": found.ranks[:, 0],
+            "rank_low": found.ranks[:, 1],
+            "start": found.starts,
+            "end": found.ends,
+        }
+        for name, column in columns.items():
             table = table.append_column(name, pa.array(column))
         return table, found.keys
 
-    def duplicates(self, table):
+    def duplicates(self, table: pa.Table) -> tuple[pa.Table, np.ndarray]:
         """Repeats of one partition of keys, to the shard of their document."""
         ranks = np.stack([table["rank_high"].to_numpy(), table["rank_low"].to_numpy()], axis=1)
         columns = (table[name].to_numpy() for name in ("address", "start", "end"))
         found = pieces.repeated(pieces.Pieces(hashes_of(table), ranks, *columns), with_owned=self.unit != "line")
         shard, row = shard_and_row(found.addresses)
-        columns = {"row": row, "address": found.addresses, "start": found.starts, "end": found.ends}
-        return pa.table({**columns, "owner": found.owners, "owned": found.owned}), shard
+        places = {"row": row, "address": found.addresses, "start": found.starts, "end": found.ends}
+        return pa.table({**places, "owner": found.owners, "owned": found.owned}), shard
 
-    def finish(self, rows, batch, repeats):
+    def finish(self, rows: np.ndarray, batch: pa.RecordBatch, proposals: pa.Table) -> pa.Table:
         """Cuts, and drops for pages of which too little is left."""
-        found = pieces.Repeats(*(repeats[name].to_numpy() for name in ("address", "start", "end", "owner", "owned")))
+        found = pieces.Repeats(*(proposals[name].to_numpy() for name in ("address", "start", "end", "owner", "owned")))
         decide = repeated_lines.decisions if self.unit == "line" else sentence_spans.decisions
         shard = shard_and_row(found.addresses)[0].max(initial=0)
         count = sentences.count_texts

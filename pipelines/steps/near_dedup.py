@@ -104,9 +104,11 @@ class Cluster:
 
 EDGE_SCHEMA = pa.schema([("first", pa.int64()), ("second", pa.int64()), ("similarity", pa.float64())])
 SHINGLE_SCHEMA = pa.schema([("row", pa.int64()), ("shingles", pa.large_list(pa.uint64()))])
+Shingles = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""(rows, offsets, values) of a shard: row number *i* has the shingles `values[offsets[i]:offsets[i + 1]]`."""
 
 
-def emit_signatures(argument: Keys, outputs: Outputs) -> dict:
+def emit_signatures(argument: Keys[NearDedup], outputs: Outputs) -> dict:
     """Map: band keys into the exchange, sorted shingle hashes into a sidecar."""
     keys, addresses = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
     documents = 0
@@ -120,14 +122,14 @@ def emit_signatures(argument: Keys, outputs: Outputs) -> dict:
             filled = address(argument.shard.number, rows[signed.filled])
             addresses.append(np.repeat(filled, signed.keys.shape[1]))
             documents += len(rows)
-    keys, addresses = np.concatenate(keys), np.concatenate(addresses)
-    partition = (keys % np.uint64(argument.partitions)).astype(np.int64)
-    table = pa.table({"key": keys, "address": addresses})
+    table = pa.table({"key": np.concatenate(keys), "address": np.concatenate(addresses)})
+    del keys, addresses  # the exchange takes the room
+    partition = (table["key"].to_numpy() % np.uint64(argument.partitions)).astype(np.int64)
     exchange.write(outputs.path("keys.arrow"), table, partition, argument.partitions)
     return {"documents": documents}
 
 
-def find_candidates(argument: Reduce, outputs: Outputs) -> dict:
+def find_candidates(argument: Reduce[NearDedup], outputs: Outputs) -> dict:
     """Reduce: pairs of documents that share a band key, to the shard of the second."""
     table = exchange.read(argument.files, argument.partition)
     first, second = lsh.candidate_pairs(table["key"].to_numpy(), table["address"].to_numpy())
@@ -157,8 +159,8 @@ def verify(argument: Verify, outputs: Outputs) -> dict:
     return {"pairs": len(edges), "verified": int(keep.sum())}
 
 
-def _shingles(file: File) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(rows, offsets, values) of a sidecar."""
+def _shingles(file: File) -> Shingles:
+    """What is in a sidecar."""
     batches = list(shards.read(file.path, file.hash))
     rows = np.concatenate([b.column(0).to_numpy() for b in batches] or [np.empty(0, np.int64)])
     lengths = [np.diff(b.column(1).offsets.to_numpy()) for b in batches]
@@ -167,7 +169,7 @@ def _shingles(file: File) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return rows, offsets, values
 
 
-def _jaccard(first, second, pairs: np.ndarray) -> np.ndarray:
+def _jaccard(first: Shingles, second: Shingles, pairs: np.ndarray) -> np.ndarray:
     (rows_a, offsets_a, values_a), (rows_b, offsets_b, values_b) = first, second
     place_a = np.searchsorted(rows_a, shard_and_row(pairs[:, 0])[1])
     place_b = np.searchsorted(rows_b, shard_and_row(pairs[:, 1])[1])

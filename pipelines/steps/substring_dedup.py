@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -88,7 +89,7 @@ class Cuts:
             cuts = cuts.set_column(cuts.schema.get_field_index(name), name, pa.array(column))
         return self._drop_emptied(rows, np.diff(buffers(text)[1]), place, cuts)
 
-    def _drop_emptied(self, rows, sizes, place, cuts: pa.Table) -> pa.Table:
+    def _drop_emptied(self, rows: np.ndarray, sizes: np.ndarray, place: np.ndarray, cuts: pa.Table) -> pa.Table:
         left = sizes.astype(np.int64)
         np.subtract.at(left, place, cuts["end"].to_numpy() - cuts["start"].to_numpy())
         emptied = np.flatnonzero(np.isin(np.arange(len(rows)), place) & (left < self.min_remaining))
@@ -106,27 +107,8 @@ class Cuts:
 
 def find_repeats(argument: Repeats, outputs: Outputs) -> dict:
     """The suffix-array task: all text of the view in one buffer, repeats back to shards and rows."""
-    step = argument.step
-    data, lengths, shard_numbers, rows = [], [], [], []
-    total = 0
-    for shard in argument.shards:
-        for batch_rows, batch in views.read(shard):
-            text, offsets = buffers(batch.column("text"))
-            total += int(offsets[-1] - offsets[0]) if len(offsets) else 0
-            if total > step.max_bytes:
-                raise ValueError(
-                    f"the corpus has more than max_bytes = {step.max_bytes:,} bytes of text; give substring_dedup a "
-                    "larger max_bytes (below 2^31), or a smaller corpus"
-                )
-            data.append(text[offsets[0] : offsets[-1]].copy())
-            lengths.append(np.diff(offsets))
-            rows.append(batch_rows)
-            shard_numbers.append(np.full(len(batch_rows), shard.number, np.int64))
-    data = np.concatenate(data or [np.empty(0, np.uint8)])
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths or [np.empty(0, np.int64)]))]).astype(np.int64)
-    rows = np.concatenate(rows or [np.empty(0, np.int64)])
-    shard_numbers = np.concatenate(shard_numbers or [np.empty(0, np.int64)])
-    document, start, end, first = suffix_array.repeated_ranges(data, offsets, step.min_bytes)
+    data, offsets, rows, shard_numbers = _all_text(argument.shards, argument.step.max_bytes)
+    document, start, end, first = suffix_array.repeated_ranges(data, offsets, argument.step.min_bytes)
     found = int((end - start).sum())
     table = pa.table(
         {
@@ -148,3 +130,26 @@ def find_repeats(argument: Repeats, outputs: Outputs) -> dict:
         "documents": int(len(np.unique(document))),
     }
     return {"figures": figures, "documents": len(rows)}
+
+
+def _all_text(view: Sequence[ShardView], max_bytes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(uint8 text of the view, int64 offsets of its documents in that, the row and the shard of each). Raises
+    ValueError for more text than `max_bytes`."""
+    texts, lengths = [np.empty(0, np.uint8)], [np.empty(0, np.int64)]
+    rows_of, shards_of = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    total = 0
+    for shard in view:
+        for batch_rows, batch in views.read(shard):
+            text, offsets = buffers(batch.column("text"))
+            total += int(offsets[-1] - offsets[0]) if len(offsets) else 0
+            if total > max_bytes:
+                raise ValueError(
+                    f"the corpus has more than max_bytes = {max_bytes:,} bytes of text; give substring_dedup a "
+                    "larger max_bytes (below 2^31), or a smaller corpus"
+                )
+            texts.append(text[offsets[0] : offsets[-1]].copy())
+            lengths.append(np.diff(offsets))
+            rows_of.append(batch_rows)
+            shards_of.append(np.full(len(batch_rows), shard.number, np.int64))
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+    return np.concatenate(texts), offsets, np.concatenate(rows_of), np.concatenate(shards_of)

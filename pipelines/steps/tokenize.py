@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import os
 import tempfile
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ import xxhash
 
 from corpus import views
 from corpus.documents import address, at_hand
-from corpus.encoding.encoder import load_encoder
+from corpus.encoding.encoder import Encoder, load_encoder
 from corpus.io import paths
 from corpus.options import option
 from corpus.tokens import manifest as token_manifest
@@ -59,8 +59,8 @@ class Tokenize(TokenStep):
             load_encoder(self.tokenizer)
 
     def run(self, context: Context) -> None:
-        """Two maps, the exchange of the shuffle between them. Leaves OUT/tokens, and OUT/tokenizer where the tokenizer came
-        from elsewhere."""
+        """Two maps, the exchange of the shuffle between them. Leaves OUT/tokens, and OUT/tokenizer where the tokenizer
+        came from elsewhere."""
         folder = context.path("tokenizer")
         if self.tokenizer and not context.dry_run:
             context.publish(
@@ -152,7 +152,7 @@ TOKEN_SCHEMA = pa.schema([("key", pa.uint64()), ("address", pa.int64()), ("token
 
 
 @functools.lru_cache(maxsize=2)
-def encoder_of(folder: str, prints: tuple[tuple[str, str], ...]):
+def encoder_of(folder: str, prints: tuple[tuple[str, str], ...]) -> Encoder:
     """The encoder in `folder`, whose files have these fingerprints, loaded once a process; files on an object store
     are fetched first."""
     if paths.is_local(folder):
@@ -168,7 +168,8 @@ def encode_shard(argument: Encode, outputs: Outputs) -> dict:
     """Map: tokens of a shard's documents, to the token shard that the hash of their id says."""
     encoder = encoder_of(argument.tokenizer, argument.prints)
     tables = [TOKEN_SCHEMA.empty_table()]
-    counters = {"lengths": np.zeros(LENGTH_BINS, np.int64), "quarantined": len(argument.shard.excluded)}
+    lengths = np.zeros(LENGTH_BINS, np.int64)
+    counters: dict[str, Any] = {"quarantined": len(argument.shard.excluded)}
     quarantine = Quarantine(outputs)
     for reasons, batch in views.read_excluded(argument.shard):
         quarantine.add_documents(batch, reasons, "tokenize")
@@ -180,7 +181,7 @@ def encode_shard(argument: Encode, outputs: Outputs) -> dict:
         keys = hash_ids(batch.column("id"), argument.seed, "shuffle") if argument.shuffle else where.astype(np.uint64)
         arrays = [pa.array(keys), pa.array(where), pa.LargeListArray.from_arrays(offsets, tokens)]
         tables.append(pa.Table.from_arrays(arrays, schema=TOKEN_SCHEMA))
-        counters["lengths"] += length_histogram(np.diff(offsets))
+        lengths += length_histogram(np.diff(offsets))
         if argument.shard.number == 0 and "evaluation" not in counters:
             counters["evaluation"] = evaluate(encoder, batch.column("text").slice(0, EVALUATED_DOCUMENTS))
     table = pa.concat_tables(tables)
@@ -191,7 +192,7 @@ def encode_shard(argument: Encode, outputs: Outputs) -> dict:
     else:
         partition = np.full(table.num_rows, argument.place, np.int64)
     exchange.write(outputs.path("tokens.arrow"), table, partition, argument.shards)
-    return {**counters, "lengths": counters["lengths"].tolist(), "documents": table.num_rows}
+    return {"lengths": lengths.tolist(), **counters, "documents": table.num_rows}
 
 
 def write_shard(argument: WriteShard, outputs: Outputs) -> dict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
+import numpy as np
 import pyarrow as pa
 
 from corpus.dedup import urls
@@ -31,13 +32,13 @@ class UrlDedup(GlobalStep):
     name: ClassVar[str] = "url_dedup"
     rules: ClassVar[tuple[str, ...]] = ("duplicate_url",)
 
-    def keys(self, rows, batch, shard):
+    def keys(self, rows: np.ndarray, batch: pa.RecordBatch, shard: int) -> tuple[pa.Table, np.ndarray]:
         """Hash of the normalised URL of every document that has one, and its date."""
         hashes, places = urls.url_hashes(batch.column("url"))
         dates = batch.column("date").take(pa.array(places))
         return keyed(hashes, address(shard, rows[places])).append_column("date", dates), hashes
 
-    def duplicates(self, table):
+    def duplicates(self, table: pa.Table) -> tuple[pa.Table, np.ndarray]:
         """Proposals of one partition."""
         dates = table["date"].combine_chunks()
         return proposals(*urls.duplicate_urls(hashes_of(table), dates, table["address"].to_numpy()), "duplicate_url")
