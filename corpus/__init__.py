@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from corpus.loader.stream import TokenStream as TokenStream
     from corpus.options import OptionError as OptionError
     from corpus.options import option as option
+    from corpus.reading.read_options import ReadOptions as ReadOptions
+    from corpus.reading.readers import read_files as read_files
+    from corpus.reading.records import Reading as Reading
     from corpus.step import Filter as Filter
     from corpus.step import Outcome as Outcome
     from corpus.step import Place as Place

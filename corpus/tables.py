@@ -16,6 +16,9 @@ import pyarrow.compute as pc
 from corpus.documents import DOCUMENT_FIELDS, MAX_BATCH_TEXT
 from corpus.text import arrow, ranges
 
+ITERATOR_CHARACTERS = 8 << 20
+"""Characters of the texts of an iterator that are taken at a time, about."""
+
 
 def as_table(data: Any, text_field: str = "text") -> pa.Table:
     """A document table of anything that holds texts: columns `id` and `text` first, of type string, without nulls.
@@ -54,6 +57,23 @@ def batches(data: Any) -> Iterator[pa.RecordBatch]:
     """The document table of `data` in batches of at most 64 MiB of text; at least one, which may be empty."""
     table = as_table(data)
     yield from table.to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
+
+
+def text_columns(data: Any) -> Iterator[pa.Array]:
+    """The texts of `data` alone, in order, as columns of type string of at most 64 MiB. Those of an iterator are taken
+    about 8 MiB at a time, and not held. Raises as `as_table` does, once it comes to what is wrong."""
+    if not isinstance(data, (Iterator, pa.RecordBatchReader)):
+        yield from as_table(data)["text"].chunks
+        return
+    first, size = 0, 0
+    waiting: list[Any] = []
+    for item in data:
+        waiting.append(item)
+        size += len(item) + 64 if isinstance(item, str) else ITERATOR_CHARACTERS
+        if size >= ITERATOR_CHARACTERS:
+            yield from as_table(_of_items(waiting, "text", first))["text"].chunks
+            first, size, waiting = first + len(waiting), 0, []
+    yield from as_table(_of_items(waiting, "text", first))["text"].chunks
 
 
 def drop(data: Any, rows: Any) -> pa.Table:
@@ -124,12 +144,13 @@ def _table(data: Any, text_field: str) -> pa.Table:
     raise TypeError(f"expected a table, a column of strings, or a list of str, not {type(data).__name__}")
 
 
-def _of_items(items: list[Any], text_field: str) -> pa.Table:
+def _of_items(items: list[Any], text_field: str, first: int = 0) -> pa.Table:
+    """A table of strings, rows or tables; `first` is the number of the first."""
     if items and isinstance(items[0], (pa.Table, pa.RecordBatch)):
         return pa.concat_tables([_table(item, text_field) for item in items], promote_options="default")
     if items and isinstance(items[0], Mapping):
         return pa.Table.from_pylist(items)
-    for number, item in enumerate(items):
+    for number, item in enumerate(items, first):
         if not isinstance(item, str):
             raise TypeError(f"text {number} is no str but {type(item).__name__}")
     try:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-PACKAGES = ("corpus", "pipelines")
+PACKAGES = ("corpus", "pipelines", "tokenizer_training")
 NAMES = [(package, name) for package in PACKAGES for name in importlib.import_module(package).__all__]
 
 
@@ -28,7 +28,7 @@ def test_the_example_of_a_public_name_gives_what_it_says(package, name, tmp_path
     assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example, out=said.append).failed == 0, "".join(said)
 
 
-@pytest.mark.parametrize("package", [*PACKAGES, "tokenizer_training"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_says_its_version_and_what_it_does_not_have(package):
     module = importlib.import_module(package)
     assert module.__version__ == importlib.import_module("corpus").__version__

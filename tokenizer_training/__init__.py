@@ -18,8 +18,10 @@ Imports `corpus`, never `pipelines`. Start with `train`. The public names are lo
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from corpus import __version__ as __version__
+from corpus import lazy
 
 if TYPE_CHECKING:
     from corpus.encoding.encoder import Encoder as Encoder
@@ -29,22 +31,4 @@ if TYPE_CHECKING:
     from tokenizer_training.counts import merge_counts as merge_counts
     from tokenizer_training.train import train_tokenizer as train_tokenizer
 
-_MODULES = {
-    "Encoder": "corpus.encoding.encoder",
-    "TrainTokenizer": "tokenizer_training.configuration",
-    "count": "tokenizer_training.counts",
-    "load_encoder": "corpus.encoding.encoder",
-    "merge_counts": "tokenizer_training.counts",
-    "train_tokenizer": "tokenizer_training.train",
-}
-__all__ = list(_MODULES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__all__, __getattr__, __dir__ = lazy.names(__name__)

@@ -30,6 +30,7 @@ class TrainTokenizer(Step):
     `character_coverage` and `byte_fallback` are those of sentencepiece. Raises OptionError for values that
     cannot be, with the nearest that can.
 
+    >>> from tokenizer_training import TrainTokenizer
     >>> TrainTokenizer(family="bpe", special_tokens=("<|pad|>",)).all_special_tokens()
     ('<|endoftext|>', '<|pad|>')
     >>> TrainTokenizer(family="sentencepeice-bpe")

@@ -20,7 +20,7 @@ def count(text: pa.Array, config: TrainTokenizer) -> pa.Table:
     """Counts of the words of a string column, words in byte order.
 
     >>> import pyarrow as pa
-    >>> from tokenizer_training import TrainTokenizer
+    >>> from tokenizer_training import TrainTokenizer, count
     >>> count(pa.array(["to be or", "not to be"]), TrainTokenizer(family="sentencepiece-bpe")).to_pydict()
     {'word': ['be', 'not', 'or', 'to'], 'count': [2, 1, 1, 2]}
     """
@@ -38,7 +38,7 @@ def merge_counts(tables: list[pa.Table]) -> pa.Table:
     tables and however texts were divided among them.
 
     >>> import pyarrow as pa
-    >>> from tokenizer_training import TrainTokenizer
+    >>> from tokenizer_training import TrainTokenizer, count, merge_counts
     >>> config = TrainTokenizer(family="sentencepiece-bpe")
     >>> merge_counts([count(pa.array([text]), config) for text in ("to be or", "not to be")]).to_pydict()
     {'word': ['be', 'not', 'or', 'to'], 'count': [2, 1, 1, 2]}

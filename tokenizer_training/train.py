@@ -17,9 +17,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from corpus import tables
 from corpus.encoding.encoder import DESCRIPTION, Encoder, implied, load_encoder
 from corpus.encoding.encoders import ENCODERS
-from corpus.encoding.texts import Texts, text_columns
+from corpus.options import build
 from corpus.text.unicode import UNICODE_VERSION
 from tokenizer_training import families
 from tokenizer_training.configuration import TrainTokenizer, sampled
@@ -33,13 +34,14 @@ FORMAT = "winnow-tokenizer/1"
 LEAST_ROWS_TO_MERGE = 1 << 16
 
 
-def train_tokenizer(texts: Texts, folder: str | os.PathLike[str], **options: Any) -> Encoder:
+def train_tokenizer(texts: Any, folder: str | os.PathLike[str], **options: Any) -> Encoder:
     """Trains on texts at hand and writes the tokenizer into a local folder, made where it is missing; the tokenizer,
-    loaded. `options` are those of `TrainTokenizer` but for `sample_bytes`: all texts are counted. Texts of an iterator
-    are not held, their counts are. Raises as `train` does, OptionError (a ValueError) for an option that cannot be,
-    TypeError for what are no texts.
+    loaded. `texts` are anything that `corpus.as_table` takes; those of an iterator are not held, their counts are.
+    `options` are those of `TrainTokenizer` but for `sample_bytes`: all texts are counted. Raises as `train` and
+    `corpus.as_table` do, OptionError (a ValueError) for an option that cannot be.
 
     >>> import tempfile
+    >>> from tokenizer_training import train_tokenizer
     >>> encoder = train_tokenizer(["to be or not to be"] * 2, tempfile.mkdtemp(), family="bpe", vocab_size=260)
     >>> (ids,) = encoder.encode_texts(["to be"])
     >>> ids.tolist(), encoder.decode(ids)
@@ -47,16 +49,16 @@ def train_tokenizer(texts: Texts, folder: str | os.PathLike[str], **options: Any
     """
     if "sample_bytes" in options:
         raise TypeError("sample_bytes chooses documents by their ids, which texts do not have")
-    config = TrainTokenizer(**options)
+    config = build(TrainTokenizer, options, "train_tokenizer")
     train(_count_all(texts, config), config, folder)
     return load_encoder(folder)
 
 
-def _count_all(texts: Texts, config: TrainTokenizer) -> pa.Table:
+def _count_all(texts: Any, config: TrainTokenizer) -> pa.Table:
     """Counts of all texts. Tables are summed when those that wait have as many rows as the sum, so that each row is
     summed a few times only."""
     total, waiting = SCHEMA.empty_table(), []
-    for column in text_columns(texts):
+    for column in tables.text_columns(texts):
         waiting.append(count(column, config))
         if sum(map(len, waiting)) > max(len(total), LEAST_ROWS_TO_MERGE):
             total, waiting = merge_counts([total, *waiting]), []

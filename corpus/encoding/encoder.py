@@ -30,8 +30,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from corpus import tables
 from corpus.encoding.encoders import ENCODERS, Decode, Encode
-from corpus.encoding.texts import Texts, text_columns
 
 DESCRIPTION = "winnow_tokenizer.json"
 
@@ -73,10 +73,10 @@ class Encoder:
             offsets = offsets + np.arange(len(offsets))
         return tokens, offsets
 
-    def encode_texts(self, texts: Texts, append_end: bool = False) -> list[np.ndarray]:
-        """The ids (int32[]) of each text, as `encode` gives them. Raises TypeError for what are no texts."""
+    def encode_texts(self, texts: Any, append_end: bool = False) -> list[np.ndarray]:
+        """The ids (int32[]) of each text, as `encode` gives them. `texts` are anything that `corpus.as_table` takes."""
         found: list[np.ndarray] = []
-        for column in text_columns(texts):
+        for column in tables.text_columns(texts):
             tokens, offsets = self.encode(column, append_end)
             found += (tokens[start:end] for start, end in zip(offsets[:-1], offsets[1:]))
         return found
@@ -95,7 +95,7 @@ def load_encoder(folder: str | os.PathLike[str]) -> Encoder:
     one that this describes, or it names an encoder that is not known.
 
     >>> import tempfile
-    >>> from tokenizer_training import train_tokenizer
+    >>> from tokenizer_training import load_encoder, train_tokenizer
     >>> folder = tempfile.mkdtemp()
     >>> encoder = train_tokenizer(["to be or not to be"] * 2, folder, family="bpe", vocab_size=260)
     >>> load_encoder(folder).fingerprint == encoder.fingerprint

@@ -99,6 +99,12 @@ class Reading:
     source, position, error, raw, records, bytes, id (see `Quarantined`); `skipped`: number of records that are no
     documents, by kind; `bytes_read`: bytes of text in `documents`; `repaired`: number of records, in `documents` or
     `dropped`, whose invalid UTF-8 was replaced.
+
+    >>> import corpus, pathlib
+    >>> _ = pathlib.Path("docs.jsonl").write_text('{"text": "Words."}\\n{"text": ""}\\nnot JSON\\n')
+    >>> (reading,) = corpus.read_files("docs.jsonl")
+    >>> reading.documents.num_rows, len(reading.dropped), len(reading.quarantined)
+    (1, 1, 1)
     """
 
     documents: pa.RecordBatch

@@ -127,6 +127,24 @@ def test_drop_and_cut_equal_python(texts, data):
     assert tables.cut(pa.chunked_array(parts, pa.string()), passages)["text"].to_pylist() == expected
 
 
+def test_texts_of_an_iterator_are_taken_bit_by_bit(monkeypatch):
+    monkeypatch.setattr(tables, "ITERATOR_CHARACTERS", 1000)
+    taken = []
+    columns = tables.text_columns(taken.append(i) or f"{i:200}" for i in range(10))
+    assert len(next(columns)) == len(taken) == 4  # none is taken ahead
+    assert [len(column) for column in columns] == [4, 2]
+    with pytest.raises(TypeError, match="text 7 is no str but int"):
+        list(tables.text_columns(iter(["a" * 200] * 7 + [5])))
+    batches = iter([pa.record_batch({"text": ["a", "b"]}), pa.record_batch({"text": ["c"]})])
+    assert [column.to_pylist() for column in tables.text_columns(batches)] == [["a", "b"], ["c"]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_texts_alone_are_those_of_the_table(kind):
+    data = KINDS[kind]() if callable(KINDS[kind]) else KINDS[kind]
+    assert [text for column in tables.text_columns(data) for text in column.to_pylist()] == TEXTS
+
+
 def test_rows_and_ranges_that_are_none_are_refused():
     with pytest.raises(IndexError, match="there is no row 2: the rows are 0 to 1"):
         tables.drop(["a", "b"], [2])

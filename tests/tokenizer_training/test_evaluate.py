@@ -12,7 +12,7 @@ from tokenizer_training.evaluate import evaluate
 TEXTS = [
     "It was the best of times, it was the worst of times, it was the age of wisdom.",
     "",
-    None,
+    "",
     "Größe und Straße, naïveté! 12 123 日本語 😀",
 ]
 

@@ -26,7 +26,7 @@ TEXTS = [
     "It was the best of times, it was the worst of times, it was the age of wisdom.",
     "it was the age of foolishness, it was the epoch of belief,\nit was the epoch of incredulity",
     "",
-    None,
+    "",
     "Größe und Straße, naïveté! 12 123 日本語 😀",
     "the season of Light, the season of Darkness, the spring of hope, the winter of despair",
 ]

@@ -18,7 +18,7 @@ TEXTS = [
     "It was the best of times, it was the worst of times, it was the age of wisdom.",
     "it was the age of foolishness, it was the epoch of belief,\nit was the epoch of incredulity",
     "",
-    None,
+    "",
     "Größe und Straße, naïveté! 12 123 日本語 😀",
 ]
 
@@ -60,7 +60,7 @@ def test_whatever_form_texts_have_the_tokenizer_is_the_same(form, expected, tmp_
 
 @pytest.mark.parametrize("least", [0, 10, 1 << 16])
 def test_counts_are_summed_as_they_come(least, expected, tmp_path, monkeypatch):
-    monkeypatch.setattr("corpus.encoding.texts.BATCH_CHARACTERS", 1)
+    monkeypatch.setattr("corpus.tables.ITERATOR_CHARACTERS", 1)
     monkeypatch.setattr(training, "LEAST_ROWS_TO_MERGE", least)
     train_tokenizer(iter(TEXTS), tmp_path, vocab_size=300)
     assert contents(tmp_path) == expected
@@ -87,7 +87,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
 def test_options_are_those_of_the_step(tmp_path):
     with pytest.raises(OptionError, match="did you mean 'byte'"):
         train_tokenizer(TEXTS, tmp_path, family="bytes")
-    with pytest.raises(TypeError, match="vocabulary_size"):
+    with pytest.raises(OptionError, match="did you mean 'vocab_size'"):
         train_tokenizer(TEXTS, tmp_path, vocabulary_size=300)
     with pytest.raises(TypeError, match="sample_bytes chooses documents by their ids"):
         train_tokenizer(TEXTS, tmp_path, sample_bytes=300)

@@ -230,7 +230,7 @@ def test_an_encoder_that_there_is_not(folders, tmp_path, changes):
 @pytest.mark.parametrize("family", [*SIZES, FOREIGN])
 def test_lists_of_texts(encoders, family):
     encoder = encoders[family]
-    texts = [*TEXTS, "", None]
+    texts = [*TEXTS, "", ""]
     found = encoder.encode_texts(iter(texts), append_end=True)
     assert [ids.tolist() for ids in found] == ids_of(encoder, pa.array(texts), append_end=True)
     assert {ids.dtype for ids in found} == {np.dtype(np.int32)}
