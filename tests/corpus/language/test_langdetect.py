@@ -29,12 +29,18 @@ def left_to_right(values):
 
 
 @pytest.fixture(scope="module")
-def reference():
-    """detect_langs(text)[0] with seed 0, with languages in alphabetical order and plain sums."""
+def factory():
+    """The library's own, with languages in alphabetical order and seed 0."""
     factory = detector_factory.DetectorFactory()
     profiles = pathlib.Path(detector_factory.PROFILES_DIRECTORY)
     factory.load_json_profile([p.read_text(encoding="utf-8") for p in sorted(profiles.iterdir())])
     factory.seed = 0
+    return factory
+
+
+@pytest.fixture(scope="module")
+def reference(factory):
+    """detect_langs(text)[0], with plain sums."""
 
     def answer(text):
         detector = factory.create()
@@ -77,8 +83,15 @@ ODD = [
 ]  # fmt: skip
 
 
-def test_profiles_are_those_installed():
+def test_profiles_are_those_installed(factory):
     assert sorted(p.name for p in pathlib.Path(detector_factory.PROFILES_DIRECTORY).iterdir()) == list(LANGUAGES)
+    expected = np.array(list(factory.word_lang_prob_map.values()))
+    assert load().frequencies.shape == (87_598, 55)
+    assert load().frequencies.tobytes() == expected.tobytes()
+
+
+def test_capitals_are_those_of_python():
+    assert all(load().upper[code] == chr(code).isupper() for code in range(0x10000, 0x110000))
 
 
 def test_samples(reference):
