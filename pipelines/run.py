@@ -325,6 +325,7 @@ def _run(
         published.sweep()
         if published.adopted:
             published.save()
+        as_run = recipes.dump(recipe).encode()
         published.recipe = {"name": recipe.name, "steps": [step.name for step in recipe.steps]}
         published.check = (
             replace or not published.finished
@@ -332,7 +333,7 @@ def _run(
         protect = "" if replace else "all" if published.finished else "tasks"
         engine = _engine(
             recipe, output, workers, address, progress,
-            protect=protect, check=replace, still=lock.check, before_work=lambda: _begin(published, recipe),
+            protect=protect, check=replace, still=lock.check, before_work=lambda: _begin(published, as_run),
         )  # fmt: skip
         try:
             result = _carry_out(recipe, published, limit, engine, say)
@@ -340,7 +341,7 @@ def _run(
             raise OutputError(_discards(published, what)) from None
         finally:
             engine.close()
-        _report(recipe, published, result)
+        _report(recipe, published, as_run, result)
     return result
 
 
@@ -378,10 +379,10 @@ def _engine(
     )
 
 
-def _begin(published: Published, recipe: Recipe) -> None:
-    """Before the first task: what is there now is not what this run will leave."""
+def _begin(published: Published, as_run: bytes) -> None:
+    """Before the first task of each map: what is there now is not what this run will leave. `as_run`: recipe.yaml."""
     published.set_finished(False)
-    published.put(paths.join(published.output, "recipe.yaml"), recipes.dump(recipe).encode())
+    published.put(paths.join(published.output, "recipe.yaml"), as_run)
 
 
 def _carry_out(
@@ -412,9 +413,9 @@ def _discards(published: Published, what: Discards) -> str:
     )
 
 
-def _report(recipe: Recipe, published: Published, result: Result) -> None:
+def _report(recipe: Recipe, published: Published, as_run: bytes, result: Result) -> None:
     """Write the report, unless nothing was done and it is there."""
-    published.put(paths.join(published.output, "recipe.yaml"), recipes.dump(recipe).encode())
+    published.put(paths.join(published.output, "recipe.yaml"), as_run)
     result.report = report.build(recipe, published, result)
     if result.worked or not all(map(published.is_there, report.FILES)):
         report.write(result.report, published)
