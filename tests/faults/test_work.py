@@ -8,13 +8,13 @@ import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import urllib.parse
 
 import corpora
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
+from commands import FRESH, winnow
 from outputs import Said, digest
 
 from corpus.io import paths
@@ -28,19 +28,6 @@ from pipelines.inspection.explain import explain
 from pipelines.inspection.verify import verify
 from pipelines.publishing import OutputError
 from pipelines.recipe import RecipeError
-
-WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
-
-
-def winnow(*arguments, check=None, **options):
-    """The command; no traceback, whatever becomes of it."""
-    done = subprocess.run(
-        [*WINNOW, *map(str, arguments)], capture_output=True, text=True, **{"timeout": 300, **options}
-    )
-    assert "Traceback" not in done.stderr + done.stdout, done.stderr
-    if check is not None:
-        assert done.returncode == check, done.stderr[-3000:] + done.stdout[-1000:]
-    return done
 
 
 @pytest.fixture(scope="module")
@@ -858,7 +845,7 @@ def test_a_module_that_cannot_be_imported_is_one_sentence(tmp_path):
 def test_two_runs_on_one_output(whole, tmp_path):
     recipe, output = whole
     (tmp_path / "r.yaml").write_text(recipes.dump(recipe))
-    command = [*WINNOW, "run", str(tmp_path / "r.yaml"), "--output", str(tmp_path / "out"), "--workers", "0"]
+    command = [*FRESH, "run", str(tmp_path / "r.yaml"), "--output", str(tmp_path / "out"), "--workers", "0"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     said = {process.pid: process.communicate(timeout=300)[1] for process in both}
     codes = {process.pid: process.returncode for process in both}

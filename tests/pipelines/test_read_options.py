@@ -1,26 +1,18 @@
 """Options of the step `read` through the command line: how HTML becomes text, and what is not UTF-8."""
 
+import contextlib
 import importlib.util
 import json
-import subprocess
-import sys
 
 import corpora
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from commands import winnow
 
 from pipelines import recipe as recipes
 from pipelines import run as runs
-
-WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
-
-
-def winnow(*arguments, check=None):
-    done = subprocess.run([*WINNOW, *map(str, arguments)], capture_output=True, text=True, timeout=300)
-    if check is not None:
-        assert done.returncode == check, done.stderr[-3000:] + done.stdout[-1000:]
-    return done
+from pipelines.accounts import NotProven
 
 
 def outcome(output):
@@ -65,21 +57,23 @@ def broken(tmp_path):
         ),
     ],
 )
-def test_counts_add_up_under_both_policies(tmp_path, broken, policy, kept, quarantined, counters, texts):
-    tables = {}
-    for workers in (0, 2):
-        output = tmp_path / f"out-{workers}"
-        settings = ["--set", f"read.invalid_utf8={policy}", "--set", "length.min_words=0"]
-        done = winnow("filter", broken, output, "--step", "length", *settings, "--workers", workers)
-        report, tables[workers] = outcome(output)
+def test_counts_add_up_under_both_policies(tmp_path, broken, ray_workers, policy, kept, quarantined, counters, texts):
+    settings = ["--set", f"read.invalid_utf8={policy}", "--set", "length.min_words=0"]
+    done = winnow("filter", broken, tmp_path / "command", "--step", "length", *settings, "--workers", 0)
+    assert done.returncode == (policy == "quarantine")  # more than half of the input
+    assert ("quarantined, more than max_quarantined" in done.stderr) == (policy == "quarantine")
+    recipe = recipes.load(str(tmp_path / "command" / "recipe.yaml"))
+    with pytest.raises(NotProven) if policy == "quarantine" else contextlib.nullcontext():
+        runs.run(recipe, str(tmp_path / "ray"), ray_workers)
+    tables = []
+    for output in (tmp_path / "command", tmp_path / "ray"):
+        report, found = outcome(output)
         assert report["documents"] == {"in": 7, "kept": kept, "dropped": 1, "quarantined": quarantined}
-        if policy == "repair":
-            assert done.returncode == 0 and report["problems"] == []
-        else:  # more than half of the input
-            assert done.returncode == 1 and "quarantined, more than max_quarantined" in done.stderr
+        assert bool(report["problems"]) == (policy == "quarantine")
         assert report["steps"][0]["counters"] == counters
-        assert {row["text"] for row in tables[workers][0]} == texts
-    assert tables[0] == tables[2]
+        assert {row["text"] for row in found[0]} == texts
+        tables.append(found)
+    assert tables[0] == tables[1]
 
 
 def page(number):
@@ -90,7 +84,7 @@ def page(number):
 
 
 @pytest.mark.parametrize("extract, menus", [("resiliparse", True), ("resiliparse_main", False), ("trafilatura", False)])
-def test_how_html_becomes_text(tmp_path, extract, menus):
+def test_how_html_becomes_text(tmp_path, ray_workers, extract, menus):
     if extract == "trafilatura":
         pytest.importorskip("trafilatura", reason="trafilatura is not installed: pip install 'winnow[html]'")
     (tmp_path / "input").mkdir()
@@ -99,18 +93,9 @@ def test_how_html_becomes_text(tmp_path, extract, menus):
         (tmp_path / "input" / f"{part}.warc").write_bytes(b"".join(records))
     recipe = tmp_path / "r.yaml"
     recipe.write_text(yaml.safe_dump({"read": {"extract": extract}, "task_bytes": 4096, "steps": ["length"]}))
-    for workers in (0, 2):
-        winnow(
-            "run",
-            recipe,
-            "--input",
-            tmp_path / "input",
-            "--output",
-            tmp_path / f"out-{workers}",
-            "--workers",
-            workers,
-            check=0,
-        )
+    asked = ["--input", tmp_path / "input", "--output", tmp_path / "out-0", "--workers", 0]
+    winnow("run", recipe, *asked, check=0)
+    runs.run(recipes.load(str(recipe), input=[str(tmp_path / "input")]), str(tmp_path / "out-2"), ray_workers)
     report, tables = outcome(tmp_path / "out-0")
     assert report["problems"] == [] and outcome(tmp_path / "out-2")[1] == tables
     texts = [row["text"] for row in tables[0]]

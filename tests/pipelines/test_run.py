@@ -9,7 +9,6 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import corpora
@@ -17,16 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 import spans_oracle
 import yaml
+from commands import FRESH, winnow
 from outputs import digest
 
-WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
-
-
-def winnow(*arguments, check=None, **options):
-    done = subprocess.run([*WINNOW, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)
-    if check is not None:
-        assert done.returncode == check, done.stderr[-3000:] + done.stdout[-1000:]
-    return done
+from pipelines import recipe as recipes
+from pipelines import run as runs
 
 
 def report_of(output: pathlib.Path) -> dict:
@@ -51,8 +45,8 @@ def full_run(tmp_path_factory):
     recipe = folder / "full.yaml"
     recipe.write_text(corpora.full_recipe(corpora.write_inputs(folder / "input")))
     output = folder / "in-process"
-    done = winnow("run", recipe, "--output", output, "--workers", 0, check=0)
-    assert "kept" in done.stdout
+    command = [*FRESH, "run", str(recipe), "--output", str(output), "--workers", "0"]
+    assert "kept" in subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
     return folder, recipe, output, report_of(output)
 
 
@@ -160,7 +154,7 @@ def test_kill_at_any_moment_costs_time_only(full_run, tmp_path):
     kills = 0
     for _ in range(3):
         process = subprocess.Popen(
-            [*WINNOW, "run", str(recipe), "--output", str(other), "--workers", "2"],
+            [*FRESH, "run", str(recipe), "--output", str(other), "--workers", "2"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -197,7 +191,7 @@ def test_verbs_are_recipes_of_one_step(full_run, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def span_runs(tmp_path_factory):
+def span_runs(tmp_path_factory, ray_workers):
     """Pages of lines of sentences that share spans, {url: page}, and runs of line_dedup over them: by the verb,
     and by a recipe with several shards, with no and two workers."""
     folder = tmp_path_factory.mktemp("spans")
@@ -219,9 +213,10 @@ def span_runs(tmp_path_factory):
     recipe = folder / "spans.yaml"
     recipe.write_text("task_bytes: 2048\nsteps: [line_dedup]\n")
     winnow("dedup", "lines", folder / "input", folder / "verb", "--unit", "three_sentences", "--workers", 0, check=0)
-    for workers in (0, 2):
-        settings = ["--set", "line_dedup.unit=three_sentences", "--workers", workers]
-        winnow("run", recipe, "--input", folder / "input", "--output", folder / f"run-{workers}", *settings, check=0)
+    settings = "line_dedup.unit=three_sentences"
+    asked = ["--input", folder / "input", "--output", folder / "run-0", "--set", settings, "--workers", 0]
+    winnow("run", recipe, *asked, check=0)
+    runs.run(recipes.load(str(recipe), [settings], [str(folder / "input")]), str(folder / "run-2"), ray_workers)
     return pages, folder
 
 
@@ -264,23 +259,13 @@ def test_an_unknown_unit_is_refused_before_work(span_runs, tmp_path):
     assert "did you mean 'three_sentences'?" in done.stderr and not (tmp_path / "no").exists()
 
 
-def test_thresholds_apply_to_tagged_documents_and_a_filter_of_ones_own_runs(full_run, tmp_path):
+def test_thresholds_apply_to_tagged_documents_and_a_filter_of_ones_own_runs(full_run, tmp_path, ray_workers):
     folder, _, _, _ = full_run
     (tmp_path / "mine.py").write_text("def share_of_e(text):\n    return text.count('e') / len(text)\n")
-    tag = [
-        "--step",
-        "language",
-        "--step",
-        "custom",
-        "--set",
-        "custom.function=mine:share_of_e",
-        "--set",
-        "custom.mode=tag",
-    ]
-    done = winnow(
-        "filter", folder / "input" / "a.jsonl", tmp_path / "tagged", *tag, "--workers", 1, check=0, cwd=tmp_path
-    )
-    assert "40 in = 40 kept" in done.stdout
+    steps = ["language", {"custom": {"function": "mine:share_of_e", "mode": "tag"}}]
+    recipe = recipes.parse({"input": [str(folder / "input" / "a.jsonl")], "steps": steps}, str(tmp_path))
+    counts = runs.run(recipe, str(tmp_path / "tagged"), ray_workers).report["documents"]
+    assert counts == {"in": 40, "kept": 40, "dropped": 0, "quarantined": 0}
     expression = "language.en > 0.9 and share_of_e.score < 0.11"
     where = ["--where", expression, "--workers", 0]
     winnow("filter", tmp_path / "tagged" / "documents", tmp_path / "chosen", *where, check=0)
@@ -431,12 +416,12 @@ def write_faults(folder: pathlib.Path) -> None:
     corpora.write_jsonl(folder / "long.jsonl", [{"id": "long", "text": long_line}])
 
 
-def test_faults_are_quarantined_and_good_records_come_through(tmp_path):
+def test_faults_are_quarantined_and_good_records_come_through(tmp_path, ray_workers):
     write_faults(tmp_path / "in")
     recipe = tmp_path / "r.yaml"
     recipe.write_text(f"input: ['{tmp_path / 'in'}']\nsteps: [{{length: {{min_words: 1}}}}]\n")
     output = tmp_path / "out"
-    winnow("run", recipe, "--output", output, "--workers", 2, check=0)
+    runs.run(recipes.load(str(recipe)), str(output), ray_workers)
     report = report_of(output)
     assert_accounted(report)
     kept = pq.read_table(output / "documents", columns=["id", "text"])
@@ -471,13 +456,13 @@ def test_faults_are_quarantined_and_good_records_come_through(tmp_path):
     assert "quarantined, more than max_quarantined" in done.stderr
 
 
-def test_documents_go_to_a_folder_for_each_language(full_run, tmp_path):
+def test_documents_go_to_a_folder_for_each_language(full_run, tmp_path, ray_workers):
     folder, _, output, _ = full_run
     plain, parted = tmp_path / "plain", tmp_path / "parted"
     tag = ["--step", "language", "--set", "task_bytes=16384"]
     winnow("filter", folder / "input", plain, *tag, "--workers", 0, check=0)
-    route = [*tag, "--set", "partition_by=language"]
-    winnow("filter", folder / "input", parted, *route, "--workers", 2, check=0)
+    route = {"name": "filter", "input": [str(folder / "input")], "steps": ["language"], "task_bytes": 16384}
+    runs.run(recipes.parse({**route, "partition_by": "language"}), str(parted), ray_workers)
     names = sorted(path.name for path in (parted / "documents").iterdir())
     assert names == ["language=de", "language=en"]
     assert len(list((parted / "documents" / "language=en").glob("*.parquet"))) > 1

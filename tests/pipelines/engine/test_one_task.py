@@ -1,18 +1,15 @@
 """One task of a run, again: `winnow task OUT STEP/KEY`."""
 
 import json
-import subprocess
-import sys
 
 import pytest
+from commands import winnow
 
 from pipelines import recipe as recipes
 from pipelines import run as runs
 from pipelines.engine import NothingRuns, TaskFailed
 from pipelines.engine import tasks as engine_tasks
 from pipelines.publishing import OutputError
-
-WINNOW = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 
 
 @pytest.fixture
@@ -71,9 +68,6 @@ def test_a_task_that_fails_is_named_and_raises_what_it_raised(output, tmp_path, 
 
 
 def test_from_the_command_line(output):
-    done = subprocess.run(
-        [*WINNOW, "task", output, "01-exact_dedup-decide/00000"], capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0 and json.loads(done.stdout)["documents"] == 1
-    wrong = subprocess.run([*WINNOW, "task", output, "nothing"], capture_output=True, text=True, timeout=300)
-    assert wrong.returncode == 2 and "the run has no step ''" in wrong.stderr
+    done = winnow("task", output, "01-exact_dedup-decide/00000", check=0)
+    assert json.loads(done.stdout)["documents"] == 1
+    assert "the run has no step ''" in winnow("task", output, "nothing", check=2).stderr
