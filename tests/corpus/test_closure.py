@@ -248,7 +248,8 @@ print(json.dumps(sorted(seen)))
 
 @pytest.mark.parametrize("module", map_modules())
 def test_what_a_maps_function_imports_is_in_its_closure(module):
-    """Followed at run time from import to import, but through the `__init__` of a package only to what is asked of it."""
+    """Followed at run time from import to import, but through the `__init__` of a package only to what is asked of
+    it."""
     done = subprocess.run([sys.executable, "-c", FOLLOW, module], capture_output=True, text=True, timeout=120, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     imported = set(json.loads(done.stdout.splitlines()[-1]))
@@ -272,7 +273,10 @@ def test_libraries_that_lie_beside_us_where_we_are_installed_count_by_version(tm
 
 
 def test_the_standard_library_alone_is_imported():
-    code = "import sys; before = set(sys.modules); from corpus import closure, kernel_cache; print({*sys.modules} - before)"
+    code = (
+        "import sys; before = set(sys.modules); from corpus import closure, kernel_cache; "
+        "print({*sys.modules} - before)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
     imported = {name.partition(".")[0] for name in ast.literal_eval(done.stdout)}
     assert imported - sys.stdlib_module_names == {"corpus"}
@@ -282,8 +286,11 @@ def test_it_takes_little_time():
     from pipelines.steps import STAGES
 
     names = ["pipelines.maps.passes", *(stage.__module__ for stage in STAGES)]
-    code = f"import time; from corpus import closure; start = time.process_time(); closure.digest(map(closure.Code, {names}));"
-    command = [sys.executable, "-c", code + "print(time.process_time() - start)"]
+    code = (
+        "import time; from corpus import closure; start = time.process_time(); "
+        f"closure.digest(map(closure.Code, {names})); print(time.process_time() - start)"
+    )
+    command = [sys.executable, "-c", code]
     seconds = [
         float(subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT).stdout) for _ in range(3)
     ]

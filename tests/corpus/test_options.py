@@ -33,12 +33,14 @@ class Example:
 
 @pytest.mark.parametrize("given, words", [
     ({"share": 1}, "option 'share' of the example should be less than 1 (given 1)"),
-    ({"share": "much"}, "option 'share' of the example should be a valid number, unable to parse string as a number (given 'much')"),
+    ({"share": "much"}, "option 'share' of the example should be a valid number, "
+                        "unable to parse string as a number (given 'much')"),
     ({"needed": 5}, "option 'needed' of the example should be a valid string (given 5)"),
     ({"words": ["cat", "dgo"]}, "unknown value 'dgo' in option 'words' of the example; did you mean 'dog'?"),
     ({"words": ["zzz"]}, "unknown value 'zzz' in option 'words' of the example; valid: cat, dog"),
     ({"words": 3}, "option 'words' of the example should be a valid tuple (given 3)"),
-    ({"extra": {"a": "b"}}, "option 'extra' of the example should be a valid integer, unable to parse string as an integer (given {'a': 'b'})"),
+    ({"extra": {"a": "b"}}, "option 'extra' of the example should be a valid integer, "
+                            "unable to parse string as an integer (given {'a': 'b'})"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said(given, words):
     with pytest.raises(OptionError) as error:
@@ -87,5 +89,8 @@ def test_names_that_options_had_before_are_known():
 
 
 def test_importing_steps_imports_no_pydantic():
-    code = "import sys, corpus.cleaning.length, corpus.step; print(sorted({'pydantic', 'rapidfuzz', 'ray', 'typer'} & set(sys.modules)))"
+    code = (
+        "import sys, corpus.cleaning.length, corpus.step; "
+        "print(sorted({'pydantic', 'rapidfuzz', 'ray', 'typer'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -132,10 +132,8 @@ def campaign(seed: int, numbers: list[int]) -> int:
         with tempfile.TemporaryDirectory() as place:
             found = _folder(pathlib.Path(place), seed, some)
         failed += bool(found)
-        print(
-            f"{some[0]}..{some[-1]}: {len(some)} variants, {time.monotonic() - began:.0f} s: {'; '.join(found) or 'good'}",
-            flush=True,
-        )
+        said = "; ".join(found) or "good"
+        print(f"{some[0]}..{some[-1]}: {len(some)} variants, {time.monotonic() - began:.0f} s: {said}", flush=True)
     print(f"{-(-len(numbers) // FOLDER)} folders, {failed} failed")
     return int(bool(failed))
 

@@ -8,13 +8,19 @@ import pathlib
 
 PLACES = "harbour village library market station garden museum theatre bridge castle farm office".split()
 PEOPLE = "teacher farmer doctor sailor painter writer engineer gardener captain student baker lawyer".split()
-THINGS = "letters wooden boats, old maps, heavy boxes, fresh apples, warm blankets, glass bottles, small clocks, long ropes".split(
-    ", "
-)
+THINGS = (
+    "letters wooden boats, old maps, heavy boxes, fresh apples, warm blankets, glass bottles, small clocks, long ropes"
+).split(", ")
 VERBS = "carried collected repaired described discovered painted sold borrowed cleaned counted".split()
-TIMES = "in the morning|after the storm|before the winter came|during the long summer|on the last day of the week|when nobody was looking".split("|")  # fmt: skip
+TIMES = (
+    "in the morning|after the storm|before the winter came|during the long summer|on the last day of the week|"
+    "when nobody was looking"
+).split("|")
 
-QUESTION = "Which of the travelling merchants from the northern islands sold seven silver lanterns to the keeper of the lighthouse?"  # fmt: skip
+QUESTION = (
+    "Which of the travelling merchants from the northern islands sold seven silver lanterns "
+    "to the keeper of the lighthouse?"
+)
 
 
 def number(*parts) -> int:
@@ -28,13 +34,15 @@ def pick(words, *parts):
 
 def sentence(*seed) -> str:
     return (
-        f"The {pick(PEOPLE, *seed, 1)} from the {pick(PLACES, *seed, 2)} {pick(VERBS, *seed, 3)} {number(*seed, 4) % 900 + 100} "
+        f"The {pick(PEOPLE, *seed, 1)} from the {pick(PLACES, *seed, 2)} "
+        f"{pick(VERBS, *seed, 3)} {number(*seed, 4) % 900 + 100} "
         f"{pick(THINGS, *seed, 5)} {pick(TIMES, *seed, 6)} and showed them to the {pick(PEOPLE, *seed, 7)}."
     )
 
 
 def german(*seed) -> str:
-    return f"Die Lehrerin aus dem Dorf hat gestern {number(*seed) % 9000 + 1000} alte Briefe gesammelt und sorgfältig geordnet."
+    count = number(*seed) % 9000 + 1000
+    return f"Die Lehrerin aus dem Dorf hat gestern {count} alte Briefe gesammelt und sorgfältig geordnet."
 
 
 def document(seed, sentences=8) -> str:

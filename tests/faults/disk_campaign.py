@@ -41,7 +41,15 @@ def prepared(folder: pathlib.Path):
     rows[2]["text"] = rows[1]["text"]
     corpora.write_jsonl(folder / "in" / "a.jsonl", rows[:2])
     corpora.write_jsonl(folder / "in" / "b.jsonl", rows[2:3])
-    steps = ["c4", "exact_dedup", {"near_dedup": {"permutations": 32}}, {"substring_dedup": {"min_bytes": 60}}, {"train_tokenizer": {"vocab_size": 300}}, "tokenize", {"pack": {"sequence_length": 64}}]  # fmt: skip
+    steps = [
+        "c4",
+        "exact_dedup",
+        {"near_dedup": {"permutations": 32}},
+        {"substring_dedup": {"min_bytes": 60}},
+        {"train_tokenizer": {"vocab_size": 300}},
+        "tokenize",
+        {"pack": {"sequence_length": 64}},
+    ]
     return recipes.parse({"name": "small", "input": [str(folder / "in")], "task_bytes": 1024, "steps": steps})
 
 

@@ -25,7 +25,8 @@ from corpus.io import paths
 from corpus.reading import html, readers
 
 TIMEOUT = 120
-"""Seconds a file of some hundred kilobytes may take, a hostile page with its `HTML_TIMEOUT` too: far more than any needs, on a busy machine as well."""
+"""Seconds a file of some hundred kilobytes may take, a hostile page with its `HTML_TIMEOUT` too: far more than any
+needs, on a busy machine as well."""
 HTML_TIMEOUT = 15.0
 MEMORY = 1536 << 20
 """Bytes of resident memory that reading may take, beyond those of the idle process, with the default limits:
@@ -45,7 +46,8 @@ class Outcome:
     `rows`, `records`, `bytes`: number of quarantined rows, and the sums of what they say is lost with them;
     `errors`: the first few; `faults`: what is wrong with a reading whatever the file. `peak` and `peak_of_child`:
     resident memory in bytes, of reading itself beyond the idle process, and of the largest process that it
-    started, if that is larger than itself. `ended`: None, or how the child came to a bad end; `stopped`: there was more than is `ENOUGH`."""
+    started, if that is larger than itself. `ended`: None, or how the child came to a bad end; `stopped`: there was more
+    than is `ENOUGH`."""
 
     documents: Counter = dataclasses.field(default_factory=Counter)
     dropped: Counter = dataclasses.field(default_factory=Counter)
@@ -246,9 +248,8 @@ def _missing_documents(variant: Variant, outcome: Outcome) -> list[str]:
     missing = sorted(i for i in variant.intact if (i, variant.texts[i]) not in came)
     if not missing:
         return []
-    return [
-        f"lost: {len(missing)} of {len(variant.intact)} undamaged records did not come out, such as {', '.join(missing[:3])}"
-    ]
+    some = ", ".join(missing[:3])
+    return [f"lost: {len(missing)} of {len(variant.intact)} undamaged records did not come out, such as {some}"]
 
 
 def _wrong_documents(variant: Variant, outcome: Outcome) -> list[str]:

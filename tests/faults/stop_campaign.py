@@ -239,7 +239,8 @@ class Plan:
     delay: float
 
     def __str__(self) -> str:
-        return f"{self.terminal.__name__:4} workers={self.workers} {signal.Signals(self.signum).name:7} {self.moment:11} +{self.delay:.2f} s"
+        name = signal.Signals(self.signum).name
+        return f"{self.terminal.__name__:4} workers={self.workers} {name:7} {self.moment:11} +{self.delay:.2f} s"
 
 
 MOMENTS = {

@@ -1,4 +1,5 @@
-"""A sample of the variants that `mutation_campaign.py` puts through Winnow, and whether it would notice if one went wrong."""
+"""A sample of the variants that `mutation_campaign.py` puts through Winnow, and whether it would notice if one went
+wrong."""
 
 import collections
 import json

@@ -1,5 +1,5 @@
-"""Files in work/ that are damaged or gone, inputs that change, code of the user's own that fails, an OUT that is somebody
-else's: through `run`, in this process or from the command line."""
+"""Files in work/ that are damaged or gone, inputs that change, code of the user's own that fails, an OUT that is
+somebody else's: through `run`, in this process or from the command line."""
 
 import dataclasses
 import json
@@ -43,7 +43,8 @@ def whole(tmp_path_factory):
         "input": [str(folder / "in")],
         "task_bytes": 16384,
         "steps": ["c4", "exact_dedup", {"near_dedup": {"permutations": 64}}, {"substring_dedup": {"min_bytes": 60}},
-                  {"train_tokenizer": {"vocab_size": 400}}, {"tokenize": {"shard_bytes": 8192}}, {"pack": {"sequence_length": 64}}],
+                  {"train_tokenizer": {"vocab_size": 400}}, {"tokenize": {"shard_bytes": 8192}},
+                  {"pack": {"sequence_length": 64}}],
     }  # fmt: skip
     recipe = recipes.parse(document)
     result = runs.run(recipe, str(folder / "out"))
@@ -172,7 +173,10 @@ def test_outputs_are_durable_before_their_manifest(tmp_path, monkeypatch):
 # ------------------------------------------------------------------ verify
 
 
-@pytest.mark.parametrize("name", ["documents/*", "dropped/*", "tokens/*.bin", "tokens/*.idx", "tokens/manifest.json", "tokens/packing/*/*", "tokenizer/*", "report.html", "recipe.yaml"])  # fmt: skip
+@pytest.mark.parametrize("name", [
+    "documents/*", "dropped/*", "tokens/*.bin", "tokens/*.idx", "tokens/manifest.json", "tokens/packing/*/*",
+    "tokenizer/*", "report.html", "recipe.yaml",
+])  # fmt: skip
 @pytest.mark.parametrize("how", ["flipped", "gone", "cut"])
 def test_verify_finds_every_published_file_that_is_not_what_it_was(copy, name, how):
     _, output, _ = copy
@@ -274,7 +278,8 @@ def test_verify_says_what_to_do_and_what_is_in_the_way(copy):
     (output / "documents" / "notes.txt").write_text("mine")
     done = winnow("verify", output, check=1)
     assert done.stderr.splitlines() == [
-        f"winnow: {output}/documents/00099.parquet is not of this run: move it, for the next run does not begin while it is there"
+        f"winnow: {output}/documents/00099.parquet is not of this run: move it, "
+        "for the next run does not begin while it is there"
     ]
     assert "with --replace compares everything with its checksum and does again what is damaged" in done.stdout
 
@@ -482,7 +487,8 @@ def test_a_run_of_the_version_before_is_continued(copy):
 
 
 @pytest.mark.parametrize("name, text", [
-    ("report.html", "MY NOTES"), ("report.json", '{"mine": 1}'), ("report.json", '{"recipe": "other", "seed": 0, "documents": {}, "problems": [], "steps": []}'),
+    ("report.html", "MY NOTES"), ("report.json", '{"mine": 1}'),
+    ("report.json", '{"recipe": "other", "seed": 0, "documents": {}, "problems": [], "steps": []}'),
     ("report.json", "[" * 100000),
 ], ids=["page", "record", "other recipe", "deep"])  # fmt: skip
 def test_a_report_of_somebody_elses_is_not_adopted(copy, name, text):
@@ -509,8 +515,14 @@ def test_a_recipe_of_another_program_makes_no_run_of_ours(copy, text):
 @pytest.mark.parametrize("output", ["xyz://a", "file://rel", "s3://", "file:///", "file:/x", "\udcff"])
 def test_what_cannot_name_an_output_is_one_sentence(tmp_path, output):
     corpora.write_jsonl(tmp_path / "x.jsonl", corpora.documents(3))
-    for verb in (["verify", output], ["clean-work", output], ["report", output], ["explain", output, "x"], ["inspect", output],
-                 ["dedup", "exact", tmp_path / "x.jsonl", output, "--workers", 0]):  # fmt: skip
+    for verb in (
+        ["verify", output],
+        ["clean-work", output],
+        ["report", output],
+        ["explain", output, "x"],
+        ["inspect", output],
+        ["dedup", "exact", tmp_path / "x.jsonl", output, "--workers", 0],
+    ):
         done = winnow(*verb, check=2, cwd=tmp_path)
         assert done.stderr.startswith("winnow: ") and done.stderr.count("\n") == 1, (verb, done.stderr)
     assert os.listdir(tmp_path) == ["x.jsonl"]
@@ -522,8 +534,8 @@ def test_an_output_by_a_uri_is_that_of_a_path(tmp_path, output):
     corpora.write_jsonl(
         tmp_path / "x.jsonl", [{"id": str(i), "text": f"text {i}", "language": value} for i, value in enumerate(values)]
     )
-    recipe = recipes.parse({"input": [str(tmp_path / "x.jsonl")], "partition_by": "language",
-                            "steps": ["exact_dedup", {"train_tokenizer": {"vocab_size": 300}}, "tokenize", {"pack": {"sequence_length": 16}}]})  # fmt: skip
+    steps = ["exact_dedup", {"train_tokenizer": {"vocab_size": 300}}, "tokenize", {"pack": {"sequence_length": 16}}]
+    recipe = recipes.parse({"input": [str(tmp_path / "x.jsonl")], "partition_by": "language", "steps": steps})
     runs.run(recipe, str(tmp_path / "plain"))
     uri = output.format(tmp_path)
     assert runs.run(recipe, uri).worked and not runs.run(recipe, uri).worked

@@ -81,8 +81,8 @@ PAGES = [
 URLS = [
     "http://www.reed.org/", "https://reed.org//", "http://http://www.reed.org", "HTTP://www.reed.org",
     "http://reed.org/?utm_source=a", "http://reed.org/?reference=1#x", "http://reed.org/a?x=1&ref=2",
-    "http://reed.org/?feed\nme", "http://reed.org/a/?feedback", "ftp://www.reed.org/", "http://www.www.reed.org", "/", "",
-    "http://reed.org/see?u=https://www.stone.org/?refer",
+    "http://reed.org/?feed\nme", "http://reed.org/a/?feedback", "ftp://www.reed.org/", "http://www.www.reed.org",
+    "/", "", "http://reed.org/see?u=https://www.stone.org/?refer",
 ]  # fmt: skip
 PARAGRAPHS = [(200, 200, 200), (200, 200, 199), (500, 500), (200, 1, 200, 0, 200), (1000,), (), (200, 200, 0)]
 SHARED = "Sand, sand, and nothing but sand. It goes on and on. For miles."
@@ -101,8 +101,9 @@ NEWEST = [
 ]  # fmt: skip
 BAD_WORDS = ["mud", "salt water", "b@rnacle!", "\U0001f991", "Kelp", "c++"]
 BAD_TEXTS = [
-    "Here is MUD.", "muddy", "mud", "_mud_", "my mud\n", "3mud", "salt water!", "salt  water", "A b@rnacle!", "b@rnacle!s",
-    "x\U0001f991", "a \U0001f991 b", "kelp and Kelp", "I write c++ here", "c+++", "mud-mud", "\u0130mud", "\u00e9mud", "",
+    "Here is MUD.", "muddy", "mud", "_mud_", "my mud\n", "3mud", "salt water!", "salt  water", "A b@rnacle!",
+    "b@rnacle!s", "x\U0001f991", "a \U0001f991 b", "kelp and Kelp", "I write c++ here", "c+++", "mud-mud",
+    "\u0130mud", "\u00e9mud", "",
 ]  # fmt: skip
 
 

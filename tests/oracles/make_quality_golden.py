@@ -28,16 +28,19 @@ TEXTS = [
     "# Title ## of # a #page with #tags and ... dots \u2026 and . . . more . . . . . of these",
     "10 20 30.5 x 1,000 abc 12ab !! -- \u2460 \u00b2 e=mc2 ... 7th",
     "The the THE be Be to of and that have with With thee ofthe to-be the. the",
-    "I can't, won't and shouldn't've; they'll say \"it's the dogs' own\" (or 'tis) \u2014 gonna, wanna, cannot. D'ye see?",
+    "I can't, won't and shouldn't've; they'll say \"it's the dogs' own\" (or 'tis) \u2014 gonna, wanna, cannot. "
+    "D'ye see?",
     "the fox's', the cat's' tail and the men's'\nwho'd've 'known' ''quotes'' x's' y'all'd' \"'s\" rock'n'roll' !",
     "Price: $3.88 (about 3,36 euros) at 10:30, see http://example.org/a?b=c&d. Dr. Smith left. U.S. troops... No!?",
-    "na\u00efve caf\u00e9 \u4e2d\u6587\u5b57\u7b26\u3002\u65e5\u672c\u8a9e\u30ab\u30bf\u30ab\u30ca \U0001f600\U0001f469\u200d\U0001f469 "
-    "\u0e44\u0e17\u0e22 \u05e6\u05d4\"\u05dc e\u0301a o\u0331'ne '\u017f \u0967\u0968 \u00a0\u3000\u06d4\n\u0939\u0948\u0964\n\u4e2d\u6587\uff01",
+    "na\u00efve caf\u00e9 \u4e2d\u6587\u5b57\u7b26\u3002\u65e5\u672c\u8a9e\u30ab\u30bf\u30ab\u30ca "
+    "\U0001f600\U0001f469\u200d\U0001f469 \u0e44\u0e17\u0e22 \u05e6\u05d4\"\u05dc e\u0301a o\u0331'ne '\u017f "
+    "\u0967\u0968 \u00a0\u3000\u06d4\n\u0939\u0948\u0964\n\u4e2d\u6587\uff01",
     "a b c d e ab c d e a bc d e abcde a b c d e x",
     "again and again and again and again and again and again and again and again and again and again and so on",
     "one two three four five six seven eight nine ten eleven. " * 3 + "one two three four five six seven",
     "Short.\nThis line is longer than thirty characters, surely!\nShort.\nWhat is it?\nNo mark \nLast line.\n\n",
-    "word\x00with\x1fcontrols \x0b and\x0cfeeds\x1cthe\x85lines \u2028 of\u2029 them _under_ --- '' `` \" ' \u201cso\u201d",
+    "word\x00with\x1fcontrols \x0b and\x0cfeeds\x1cthe\x85lines \u2028 of\u2029 them "
+    "_under_ --- '' `` \" ' \u201cso\u201d",
     "Read more...\nSign-in to see that\n3 items in cart\n12.5K likes\nSHOUTING AGAIN\n12345\nword\n"
     f"{PROSE}\nVery long story read more...\nitems in cart\nAn ordinary line with words.",
     PROSE * 4 + "Menu\nHome page here\n2 comments\n",

@@ -55,7 +55,8 @@ def test_a_report_that_is_none_is_said(tmp_path, content):
 
 def test_a_run_without_standard_error_is_a_run(tmp_path):
     (tmp_path / "x.jsonl").write_text('{"text": "a"}\n')
-    command = f'"{sys.executable}" -c "from pipelines.cli import main; main()" filter x.jsonl out --step length --workers 0 2>&-'
+    winnow = f'"{sys.executable}" -c "from pipelines.cli import main; main()"'
+    command = f"{winnow} filter x.jsonl out --step length --workers 0 2>&-"
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=tmp_path,

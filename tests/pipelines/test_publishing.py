@@ -205,7 +205,8 @@ def test_a_link_deeper_down_is_refused_too(tmp_path):
 
 @pytest.mark.parametrize("name", [
     "documents/00000.parquet", "documents/language=de/00003.parquet", "dropped/c4-00000.parquet", "tokens/00000.bin",
-    "tokens/manifest.json", "tokens/packing/best_fit-2048/00000.arrow", "tokenizer/tokenizer.json", "report.html", "recipe.yaml",
+    "tokens/manifest.json", "tokens/packing/best_fit-2048/00000.arrow", "tokenizer/tokenizer.json", "report.html",
+    "recipe.yaml",
 ])  # fmt: skip
 def test_a_name_that_a_run_may_write_is_refused_before_it_does(out, tmp_path, name):
     Published(out).save()
@@ -335,8 +336,8 @@ def test_a_list_that_cannot_be_read_is_said(out, tmp_path, text):
 
 
 @pytest.mark.parametrize("name", [
-    "documents/../../victim", "../victim", "{folder}/victim", "documents//x", "documents/.", "documents/", "documents", "", "victim",
-    "lock.json", "work/00-read/00000.json", "documents/a\0b", "documents/\ud800",
+    "documents/../../victim", "../victim", "{folder}/victim", "documents//x", "documents/.", "documents/", "documents",
+    "", "victim", "lock.json", "work/00-read/00000.json", "documents/a\0b", "documents/\ud800",
 ])  # fmt: skip
 def test_a_list_with_names_that_no_run_gives_is_damaged(out, tmp_path, name):
     (tmp_path / "victim").write_text("mine")
@@ -353,9 +354,12 @@ def test_a_list_with_names_that_no_run_gives_is_damaged(out, tmp_path, name):
 
 
 @pytest.mark.parametrize("change", [
-    {"files": {"report.json": {"bytes": "5", "xxh3_128": "0"}}}, {"files": {"report.json": {"bytes": -1, "xxh3_128": "0"}}},
-    {"files": {"report.json": {"bytes": float("inf"), "xxh3_128": "0"}}}, {"files": {"report.json": {"bytes": 1, "xxh3_128": 5}}},
-    {"files": {"report.json": 5}}, {"recipe": {"name": "x", "steps": 5}}, {"recipe": {"name": "x", "steps": "abc"}}, {"recipe": "abc"},
+    {"files": {"report.json": {"bytes": "5", "xxh3_128": "0"}}},
+    {"files": {"report.json": {"bytes": -1, "xxh3_128": "0"}}},
+    {"files": {"report.json": {"bytes": float("inf"), "xxh3_128": "0"}}},
+    {"files": {"report.json": {"bytes": 1, "xxh3_128": 5}}},
+    {"files": {"report.json": 5}},
+    {"recipe": {"name": "x", "steps": 5}}, {"recipe": {"name": "x", "steps": "abc"}}, {"recipe": "abc"},
     {"finished": "false"}, {"format": []},
 ])  # fmt: skip
 def test_a_list_of_wrong_types_is_damaged(out, tmp_path, change):
@@ -444,6 +448,6 @@ def test_of_a_folder_of_others_only_as_much_is_listed_as_is_needed(out, tmp_path
         (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "out" / name).write_text("mine")
     assert [entry.name for entry in publishing.entries_of(out)] == [
-        "documents", "documents/language=de", "documents/language=de/deeper", "documents/sub", "photos", "published.json",
-        "tokens", "tokens/packing", "tokens/packing/best_fit-64", "tokens/packing/best_fit-64/x",
+        "documents", "documents/language=de", "documents/language=de/deeper", "documents/sub", "photos",
+        "published.json", "tokens", "tokens/packing", "tokens/packing/best_fit-64", "tokens/packing/best_fit-64/x",
     ]  # fmt: skip

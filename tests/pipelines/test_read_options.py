@@ -29,7 +29,8 @@ def outcome(output):
 
 
 BROKEN = {
-    "x.jsonl": b'{"id": "1", "text": "good"}\n{"id": "2", "text": "b\xffd"}\n{"id": "3", "text": "half \\ud83d"}\nno json\n{"id": "5", "text": ""}\n',
+    "x.jsonl": b'{"id": "1", "text": "good"}\n{"id": "2", "text": "b\xffd"}\n{"id": "3", "text": "half \\ud83d"}\n'
+    b'no json\n{"id": "5", "text": ""}\n',
     "y.txt": b"cut in a character \xe2\x82",
     "z.wet": corpora.warc_record("conversion", "http://e.x/1", b"in \xfcber", media_type="text/plain"),
 }
@@ -119,7 +120,10 @@ def test_an_extractor_that_is_not_installed_is_refused_before_work(tmp_path, mon
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("setting, near", [("extract=trafilature", "trafilatura"), ("invalid_utf8=quarantined", "quarantine"), ("extrac=resiliparse", "extract")])  # fmt: skip
+@pytest.mark.parametrize("setting, near", [
+    ("extract=trafilature", "trafilatura"), ("invalid_utf8=quarantined", "quarantine"),
+    ("extrac=resiliparse", "extract"),
+])  # fmt: skip
 def test_wrong_names_are_refused_with_the_nearest(tmp_path, broken, setting, near):
     done = winnow("filter", broken, tmp_path / "out", "--step", "length", "--set", f"read.{setting}", check=2)
     assert f"did you mean {near!r}?" in done.stderr and not (tmp_path / "out").exists()

@@ -23,7 +23,11 @@ class Script:
     """A watched command made of a few lines of Python, with its output in pipes. `ready()` in it says that it has come
     there; the test goes on from then."""
 
-    START = "import os, signal, subprocess, sys, time\nfrom pipelines import stopping\ndef ready(): print('ready', flush=True)\n"
+    START = (
+        "import os, signal, subprocess, sys, time\n"
+        "from pipelines import stopping\n"
+        "def ready(): print('ready', flush=True)\n"
+    )
 
     def __init__(self, body, before="", ignored=()):
         def prepare():
@@ -85,7 +89,8 @@ FOREVER = "ready()\nwhile True: time.sleep(1000)"
     ("sys.exit('words')", 1, "words"),
     ("1 / 0", 1, "ZeroDivisionError"),
     ("os.kill(os.getpid(), signal.SIGKILL)", 137, "winnow: killed by signal 9 (Killed); the same command continues"),
-    ("os.kill(os.getpid(), signal.SIGSEGV)", 139, "winnow: killed by signal 11 (Segmentation fault); the same command continues"),
+    ("os.kill(os.getpid(), signal.SIGSEGV)", 139,
+     "winnow: killed by signal 11 (Segmentation fault); the same command continues"),
 ])  # fmt: skip
 def test_a_command_that_ends_by_itself(body, status, error):
     with Script(f"print('done', flush=True)\n{body}") as script:
@@ -96,7 +101,10 @@ def test_a_command_that_ends_by_itself(body, status, error):
 
 @SIGNALS
 def test_a_signal_runs_every_finally_and_says_one_sentence(signum, tmp_path):
-    body = f"try:\n    ready(); time.sleep(1000)\nfinally:\n    open({str(tmp_path / 'released')!r}, 'x'); print('never shown'); 1 / 0"
+    body = (
+        "try:\n    ready(); time.sleep(1000)\n"
+        f"finally:\n    open({str(tmp_path / 'released')!r}, 'x'); print('never shown'); 1 / 0"
+    )
     with Script(body) as script:
         assert script.wait_ready().end(signum) == (128 + signum, "", SENTENCE + "\n")
     assert (tmp_path / "released").exists()
@@ -143,7 +151,8 @@ def test_a_second_signal_does_not_wait():
 
 
 def test_signals_of_one_event_are_one(tmp_path):
-    """A terminal that closes sends SIGHUP twice, `timeout` sends SIGTERM to the whole group: clean-up is not cut short."""
+    """A terminal that closes sends SIGHUP twice, `timeout` sends SIGTERM to the whole group: clean-up is not cut
+    short."""
     body = (
         f"try:\n    ready(); time.sleep(1000)\nfinally:\n    time.sleep(0.5); open({str(tmp_path / 'released')!r}, 'x')"
     )
@@ -162,7 +171,10 @@ def test_a_signal_to_the_command_alone_is_the_watchers_affair():
 
 
 def test_orphans_in_sessions_of_their_own_are_killed(tmp_path):
-    daemon = f"import os, time; os.fork() and os._exit(0); os.setsid(); open({str(tmp_path / 'daemon')!r}, 'x'); time.sleep(1000)"
+    daemon = (
+        "import os, time; os.fork() and os._exit(0); os.setsid(); "
+        f"open({str(tmp_path / 'daemon')!r}, 'x'); time.sleep(1000)"
+    )
     body = f"subprocess.run([sys.executable, '-c', {daemon!r}])\nsubprocess.Popen(['sleep', '1000'])\n{FOREVER}"
     with Script(body) as script:
         script.wait_ready()

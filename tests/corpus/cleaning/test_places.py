@@ -21,9 +21,11 @@ from corpus.cleaning.url_filter import UrlFilter
 from corpus.step import Outcome
 
 LINES = [
-    "", " ", "Home", "A line of five words.", "  Another line, of more words \u2026 ", "uses cookies, as all others do.", "Turn javaScript on in your browser.",
-    "x" * 1001 + " is too long a word.", "See this [12] and [edit] for five words.", "Lorem ipsum is what they say here.", "if (x) { is a line of code.",
-    "ABC DEF", "1234567", "12 likes", "items in cart 3 now", "Read more...", "Sign-in here please", "😀 été 三。", "- bullet", "* x ...", "● #tag # ...", ". . .",
+    "", " ", "Home", "A line of five words.", "  Another line, of more words \u2026 ",
+    "uses cookies, as all others do.", "Turn javaScript on in your browser.", "x" * 1001 + " is too long a word.",
+    "See this [12] and [edit] for five words.", "Lorem ipsum is what they say here.", "if (x) { is a line of code.",
+    "ABC DEF", "1234567", "12 likes", "items in cart 3 now", "Read more...", "Sign-in here please", "😀 été 三。",
+    "- bullet", "* x ...", "● #tag # ...", ". . .",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(LINES), max_size=12).flatmap(
     lambda lines: st.sampled_from(["\n", "\n\n", "\r\n", "\u2028"]).map(lambda end: end.join(lines))
@@ -56,7 +58,13 @@ def test_c4_says_each_line_that_it_counts(text, disable):
     assert page_rules == [rule for rule in outcome.rules if rule != "too_few_sentences"]
     counted = collections.Counter(place.rule for place in places if place.rule not in stage.rules)
     assert counted == {rule: n for rule, n in outcome.counters.items() if rule != "line_kept"}
-    phrases = {"line_javascript": ("javascript",), "line_policy": POLICIES, "curly_bracket": ("{",), "lorem_ipsum": ("lorem ipsum",), "citations": ("[12]", "[edit]", "[1]")}  # fmt: skip
+    phrases = {
+        "line_javascript": ("javascript",),
+        "line_policy": POLICIES,
+        "curly_bracket": ("{",),
+        "lorem_ipsum": ("lorem ipsum",),
+        "citations": ("[12]", "[edit]", "[1]"),
+    }
     for place, words in zip(places, words_at(text, places)):
         # A phrase that the rule found in what it made of the line is not in the line itself; then it is all of it.
         assert words.lower() in phrases.get(place.rule, ()) or words in text.splitlines()

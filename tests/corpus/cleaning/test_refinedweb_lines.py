@@ -156,7 +156,8 @@ FRAGMENTS = st.sampled_from(
     [
         "word", "Word", "WORD", "É", "é", "中", "😀", "Ⅷ", "²", "٣", "12", "3", "3.4", ",", ".", "K", "k", "m", "B",
         "likes", "Likes", "li\u212aes", "v\u0130ews", "views", "comments", "followers", "like", "!", "«", "_", "\u0301",
-        " ", " ", " ", " ", "\n", "\n", "\n", "\r", "\t", "\xa0", "\u3000", "items in cart", " Items in Cart", "item\u017f in cart",
+        " ", " ", " ", " ", "\n", "\n", "\n", "\r", "\t", "\xa0", "\u3000",
+        "items in cart", " Items in Cart", "item\u017f in cart",
         "Read more...", "read more..", "Sign-in", "sign-\u0131n", "Sign-in ", "3 likes\n", "one two three four ",
     ]
 )  # fmt: skip

@@ -45,9 +45,9 @@ def packaged():
         pytest.skip("the extra `fasttext` is not installed")
 
 
-WORDS = "the la der и 的 日本語 é \U0001f600 </s> __label__en __label__xx a ab </s>x < > \x00 \u3000 \u00a0 \r\n don't 1234".split(
-    " "
-)
+WORDS = (
+    "the la der и 的 日本語 é \U0001f600 </s> __label__en __label__xx a ab </s>x < > \x00 \u3000 \u00a0 \r\n don't 1234"
+).split(" ")
 TEXT = st.lists(st.sampled_from(WORDS) | st.text(max_size=6), max_size=8).map(" ".join)
 ODD = ["", " ", "\n", "\u3000", "\x1c", "a", "</s>", "</s> the", "__label__en", "\x00", "x" * 10_000, "the " * 10_000]
 

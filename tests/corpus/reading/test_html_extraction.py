@@ -78,12 +78,16 @@ def test_title_is_not_repeated_and_empty_pages_are_empty():
 
 MENU = b"<nav><ul><li><a href=/>Home</a><li><a href=/shop>Shop</a></ul></nav>"
 FOOTER = b"<footer><p>Imprint and terms of use</p></footer>"
-PARAGRAPH = b"<p>The harbour was rebuilt after the storm of 1902, and the old lighthouse beside it was moved to the hill. %d</p>"
+PARAGRAPH = (
+    b"<p>The harbour was rebuilt after the storm of 1902, "
+    b"and the old lighthouse beside it was moved to the hill. %d</p>"
+)
 
 
 def article(*numbers):
     paragraphs = b"".join(PARAGRAPH % number for number in numbers)
-    return b"<html><head><title>Harbours</title></head><body>" + MENU + b"<main><article><h1>Harbours</h1>" + paragraphs + b"</article></main>" + FOOTER + b"</body></html>"  # fmt: skip
+    head, article = b"<html><head><title>Harbours</title></head><body>", b"<main><article><h1>Harbours</h1>"
+    return head + MENU + article + paragraphs + b"</article></main>" + FOOTER + b"</body></html>"
 
 
 def lines_of(*numbers):

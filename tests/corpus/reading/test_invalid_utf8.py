@@ -29,7 +29,10 @@ CASES = [  # how many U+FFFD: the Unicode Standard's table 3-8 and its neighbour
 
 
 def warc_record(text):
-    head = f"WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Record-ID: <urn:uuid:r>\r\nContent-Type: text/plain\r\nContent-Length: {len(text)}\r\n\r\n"
+    head = (
+        "WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Record-ID: <urn:uuid:r>\r\n"
+        f"Content-Type: text/plain\r\nContent-Length: {len(text)}\r\n\r\n"
+    )
     return head.encode() + text + b"\r\n\r\n"
 
 

@@ -456,7 +456,8 @@ def test_garbage_empty_and_misnamed_files(tmp_path):
 
 
 @pytest.mark.parametrize("data, is_one", [
-    (b"WARC/1.0\r\nWARC-Type: x", True), (b"text\nWARC/0.18 \nx", True), (b"text\nWARC/1.0", True), (b"text\r\n\r\nW", True),
+    (b"WARC/1.0\r\nWARC-Type: x", True), (b"text\nWARC/0.18 \nx", True), (b"text\nWARC/1.0", True),
+    (b"text\r\n\r\nW", True),
     (b"text WARC/1.0\r\n", False), (b"text\nWARC/1.0 is a format\n", False), (b"text\nWe", False), (b"text\n", False),
 ])  # fmt: skip
 def test_where_reading_goes_on_a_record_begins(data, is_one):

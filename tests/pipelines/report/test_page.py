@@ -8,7 +8,10 @@ import pytest
 
 from pipelines.report import page as pages
 
-HOSTILE = '</pre></details><script>alert("x")</script><img src=http://evil.test/a onerror=alert(1)>\n\x00\x1b[31m\u202eabc &amp; {{ 7 * 7 }}'
+HOSTILE = (
+    '</pre></details><script>alert("x")</script><img src=http://evil.test/a onerror=alert(1)>\n'
+    "\x00\x1b[31m\u202eabc &amp; {{ 7 * 7 }}"
+)
 VOID = {"meta", "link", "img", "br", "input", "hr", "rect"}
 
 
@@ -52,43 +55,54 @@ def report():
         "steps": [
             step("read", 100_000, {"empty_text": 310}, 412_000_000, 412_000_000, 41.25, quarantined=25),
             step("language", 99_665, {"language": 12_000, "low_score": 402}, 412_000_000, 340_100_000, 13.6),
-            step("c4", 87_263, {"too_few_sentences": 15_900, "curly_bracket": 1_204, "lorem_ipsum": 3}, 340_100_000, 161_000_000, 2.91, counters=c4_counters),
-            step("near_dedup", 70_156, {"near_duplicate": 4_979}, 161_000_000, 150_004_321, 1.2, counters={"cuts": 0, "bytes_cut": 0}),
+            step("c4", 87_263, {"too_few_sentences": 15_900, "curly_bracket": 1_204, "lorem_ipsum": 3}, 340_100_000,
+                 161_000_000, 2.91, counters=c4_counters),
+            step("near_dedup", 70_156, {"near_duplicate": 4_979}, 161_000_000, 150_004_321, 1.2,
+                 counters={"cuts": 0, "bytes_cut": 0}),
         ],
         "skipped": {"request": 100_003, "metadata": 99_998},
         "languages": {"en": 60_177, "de": 4_990, "zh-Hant": 9, "<i>x</i>": 1},
         "lengths": lengths,
         "examples": {
             "c4.curly_bracket": [example("curly_bracket", HOSTILE)],
-            "c4.too_few_sentences": [example("too_few_sentences", "One sentence only. " * 100), example("two", None, None, None)],
+            "c4.too_few_sentences": [example("too_few_sentences", "One sentence only. " * 100),
+                                     example("two", None, None, None)],
         },
         "clusters": {
             "near_dedup": [
                 {
                     "size": 1_207,
                     "kept": document("doc-1", "Ship of <Theseus>"),
-                    "dropped": [document("doc-2", "Ship of Theseus", similarity=0.9167), document("doc-3", "Ship", similarity=None)],
+                    "dropped": [document("doc-2", "Ship of Theseus", similarity=0.9167),
+                                document("doc-3", "Ship", similarity=None)],
                 }
             ]
         },
         "figures": {
-            "near_dedup": {"bands": 28, "threshold": 0.8, "clusters": 2_011, "sizes": [[2, 1_400], [3, 611]], "similarity_min": 0.8, "similarity_mean": None, "unverified": 0},
+            "near_dedup": {"bands": 28, "threshold": 0.8, "clusters": 2_011, "sizes": [[2, 1_400], [3, 611]],
+                           "similarity_min": 0.8, "similarity_mean": None, "unverified": 0},
             "tokenizer": {
-                "family": "bpe", "vocab_size": 32_000, "fingerprint": "9f86d081884c7d65", "words": 24_123_456, "merges": 31_743,
-                "tokens_by_vocab_size": {"257": 150_004_321, "1024": 61_000_000, "32000": 33_712_000},
+                "family": "bpe", "vocab_size": 32_000, "fingerprint": "9f86d081884c7d65", "words": 24_123_456,
+                "merges": 31_743, "tokens_by_vocab_size": {"257": 150_004_321, "1024": 61_000_000, "32000": 33_712_000},
                 "held_out": {"bytes_per_token": 4.4489, "continued_word_share": 0.1234, "byte_fallback": False},
                 "length_counts": [0, 12, 90, 44, 3], "special_tokens": ["<s>", "</s>"],
             },  # fmt: skip
-            "tokens": {"documents": 65_177, "tokens": 33_777_177, "vocab_size": 32_000, "dtype": "uint16", "shards": 2, "bytes_of_text": 150_004_321, "family": "bpe"},
-            "pack best_fit-2048": {"sequence_length": 2_048, "seed": 20240613, "bins": 16_512, "padding_share": 0.0012, "shards": {"00000": 8_300, "00001": 8_212}},
+            "tokens": {"documents": 65_177, "tokens": 33_777_177, "vocab_size": 32_000, "dtype": "uint16", "shards": 2,
+                       "bytes_of_text": 150_004_321, "family": "bpe"},
+            "pack best_fit-2048": {"sequence_length": 2_048, "seed": 20240613, "bins": 16_512, "padding_share": 0.0012,
+                                   "shards": {"00000": 8_300, "00001": 8_212}},
             "scores": [{"name": "a", "tokens": 1_000}, {"name": "b", "tokens": 2_000}],
         },
-        "tokens": {"documents": 65_177, "tokens": 33_777_177, "vocab_size": 32_000, "dtype": "uint16", "shards": 2, "bytes_of_text": 150_004_321, "family": "bpe"},
+        "tokens": {"documents": 65_177, "tokens": 33_777_177, "vocab_size": 32_000, "dtype": "uint16", "shards": 2,
+                   "bytes_of_text": 150_004_321, "family": "bpe"},
         "passes": [
-            {"step": "00-read+language+c4", "tasks": 14, "done": 4, "reasons": {"not done yet": 9, "code changed": 1}, "retries": 2, "seconds": 37.21},
-            {"step": "03-near_dedup-signatures", "tasks": 3, "done": 0, "reasons": {"not done yet": 3}, "retries": 0, "seconds": 1_234.5},
+            {"step": "00-read+language+c4", "tasks": 14, "done": 4, "reasons": {"not done yet": 9, "code changed": 1},
+             "retries": 2, "seconds": 37.21},
+            {"step": "03-near_dedup-signatures", "tasks": 3, "done": 0, "reasons": {"not done yet": 3},
+             "retries": 0, "seconds": 1_234.5},
         ],
-        "environment": {"python": "3.11.2", "system": "Linux", "machine": "x86_64", "cores": 2, "libraries": {"numpy": "2.3.1", "ray": None}},
+        "environment": {"python": "3.11.2", "system": "Linux", "machine": "x86_64", "cores": 2,
+                        "libraries": {"numpy": "2.3.1", "ray": None}},
     }  # fmt: skip
 
 
@@ -126,9 +140,9 @@ def test_proven_run(report):
     page = Page(pages.render(report))
     assert "c4 <b>bold</b>" in page.text
     assert (
-        "Proven. Every document that came in is accounted for: 100,000 in = 65,177 kept + 34,798 dropped + 25 quarantined."
-        in page.text
-    )
+        "Proven. Every document that came in is accounted for: "
+        "100,000 in = 65,177 kept + 34,798 dropped + 25 quarantined."
+    ) in page.text
     assert "Not proven" not in page.text
     for heading in (
         "The funnel",
@@ -291,8 +305,8 @@ def test_lengths_have_units(report):
 def test_empty_run():
     nothing = {
         "recipe": "empty", "seed": 0, "documents": {"in": 0, "kept": 0, "dropped": 0, "quarantined": 0}, "problems": [],
-        "quarantined_share": 0.0, "steps": [step("read", 0, {}, 0, 0, 0.0)], "skipped": {}, "languages": {}, "lengths": [],
-        "examples": {}, "clusters": {}, "figures": {}, "tokens": {}, "passes": [], "environment": {},
+        "quarantined_share": 0.0, "steps": [step("read", 0, {}, 0, 0, 0.0)], "skipped": {}, "languages": {},
+        "lengths": [], "examples": {}, "clusters": {}, "figures": {}, "tokens": {}, "passes": [], "environment": {},
     }  # fmt: skip
     page = Page(pages.render(nothing))
     assert "0 in = 0 kept" in page.text and "read 0 0 0 – 0 bytes 0 bytes 0 ms –" in page.text
@@ -332,10 +346,10 @@ def test_rendering_is_deterministic(report):
     assert pages.render(report) == pages.render(report)
 
 
-@pytest.mark.parametrize(
-    "value, text",
-    [(0, "0 bytes"), (999, "999 bytes"), (1_000, "1.0 kB"), (999_999, "1,000.0 kB"), (12_345_678, "12.3 MB"), (4 * 10**12, "4.0 TB"), (10**20, "100,000.0 PB")],
-)  # fmt: skip
+@pytest.mark.parametrize("value, text", [
+    (0, "0 bytes"), (999, "999 bytes"), (1_000, "1.0 kB"), (999_999, "1,000.0 kB"), (12_345_678, "12.3 MB"),
+    (4 * 10**12, "4.0 TB"), (10**20, "100,000.0 PB"),
+])  # fmt: skip
 def test_size(value, text):
     assert pages.size(value) == text
 
