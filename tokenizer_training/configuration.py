@@ -13,12 +13,11 @@ from corpus import closure
 from corpus.options import option
 from corpus.step import Step
 from tokenizer_training import families
-from tokenizer_training.families import FAMILIES
 
 if TYPE_CHECKING:
     FamilyName = str
 else:  # the registry alone says which there are
-    FamilyName = Literal[tuple(FAMILIES)]
+    FamilyName = Literal[tuple(families.FAMILIES)]
 
 
 @dataclasses.dataclass(frozen=True)
