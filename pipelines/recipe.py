@@ -19,6 +19,7 @@ from corpus.step import Filter, Step
 from pipelines.context import GlobalStep, TokenStep
 from pipelines.engine.engine import LIMITS
 from pipelines.steps import STEPS, TOKEN_STEPS
+from pipelines.steps.tokenize import Tokenize
 
 
 class RecipeError(ValueError):
@@ -255,8 +256,8 @@ def _check_steps(steps: tuple[Step, ...]) -> None:
             raise RecipeError(f"a step is a step object, such as Length(), not {step!r}")
         if type(step).__module__ == "__main__":
             raise RecipeError(
-                f"step {step.name!r} is defined where this runs (in __main__); put its class into a module, a .py file, so that "
-                "workers find it and a rerun sees when it changes"
+                f"step {step.name!r} is defined where this runs (in __main__); put its class into a module (a .py file), "
+                "so that workers find it and a rerun sees when it changes"
             )
     last = -1
     for step in steps:
@@ -270,7 +271,7 @@ def _check_steps(steps: tuple[Step, ...]) -> None:
     if "pack" in names and "tokenize" not in names:
         raise RecipeError("step 'pack' needs a step 'tokenize' before it")
     for step in steps:
-        if step.name == "tokenize" and not step.tokenizer and "train_tokenizer" not in names:
+        if isinstance(step, Tokenize) and not step.tokenizer and "train_tokenizer" not in names:
             raise RecipeError("step 'tokenize' needs a step 'train_tokenizer' before it, or the option 'tokenizer'")
 
 

@@ -24,7 +24,7 @@ from corpus.views import ShardView
 from pipelines import publishing
 from pipelines import recipe as recipes
 from pipelines.accounts import NotProven
-from pipelines.context import Context, Findings, TokenStep
+from pipelines.context import Context, Findings, GlobalStep, TokenStep
 from pipelines.engine import (
     Discards,
     Engine,
@@ -96,13 +96,13 @@ class Runner:
         view: list[ShardView] | None = None
         pending: list[tuple[str, Any]] = []
         for step, name in zip(steps, unique_names(steps)):
-            if isinstance(step, Filter):
+            if isinstance(step, GlobalStep):
+                if view is None or pending:
+                    view = self._pass(pending, view, ".arrow")
+                    pending = []
+                view = step.decide(self._context(name, self._place(name)), view)
+            else:
                 pending.append((name, step))
-                continue
-            if view is None or pending:
-                view = self._pass(pending, view, ".arrow")
-                pending = []
-            view = step.decide(self._context(name, self._place(name)), view)
         self.result.documents = self._pass(pending, view, ".parquet")
         self._publish_documents()
 

@@ -15,7 +15,10 @@ import pathlib
 import sys
 import tempfile
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipelines.engine import Progress
 
 QUESTION = (
     "Which of the merchants from the northern islands sold seven silver lanterns to the keeper of the lighthouse?"
@@ -65,7 +68,7 @@ STEPS = [
 """A recipe in which every kernel of a run has something to do."""
 
 
-def warm(say: Callable[[str], None], progress=None) -> tuple[int, int]:
+def warm(say: Callable[[str], None], progress: Progress | None = None) -> tuple[int, int]:
     """Compile what is not compiled yet; how many kernels are compiled now, and how often one was compiled for it. `say`
     gets a line for each part; `progress` is the engine's."""
     from tokenizer_training.families import FAMILIES
@@ -103,7 +106,7 @@ def kernels() -> dict[str, Any]:
 def missing(found: dict[str, Any]) -> list[str]:
     """Names of the kernels of which nothing is kept."""
 
-    def is_kept(kernel) -> bool:
+    def is_kept(kernel: Any) -> bool:
         return any(pathlib.Path(kernel._cache.cache_path).glob(f"*.{kernel.py_func.__name__}-*.nbi"))
 
     return sorted(name for name, kernel in found.items() if not is_kept(kernel))
@@ -155,7 +158,7 @@ def _record(url: str, text: str) -> bytes:
     return "\r\n".join([*fields, "", ""]).encode() + http + b"\r\n\r\n"
 
 
-def _steps(folder: str, progress) -> None:
+def _steps(folder: str, progress: Progress | None) -> None:
     """The recipe, in this process."""
     from pipelines import recipe as recipes
     from pipelines import run as runs
@@ -198,6 +201,6 @@ def _loader(folder: str) -> None:
     boundaries = ("document_ids", "positions", "cu_seqlens")
     for packing, length in ((None, 32), ("best_fit-64", 64)):
         for dtype in ("int64", "int32"):
-            shape = {"sequence_length": length, "batch_size": 2, "packing": packing, "dtype": dtype}
+            shape: dict[str, Any] = {"sequence_length": length, "batch_size": 2, "packing": packing, "dtype": dtype}
             next(TokenStream(folder, **shape, boundaries=boundaries))
             next(TokenStream(folder, **shape, shuffle=False, mask_document_starts=True))

@@ -102,7 +102,9 @@ def load_items(path: str, fields: tuple[str, ...] = ("text",)) -> list[Item]:
     [Item(name='quiz.jsonl:q1', texts=('Who wrote it?', 'She did.', 'He did.'))]
     """
     file = path.rpartition("/")[2]
-    items, seen, known = [], set(), set()
+    items: list[Item] = []
+    seen: set[str] = set()
+    known: set[str] = set()
     for number, record in _records(path):
         texts = [text for field in fields for text in _texts(record.get(field))]
         items.append(Item(f"{file}:{record.get('id', number)}", tuple(texts)))

@@ -59,7 +59,7 @@ class Decontaminate(Step):
 
 
 @functools.lru_cache(maxsize=4)
-def _index(sources: tuple[paths.Source, ...], fields: tuple[str, ...], ngram: int, min_words: int):
+def _index(sources: tuple[paths.Source, ...], fields: tuple[str, ...], ngram: int, min_words: int) -> indexes.Index:
     items = [item for source in sources for item in indexes.load_items(source.path, fields)]
     return indexes.build(items, ngram, min_words)
 

@@ -8,14 +8,17 @@ the probability of that is `1 - (1 - s**rows)**bands`.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numba
 import numpy as np
 
+Number = TypeVar("Number", float, np.ndarray)
 ALL_PAIRS_LIMIT = 32
 """Members of a bucket up to which all its pairs are candidates."""
 
 
-def candidate_probability(similarity, bands: int, rows: int):
+def candidate_probability(similarity: Number, bands: int, rows: int) -> Number:
     """Probability that a pair of Jaccard `similarity` (a number or an array) becomes a
     candidate: `1 - (1 - similarity**rows)**bands`."""
     return 1.0 - (1.0 - similarity**rows) ** bands

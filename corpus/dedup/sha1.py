@@ -49,7 +49,7 @@ def _constant(value: int) -> ir.Constant:
     return ir.Constant(_VECTOR, [value] * LANES)
 
 
-def _transposed(builder, rows: list) -> list:
+def _transposed(builder: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
     """The LANES x LANES matrix whose rows are vectors, swapping ever larger squares"""
     for step in (1, 2, 4, 8):
         low = [k if not k & step else LANES + k - step for k in range(LANES)]
@@ -71,7 +71,7 @@ def _swapped_bytes(builder, vector):
     return builder.bitcast(builder.shuffle_vector(octets, octets, mask), _VECTOR)
 
 
-def _rounds(builder, state: list, words: list) -> list:
+def _rounds(builder: ir.IRBuilder, state: list[ir.Value], words: list[ir.Value]) -> list[ir.Value]:
     """The compression function (section 6.1.2) on vectors: the five sums."""
 
     def rotated(value, bits):

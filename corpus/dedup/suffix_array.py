@@ -59,7 +59,7 @@ def repeated_ranges(data: np.ndarray, document_offsets: np.ndarray, min_bytes: i
     offsets = offsets - offsets[0]
     flags = _windows_inside(offsets, min_bytes)
     if not flags.any():  # libdivsufsort is never asked about an empty text
-        return tuple(np.empty(0, np.int64) for _ in range(4))
+        return (np.empty(0, np.int64),) * 4
     members = _suffix_array(data)
     members = members[: _group(data, flags, members, min_bytes)]
     _mark_repeated(members, flags, min_bytes)

@@ -90,8 +90,8 @@ def load() -> Tables:
 
 
 def _profiles() -> tuple[list[str], np.ndarray]:
-    """(the n-grams of all profiles, float64[n-grams, 55]: the share of each among those of its length in each language),
-    as the library's DetectorFactory.add_profile has them."""
+    """(the n-grams of all profiles, float64[n-grams, 55]: the share of each among those of its length in each
+    language), as the library's DetectorFactory.add_profile has them."""
     rows: dict[str, int] = {}
     shares = []
     for code in LANGUAGES:

@@ -157,8 +157,8 @@ class _Work:
             count.seconds += seconds
             if not filtering.keeps_what_it_says(given, outcome):
                 raise Unproven(
-                    f"step {name}: the documents that it kept are not those that it was given, without the ones that it "
-                    f"dropped, at {span(given)}"
+                    f"step {name}: the documents that it kept are not those that it was given, without the ones that "
+                    f"it dropped, at {span(given)}"
                 )
             count.documents_in += given.num_rows
             count.kept += outcome.kept.num_rows
