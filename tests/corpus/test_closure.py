@@ -218,7 +218,7 @@ def map_modules():
 
 
 FOLLOW = """
-import builtins, importlib, json, sys
+import builtins, importlib.util, json, sys
 edges, plain = {}, builtins.__import__
 def follow(name, globals=None, locals=None, fromlist=(), level=0):
     module = plain(name, globals, locals, fromlist, level)
@@ -227,32 +227,37 @@ def follow(name, globals=None, locals=None, fromlist=(), level=0):
     edges.setdefault(importer, []).extend((full, each) for each in fromlist or [None])
     return module
 builtins.__import__ = follow
-import importlib.util
-start = sys.argv[1]
-importlib.import_module(start)
-seen, waiting = set(), [start]
-while waiting:
-    module = waiting.pop()
-    if module.partition(".")[0] in ("corpus", "pipelines", "tokenizer_training") and module not in seen:
-        seen.add(module)
-        for target, name in edges.get(module, []):
-            if not hasattr(sys.modules[target], "__path__") or name is None:
-                waiting.append(target)
-            elif f"{target}.{name}" in sys.modules:
-                waiting.append(f"{target}.{name}")
-            else:  # a name that a package exports: where its value says it is from
-                waiting.append(getattr(getattr(sys.modules[target], name), "__module__", target))
-print(json.dumps(sorted(seen)))
+for start in sys.argv[1:]:
+    importlib.import_module(start)
+for start in sys.argv[1:]:
+    seen, waiting = set(), [start]
+    while waiting:
+        module = waiting.pop()
+        if module.partition(".")[0] in ("corpus", "pipelines", "tokenizer_training") and module not in seen:
+            seen.add(module)
+            for target, name in edges.get(module, []):
+                if not hasattr(sys.modules[target], "__path__") or name is None:
+                    waiting.append(target)
+                elif f"{target}.{name}" in sys.modules:
+                    waiting.append(f"{target}.{name}")
+                else:  # a name that a package exports: where its value says it is from
+                    waiting.append(getattr(getattr(sys.modules[target], name), "__module__", target))
+    print(json.dumps([start, sorted(seen)]))
 """
 
 
+@pytest.fixture(scope="module")
+def followed():
+    command = [sys.executable, "-c", FOLLOW, *map_modules()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    return dict(map(json.loads, done.stdout.splitlines()))
+
+
 @pytest.mark.parametrize("module", map_modules())
-def test_what_a_maps_function_imports_is_in_its_closure(module):
-    """Followed at run time from import to import, but through the `__init__` of a package only to what is asked of
-    it."""
-    done = subprocess.run([sys.executable, "-c", FOLLOW, module], capture_output=True, text=True, timeout=120, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    imported = set(json.loads(done.stdout.splitlines()[-1]))
+def test_what_a_maps_function_imports_is_in_its_closure(followed, module):
+    """Followed at run time from import to import, through the `__init__` of a package only to what is asked of it."""
+    imported = set(followed[module])
     closed = closure.contents((Code(module),))
     assert len(imported) > 10
     assert imported - closed.keys() == set()
@@ -282,16 +287,14 @@ def test_the_standard_library_alone_is_imported():
     assert imported - sys.stdlib_module_names == {"corpus"}
 
 
-def test_it_takes_little_time():
-    from pipelines.steps import STAGES
-
-    names = ["pipelines.maps.passes", *(stage.__module__ for stage in STAGES)]
-    code = (
-        "import time; from corpus import closure; start = time.process_time(); "
-        f"closure.digest(map(closure.Code, {names})); print(time.process_time() - start)"
-    )
-    command = [sys.executable, "-c", code]
-    seconds = [
-        float(subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT).stdout) for _ in range(3)
-    ]
-    assert min(seconds) < 0.3  # 0.1 where nothing else runs
+def test_a_source_is_parsed_once_whatever_asks_for_it(monkeypatch):
+    """So that it takes little time: a tenth of a second for all of a run."""
+    opened, parsed, parse = set(), [], ast.parse
+    monkeypatch.setattr(closure, "open", lambda *given: opened.add(given[0]) or open(*given), raising=False)
+    monkeypatch.setattr(ast, "parse", lambda data: parsed.append(data) or parse(data))
+    modules = map_modules()
+    closure.forget()
+    parsed.clear()
+    found = [closure.contents((Code(module),)) for module in modules]
+    ours = {name for each in found for name in each if name.partition(".")[0] in closure.OWN}
+    assert 60 < len(ours) <= len(parsed) == sum(path.endswith(".py") for path in opened)
