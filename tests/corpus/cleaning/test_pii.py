@@ -196,7 +196,7 @@ def test_parsing_equals_ipaddress(text):
 
 
 LOCAL = r"[A-Za-z0-9_%+'-]+(?:\.[A-Za-z0-9_%+'-]+)*"
-EMAIL = re.compile(rf"{LOCAL}@((?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+(?:[A-Za-z]{{2,}})(?![A-Za-z0-9-]))")
+EMAIL = re.compile(rf"{LOCAL}@((?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+(?:[A-Za-z]{{2,}})(?!\.?[A-Za-z0-9-]))")
 WORDS = st.sampled_from(["joe", "x", "a-b", "mail.org", "b.co", "é", "@", ".", " ", "/", "=", "<", "8", "example.com"])
 
 
