@@ -256,8 +256,8 @@ def _check_steps(steps: tuple[Step, ...]) -> None:
             raise RecipeError(f"a step is a step object, such as Length(), not {step!r}")
         if type(step).__module__ == "__main__":
             raise RecipeError(
-                f"step {step.name!r} is defined where this runs (in __main__); put its class into a module, a file .py: "
-                "workers find it there, and a rerun sees when it changes"
+                f"step {step.name!r} is defined where this runs (in __main__); put its class into a module, a file "
+                ".py: workers find it there, and a rerun sees when it changes"
             )
     last = -1
     for step in steps:
