@@ -261,8 +261,8 @@ class Ending:
     seconds: float
 
 
-def stop(run, signum: int) -> Ending:
-    """Stop a run and look at what it leaves."""
+def stop(run, signum: int, within: float = WITHIN) -> Ending:
+    """Stop a run and look at what it leaves after so many seconds at most."""
     before = list(filter(None, map(identity, [run.pid, *below(run.pid)])))
     started = time.monotonic()
     run.press_ctrl_c() if signum == signal.SIGINT else os.kill(run.pid, signum)
@@ -272,9 +272,9 @@ def stop(run, signum: int) -> Ending:
 
     problems = []
     try:
-        wait_until(lambda: run.ended() and not left(), "the end", WITHIN)
+        wait_until(lambda: run.ended() and not left(), "the end", within)
     except TimeoutError:
-        problems = [f"left after {WITHIN:g} s: {pid} {name(pid)}" for pid in left()] or ["no exit status"]
+        problems = [f"left after {within:g} s: {pid} {name(pid)}" for pid in left()] or ["no exit status"]
     seconds = time.monotonic() - started
     if run.status != 128 + signum:
         problems.append(f"exit status {run.status}")

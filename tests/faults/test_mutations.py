@@ -248,11 +248,12 @@ def _raise(*_):
 
 
 @pytest.mark.parametrize(
-    "read, ended", [(_sleep, "hang: "), (_crash, "crash: killed by SIGKILL"), (_raise, "exception: ")]
+    "read, seconds, ended",
+    [(_sleep, 0.01, "hang: "), (_crash, 1000, "crash: killed by SIGKILL"), (_raise, 1000, "exception: ")],
 )
-def test_a_bad_end_is_the_variant_s_own(monkeypatch, tmp_path, read, ended):
+def test_a_bad_end_is_the_variant_s_own(monkeypatch, tmp_path, read, seconds, ended):
     monkeypatch.setattr(outcomes, "_read", read)
-    monkeypatch.setattr(outcomes, "TIMEOUT", 1)
+    monkeypatch.setattr(outcomes, "TIMEOUT", seconds)
     found = outcomes.observe(variant(), tmp_path)
     assert found.ended.startswith(ended) and outcomes.judge(variant(), found) == [found.ended]
     monkeypatch.undo()

@@ -51,10 +51,9 @@ def test_the_second_is_told_who_the_first_is(output, tmp_path):
         with pytest.raises(Locked) as refused:
             Lock(output, print).__enter__()
         assert first["owner"] in str(refused.value) and "is in use by" in str(refused.value)
-        deadline = time.time() + 20
-        while content(tmp_path)["beat"] <= first["beat"] + 1 and time.time() < deadline:
+        while content(tmp_path)["beat"] <= first["beat"] + 1:
             time.sleep(0.01)
-        assert content(tmp_path)["beat"] > first["beat"] + 1 and content(tmp_path)["token"] == first["token"]
+        assert content(tmp_path)["token"] == first["token"]
     assert not (tmp_path / "out" / "lock.json").exists()
     with Lock(output, print):
         pass
@@ -107,8 +106,7 @@ def test_a_run_that_lost_its_lock_notices(output, tmp_path):
     with Lock(output, print) as held:
         held.check()
         write(tmp_path, owner="the next")
-        deadline = time.time() + 20
-        while not held.lost and time.time() < deadline:
+        while not held.lost:
             time.sleep(0.01)
         with pytest.raises(Locked, match="was taken over by the next; this run stops"):
             held.check()

@@ -84,9 +84,7 @@ def test_the_bar_is_written_again_once_in_a_while(monkeypatch):
     terminal = Terminal()
     shown = MapProgress(terminal)
     shown.start(summary(), 100)
-    deadline = time.monotonic() + 60
     while terminal.getvalue().count("-:--:--") < 5:
-        assert time.monotonic() < deadline
         time.sleep(0.01)
     shown.close()
     written = terminal.getvalue()
@@ -170,9 +168,7 @@ def test_plain_lines_where_there_is_no_terminal(clock, monkeypatch):
     assert stream.getvalue() == ""
     clock[0] += 2
     shown.advance(25_000_000, {"documents": 5000})
-    deadline = time.monotonic() + 60
     while "12.5" not in stream.getvalue():
-        assert time.monotonic() < deadline
         time.sleep(0.01)
     shown.finish()
     lines = stream.getvalue().splitlines()
@@ -181,10 +177,10 @@ def test_plain_lines_where_there_is_no_terminal(clock, monkeypatch):
     assert "\x1b" not in stream.getvalue() and "\r" not in stream.getvalue()
 
 
-def test_a_dumb_terminal_gets_plain_lines(monkeypatch):
+def test_a_dumb_terminal_gets_plain_lines(clock, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     terminal = Terminal()
     shown = MapProgress(terminal)
     shown.start(summary(), 100)
     shown.finish()
-    assert terminal.getvalue().startswith("02-c4: 0 tasks, 0.0 MB/s, 0.")
+    assert terminal.getvalue() == "02-c4: 0 tasks, 0.0 MB/s, 0.0 s\n"

@@ -11,7 +11,7 @@ import uuid
 import corpora
 import pytest
 import stop_campaign
-from stop_campaign import WINNOW, Pty, continues, digest, environment, kill, marked, stop, wait_until
+from stop_campaign import PATIENCE, WINNOW, Pty, continues, digest, environment, kill, marked, stop, wait_until
 
 from pipelines import stopping
 from pipelines.stopping import SENTENCE
@@ -105,7 +105,7 @@ def test_a_signal_runs_every_finally_and_says_one_sentence(signum, tmp_path):
         "try:\n    ready(); time.sleep(1000)\n"
         f"finally:\n    open({str(tmp_path / 'released')!r}, 'x'); print('never shown'); 1 / 0"
     )
-    with Script(body) as script:
+    with Script(body, before="stopping.GRACE = 1000") as script:
         assert script.wait_ready().end(signum) == (128 + signum, "", SENTENCE + "\n")
     assert (tmp_path / "released").exists()
 
@@ -141,11 +141,12 @@ def test_a_command_that_does_not_stop_is_killed(stuck):
     assert 0.5 <= time.monotonic() - started
 
 
-def test_a_second_signal_does_not_wait():
-    body = "try:\n    ready(); time.sleep(1000)\nfinally:\n    time.sleep(1000)"
-    with Script(body, before="stopping.GRACE, stopping.TWICE = 1000, 0.2") as script:
+def test_a_second_signal_does_not_wait(tmp_path):
+    asked = tmp_path / "asked"
+    body = f"try:\n    ready(); time.sleep(1000)\nfinally:\n    open({str(asked)!r}, 'x'); time.sleep(1000)"
+    with Script(body, before="stopping.GRACE, stopping.TWICE = 1000, 0") as script:
         script.wait_ready().process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
+        wait_until(asked.exists, "the command to be asked")
         assert script.process.poll() is None
         assert script.end(signal.SIGTERM) == (130, "", SENTENCE + "\n")
 
@@ -156,7 +157,7 @@ def test_signals_of_one_event_are_one(tmp_path):
     body = (
         f"try:\n    ready(); time.sleep(1000)\nfinally:\n    time.sleep(0.5); open({str(tmp_path / 'released')!r}, 'x')"
     )
-    with Script(body, before="stopping.TWICE = 1000") as script:
+    with Script(body, before="stopping.GRACE = stopping.TWICE = 1000") as script:
         script.wait_ready()
         os.killpg(script.process.pid, signal.SIGHUP)
         os.killpg(script.process.pid, signal.SIGHUP)
@@ -291,13 +292,13 @@ class Started:
 def test_ctrl_c_in_a_terminal_without_ray(recipe, tmp_path):
     with Started(run_command(recipe, tmp_path / "out", 0)) as run:
         wait_until(lambda: "00-read" in run.output() or run.ended(), "the first map")
-        assert stop(run, signal.SIGINT).problems == []
+        assert stop(run, signal.SIGINT, PATIENCE).problems == []
 
 
 def test_sigterm_in_a_terminal_with_ray(recipe, tmp_path):
     with Started(run_command(recipe, tmp_path / "out", 1)) as run:
         wait_until(lambda: "00-read+length:" in run.output() or run.ended(), "the second map")
-        ending = stop(run, signal.SIGTERM)
+        ending = stop(run, signal.SIGTERM, PATIENCE)
         assert ending.problems == [] and ending.processes >= 6  # the watcher, the command, Ray's four at least
         assert "╺" in run.output()  # there was a bar
 
