@@ -196,11 +196,16 @@ def _family(family: str, folder: str) -> None:
 
 def _loader(folder: str) -> None:
     """A batch of every kind."""
-    from corpus.loader import TokenStream
+    from corpus.loader import TokenStream, order
+    from corpus.loader.objectives import OBJECTIVES
 
+    order.keys(0, 1, 1, 0)  # of objectives that draw something
     boundaries = ("document_ids", "positions", "cu_seqlens")
     for packing, length in ((None, 32), ("best_fit-64", 64)):
         for dtype in ("int64", "int32"):
             shape: dict[str, Any] = {"sequence_length": length, "batch_size": 2, "packing": packing, "dtype": dtype}
             next(TokenStream(folder, **shape, boundaries=boundaries))
             next(TokenStream(folder, **shape, shuffle=False, mask_document_starts=True))
+    for objective in OBJECTIVES:
+        for dtype in ("int64", "int32"):
+            next(TokenStream(folder, objective=objective, sequence_length=32, batch_size=2, dtype=dtype))

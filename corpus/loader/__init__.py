@@ -1,12 +1,16 @@
 """From token shards to batches, in an order that is a function and not a state.
 
-    order.py     sample number -> window number: a keyed permutation without a table
+    stream.py        TokenStream: start reading here
+    order.py         sample number -> window number: a keyed permutation without a table
+    objective.py     what every objective is, and what it gets of a stream
+    objectives/      what a batch is made of, one file each, and the registry
+    filling.py       which tokens a sample has, and how they are read
+    boundaries.py    how a batch says where its documents begin and end
+    kernel.py        the numba loops
     token_shards.py  the shards of a folder, opened when first touched
-    cache.py     local copies of shards on object stores
-    filling.py   rows of a batch from windows of the stream, or bins of a plan
-    kernel.py    the numba loops for it
-    stream.py    TokenStream: start reading here
-    torch.py     the same behind torch's DataLoader
+    cache.py         local copies of shards on object stores
+    names.py         names that are none, and the nearest that is
+    torch.py         the same behind torch's DataLoader
 
 Needs numpy, numba and pyarrow only; torch only if `corpus.loader.torch` is imported."""
 

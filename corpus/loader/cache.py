@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Callable
+from typing import BinaryIO
 
 from corpus.io import paths
 
@@ -31,18 +33,18 @@ def fetch(source: str, target: str, size: int, block_bytes: int = _READ_BYTES, b
     return target
 
 
-def _copy(source: str, copy, block_bytes: int, blocks: list[str] | None) -> None:
-    digest = _digest() if blocks is not None else None
+def _copy(source: str, copy: BinaryIO, block_bytes: int, blocks: list[str] | None) -> None:
+    digest, expected = None if blocks is None else _digest(), blocks or []
     with paths.open_input(source) as file:
         number = 0
         while block := file.read(block_bytes):
-            if digest and (number >= len(blocks) or digest(block) != blocks[number]):
+            if digest and (number >= len(expected) or digest(block) != expected[number]):
                 raise ValueError(f"{source}: block {number} does not match its checksum")
             copy.write(block)
             number += 1
 
 
-def _digest():
+def _digest() -> Callable[[bytes], str] | None:
     """xxh3_64 to hex, or None where xxhash is not installed."""
     try:
         import xxhash

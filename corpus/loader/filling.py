@@ -1,78 +1,121 @@
-"""Fills the rows of a batch: windows of the token stream, or bins of a packing plan.
+"""Which tokens a sample has, and how they are read: windows of the token stream, or bins of a packing plan.
 
-A row has L labels and the L inputs before them. Windows cut the stream of all shards,
-t_0 .. t_(N-1), every L tokens: the labels of window i are t_(iL) .. t_((i+1)L-1), its inputs the
-same shifted right by one, with the end-of-document token before t_0. So every token is a label
-once (Megatron's stride of L, moved by one token), and the last window is padded, not dropped.
-A bin is the same piece by piece: see kernel.copy_bins.
+Windows cut the stream of all shards, t_0 .. t_(N-1), every T tokens: window i is t_(iT) .. t_((i+1)T-1), and the last
+is shorter, not dropped. So every token is in one sample of an epoch. The token before each can be read with it: before
+t_0, and before the pieces of a bin that begin their document (kernel.copy_bins), it is the end-of-document token.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from corpus.loader import kernel
 from corpus.loader.token_shards import Shards
+from corpus.tokens import packing
 
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Arrays of a batch being filled. tokens, labels [B, L] of the batch's dtype; document_ids
-    int32[B, L], 1, 2, .. within a row and 0 for padding; mask_starts: document starts get no label."""
+    """Samples, read, T being the tokens of the longest that there is.
+
+    tokens        [B, T] of the batch's dtype
+    previous      [B, T] the token before each; [B, 0]: not wanted
+    lengths       int64[B] tokens of each sample; what is behind them is padding
+    document_ids  int32[B, T] documents as 1, 2, .. within a row and 0 for padding; None: not wanted
+    """
 
     tokens: np.ndarray
-    labels: np.ndarray
+    previous: np.ndarray
+    lengths: np.ndarray
     document_ids: np.ndarray | None
-    mask_starts: bool
 
 
-def empty_rows(batch_size: int, length: int, dtype: np.dtype, ids: bool, mask_starts: bool) -> Rows:
-    """Rows to be filled; `ids`: whether document_ids are wanted."""
-    shape = batch_size, length
-    document_ids = np.zeros(shape, np.int32) if ids or mask_starts else None
-    return Rows(np.empty(shape, dtype), np.empty(shape, dtype), document_ids, mask_starts)
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """Windows of the stream of `shards`, of `lengths` (int64[C]) tokens in turn, the longest of `longest`. `figures`
+    say how many."""
+
+    shards: Shards
+    lengths: np.ndarray
+    longest: int
+    figures: dict[str, Any]
+
+    def read(
+        self, numbers: np.ndarray, tokens: np.ndarray, previous: np.ndarray, documents: bool, mask_starts: bool
+    ) -> Rows:
+        """Fill row r of `tokens` and `previous` with window `numbers[r]` (int64; -1: none), but for the padding.
+        `documents`: with document_ids; `mask_starts`, which wants them: IGNORE in place of a document's first token."""
+        starts, ends = kernel.window_bounds(numbers, self.lengths, self.shards.tokens)
+        document_ids = np.zeros(tokens.shape, np.int32) if documents else None
+        first = np.maximum(starts - 1, 0) if previous.shape[1] else starts
+        for number in kernel.shards_of(self.shards.starts, first, ends).tolist():
+            dataset, begin = self.shards.open(number), int(self.shards.starts[number])
+            kernel.copy_windows(dataset.tokens, begin, starts, ends, tokens, previous)
+            if document_ids is not None:
+                kernel.mark_documents(
+                    dataset.index, dataset.sequences, dataset.documents, dataset.dtype.itemsize,
+                    len(dataset.tokens), begin, starts, ends, document_ids, tokens, mask_starts,
+                )  # fmt: skip
+        previous[numbers == 0, :1] = self.shards.manifest["end_id"]
+        return Rows(tokens, previous, ends - starts, document_ids)
 
 
-def fill_windows(shards: Shards, numbers: np.ndarray, rows: Rows) -> None:
-    """Fill row r with window `numbers[r]` (int64), or with padding only if that is -1."""
-    length = rows.tokens.shape[1]
-    starts = np.where(numbers >= 0, numbers * length, 0)
-    ends = np.where(numbers >= 0, np.minimum(starts + length, shards.tokens), 0)
-    end_id, pad_id = special_ids(shards.manifest)
-    for number in kernel.shards_of(shards.starts, np.maximum(starts - 1, 0), ends).tolist():
-        dataset, begin = shards.open(number), int(shards.starts[number])
-        kernel.copy_windows(dataset.tokens, begin, starts, ends, rows.tokens, rows.labels)
-        if rows.document_ids is not None:
-            kernel.mark_documents(
-                dataset.index, dataset.sequences, dataset.documents, dataset.dtype.itemsize,
-                len(dataset.tokens), begin, starts, ends,
-                rows.document_ids, rows.labels, rows.mask_starts,
+@dataclasses.dataclass(frozen=True)
+class Bins:
+    """Packed sequences of the plan `plan`, none longer than `longest`: shard s has those from starts[s] (int64) to
+    starts[s + 1]. `figures` are the plan's own."""
+
+    shards: Shards
+    plan: str
+    starts: np.ndarray
+    longest: int
+    figures: dict[str, Any]
+
+    def read(
+        self, numbers: np.ndarray, tokens: np.ndarray, previous: np.ndarray, documents: bool, mask_starts: bool
+    ) -> Rows:
+        """As `Windows.read`, with packed sequence `numbers[r]`; always with document_ids."""
+        document_ids = np.zeros(tokens.shape, np.int32)
+        lengths = np.zeros(len(numbers), np.int64)
+        shard_of = np.searchsorted(self.starts, numbers, "right") - 1  # -1 for none
+        for number in sorted(set(shard_of.tolist()) - {-1}):
+            dataset, pieces = self.shards.open(number), self.shards.open_plan(self.plan, number)
+            here = np.flatnonzero(shard_of == number)
+            kernel.copy_bins(
+                dataset.tokens, dataset.index, dataset.sequences, dataset.documents,
+                dataset.dtype.itemsize, pieces.offsets, pieces.document, pieces.start, pieces.length,
+                numbers[here] - self.starts[number], here, self.shards.manifest["end_id"], mask_starts,
+                tokens, previous, document_ids, lengths,
             )  # fmt: skip
-    rows.tokens[numbers == 0, 0] = end_id
-    kernel.pad(ends - starts, pad_id, rows.tokens, rows.labels)
+        return Rows(tokens, previous, lengths, document_ids)
 
 
-def fill_bins(shards: Shards, plan: str, bin_starts: np.ndarray, numbers: np.ndarray, rows: Rows) -> None:
-    """Fill row r with packed sequence `numbers[r]` (int64), or with padding only if that is -1.
-    Shard s has the sequences bin_starts[s] to bin_starts[s + 1] (int64) of the plan named `plan`."""
-    end_id, pad_id = special_ids(shards.manifest)
-    filled = np.zeros(len(numbers), np.int64)
-    shard_of = np.searchsorted(bin_starts, numbers, "right") - 1
-    for number in np.unique(shard_of[numbers >= 0]).tolist():
-        dataset, pieces = shards.open(number), shards.open_plan(plan, number)
-        here = np.flatnonzero(shard_of == number)
-        kernel.copy_bins(
-            dataset.tokens, dataset.index, dataset.sequences, dataset.documents,
-            dataset.dtype.itemsize, pieces.offsets, pieces.document, pieces.start, pieces.length,
-            numbers[here] - bin_starts[number], here, end_id, rows.mask_starts,
-            rows.tokens, rows.labels, rows.document_ids, filled,
-        )  # fmt: skip
-    kernel.pad(filled, pad_id, rows.tokens, rows.labels)
+def cut_windows(shards: Shards, lengths: tuple[int, ...]) -> Windows:
+    """Windows of `lengths` tokens in turn, over and over, until all tokens are in one."""
+    ends = np.cumsum(lengths, dtype=np.int64)
+    cycles, rest = divmod(shards.tokens, int(ends[-1]))
+    more = int(np.searchsorted(ends, rest)) + 1 if rest else 0
+    room = cycles * int(ends[-1]) + (int(ends[more - 1]) if more else 0)
+    samples, padding = cycles * len(lengths) + more, room - shards.tokens
+    figures: dict[str, Any] = {"samples": samples, "tokens": shards.tokens, "padding": padding}
+    figures["padding_share"] = padding / room if samples else 0.0
+    return Windows(shards, np.array(lengths, np.int64), max(lengths), figures)
 
 
-def special_ids(manifest: dict) -> tuple[int, int]:
-    """(end-of-document id, padding id): the former stands in where the tokenizer has no padding."""
-    pad_id = manifest.get("pad_id")
-    return manifest["end_id"], manifest["end_id"] if pad_id is None else pad_id
+def open_bins(shards: Shards, plan: str, lengths: tuple[int, ...]) -> Bins:
+    """The packed sequences of `plan`. Raises ValueError for a plan of other sequences or shards, FileNotFoundError for
+    one that is missing."""
+    summary = packing.load_summary(shards.folder, plan)
+    if (summary["sequence_length"],) != lengths:
+        wanted = ", ".join(map(str, lengths))
+        raise ValueError(
+            f"plan {plan!r} is for sequence_length {summary['sequence_length']}; samples here have {wanted} tokens"
+        )
+    bins = summary.pop("shards")
+    if list(bins) != [shard["name"] for shard in shards.manifest["shards"]]:
+        raise ValueError(f"plan {plan!r} is for other shards than the manifest's")
+    starts = np.concatenate([[0], np.cumsum(list(bins.values()))]).astype(np.int64)
+    return Bins(shards, plan, starts, summary["sequence_length"], {"samples": summary["bins"]} | summary)

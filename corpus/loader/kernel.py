@@ -1,9 +1,9 @@
 """Loops that fill the arrays of a batch from memory-mapped shards.
 
 `index` is `IndexedDataset.index`, a uint16 view of .idx behind its header: the int64 arrays in
-there are not aligned, so their entries are put together from four halves. Rows are labels
-`stream[start:end]` of the token stream; the input before each label is the token before it.
-A shard's first token has stream position `begin`.
+there are not aligned, so their entries are put together from four halves. Row r of `tokens` [B, T] is
+`stream[starts[r]:ends[r]]` of the token stream, row r of `previous` the token before each of these; `previous` [B, 0]
+is left alone. A shard's first token has stream position `begin`.
 """
 
 import numba
@@ -22,6 +22,21 @@ def _copy(source, target):
 
 
 @numba.njit(cache=True, nogil=True)
+def window_bounds(numbers, lengths, tokens):
+    """(starts, ends), int64[B] stream positions of the windows `numbers` (int64[B]); both 0 for -1, no window. Windows
+    follow each other, window i of `lengths[i % len(lengths)]` tokens (int64), and end with the stream of `tokens`."""
+    cycle = lengths.sum()
+    starts = np.zeros(len(numbers), np.int64)
+    ends = np.zeros(len(numbers), np.int64)
+    for row in range(len(numbers)):
+        if numbers[row] >= 0:
+            place = numbers[row] % len(lengths)
+            starts[row] = numbers[row] // len(lengths) * cycle + lengths[:place].sum()
+            ends[row] = min(starts[row] + lengths[place], tokens)
+    return starts, ends
+
+
+@numba.njit(cache=True, nogil=True)
 def shards_of(shard_starts, starts, ends):
     """Numbers (int64, ascending) of the shards that hold tokens of the ranges [starts, ends).
     Shard s holds stream positions shard_starts[s] to shard_starts[s + 1]; all arrays int64."""
@@ -36,26 +51,26 @@ def shards_of(shard_starts, starts, ends):
 
 
 @numba.njit(cache=True, nogil=True)
-def copy_windows(data, begin, starts, ends, tokens, labels):
-    """Copy what `data`, one shard, holds of each row's labels and inputs. Arrays: starts, ends
-    int64[B]; tokens, labels [B, L]. Rows with start == end are left alone."""
+def copy_windows(data, begin, starts, ends, tokens, previous):
+    """Copy what `data`, one shard, holds of each row of `tokens` and `previous`. Arrays: starts, ends int64[B]; tokens,
+    previous [B, T]. Rows with start == end are left alone."""
     limit = begin + len(data)
     for row in range(len(starts)):
         start, end = starts[row], ends[row]
         low, high = max(start, begin), min(end, limit)
         if low < high:
-            _copy(data[low - begin : high - begin], labels[row, low - start : high - start])
+            _copy(data[low - begin : high - begin], tokens[row, low - start : high - start])
         low, high = max(start - 1, begin), min(end - 1, limit)
-        if low < high:
-            _copy(data[low - begin : high - begin], tokens[row, low + 1 - start : high + 1 - start])
+        if low < high and previous.shape[1]:
+            _copy(data[low - begin : high - begin], previous[row, low + 1 - start : high + 1 - start])
 
 
 @numba.njit(cache=True, nogil=True)
-def pad(filled, pad_id, tokens, labels):
-    """Fill each row from position `filled[row]` on: `pad_id` in tokens, IGNORE in labels."""
+def pad(filled, tokens, token, previous, before):
+    """Fill each row from position `filled[row]` on: `token` in tokens, `before` in previous."""
     for row in range(len(filled)):
-        tokens[row, filled[row] :] = pad_id
-        labels[row, filled[row] :] = IGNORE
+        tokens[row, filled[row] :] = token
+        previous[row, filled[row] :] = before
 
 
 @numba.njit(cache=True, nogil=True)
@@ -93,10 +108,10 @@ def _document_at(index, sequences, itemsize, size, documents, position):
 
 
 @numba.njit(cache=True, nogil=True)
-def mark_documents(index, sequences, documents, itemsize, size, begin, starts, ends, ids, labels, mask_starts):
-    """Number the documents of each row 1, 2, .. in `ids` (int32[B, L], zeros at first), as far as
-    they lie in this shard; shards must come in stream order. With `mask_starts` the label of every
-    document's first token becomes IGNORE. Raises ValueError where .idx contradicts itself."""
+def mark_documents(index, sequences, documents, itemsize, size, begin, starts, ends, ids, tokens, mask_starts):
+    """Number the documents of each row 1, 2, .. in `ids` (int32[B, T], zeros at first), as far as
+    they lie in this shard; shards must come in stream order. With `mask_starts` the first token of
+    every document becomes IGNORE. Raises ValueError where .idx contradicts itself."""
     for row in range(len(starts)):
         start = starts[row]
         low, high = max(start, begin), min(ends[row], begin + size)
@@ -116,7 +131,7 @@ def mark_documents(index, sequences, documents, itemsize, size, begin, starts, e
                 continue
             number += 1
             if mask_starts and first == position:
-                labels[row, position - start] = IGNORE
+                tokens[row, position - start] = IGNORE
             ids[row, position - start : last - start] = number
             position = last
 
@@ -124,11 +139,10 @@ def mark_documents(index, sequences, documents, itemsize, size, begin, starts, e
 @numba.njit(cache=True, nogil=True)
 def copy_bins(
     data, index, sequences, documents, itemsize, offsets, document, start, length,
-    bins, rows, end_id, mask_starts, tokens, labels, ids, filled,
+    bins, rows, end_id, mask_starts, tokens, previous, ids, filled,
 ):  # fmt: skip
-    """Fill `rows` with the packed sequences `bins` of a shard's plan (see packing.Plan). A piece's
-    inputs are the token before it (`end_id` if it begins its document) and all its tokens but the
-    last; its labels are its tokens. `filled[row]` becomes the number of positions used.
+    """Fill `rows` with the packed sequences `bins` of a shard's plan (see packing.Plan): their pieces, one after the
+    other. Before a piece that begins its document stands `end_id`. `filled[row]` becomes the number of positions used.
     Raises ValueError where the plan does not fit the shard."""
     size = len(data)
     for k in range(len(bins)):
@@ -143,19 +157,20 @@ def copy_bins(
             if first < 0 or last > min(limit, size) or at + count > tokens.shape[1]:
                 raise ValueError("packing plan does not fit the shard")
             number += 1
-            tokens[row, at] = data[first - 1] if skipped else end_id
-            _copy(data[first : last - 1], tokens[row, at + 1 : at + count])
-            _copy(data[first:last], labels[row, at : at + count])
+            if previous.shape[1]:
+                previous[row, at] = data[first - 1] if skipped else end_id
+                _copy(data[first : last - 1], previous[row, at + 1 : at + count])
+            _copy(data[first:last], tokens[row, at : at + count])
             ids[row, at : at + count] = number
             if mask_starts and skipped == 0:
-                labels[row, at] = IGNORE
+                tokens[row, at] = IGNORE
             at += count
         filled[row] = at
 
 
 @numba.njit(cache=True, nogil=True)
 def count_positions(ids):
-    """int32[B, L]: position of each token in its document, from 0; documents begin anew with each
+    """int32[B, T]: position of each token in its document, from 0; documents begin anew with each
     row. Padding (id 0) counts as a document."""
     positions = np.empty(ids.shape, np.int32)
     for row in range(ids.shape[0]):

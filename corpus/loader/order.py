@@ -1,5 +1,6 @@
 """The order of samples: sample n of a run is window `i' = P(seed, e, i)` of epoch e, where
-e = n // windows, i = n % windows, and P(seed, e, .) is a permutation computed, not stored.
+e = n // windows, i = n % windows, and P(seed, e, .) is a permutation computed, not stored. And their randomness: a key
+that is a hash of (seed, e, i).
 
 P is a keyed Feistel network (Luby and Rackoff 1988) over the smallest domain of 2^bits numbers
 that holds the windows, so 2^bits < 2 * windows, with cycle walking (Black and Rogaway 2002):
@@ -57,3 +58,15 @@ def windows(first, count, size, seed, shuffle):
         index = (first + k) % size
         numbers[k] = permute(index, size, epoch_key(seed, epoch)) if shuffle else index
     return numbers
+
+
+@numba.njit(cache=True, nogil=True)
+def keys(first, count, size, seed):
+    """uint64[count]: hashes of (seed, epoch, index) of the samples first..first+count-1 of a run over `size` windows.
+    What an objective draws for a sample follows from its key and nothing else: `combine` the key with a number that
+    names the purpose, and that with a counter."""
+    found = np.empty(count, np.uint64)
+    for k in range(count):
+        epoch = (first + k) // size
+        found[k] = combine(epoch_key(seed, epoch), np.uint64((first + k) % size))
+    return found

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
+import dataclasses
 import hashlib
+import inspect
 import json
+from typing import Any
 
 import numpy as np
 
-from corpus.loader import kernel, order
-from corpus.loader.filling import empty_rows, fill_bins, fill_windows
+from corpus.loader import names
+from corpus.loader.boundaries import BOUNDARIES
+from corpus.loader.filling import Bins, Windows, cut_windows, open_bins
+from corpus.loader.objective import Objective, Samples, Setting
+from corpus.loader.objectives import OBJECTIVES
 from corpus.loader.token_shards import Shards
-from corpus.tokens import packing as plans
 
-OBJECTIVES = ("causal",)
-BOUNDARIES = ("document_ids", "positions", "cu_seqlens")
 DTYPES = ("int64", "int32")
 STATE_VERSION = 1
 
@@ -22,28 +24,26 @@ STATE_VERSION = 1
 class TokenStream:
     """Iterates over batches, dicts of numpy arrays, of the token shards in a folder.
 
-    A *sample* is one row: a window of `sequence_length` tokens of the stream, or with `packing`
-    one sequence of that plan. A run is `epochs` epochs of all samples, each in an order of its
-    own, without a break between them. Samples are numbered 0, 1, .. over the run; sample n is a
+    A *sample* is one row: a window of the stream, of as many tokens as the objective makes a row of (for "causal",
+    `sequence_length`), or with `packing` one sequence of that plan. A run is `epochs` epochs of all samples, each in an
+    order of its own, without a break between them. Samples are numbered 0, 1, .. over the run; sample n is a
     pure function of (shards, seed, n), and ranks only share them out: global step s is the samples
-    s W B to (s + 1) W B - 1, of which rank r reads the r-th B. Every token is a label exactly once
-    an epoch. All ranks have the same number of batches: the last step of the run is filled up with
+    s W B to (s + 1) W B - 1, of which rank r reads the r-th B. Every token is in one sample an epoch.
+    All ranks have the same number of batches: the last step of the run is filled up with
     empty rows, all padding.
 
     path              folder with manifest.json, or a URI (then name a local folder as `cache`)
     sequence_length   L, tokens a row; batch_size   B, rows of a batch of this rank
-    objective         "causal": next token
+    objective         what is to be learnt, a name in `corpus.loader.objectives`: "causal"
     packing           None: windows of the stream; else the name of a plan under packing/
     boundaries        None, or one or more of "document_ids", "positions", "cu_seqlens"
     seed, shuffle     order of the samples; stream order if not `shuffle`
     epochs            length of the run; None: endless
     dtype             of tokens and labels: "int64" or "int32"
-    mask_document_starts   give no label to a document's first token, which nothing announces
+    options           those of the objective; causal: mask_document_starts
 
-    A batch has
-    tokens        [B, L] inputs: the token before each label; the end-of-document token before the
-                  first document; padding is the pad id, or the end id if there is none
-    labels        [B, L] what is to be predicted; -100 where there is padding
+    A batch has what its objective makes, for "causal" tokens and labels [B, L] (`objectives.causal.Causal` says which),
+    and by `boundaries`
     document_ids  int32[B, L] documents of a row (of its labels) as 1, 2, ..; 0 is padding
     positions     int32[B, L] from 0 in each document; documents begin anew with each row
     cu_seqlens    int32[segments + 1] ends of the documents of the rows laid end to end, 0 first and
@@ -52,7 +52,31 @@ class TokenStream:
 
     A stream is an iterator: leaving a loop and entering another goes on where the first stopped, and
     after the end of the run there is nothing more; `rewind` starts over. Raises ValueError for bad
-    arguments or damaged files, FileNotFoundError for missing ones.
+    arguments or damaged files, FileNotFoundError for missing ones, TypeError for an option that there is not.
+
+    A folder of tokens, as `winnow tokenize` leaves it, here with two documents that each have their end token, 0:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from corpus.tokens import manifest, megatron
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with megatron.ShardWriter(folder.name + "/00000", vocab_size=100) as shard:
+    ...     shard.add(np.array([11, 12, 13, 0, 21, 22, 0]), np.array([0, 4, 7]))
+    >>> shards = [manifest.describe_shard(folder.name + "/00000")]
+    >>> tokenizer = {"fingerprint": "", "family": "byte", "path": ""}
+    >>> _ = manifest.write(folder.name, shards, vocab_size=100, tokenizer=tokenizer, end_id=0, pad_id=99)
+
+    >>> from corpus.loader import TokenStream
+    >>> stream = TokenStream(folder.name, sequence_length=4, batch_size=2, shuffle=False, boundaries="document_ids")
+    >>> batch = next(stream)
+    >>> batch["tokens"].tolist()
+    [[0, 11, 12, 13], [0, 21, 22, 99]]
+    >>> batch["labels"].tolist()
+    [[11, 12, 13, 0], [21, 22, 0, -100]]
+    >>> batch["document_ids"].tolist()
+    [[1, 1, 1, 1], [1, 1, 1, 0]]
+    >>> stream.state_dict()["sample"]
+    2
     """
 
     def __init__(
@@ -70,11 +94,14 @@ class TokenStream:
         epochs: int | None = 1,
         shuffle: bool = True,
         dtype: str = "int64",
-        mask_document_starts: bool = False,
         cache: str | None = None,
+        **options: Any,
     ) -> None:
         self.boundaries = (boundaries,) if isinstance(boundaries, str) else tuple(boundaries or ())
-        _check_names(objective, self.boundaries, str(dtype))
+        self._objective = _build(objective, options)
+        names.check("dtype", str(dtype), DTYPES)
+        for name in self.boundaries:
+            names.check("boundaries", name, BOUNDARIES)
         for name, value in [
             ("sequence_length", sequence_length),
             ("batch_size", batch_size),
@@ -91,9 +118,12 @@ class TokenStream:
         self.sequence_length, self.batch_size = sequence_length, batch_size
         self.objective, self.packing, self.seed, self.shuffle = objective, packing, seed, shuffle
         self.rank, self.world_size = rank, world_size
-        self.dtype, self.mask_document_starts = np.dtype(dtype), mask_document_starts
-        self.figures, self._bin_starts = self._measure()
-        self.samples = self.figures["samples"]
+        self.dtype = np.dtype(dtype)
+        self._setting = Setting(sequence_length, self.boundaries, seed, shuffle, self.dtype, self.shards.manifest)
+        self._source = self._open_source()
+        self.figures = self._source.figures
+        """Counts of an epoch: samples, tokens, padding, and those of the packing plan."""
+        self.samples: int = self.figures["samples"]
         """Samples of an epoch."""
         self.total = None if epochs is None and self.samples else self.samples * (epochs or 1)
         """Samples of the run; None if it is endless."""
@@ -113,7 +143,7 @@ class TokenStream:
     def __iter__(self) -> TokenStream:
         return self
 
-    def __next__(self) -> dict:
+    def __next__(self) -> dict[str, Any]:
         if self.batches_left == 0:
             raise StopIteration
         batch = self.batch_at(self.sample)
@@ -130,25 +160,18 @@ class TokenStream:
         """Go to the first sample of an epoch of the run."""
         self.sample = epoch * self.samples
 
-    def batch_at(self, sample: int) -> dict:
+    def batch_at(self, sample: int) -> dict[str, Any]:
         """This rank's batch of the global step that begins with `sample` (0, 1, .. over the run);
         does not move the stream. Raises IndexError outside the run."""
         if sample < 0 or (self.total is not None and sample >= self.total):
             raise IndexError(f"sample {sample} is not one of the run's {self.total}")
         first = sample + self.rank * self.batch_size
-        numbers = order.windows(first, self.batch_size, self.samples, self.seed, self.shuffle)
+        numbers = self._objective.numbers(self._setting, self.samples, first, self.batch_size)
         if self.total is not None:
             numbers[max(0, self.total - first) :] = -1
-        wanted = bool(self.boundaries or self.packing)
-        rows = empty_rows(self.batch_size, self.sequence_length, self.dtype, wanted, self.mask_document_starts)
-        if self.packing:
-            fill_bins(self.shards, self.packing, self._bin_starts, numbers, rows)
-        else:
-            fill_windows(self.shards, numbers, rows)
-        batch = {"tokens": rows.tokens, "labels": rows.labels}
-        return batch | _describe(rows.document_ids, self.boundaries)
+        return self._objective.batch(Samples(self._setting, self._source, numbers, first))
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         """Where the stream is, as a few numbers, the same on every rank after the same number of
         batches. A stream that differs only in rank, world size, batch size, epochs or what a
         batch holds resumes from it with the very next sample: `sample` need be a multiple of
@@ -160,16 +183,16 @@ class TokenStream:
             "sample": self.sample,
         }
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume. Raises ValueError if the state is of another order of samples: other shards,
-        seed, sequence length, packing plan or shuffle."""
+        seed, objective, sequence length, packing plan or shuffle."""
         if state.get("version") != STATE_VERSION:
             raise ValueError(f"state has version {state.get('version')}, not {STATE_VERSION}")
         if state["seed"] != self.seed:
             raise ValueError(f"state was saved with seed {state['seed']}, this stream has {self.seed}")
         if state["fingerprint"] != self.fingerprint:
             raise ValueError(
-                "state belongs to another order of samples: the shards, objective, sequence_length, "
+                "state belongs to another order of samples: the shards, objective or its options, sequence_length, "
                 "packing or shuffle are not what they were"
             )
         if state["sample"] < 0:
@@ -179,51 +202,28 @@ class TokenStream:
     @property
     def fingerprint(self) -> str:
         """Hash of everything that the order of samples depends on."""
-        content = [self.shards.fingerprint, self.objective, self.packing, self.figures]
+        content: list[Any] = [self.shards.fingerprint, self.objective, self.packing, self.figures]
         content += [self.sequence_length, self.shuffle, self.seed]
+        decisive = self._objective.decisive()
+        content += [decisive] if decisive else []
         return hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
 
-    def _measure(self) -> tuple[dict, np.ndarray | None]:
-        """(figures of an epoch, first packed sequence of each shard if packed)."""
+    def _open_source(self) -> Windows | Bins:
+        """Where the samples are."""
+        lengths = self._objective.windows(self._setting)
         if self.packing is None:
-            tokens = self.shards.tokens
-            samples = -(-tokens // self.sequence_length)
-            padding = samples * self.sequence_length - tokens
-            share = padding / (samples * self.sequence_length) if samples else 0.0
-            counts = {"samples": samples, "tokens": tokens}
-            return counts | {"padding": padding, "padding_share": share}, None
-        summary = plans.load_summary(self.shards.folder, self.packing)
-        if summary["sequence_length"] != self.sequence_length:
-            raise ValueError(
-                f"plan {self.packing!r} is for sequence_length {summary['sequence_length']}, not {self.sequence_length}"
-            )
-        bins = summary.pop("shards")
-        names = [shard["name"] for shard in self.shards.manifest["shards"]]
-        if list(bins) != names:
-            raise ValueError(f"plan {self.packing!r} is for other shards than the manifest's")
-        starts = np.concatenate([[0], np.cumsum(list(bins.values()))]).astype(np.int64)
-        return {"samples": summary["bins"]} | summary, starts
+            return cut_windows(self.shards, lengths)
+        return open_bins(self.shards, self.packing, lengths)
 
 
-def _describe(document_ids: np.ndarray | None, boundaries: tuple[str, ...]) -> dict:
-    """The entries of a batch that `boundaries` asks for."""
-    described = {}
-    if "document_ids" in boundaries:
-        described["document_ids"] = document_ids
-    if "positions" in boundaries:
-        described["positions"] = kernel.count_positions(document_ids)
-    if "cu_seqlens" in boundaries:
-        ends, longest = kernel.cumulative_lengths(document_ids)
-        described |= {"cu_seqlens": ends, "max_seqlen": int(longest)}
-    return described
-
-
-def _check_names(objective: str, boundaries: tuple[str, ...], dtype: str) -> None:
-    """Raise ValueError, with the nearest valid name, for a name that is none."""
-    asked = [("objective", objective, OBJECTIVES), ("dtype", dtype, DTYPES)]
-    asked += [("boundaries", name, BOUNDARIES) for name in boundaries]
-    for option, name, valid in asked:
-        if name not in valid:
-            near = difflib.get_close_matches(name, valid, 1, 0)[0]
-            names = ", ".join(valid)
-            raise ValueError(f"{option} {name!r} is unknown; did you mean {near!r}? Valid: {names}")
+def _build(objective: str, options: dict[str, Any]) -> Objective:
+    """The objective of that name with its options. Raises ValueError for a name that is none, TypeError for an option
+    that is none."""
+    names.check("objective", objective, OBJECTIVES)
+    kind = OBJECTIVES[objective]
+    own = [field.name for field in dataclasses.fields(kind)]
+    for name in options:
+        if name not in own:
+            valid = [*own, *list(inspect.signature(TokenStream).parameters)[:-1]]
+            raise TypeError(names.unknown(f"option of {objective!r}", name, valid))
+    return kind(**options)

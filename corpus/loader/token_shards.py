@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class Shards:
         self.starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
         self.tokens = int(self.starts[-1])
         self.fingerprint = _fingerprint(self.manifest)
-        self._cache = cache and f"{cache}/{self.fingerprint}"
+        self._copies = f"{cache}/{self.fingerprint}"  # of a folder that is not local
         self.open = functools.lru_cache(OPEN_AT_ONCE)(self._open)
         self.open_plan = functools.lru_cache(OPEN_AT_ONCE)(self._open_plan)
 
@@ -46,7 +47,7 @@ class Shards:
         shard = self.manifest["shards"][number]
         prefix = manifests.shard_prefix(self.folder, shard["name"])
         if not paths.is_local(prefix):
-            local = manifests.shard_prefix(self._cache, shard["name"])
+            local = manifests.shard_prefix(self._copies, shard["name"])
             fetch(prefix + ".idx", local + ".idx", shard["idx_bytes"])
             blocks = shard["block_bytes"], shard["blocks"]
             fetch(prefix + ".bin", local + ".bin", shard["bin_bytes"], *blocks)
@@ -72,7 +73,7 @@ class Shards:
         return plan
 
 
-def _fingerprint(manifest: dict) -> str:
+def _fingerprint(manifest: dict[str, Any]) -> str:
     """Hash of what the stream of tokens depends on."""
     content = [manifest["dtype"], manifest["vocab_size"], manifest["end_id"], manifest.get("pad_id")]
     content += [[shard["name"], shard["documents"], shard["tokens"], shard["blocks"]] for shard in manifest["shards"]]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from corpus.loader.order import epoch_key, permute, windows
+from corpus.loader.order import epoch_key, keys, permute, windows
 from corpus.tokens.mixing import combine, mix64
 
 MASK = (1 << 64) - 1
@@ -26,6 +26,8 @@ def test_frozen_vectors():
     late = [31071143, 700708774, 688605046, 478175385]
     assert windows(3 * 10**9, 4, 10**9, 2**63 - 1, True).tolist() == late
     assert windows(2**40, 2, 2**41 + 1, 7, True).tolist() == [933889437439, 1802521496854]
+    assert keys(0, 2, 10, 0).tolist() == [0xED10172CC0C96CF8, 0x1789CC1C12701B28]
+    assert keys(3 * 10**9, 1, 10**9, 2**63 - 1).tolist() == [0x722AC8B67D0593A0]
 
 
 def permute_by_hand(index: int, size: int, key: int) -> int:
@@ -68,6 +70,14 @@ def test_any_cut_of_the_run_is_the_run():
     cuts = [windows(first, 25, 37, 9, True) for first in range(0, 1000, 25)]
     assert np.array_equal(np.concatenate(cuts), run)
     assert windows(30, 10, 7, 0, False).tolist() == [2, 3, 4, 5, 6, 0, 1, 2, 3, 4]
+
+
+def test_keys_are_of_seed_epoch_and_index():
+    """Whichever samples are asked for together; none twice, in an epoch or another, under a seed or another."""
+    run = keys(0, 1000, 37, 9)
+    assert np.array_equal(np.concatenate([keys(first, 25, 37, 9) for first in range(0, 1000, 25)]), run)
+    assert run[40] == combine(epoch_key(9, 1), np.uint64(3))
+    assert len(set(run.tolist()) | set(keys(0, 1000, 37, 10).tolist())) == 2000
 
 
 @pytest.mark.parametrize("size", [2, 3, 5, 6, 17])

@@ -218,45 +218,6 @@ def test_mask_document_starts(make_tokens, packed):
     assert sum(start for each in expected for start in each["starts"]) == 4
 
 
-def test_by_hand(make_tokens):
-    """Two shards with a window across the border, and an empty document."""
-    folder = make_tokens([[[11, 12, 0], [], [21, 0]], [[31, 0]]])
-    batch = next(stream_of(folder, 4, 2, shuffle=False, boundaries=ALL))
-    assert batch["tokens"].tolist() == [[0, 11, 12, 0], [21, 0, 31, 0]]
-    assert batch["labels"].tolist() == [[11, 12, 0, 21], [0, 31, 0, -100]]
-    assert batch["document_ids"].tolist() == [[1, 1, 1, 2], [1, 2, 2, 0]]
-    assert batch["positions"].tolist() == [[0, 1, 2, 0], [0, 0, 1, 0]]
-    assert batch["cu_seqlens"].tolist() == [0, 3, 4, 5, 7, 8]
-    assert batch["max_seqlen"] == 3
-
-
-def test_packing_by_hand(make_tokens):
-    folder = make_tokens([[[11, 12, 13, 14, 15, 0], [21, 0]]], pack=4)
-    stream = stream_of(folder, 4, 2, packing="plan", boundaries="document_ids", shuffle=False)
-    batch = next(stream)
-    rows = sorted(zip(batch["tokens"].tolist(), batch["labels"].tolist(), batch["document_ids"].tolist()))
-    assert rows == [
-        ([0, 11, 12, 13], [11, 12, 13, 14], [1, 1, 1, 1]),
-        ([14, 15, 0, 21], [15, 0, 21, 0], [1, 1, 2, 2]),
-    ]
-    figures = stream.figures
-    assert (figures["documents_cut"], figures["cuts"], figures["padding"]) == (1, 1, 0)
-
-
-def test_packed_documents_without_an_end_token_still_begin_after_one(make_tokens):
-    folder = make_tokens([[[11, 12], [13]]], pack=4, end_id=9, pad_id=PAD)
-    batch = next(stream_of(folder, 4, 1, packing="plan"))
-    assert batch["tokens"].tolist() == [[9, 11, 9, PAD]]
-    assert batch["labels"].tolist() == [[11, 12, 13, -100]]
-
-
-def test_one_token_in_total(make_tokens):
-    folder = make_tokens([[[0]]], pad_id=PAD)
-    (batch,) = stream_of(folder, 3, 2)
-    assert sorted(batch["labels"].tolist()) == [[-100, -100, -100], [0, -100, -100]]
-    assert sorted(batch["tokens"].tolist()) == [[0, PAD, PAD], [PAD, PAD, PAD]]
-
-
 def test_length_greater_than_all_tokens(make_tokens):
     (batch,) = stream_of(make_tokens(documents([[3], [4]])), 100_000, 1, boundaries=ALL)
     assert (batch["labels"] != -100).sum() == 7
@@ -356,7 +317,7 @@ def test_imports_little(make_tokens):
     program = (
         "import sys; from corpus.loader import TokenStream;"
         f"next(TokenStream({folder!r}, sequence_length=4, batch_size=1, packing='plan'));"
-        "print(sorted({'ray', 'torch', 'xxhash', 'pydantic'} & set(sys.modules)))"
+        "print(sorted({'ray', 'pydantic', 'typer', 'tokenizers', 'torch', 'xxhash'} & set(sys.modules)))"
     )
     root = pathlib.Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root)

@@ -1,0 +1,117 @@
+"""What every objective is: it says how many tokens a sample has, and makes batches of samples. The rest all objectives
+share: the order of samples, which rank reads which, reading them, padding, boundaries, the state."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any, ClassVar
+
+import numpy as np
+
+from corpus.loader import kernel, order
+from corpus.loader.boundaries import describe
+from corpus.loader.filling import Bins, Rows, Windows
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What a stream was opened with, as far as it concerns an objective: arguments of TokenStream, and the manifest of
+    its shards, in which special tokens are looked up."""
+
+    sequence_length: int
+    boundaries: tuple[str, ...]
+    seed: int
+    shuffle: bool
+    dtype: np.dtype
+    manifest: dict[str, Any]
+
+    @property
+    def end_id(self) -> int:
+        """The end-of-document token."""
+        return self.manifest["end_id"]
+
+    @property
+    def pad_id(self) -> int:
+        """The padding token, or the end-of-document token where the tokenizer has none."""
+        pad_id = self.manifest.get("pad_id")
+        return self.end_id if pad_id is None else pad_id
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """The samples of one batch: int64[B] `numbers` of windows or packed sequences of `source`, -1 for a row that stays
+    empty. The first of them is sample `first` of the run."""
+
+    setting: Setting
+    source: Windows | Bins
+    numbers: np.ndarray
+    first: int
+
+    @property
+    def keys(self) -> np.ndarray:
+        """uint64[B], a hash of (seed, epoch, sample) each: see order.keys."""
+        return order.keys(self.first, len(self.numbers), self.source.figures["samples"], self.setting.seed)
+
+    def read(
+        self,
+        *,
+        padding: int | None = None,
+        previous: bool = False,
+        documents: bool = False,
+        mask_starts: bool = False,
+        numbers: np.ndarray | None = None,
+    ) -> Rows:
+        """The samples' tokens, in new arrays that are the caller's.
+
+        padding      what fills `tokens` behind a sample's end; None: the padding token
+        previous     also the token before each token; padding is the padding token
+        documents    also document_ids; they are there whenever boundaries are asked for
+        mask_starts  kernel.IGNORE stands in place of the first token of each document
+        numbers      int64[rows] of samples to read instead of this batch's
+        """
+        numbers = self.numbers if numbers is None else numbers
+        shape, pad_id = (len(numbers), self.source.longest), self.setting.pad_id
+        tokens = np.empty(shape, self.setting.dtype)
+        before = np.empty(shape if previous else (len(numbers), 0), self.setting.dtype)
+        documents = documents or mask_starts or bool(self.setting.boundaries)
+        rows = self.source.read(numbers, tokens, before, documents, mask_starts)
+        kernel.pad(rows.lengths, tokens, pad_id if padding is None else padding, before, pad_id)
+        return rows
+
+    def describe(self, document_ids: np.ndarray | None) -> dict[str, Any]:
+        """The entries of the batch that were asked for as `boundaries`, for rows with these document_ids (int32[B, L]:
+        1, 2, .., and 0 for padding)."""
+        return describe(document_ids, self.setting.boundaries)
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective(abc.ABC):
+    """An objective with its options: a frozen dataclass whose fields are the options, with defaults. Its batches are
+    pure functions of the samples' tokens and keys; it has no generator and remembers nothing."""
+
+    batch_options: ClassVar[tuple[str, ...]] = ()
+    """Options that only change what a batch holds: a stream resumes from the state of one in which they differed."""
+
+    def windows(self, setting: Setting) -> tuple[int, ...]:
+        """Tokens that windows of the stream have, in turn; a packing plan must be for as many. Called when a stream is
+        opened: raises ValueError for a setting or special tokens that will not do."""
+        return (setting.sequence_length,)
+
+    def numbers(self, setting: Setting, samples: int, first: int, count: int) -> np.ndarray:
+        """int64[count], a new array: which of the `samples` windows (or packed sequences) the samples first, first + 1,
+        .. of the run are. Each epoch has each of them once."""
+        return order.windows(first, count, samples, setting.seed, setting.shuffle)
+
+    @abc.abstractmethod
+    def batch(self, samples: Samples) -> dict[str, Any]:
+        """Arrays by name, each with a row a sample, and what `samples.describe` makes of them. A row depends on its own
+        sample alone; that of no sample is padding."""
+
+    def decisive(self) -> dict[str, Any]:
+        """Options that belong to a stream's fingerprint: all but `batch_options`, where they are not the default."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in self.batch_options and getattr(self, field.name) != field.default
+        }

@@ -1,0 +1,92 @@
+"""What every objective owes, whatever it makes: its rows are functions of samples, shared out among ranks."""
+
+import json
+
+import numpy as np
+import pytest
+
+from corpus.loader import TokenStream
+from corpus.loader.boundaries import BOUNDARIES
+from corpus.loader.objectives import OBJECTIVES
+
+LENGTH = 32
+every = pytest.mark.parametrize("objective", OBJECTIVES)
+
+
+@pytest.fixture(scope="module")
+def folder(make_tokens):
+    """Two shards of some 1,500 tokens; ids below 900 but for the special ones."""
+    random = np.random.default_rng(0)
+    shards = [[[*random.integers(1, 900, random.integers(0, 90)).tolist(), 0] for _ in range(17)] for _ in range(2)]
+    return make_tokens(shards, pad_id=999)
+
+
+def open_stream(folder, objective, batch_size=2, **options):
+    return TokenStream(folder, objective=objective, sequence_length=LENGTH, batch_size=batch_size, **options)
+
+
+def rows(batches):
+    """Each row of the batches as text, all arrays with a row a sample together."""
+    found = []
+    for batch in batches:
+        arrays = {name: array for name, array in batch.items() if isinstance(array, np.ndarray)}
+        found += [str({name: arrays[name][row].tolist() for name in arrays}) for row in range(len(batch["tokens"]))]
+    return found
+
+
+@every
+def test_ranks_share_one_order(folder, objective):
+    alone = rows(open_stream(folder, objective, 1, epochs=2))
+    assert len(set(alone)) > 20
+    for world, batch_size in ((1, 4), (3, 2), (2, 5)):
+        ranks = [
+            list(open_stream(folder, objective, batch_size, epochs=2, rank=r, world_size=world)) for r in range(world)
+        ]
+        together = rows(batch for step in zip(*ranks, strict=True) for batch in step)
+        assert together[: len(alone)] == alone
+        assert 0 <= len(together) - len(alone) < world * batch_size
+        assert len(set(together[len(alone) :])) <= 1  # the row of no sample
+
+
+@every
+@pytest.mark.parametrize("dtype", ["int64", "int32"])
+def test_batches_have_one_form(folder, objective, dtype):
+    """What torch and a compiled model want: the same names, shapes and types in all batches; arrays to write into."""
+    forms = set()
+    for batch in open_stream(folder, objective, 3, dtype=dtype, epochs=2):
+        arrays = {name: array for name, array in batch.items() if isinstance(array, np.ndarray)}
+        assert all(array.flags.writeable and array.flags.c_contiguous for array in arrays.values())
+        assert all(len(array) == 3 for array in arrays.values()) and batch["tokens"].dtype == dtype
+        forms.add(tuple((name, array.shape, array.dtype.name) for name, array in arrays.items()))
+    assert len(forms) == 1
+
+
+@every
+def test_resumes(folder, objective):
+    expected = rows(open_stream(folder, objective, 2, epochs=2, seed=5))
+    stream = open_stream(folder, objective, 2, epochs=2, seed=5)
+    for step in range(1, 12):
+        next(stream)
+        resumed = open_stream(folder, objective, 2, epochs=2, seed=5)
+        resumed.load_state_dict(json.loads(json.dumps(stream.state_dict())))
+        assert rows([next(resumed)]) == expected[2 * step : 2 * step + 2]
+
+
+@every
+def test_boundaries_are_given_or_refused(folder, objective):
+    for asked in BOUNDARIES:
+        try:
+            stream = open_stream(folder, objective, boundaries=asked)
+        except ValueError as error:
+            assert "boundaries" in str(error)
+        else:
+            batch = next(stream)
+            assert asked in batch and ("max_seqlen" in batch) == (asked == "cu_seqlens")
+
+
+def test_a_name_that_is_none(folder):
+    with pytest.raises(ValueError, match="objective 'casual' is unknown; did you mean 'causal'"):
+        open_stream(folder, "casual")
+    for wrong, near in (("mask_starts", "mask_document_starts"), ("worldsize", "world_size")):
+        with pytest.raises(TypeError, match=f"option of 'causal' '{wrong}' is unknown; did you mean '{near}'"):
+            open_stream(folder, "causal", **{wrong: 1})
