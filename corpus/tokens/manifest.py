@@ -13,7 +13,8 @@ Shard `name` is the pair of files `NAME.bin`, `NAME.idx` beside the manifest. Th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def shard_prefix(folder: str, name: str) -> str:
     return paths.join(folder, name)
 
 
-def _blocks(name: str, block_bytes: int):
+def _blocks(name: str, block_bytes: int) -> Iterator[bytes]:
     """The bytes of a file, `block_bytes` at a time."""
     with paths.open_input(name) as file:
         while block := file.read(block_bytes):
@@ -50,7 +51,7 @@ def _file_hash(name: str) -> str:
     return state.hexdigest()
 
 
-def describe_shard(prefix: str, block_bytes: int = BLOCK_BYTES) -> dict:
+def describe_shard(prefix: str, block_bytes: int = BLOCK_BYTES) -> dict[str, Any]:
     """The manifest's entry of the shard `PREFIX.bin`, `PREFIX.idx`: reads both once."""
     import xxhash
 
@@ -74,15 +75,15 @@ def describe_shard(prefix: str, block_bytes: int = BLOCK_BYTES) -> dict:
 
 def write(
     folder: str,
-    shards: list[dict],
+    shards: list[dict[str, Any]],
     *,
     vocab_size: int,
-    tokenizer: dict,
+    tokenizer: dict[str, Any],
     end_id: int,
     pad_id: int | None = None,
     seed: int = 0,
     put: Callable[[str, bytes], None] = paths.write_atomic,
-) -> dict:
+) -> dict[str, Any]:
     """Write `FOLDER/manifest.json`, atomically (by `put`), and return it. `shards` are `describe_shard`'s
     entries in stream order; `tokenizer` has "fingerprint", "family" and "path"; `seed` is the
     one the documents were shuffled with. Raises ValueError for ids outside the vocabulary."""
@@ -105,7 +106,7 @@ def write(
     return manifest
 
 
-def load(folder: str) -> dict:
+def load(folder: str) -> dict[str, Any]:
     """The manifest of `folder`. Raises FileNotFoundError, or ValueError if it is not one."""
     name = paths.join(folder, NAME)
     try:
@@ -131,6 +132,19 @@ def verify(folder: str) -> list[str]:
     Compares counts, sizes and checksums with the manifest, .idx with .bin, every id with the
     vocabulary, and the last token of every document that is not empty with the end token.
     Reads every byte; a shard at a time, .bin a block at a time.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from corpus.tokens import manifest, megatron
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with megatron.ShardWriter(folder.name + "/00000", vocab_size=100) as shard:
+    ...     shard.add(np.array([11, 12, 0, 21, 22]), np.array([0, 3, 5]))
+    >>> shards = [manifest.describe_shard(folder.name + "/00000")]
+    >>> tokenizer = {"fingerprint": "", "family": "byte", "path": ""}
+    >>> manifest.write(folder.name, shards, vocab_size=100, tokenizer=tokenizer, end_id=0)["tokens"]
+    5
+    >>> [problem.rpartition(": ")[2] for problem in manifest.verify(folder.name)]
+    ['document 1 does not end with token 0']
     """
     try:
         manifest = load(folder)
@@ -145,7 +159,7 @@ def verify(folder: str) -> list[str]:
     return problems
 
 
-def _verify_shard(folder: str, manifest: dict, shard: dict) -> list[str]:
+def _verify_shard(folder: str, manifest: dict[str, Any], shard: dict[str, Any]) -> list[str]:
     prefix = shard_prefix(folder, shard["name"])
     found = describe_shard(prefix, shard["block_bytes"])
     problems = [

@@ -21,7 +21,9 @@ from __future__ import annotations
 
 import struct
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +34,7 @@ VERSION = 1
 HEADER_BYTES = 34
 _HEADER = struct.Struct("<9sQBQQ")
 
-DTYPES = {
+DTYPES: dict[int, np.dtype] = {
     1: np.dtype("u1"),
     2: np.dtype("i1"),
     3: np.dtype("<i2"),
@@ -59,9 +61,18 @@ class ShardWriter:
 
     Memory is bounded: the lengths wait in a temporary file. As a context manager it leaves no
     .idx behind when the block raises, so that a partial shard cannot be read.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from corpus.tokens.megatron import IndexedDataset, ShardWriter
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with ShardWriter(folder.name + "/00000", vocab_size=100) as shard:
+    ...     shard.add(np.array([11, 12, 0, 21, 0]), np.array([0, 3, 5]))
+    >>> IndexedDataset(folder.name + "/00000")[1].tolist()
+    [21, 0]
     """
 
-    def __init__(self, prefix: str, vocab_size: int, open_output: Callable = paths.open_output) -> None:
+    def __init__(self, prefix: str, vocab_size: int, open_output: Callable[[str], Any] = paths.open_output) -> None:
         """`prefix` is a path or URI without suffix; `open_output(name)` returns a binary file."""
         self.prefix = prefix
         self.vocab_size = vocab_size
@@ -115,7 +126,7 @@ class ShardWriter:
                 index.write(np.arange(first, last, dtype="<i8").data)
         self._lengths.close()
 
-    def _spilled(self):
+    def _spilled(self) -> Iterator[np.ndarray]:
         self._lengths.seek(0)
         while chunk := self._lengths.read(4 * _CHUNK):
             yield np.frombuffer(chunk, "<i4")
@@ -123,7 +134,9 @@ class ShardWriter:
     def __enter__(self) -> ShardWriter:
         return self
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if kind is None:
             self.close()
         else:
@@ -158,6 +171,18 @@ class IndexedDataset:
     Opening costs the same for any number of documents; `validate=True` (the default) then checks
     all of .idx. Raises ValueError for files that do not belong together or are damaged,
     FileNotFoundError for missing ones.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from corpus.tokens.megatron import IndexedDataset, ShardWriter
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with ShardWriter(folder.name + "/00000", vocab_size=100) as shard:
+    ...     shard.add(np.array([11, 12, 0, 21, 0]), np.array([0, 3, 5]))
+    >>> dataset = IndexedDataset(folder.name + "/00000")
+    >>> dataset.dtype.name, dataset.documents, dataset.tokens.tolist()
+    ('uint16', 2, [11, 12, 0, 21, 0])
+    >>> dataset.document_lengths.tolist()
+    [3, 2]
     """
 
     def __init__(self, prefix: str, validate: bool = True) -> None:

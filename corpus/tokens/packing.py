@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from typing import Any
 
 import numba
 import numpy as np
@@ -39,14 +40,23 @@ class Plan:
     document: np.ndarray
     start: np.ndarray
     length: np.ndarray
-    figures: dict
+    figures: dict[str, Any]
 
 
 def best_fit(lengths: np.ndarray, sequence_length: int, seed: int = 0) -> Plan:
     """Plan for documents of `lengths` (integers >= 0 below 2^31; empty documents have no piece) in
     sequences of `sequence_length` tokens. Ties go to the earlier document and to the bin that
     reached its fill last. Time O(n log L) for n pieces; memory about 60 bytes a piece and 32 a
-    token of L. Raises ValueError for lengths that are negative or too many for int32."""
+    token of L. Raises ValueError for lengths that are negative or too many for int32.
+
+    >>> import numpy as np
+    >>> from corpus.tokens.packing import best_fit
+    >>> plan = best_fit(np.array([3, 6, 1]), sequence_length=4)
+    >>> [plan.document[a:b].tolist() for a, b in zip(plan.offsets[:-1], plan.offsets[1:])]
+    [[1], [0, 2], [1]]
+    >>> plan.figures["documents_cut"], plan.figures["padding"]
+    (1, 2)
+    """
     if not 1 <= sequence_length <= _MAX:
         raise ValueError(f"sequence_length must be 1 to 2^31 - 1, not {sequence_length}")
     if not 0 <= seed < 1 << 64:
@@ -77,7 +87,7 @@ def best_fit(lengths: np.ndarray, sequence_length: int, seed: int = 0) -> Plan:
     return Plan(offsets, document[order], start[order], length[order], _with_share(figures))
 
 
-def _with_share(figures: dict) -> dict:
+def _with_share(figures: dict[str, Any]) -> dict[str, Any]:
     """`figures` and the share of positions that are padding."""
     positions = figures["bins"] * figures["sequence_length"]
     return {**figures, "padding_share": figures["padding"] / positions if positions else 0.0}
@@ -190,7 +200,9 @@ def _bin_keys(bin_of, bins, document, start, seed):
     return keys
 
 
-def _hashed_order(bin_of, bins, document, start, seed):
+def _hashed_order(
+    bin_of: np.ndarray, bins: int, document: np.ndarray, start: np.ndarray, seed: np.uint64
+) -> np.ndarray:
     """int64[bins]: place of each bin in the order of its key."""
     rank = np.empty(bins, np.int64)
     keys = _bin_keys(bin_of, bins, document, start, seed)
@@ -233,14 +245,16 @@ def load(path: str) -> Plan:
     pieces = column.values
     return Plan(
         column.offsets.to_numpy(),
-        *(pieces.field(name).to_numpy() for name in ("document", "start", "length")),
+        pieces.field("document").to_numpy(),
+        pieces.field("start").to_numpy(),
+        pieces.field("length").to_numpy(),
         json.loads(metadata[b"figures"]),
     )
 
 
 def summarize(
-    folder: str, name: str, figures: dict[str, dict], put: Callable[[str, bytes], None] = paths.write_atomic
-) -> dict:
+    folder: str, name: str, figures: dict[str, dict[str, Any]], put: Callable[[str, bytes], None] = paths.write_atomic
+) -> dict[str, Any]:
     """Write `FOLDER/packing/NAME/figures.json` (by `put`) from the `Plan.figures` of every shard (keys are
     shard names) and return it: their sums, and under "shards" the number of bins of each shard.
     Raises ValueError if the plans differ in sequence length or seed."""
@@ -248,7 +262,7 @@ def summarize(
     if len(settings) != 1:
         raise ValueError(f"plans of {name!r} must share sequence length and seed, not {settings}")
     sequence_length, seed = settings.pop()
-    summary = {"format": FORMAT, "name": name, "sequence_length": sequence_length, "seed": seed}
+    summary: dict[str, Any] = {"format": FORMAT, "name": name, "sequence_length": sequence_length, "seed": seed}
     summary |= {count: sum(each[count] for each in figures.values()) for count in _COUNTS}
     summary = _with_share(summary)
     summary["shards"] = {shard: each["bins"] for shard, each in figures.items()}
@@ -256,7 +270,7 @@ def summarize(
     return summary
 
 
-def load_summary(folder: str, name: str) -> dict:
+def load_summary(folder: str, name: str) -> dict[str, Any]:
     """What `summarize` wrote. Raises FileNotFoundError or ValueError."""
     path = paths.join(folder, "packing", name, SUMMARY)
     summary = json.loads(paths.read_bytes(path))
