@@ -86,9 +86,8 @@ class Manifest:
     def to_json(self, step: str) -> bytes:
         """UTF-8 JSON with a checksum, for the folder of this step; output paths are relative to that, so that a run can
         be moved."""
-        record = dataclasses.asdict(self)
-        for file in record["outputs"].values():
-            file["path"] = paths.basename(file["path"])
+        outputs = {name: {**vars(file), "path": paths.basename(file.path)} for name, file in self.outputs.items()}
+        record = {**vars(self), "outputs": outputs}
         record["checksum"] = _checksum(step, record)
         return json.dumps(record, indent=1).encode()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -90,19 +91,22 @@ def _summed(counts: list[dict[str, int]]) -> dict[str, int]:
 
 def environment() -> dict[str, Any]:
     """Versions of what the results may depend on, and the machine's size."""
-    versions: dict[str, str | None] = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
     return {
         "python": platform.python_version(),
         "system": platform.system(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
-        "libraries": versions,
+        "libraries": {name: _version(name) for name in LIBRARIES},
     }
+
+
+@functools.cache
+def _version(library: str) -> str | None:
+    """Of what is installed, read once a process; None where it is not."""
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _examples(published: Published) -> dict[str, list[dict[str, str]]]:
