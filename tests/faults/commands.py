@@ -1,8 +1,8 @@
 """The command line as tests use it: `winnow` runs a command in a process of its own.
 
 To start Python and to import what commands import takes a second, and a small run a tenth of one. So a server imports
-once and forks for each command; what the fork does from then on is what a fresh process would. `FRESH` is the command
-in a process that imports for itself."""
+once and forks for each command; what the fork does from then on is what a fresh process would, but for a few tables
+that are the same in every process. `FRESH` is the command in a process that does everything itself."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 
-MAIN = "from pipelines.cli import main; main()"
-FRESH = [sys.executable, "-c", MAIN]
+FRESH = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 IMPORTED = (
     *("pipelines.cli", "pipelines.run", "pipelines.progress", "pipelines.report.page", "pipelines.engine.one_task"),
     *(f"pipelines.inspection.{verb}" for verb in ("clean_work", "describe", "explain", "trace", "verify")),
@@ -56,9 +56,9 @@ def _ask(request: dict, timeout: float) -> int:
 
 @functools.cache
 def _server() -> subprocess.Popen:
-    program = f"import commands; commands.serve(); {MAIN}"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    server = subprocess.Popen([sys.executable, "-c", program], start_new_session=True, **pipes)
+    program = [sys.executable, "-c", "import commands; commands.serve()"]
+    server = subprocess.Popen(program, start_new_session=True, **pipes)
     atexit.register(_end, server)
     return server
 
@@ -69,16 +69,29 @@ def _end(server: subprocess.Popen) -> None:
 
 
 def serve() -> None:
-    """Fork for each request on standard input, and answer with the status of the fork. Returns in forks only."""
+    """Fork for each request on standard input, and answer with the status of the fork."""
     for name in IMPORTED:
         importlib.import_module(name)
+    _read_tables()
     gc.freeze()  # a fork that looks for garbage among all this copies it
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            return _become(**json.loads(line))
+            _become(**json.loads(line))
+            os._exit(_status_of_command())  # to take everything apart takes longer than most commands
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-    os._exit(0)
+
+
+def _read_tables() -> None:
+    """What a process reads once: half of numba before the first kernel, the languages, the page of the report."""
+    import numba
+
+    from corpus.language import profiles
+    from pipelines.report import page
+
+    numba.njit(lambda: 0)()
+    profiles.load()
+    page._template()
 
 
 def _become(arguments: list[str], cwd: str, files: list[str], environment: dict[str, str]) -> None:
@@ -91,3 +104,19 @@ def _become(arguments: list[str], cwd: str, files: list[str], environment: dict[
         opened = os.open(path, os.O_RDWR | os.O_CREAT)
         os.dup2(opened, descriptor)
         os.close(opened)
+
+
+def _status_of_command() -> int:
+    from pipelines.cli import main
+
+    try:
+        main()
+    except SystemExit as leaving:
+        return leaving.code or 0
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
