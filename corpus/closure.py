@@ -324,8 +324,8 @@ def _without_remarks(data: bytes, statements: list[ast.stmt]) -> bytes:
 
 
 def _data_files(code: bytes, folder: str) -> Iterator[bytes]:
-    """Contents of the files beside a module that are named in it."""
-    for name in sorted(set(re.findall(rb"[\"']([\w.-]+\.\w+)[\"']", code))):
+    """Contents of the files beside a module, or in a folder beside it, that are named in it."""
+    for name in sorted(set(re.findall(rb"[\"'](\w[\w./-]*\.\w+)[\"']", code))):
         path = os.path.join(folder, name.decode())
         if os.path.isfile(path):
             with open(path, "rb") as file:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from corpus import tables
 from corpus.cleaning.kernels import shared_words
-from corpus.documents import DROPPED_SCHEMA, at_hand, dropped_rows
+from corpus.documents import DROPPED_SCHEMA, at_hand, dropped_rows, span
 from corpus.step import Filter, Outcome, unique_names
 
 FAULTY_SCHEMA = pa.schema([("id", pa.string()), ("step", pa.string()), ("error", pa.string())])
@@ -22,7 +22,8 @@ FAULTY_SCHEMA = pa.schema([("id", pa.string()), ("step", pa.string()), ("error",
 class Filtered:
     """What filters made of documents. `kept`: their table, in order, with the columns that filters add. `dropped`: a
     row for each that was dropped, with `id`, `url`, `step`, `rule`, `value`, `threshold` and the beginning of the
-    `text` as the step saw it. `faulty`: those at which a filter of one's own failed, with `id`, `step` and `error`.
+    `text` as the step saw it. `faulty`: those that a filter set aside, as `Custom` does where its function raises, with
+    `id`, `step` and `error`.
     `counters`: what the steps counted besides, such as lines removed, by step.
 
     >>> import corpus
@@ -49,6 +50,8 @@ def apply_filters(data: Any, filters: Filter | Sequence[Filter]) -> Filtered:
     """Run a filter, or filters one after the other, over documents.
 
     data: anything that `corpus.as_table` takes. A filter that repeats is numbered in `step`: `length`, `length-2`.
+    Raises what a filter raises, with the documents it was at in the exception's notes; TypeError for what is no filter,
+    ValueError for a filter that keeps other documents than it says.
 
     >>> import corpus
     >>> found = corpus.apply_filters(["too short", "a text of six words, enough"], [corpus.Length(min_words=5)])
@@ -57,7 +60,10 @@ def apply_filters(data: Any, filters: Filter | Sequence[Filter]) -> Filtered:
     >>> found.dropped.select(["id", "step", "rule", "value", "threshold"]).to_pylist()
     [{'id': '0', 'step': 'length', 'rule': 'too_few_words', 'value': '2', 'threshold': '5'}]
     """
-    chain = [filters] if isinstance(filters, Filter) else list(filters)
+    chain = [filters] if isinstance(filters, Filter) else list(filters) if isinstance(filters, Sequence) else [filters]
+    for each in chain:
+        if not isinstance(each, Filter):
+            raise TypeError(f"a filter is an object such as Length(min_words=5), not {each!r}")
     names, shared = unique_names(chain), shared_words.plan(chain)
     kept: list[pa.Table] = []
     dropped, faulty = [DROPPED_SCHEMA.empty_table()], [FAULTY_SCHEMA.empty_table()]
@@ -67,6 +73,8 @@ def apply_filters(data: Any, filters: Filter | Sequence[Filter]) -> Filtered:
             kept.append(_empty(batch, chain))
         for number, given, outcome, _ in in_turn(batch, chain, shared):
             name = names[number]
+            if not keeps_what_it_says(given, outcome):
+                raise ValueError(f"{name} kept other documents than it says, at {span(given)}")
             reasons = outcome.rules, outcome.values, outcome.thresholds
             dropped.append(pa.Table.from_batches([dropped_rows(given, outcome.rows, name, *reasons)]))
             errors = [(given["id"][row].as_py(), name, error) for row, error in outcome.faulty.items()]

@@ -136,5 +136,5 @@ def unique_names(steps: Sequence[Step]) -> list[str]:
     names: list[str] = []
     for step in steps:
         same = sum(1 for earlier in steps[: len(names)] if earlier.name == step.name)
-        names.append(step.name if not same else f"{step.name}-{same + 1}")
+        names.append(step.name if not same else f"{step.name}-{same + 1}")  # no step's own name has a hyphen
     return names

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from corpus.documents import DOCUMENT_FIELDS, MAX_BATCH_TEXT
 from corpus.text import arrow, ranges
 
+STRINGS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
 ITERATOR_CHARACTERS = 8 << 20
 """Characters of the texts of an iterator that are taken at a time, about."""
 
@@ -35,15 +36,15 @@ def as_table(data: Any, text_field: str = "text") -> pa.Table:
     {'id': ['0', '1'], 'text': ['one text', 'another']}
     """
     table = _table(data, text_field)
+    twice = [name for name in table.column_names if table.column_names.count(name) > 1]
+    if twice:
+        raise ValueError(f"there are several columns {twice[0]!r}")
     if text_field not in table.column_names:
         raise TypeError(f"no column {text_field!r}: the columns are {', '.join(table.column_names) or 'none'}")
     if text_field != "text":
         kept = [name for name in table.column_names if name != "text"]
         table = table.select(kept).rename_columns(["text" if name == text_field else name for name in kept])
-    for name in DOCUMENT_FIELDS:
-        if name in table.column_names:
-            column = _strings(table[name], name)
-            table = table.set_column(table.column_names.index(name), name, column)
+    table = _with_strings(table)
     if "id" not in table.column_names:
         table = table.append_column("id", pa.chunked_array([np.arange(len(table)).astype(str)], pa.string()))
     for name in ("id", "text"):
@@ -85,7 +86,10 @@ def drop(data: Any, rows: Any) -> pa.Table:
     ['one', 'three']
     """
     table = as_table(data)
-    rows = np.asarray(rows["row"] if isinstance(rows, pa.Table) else rows, np.int64)
+    numbers = np.asarray(rows["row"] if isinstance(rows, pa.Table) else rows)
+    if len(numbers) and numbers.dtype.kind not in "iu":
+        raise TypeError(f"rows are numbers, without gaps, and not {numbers.dtype}; for a mask there is Table.filter")
+    rows = numbers.astype(np.int64)
     _check_rows(rows, len(table))
     keep = np.ones(len(table), bool)
     keep[rows] = False
@@ -106,14 +110,8 @@ def cut(data: Any, passages: pa.Table) -> pa.Table:
     table = as_table(data)
     row, start, end = (passages[name].to_numpy() for name in ("row", "start", "end"))
     _check_rows(row, len(table))
-    order = np.argsort(row, kind="stable")
-    row, start, end = row[order], start[order], end[order]
-    chunks, first = [], 0
-    for chunk in table["text"].chunks:
-        low, high = np.searchsorted(row, [first, first + len(chunk)])
-        chunks.append(ranges.cut(chunk, row[low:high] - first, start[low:high], end[low:high]))
-        first += len(chunk)
-    return table.set_column(table.column_names.index("text"), "text", pa.chunked_array(chunks, pa.string()))
+    text = ranges.cut(table["text"].cast(pa.large_string()).combine_chunks(), row, start, end)
+    return _with_strings(table.set_column(table.column_names.index("text"), "text", text))
 
 
 def _check_rows(rows: np.ndarray, number: int) -> None:
@@ -139,7 +137,7 @@ def _table(data: Any, text_field: str) -> pa.Table:
             return pa.table(data)
         except (ValueError, TypeError, pa.ArrowInvalid):  # a column
             return pa.table({text_field: pa.chunked_array(data)})
-    if isinstance(data, Iterable):
+    if isinstance(data, Iterable) and not isinstance(data, (set, frozenset)):  # which have no order
         return _of_items(list(data), text_field)
     raise TypeError(f"expected a table, a column of strings, or a list of str, not {type(data).__name__}")
 
@@ -147,25 +145,41 @@ def _table(data: Any, text_field: str) -> pa.Table:
 def _of_items(items: list[Any], text_field: str, first: int = 0) -> pa.Table:
     """A table of strings, rows or tables; `first` is the number of the first."""
     if items and isinstance(items[0], (pa.Table, pa.RecordBatch)):
-        return pa.concat_tables([_table(item, text_field) for item in items], promote_options="default")
+        return pa.concat_tables([_with_strings(_table(item, text_field)) for item in items], promote_options="default")
     if items and isinstance(items[0], Mapping):
-        return pa.Table.from_pylist(items)
+        names = dict.fromkeys(name for row in items for name in row)
+        return pa.table({name: [row.get(name) for row in items] for name in names})
     for number, item in enumerate(items, first):
         if not isinstance(item, str):
             raise TypeError(f"text {number} is no str but {type(item).__name__}")
     try:
         return pa.table({text_field: pa.array(items, pa.large_string())})
     except UnicodeEncodeError as error:
-        raise ValueError(f"a text is not Unicode: {error.reason}") from None
+        number = first + items.index(error.object)
+        raise ValueError(f"text {number} is not Unicode: {error.reason}") from None
+
+
+def _with_strings(table: pa.Table) -> pa.Table:
+    """The table with those columns that mean something as strings."""
+    for name in DOCUMENT_FIELDS:
+        if name in table.column_names:
+            table = table.set_column(table.column_names.index(name), name, _strings(table[name], name))
+    return table
+
+
+def _decoded(array: pa.DictionaryArray) -> pa.Array:
+    """A dictionary's strings, also of a kind that Arrow takes none of. Raises TypeError."""
+    if not any(kind(array.type.value_type) for kind in STRINGS):
+        raise TypeError(f"expected strings, got {array.type}")
+    return array.dictionary.cast(pa.large_string()).take(array.indices)
 
 
 def _strings(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """A column as one of type string in chunks of at most 64 MiB. Raises TypeError, ValueError."""
     if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
-    if not any(kind(column.type) for kind in kinds):
-        if name != "text" and not pa.types.is_nested(column.type):
+        column = pa.chunked_array([_decoded(each) for each in column.chunks], pa.large_string())
+    if not any(kind(column.type) for kind in STRINGS):
+        if name != "text" and (pa.types.is_integer(column.type) or pa.types.is_temporal(column.type)):
             return column.cast(pa.string())  # numbers as ids, timestamps as dates
         raise TypeError(f"column {name!r} holds no strings but {column.type}")
     chunks = []

@@ -68,7 +68,10 @@ class Recipe:
     folder: str = dataclasses.field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", tuple(self.steps))
+        steps = (self.steps,) if isinstance(self.steps, (Step, str)) else self.steps
+        object.__setattr__(self, "steps", tuple(steps or ()))
+        if not isinstance(self.read, ReadOptions):
+            raise RecipeError(f"`read` is ReadOptions(...), not {self.read!r}")
         object.__setattr__(self, "folder", self.folder or os.getcwd())
         try:
             options.validate(self, "the recipe", [name for name in _TOP if name not in ("read", "steps")])
@@ -84,6 +87,9 @@ _TOP = (
 MOST_NODES = 10_000
 """Values in a recipe, those that aliases repeat counted each time: a few aliases can stand for billions."""
 MOST_BYTES = 1 << 20
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_RESERVED = ("read", "documents", "tokenizer", "tokens")
+"""What other parts of a run are called."""
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -246,6 +252,22 @@ def _build(kind: type, given: Any, where: str) -> Any:
         raise RecipeError(str(error)) from None
 
 
+def _check_own(step: Step) -> None:
+    """A step of the user's own can be told from others in work/ and in the report, and its code can be found."""
+    kind, name = type(step), getattr(step, "name", None)
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
+        raise RecipeError(f"{kind.__name__}: the name of a step is of small letters, digits and _, not {name!r}")
+    if name in STEPS and kind is not STEPS[name]:
+        raise RecipeError(f"{kind.__name__}: step {name!r} is {STEPS[name].__name__}; give yours another name")
+    if not dataclasses.is_dataclass(kind):
+        raise RecipeError(f"step {name!r}: {kind.__name__} is no dataclass; have @dataclass(frozen=True) above it")
+    if kind.__module__ == "__main__" or "<locals>" in kind.__qualname__:
+        raise RecipeError(
+            f"step {name!r}: {kind.__name__} is defined where this runs; put it at the top of a module, a file .py: workers "
+            "find it there, and a rerun sees when it changes"
+        )
+
+
 def _check_steps(steps: tuple[Step, ...]) -> None:
     """Steps are what the registry names or a filter of one's own. Token steps come last, in their order, once each; but
     for `pack`, which makes plans for as many lengths as are wanted."""
@@ -254,11 +276,7 @@ def _check_steps(steps: tuple[Step, ...]) -> None:
     for step in steps:
         if not isinstance(step, (Filter, GlobalStep, TokenStep)):
             raise RecipeError(f"a step is a step object, such as Length(), not {step!r}")
-        if type(step).__module__ == "__main__":
-            raise RecipeError(
-                f"step {step.name!r} is defined where this runs (in __main__); put its class into a module, a file "
-                ".py: workers find it there, and a rerun sees when it changes"
-            )
+        _check_own(step)
     last = -1
     for step in steps:
         place = TOKEN_STEPS.index(type(step)) if type(step) in TOKEN_STEPS else -1

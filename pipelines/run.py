@@ -291,6 +291,8 @@ def run(
     >>> pipelines.run_recipe(recipe, "OUT").report["documents"]
     {'in': 3, 'kept': 1, 'dropped': 2, 'quarantined': 0}
     """
+    if type(workers) is not int or workers < 0:
+        raise RecipeError(f"workers is a number, 0 for this process alone, not {workers!r}")
     with custom.modules_in(recipe.folder):
         result = _run(recipe, output, workers, address, limit, dry_run, progress, replace)
     if not dry_run and (problems := result.report["problems"]):

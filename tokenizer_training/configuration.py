@@ -42,9 +42,9 @@ did you mean 'sentencepiece-bpe'?
     name: ClassVar[str] = "train_tokenizer"
 
     family: FamilyName = option("bpe", "Kind of tokenizer.")
-    vocab_size: int = option(32000, "Ids, those of sentinels apart; the byte family has 259.", ge=0)
+    vocab_size: int = option(32000, "Ids, those of sentinels apart; the byte family has 259.", ge=0, le=1 << 24)
     special_tokens: tuple[str, ...] = option((), "Further special tokens, after the family's own.")
-    sentinels: int = option(0, "Ids for span corruption, on top of vocab_size.", ge=0)
+    sentinels: int = option(0, "Ids for span corruption, on top of vocab_size.", ge=0, le=1 << 20)
     sample_bytes: int = option(
         1 << 30, "Bytes of text to train on, about; documents are chosen by a hash of their ids."
     )

@@ -30,12 +30,12 @@ class Length(Filter):
     [{'rule': 'too_few_words', 'value': '2', 'threshold': '3'}]
     """
 
-    min_characters: int | None = option(None, "Code points that a text has at least.")
-    max_characters: int | None = option(None, "Code points that a text has at most.")
-    min_words: int | None = option(None, "Words (str.split) that a text has at least.")
-    max_words: int | None = option(None, "Words (str.split) that a text has at most.")
-    min_bytes: int | None = option(None, "Bytes of UTF-8 that a text has at least.")
-    max_bytes: int | None = option(None, "Bytes of UTF-8 that a text has at most.")
+    min_characters: int | None = option(None, "Code points that a text has at least.", ge=0)
+    max_characters: int | None = option(None, "Code points that a text has at most.", ge=0)
+    min_words: int | None = option(None, "Words (str.split) that a text has at least.", ge=0)
+    max_words: int | None = option(None, "Words (str.split) that a text has at most.", ge=0)
+    min_bytes: int | None = option(None, "Bytes of UTF-8 that a text has at least.", ge=0)
+    max_bytes: int | None = option(None, "Bytes of UTF-8 that a text has at most.", ge=0)
 
     name: ClassVar[str] = "length"
     rules: ClassVar[tuple[str, ...]] = (
@@ -46,6 +46,13 @@ class Length(Filter):
         "too_few_bytes",
         "too_many_bytes",
     )
+
+    def refuse(self) -> None:
+        """Raises ValueError for bounds between which there is nothing."""
+        for unit in ("characters", "words", "bytes"):
+            least, most = getattr(self, f"min_{unit}"), getattr(self, f"max_{unit}")
+            if least is not None and most is not None and least > most:
+                raise ValueError(f"min_{unit} is {least}, more than max_{unit}, which is {most}")
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Keeps the documents within all bounds."""

@@ -17,6 +17,8 @@ from corpus.options import option
 from corpus.step import Step
 
 Rule = Literal["any", "overlap"]
+MOST_WORDS = 1 << 20
+"""Of a gram: more than any text that anybody would look for has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,14 +36,21 @@ class Decontaminate(Step):
     name: ClassVar[str] = "decontaminate"
     rules: ClassVar[tuple[str, ...]] = ("any", "overlap")
 
-    against: tuple[str, ...] = option(help="Evaluation files: paths, folders, globs or URIs of JSON lines.")
-    fields: tuple[str, ...] = option(("text",), "Fields that make an item's texts.")
-    ngram: int = option(13, "Words of a gram: 13 are GPT-3's.")
-    min_words: int = option(8, "Words that a shorter item needs to be looked for whole: 8 are GPT-3's.")
+    against: tuple[str, ...] = option(
+        help="Evaluation files: paths, folders, globs or URIs of JSON lines.", min_length=1
+    )
+    fields: tuple[str, ...] = option(("text",), "Fields that make an item's texts.", min_length=1)
+    ngram: int = option(13, "Words of a gram: 13 are GPT-3's.", ge=1, le=MOST_WORDS)
+    min_words: int = option(8, "Words that a shorter item needs to be looked for whole: 8 are GPT-3's.", ge=1)
     rule: Rule = option(
         "any", "any drops a document for one gram of any item, overlap for min_overlap of the grams of one."
     )
-    min_overlap: float = option(0.7, "Least share of an item's grams for the rule overlap: 0.7 is PaLM's.")
+    min_overlap: float = option(0.7, "Least share of an item's grams for the rule overlap: 0.7 is PaLM's.", ge=0, le=1)
+
+    def refuse(self) -> None:
+        """Raises ValueError where shorter items would need more words than a gram has."""
+        if self.min_words > self.ngram:
+            raise ValueError(f"min_words is {self.min_words}, more than the {self.ngram} words of a gram")
 
     def inputs(self) -> list[str]:
         """The evaluation files. Raises FileNotFoundError for a pattern that names none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ def contaminated_spans(data: Any, items: Any, ngram: int = 13, min_words: int = 
     >>> corpus.contaminated_spans(["nothing here", page], [question]).to_pylist()
     [{'row': 1, 'start': 12, 'end': 69, 'words': 12, 'item': '0', 'grams': 1, 'covered': 1.0}]
     """
-    index = indexes.build(_items(items), ngram, min_words)
+    index = indexes.build(_items(items), operator.index(ngram), operator.index(min_words))
     found, first = [], 0
     for batch in tables.batches(data):
         spans = scanner.scan(batch["text"], index)

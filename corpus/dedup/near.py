@@ -51,12 +51,16 @@ class Near(Step):
     name: ClassVar[str] = "near_dedup"
     rules: ClassVar[tuple[str, ...]] = ("near_duplicate",)
     threshold: float = option(0.8, "Jaccard similarity from which documents are near-duplicates.", gt=0, le=1)
-    ngram: int = option(5, "Words of a shingle.", ge=1)
-    permutations: int = option(256, "Length of the signatures.", ge=1)
+    ngram: int = option(5, "Words of a shingle.", ge=1, le=1 << 20)
+    permutations: int = option(256, "Length of the signatures.", ge=1, le=1 << 16)
     recall: float = option(0.99, "Probability with which a pair exactly at the threshold is found.", gt=0, lt=1)
     mode: Literal["leader", "components"] = option(
         "leader", "Drop what is similar to a kept document, or all but the first of a connected component."
     )
+
+    def refuse(self) -> None:
+        """Raises ValueError where so few permutations cannot find what is asked for."""
+        self.bands()
 
     def bands(self) -> tuple[int, int]:
         """(bands, rows of each)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +21,8 @@ def repeated_substrings(data: Any, min_bytes: int = 100, snap: Boundary = "chara
     `start`, `end` (bytes in the text) and `by`, the row in which the passage (its first window) occurs first.
 
     data: anything that `corpus.as_table` takes, up to 2 GiB of text. Passages shrink to the boundaries that `snap`
-    names. Takes memory for about eight times the text. Raises ValueError for more text, or a `min_bytes` below 1.
+    names. A window that overlaps its first occurrence repeats nothing. Takes memory for about eight times the text.
+    Raises ValueError for more text, or a `min_bytes` below 1.
 
     >>> import corpus
     >>> texts = ["He said: to be, or not to be. So it is.", "To write: to be, or not to be. And more."]
@@ -30,6 +32,7 @@ def repeated_substrings(data: Any, min_bytes: int = 100, snap: Boundary = "chara
     >>> corpus.cut(texts, found)["text"].to_pylist()[1]
     'To write: And more.'
     """
+    min_bytes = operator.index(min_bytes)
     text = tables.as_table(data)["text"].cast(pa.large_string()).combine_chunks()
     row, start, end, first = suffix_array.repeated_ranges(*arrow.buffers(text), min_bytes)
     place, start, end, origin = snapped(text, row, start, end, snap)

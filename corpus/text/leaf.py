@@ -7,7 +7,7 @@ The caller holds its arrays anyway, so that a function that neither makes nor re
 Safe: reading and writing elements, arrays of the module, NamedTuples of arrays, `searchsorted` of one value, other
 leaves. Not to be had: `empty`, `append`, `array_equal`, and functions that use them, since what a leaf calls is
 compiled without reference counts too. So scratch is made by the caller, outside its loop, and the rare case that
-needs an array of its own stays a plain function beside the leaf (`tokens/bpe.py`). Slices of arguments are passed as
+needs an array of its own stays a plain function beside the leaf (`encoding/bpe.py`). Slices of arguments are passed as
 bounds: a slice taken in the caller costs references there. A kernel that is called once a document gains nothing.
 """
 

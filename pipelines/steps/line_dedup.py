@@ -40,7 +40,7 @@ class LineDedup(GlobalStep):
     unit: Literal["line", "three_sentences"] = option(
         "line", "Pieces that are compared: lines, as C4's code does, or any three sentences, as the paper says."
     )
-    min_sentences: int = option(3, "Sentences that a page is left with at least.")
+    min_sentences: int = option(3, "Sentences that a page is left with at least.", ge=0)
     sentences: Literal["rules", "punkt"] = option("rules", "How those are counted: as for the step c4.")
 
     def check(self) -> None:

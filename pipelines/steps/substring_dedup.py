@@ -44,10 +44,10 @@ class SubstringDedup(GlobalStep):
 
     name: ClassVar[str] = "substring_dedup"
     rules: ClassVar[tuple[str, ...]] = ("nothing_left",)
-    min_bytes: int = option(100, "Bytes that a repeated passage has at least.", ge=2)
+    min_bytes: int = option(100, "Bytes that a repeated passage has at least.", ge=2, le=DEFAULT_MAX_BYTES)
     snap: Boundary = option("character", "Boundaries to which cuts shrink.")
-    min_remaining: int = option(1, "Bytes of text that a document is left with at least.")
-    max_bytes: int = option(DEFAULT_MAX_BYTES, "Bytes of text that a corpus may have.")
+    min_remaining: int = option(1, "Bytes of text that a document is left with at least.", ge=0)
+    max_bytes: int = option(DEFAULT_MAX_BYTES, "Bytes of text that a corpus may have.", ge=0, le=DEFAULT_MAX_BYTES)
 
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
         """Suffix array in one task, then decisions per shard."""

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from lying_steps import FailsTogether, Liar
 
 from corpus.cleaning.c4 import C4
 from corpus.cleaning.gopher_quality import GopherQuality
@@ -16,7 +17,7 @@ from corpus.cleaning.length import Length
 from corpus.documents import DROPPED_SCHEMA
 from corpus.filtering import apply_filters, keeps_what_it_says
 from corpus.step import Filter, Outcome
-from pipelines import Recipe, run_recipe
+from pipelines import NearDedup, Recipe, run_recipe
 
 PROSE = "The cat that sat on the mat was here with me. It would have been better to be there! Was it so, then?"
 TEXTS = [
@@ -77,6 +78,17 @@ def test_the_columns_are_there_when_nothing_is_left(texts):
     found = apply_filters(texts, [C4(), GopherQuality(mode="tag")])
     assert len(found.kept) == 0 and "gopher_quality.words" in found.kept.column_names
     assert len(found.dropped) == len(texts)
+
+
+def test_what_is_no_filter_is_refused():
+    for given in ("length", ["length"], Length, None, NearDedup()):
+        with pytest.raises(TypeError, match="a filter is an object such as"):
+            apply_filters(["a"], given)
+    with pytest.raises(ValueError, match="liar kept other documents than it says, at 2 documents, '0' to '1'"):
+        apply_filters(["a", "b"], Liar(lie="loses a row"))
+    with pytest.raises(ArithmeticError) as raised:
+        apply_filters(["a", "b"], FailsTogether())
+    assert raised.value.__notes__ == ["at 2 documents, '0' to '1'"]
 
 
 def test_a_filter_that_lies_is_seen():

@@ -18,6 +18,7 @@ KINDS = {
     "large_string": pa.array(TEXTS, pa.large_string()),
     "string_view": pa.array(TEXTS, pa.string_view()),
     "dictionary": pa.array(TEXTS).dictionary_encode(),
+    "dictionary of views": pa.DictionaryArray.from_arrays(range(4), pa.array(TEXTS, pa.string_view())),
     "chunks": pa.chunked_array([TEXTS[:1], [], TEXTS[1:]]),
     "slice": pa.array(["before", *TEXTS, "after"]).slice(1, len(TEXTS)),
     "batch": pa.RecordBatch.from_pydict({"text": TEXTS}),
@@ -69,6 +70,19 @@ def test_columns_are_kept_and_those_with_a_meaning_are_strings():
     ]
 
 
+def test_rows_and_tables_may_have_different_columns():
+    rows = [{"text": "a"}, {"text": "b", "id": "mine", "url": "u"}]
+    with pytest.raises(ValueError, match="row 0 has no id"):
+        tables.as_table(rows)
+    rows[0] = {"url": None, "id": "first", "text": "a"}
+    assert tables.as_table(rows).to_pylist() == [
+        {"id": "first", "text": "a", "url": None},
+        {"id": "mine", "text": "b", "url": "u"},
+    ]
+    parts = [pa.table({"text": ["a"]}), pa.table({"text": pa.array(["b"], pa.large_string()), "url": ["u"]})]
+    assert tables.as_table(parts).to_pydict() == {"id": ["0", "1"], "text": ["a", "b"], "url": [None, "u"]}
+
+
 @pytest.mark.parametrize("data", [[], pa.array([], pa.string()), pa.table({"text": pa.nulls(0)}), iter(())])
 def test_no_documents_are_an_empty_table(data):
     table = tables.as_table(data)
@@ -89,7 +103,10 @@ NOT_UTF8 = pa.Array.from_buffers(
         (3, TypeError, "expected a table, a column of strings, or a list of str, not int"),
         (["a", 1], TypeError, "text 1 is no str but int"),
         (["a", None], TypeError, "text 1 is no str but NoneType"),
-        (["\ud800"], ValueError, "a text is not Unicode: surrogates not allowed"),
+        (["a", "\ud800"], ValueError, "text 1 is not Unicode: surrogates not allowed"),
+        ({"a"}, TypeError, "expected a table, a column of strings, or a list of str, not set"),
+        (pa.table([["a"], ["b"]], names=["text", "text"]), ValueError, "there are several columns 'text'"),
+        ({"text": ["a"], "id": [b"x"]}, TypeError, "column 'id' holds no strings but binary"),
         (pa.array([1]), TypeError, "column 'text' holds no strings but int64"),
         (pa.array([["a"]]), TypeError, "column 'text' holds no strings but list"),
         (pa.array(["a", None]), ValueError, "row 1 has no text"),
@@ -148,5 +165,10 @@ def test_texts_alone_are_those_of_the_table(kind):
 def test_rows_and_ranges_that_are_none_are_refused():
     with pytest.raises(IndexError, match="there is no row 2: the rows are 0 to 1"):
         tables.drop(["a", "b"], [2])
+    for rows in ([True, False], np.array([1.7]), ["1"], pa.table({"row": pa.array([0, None])})):
+        with pytest.raises(TypeError, match="rows are numbers"):
+            tables.drop(["a", "b"], rows)
+    with pytest.raises(ValueError, match="bytes 0 to 9 of row 3 lie outside the text"):
+        tables.cut(pa.chunked_array([["aaa", "bbb"], ["ccc", "d"]]), pa.table({"row": [3], "start": [0], "end": [9]}))
     with pytest.raises(ValueError, match="split a character"):
         tables.cut(["é"], pa.table({"row": [0], "start": [0], "end": [1]}))

@@ -1,6 +1,7 @@
 """Steps that say what they have not done, importable by name as a run wants them."""
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from pipelines.steps import STEPS
 class Liar(STEPS["length"]):
     """The filter `length`, whose outcome is then changed by the function called `lie`."""
 
+    name: ClassVar[str] = "liar"
     lie: str = ""
 
     def apply(self, batch):
@@ -57,6 +59,8 @@ LIES = {
 class DecidesTwice(STEPS["decontaminate"]):
     """Drops every document twice."""
 
+    name: ClassVar[str] = "decides_twice"
+
     def finish(self, rows, batch, proposals):
         found = super().finish(rows, batch, proposals)
         return pa.concat_tables([found, found]).sort_by("row")
@@ -65,6 +69,8 @@ class DecidesTwice(STEPS["decontaminate"]):
 @dataclasses.dataclass(frozen=True)
 class FailsTogether(STEPS["length"]):
     """Raises for a batch of more than one document, for none of them alone."""
+
+    name: ClassVar[str] = "fails_together"
 
     def apply(self, batch):
         if batch.num_rows > 1:

@@ -42,7 +42,7 @@ KEPT = "the documents that it kept are not those that it was given"
     ("sets a row aside that it keeps", KEPT),
 ])  # fmt: skip
 def test_a_filter_that_lies_is_refused(tmp_path, lie, words):
-    with pytest.raises(TaskFailed, match=rf"task 00000 \(.*step length: {words}") as failed:
+    with pytest.raises(TaskFailed, match=rf"task 00000 \(.*step liar: {words}") as failed:
         run_with(lying_steps.Liar(max_characters=10, lie=lie), tmp_path)
     assert words == COUNTS or "at 3 documents, '0' of " in str(failed.value)
     assert_no_result(tmp_path / "out")
@@ -52,7 +52,7 @@ def test_a_global_step_that_decides_twice_is_refused(tmp_path):
     (tmp_path / "evaluation").mkdir()
     corpora.write_jsonl(tmp_path / "evaluation" / "set.jsonl", [{"text": "a text"}])
     step = lying_steps.DecidesTwice((str(tmp_path / "evaluation"),), ngram=2, min_words=2)
-    with pytest.raises(TaskFailed, match=r"task 00000 \(.*step decontaminate: 3 documents in, 6 accounted for"):
+    with pytest.raises(TaskFailed, match=r"task 00000 \(.*step decides_twice: 3 documents in, 6 accounted for"):
         run_with(step, tmp_path)
     assert_no_result(tmp_path / "out")
 
@@ -65,5 +65,5 @@ def test_documents_that_fail_only_together_are_named(tmp_path):
     sentence = r"but not together; ArithmeticError: together, at 3 documents, '0' of .*0\.jsonl to '2' of .*0\.jsonl$"
     with pytest.raises(TaskFailed, match=sentence) as failed:
         run_with(lying_steps.FailsTogether(), tmp_path)
-    assert failed.value.name == "00-read+length+documents/00000"
+    assert failed.value.name == "00-read+fails_together+documents/00000"
     assert_no_result(tmp_path / "out")

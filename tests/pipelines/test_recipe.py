@@ -2,18 +2,26 @@
 
 import dataclasses
 import pathlib
+from typing import ClassVar
 
 import pytest
 import yaml
 
 from corpus.cleaning.length import Length
 from corpus.dedup.near import Near
+from corpus.options import OptionError
+from corpus.step import Filter
 from pipelines import recipe as recipes
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.steps import STEPS
+from pipelines.steps.decontaminate import Decontaminate
 from pipelines.steps.exact_dedup import ExactDedup
+from pipelines.steps.line_dedup import LineDedup
+from pipelines.steps.near_dedup import NearDedup
 from pipelines.steps.pack import Pack
+from pipelines.steps.substring_dedup import SubstringDedup
 from pipelines.steps.tokenize import Tokenize
+from pipelines.steps.train_tokenizer import TrainTokenizer
 
 SHIPPED = pathlib.Path(recipes.__file__).parent / "recipes"
 
@@ -146,6 +154,8 @@ def test_a_recipe_of_step_objects_is_the_one_of_the_same_text():
 class Mine(Length):
     """A filter of one's own."""
 
+    name: ClassVar[str] = "mine"
+
 
 @pytest.mark.parametrize(
     "steps, words",
@@ -163,13 +173,64 @@ def test_step_objects_that_make_no_recipe_are_refused(steps, words):
         Recipe(steps=steps)
 
 
-def test_a_step_that_workers_could_not_import_is_refused(monkeypatch):
+def test_a_step_of_ones_own_has_a_name_of_its_own_and_a_place_to_be_found(monkeypatch):
     assert Recipe(steps=[Mine()]).steps == (Mine(),)
+    for name in ("length", "read", "a/b", "length-2", "Mine", "", None):
+        monkeypatch.setattr(Mine, "name", name)
+        with pytest.raises(
+            RecipeError, match="Mine: (step 'length' is Length; give yours another name|the name of a step)"
+        ):
+            Recipe(steps=[Mine()])
+    monkeypatch.undo()
+
+    @dataclasses.dataclass(frozen=True)
+    class Local(Mine):
+        name: ClassVar[str] = "local"
+
+    class NoDataclass(Filter):
+        name = "no_dataclass"
+        apply = Length.apply
+
+    with pytest.raises(
+        RecipeError, match="step 'local': Local is defined where this runs; put it at the top of a module"
+    ):
+        Recipe(steps=[Local()])
+    with pytest.raises(RecipeError, match="NoDataclass is no dataclass"):
+        Recipe(steps=[NoDataclass()])
     monkeypatch.setattr(Mine, "__module__", "__main__")
-    with pytest.raises(RecipeError, match="step 'length' is defined where this runs .* put its class into a module"):
+    with pytest.raises(RecipeError, match="step 'mine': Mine is defined where this runs"):
         Recipe(steps=[Mine()])
 
 
 def test_options_of_a_recipe_are_refused_in_python_too():
     with pytest.raises(RecipeError, match="option 'max_quarantined' of the recipe should be less than or equal to 1"):
         Recipe(steps=[Length()], max_quarantined=2)
+    with pytest.raises(RecipeError, match="`read` is ReadOptions"):
+        Recipe(steps=[Length()], read={"extract": "x"})
+    for steps in (None, "length"):
+        with pytest.raises(RecipeError, match="no steps|not 'length'"):
+            Recipe(steps=steps)
+    assert Recipe(steps=Length()).steps == (Length(),)
+
+
+@pytest.mark.parametrize(
+    "build, words",
+    [
+        (lambda: Decontaminate(against="x", ngram=3), "min_words is 8, more than the 3 words of a gram"),
+        (lambda: Decontaminate(against=()), "option 'against' of step 'decontaminate'"),
+        (lambda: Decontaminate(against="x", fields=()), "option 'fields'"),
+        (lambda: Decontaminate(against="x", min_overlap=float("nan")), "option 'min_overlap'"),
+        (lambda: Decontaminate(against="x", min_overlap=5), "option 'min_overlap'"),
+        (lambda: NearDedup(threshold=0.01, permutations=4), "4 permutations cannot find pairs of similarity 0.01"),
+        (lambda: NearDedup(ngram=10**30), "option 'ngram'"),
+        (lambda: SubstringDedup(max_bytes=1 << 33), "option 'max_bytes'"),
+        (lambda: SubstringDedup(min_remaining=-1), "option 'min_remaining'"),
+        (lambda: LineDedup(min_sentences=-1), "option 'min_sentences'"),
+        (lambda: Length(min_words=10, max_words=2), "min_words is 10, more than max_words, which is 2"),
+        (lambda: Length(min_words=-5), "option 'min_words'"),
+        (lambda: TrainTokenizer(vocab_size=1 << 70), "option 'vocab_size'"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_when_a_step_is_built(build, words):
+    with pytest.raises(OptionError, match=words):
+        build()
