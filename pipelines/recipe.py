@@ -263,8 +263,8 @@ def _check_own(step: Step) -> None:
         raise RecipeError(f"step {name!r}: {kind.__name__} is no dataclass; have @dataclass(frozen=True) above it")
     if kind.__module__ == "__main__" or "<locals>" in kind.__qualname__:
         raise RecipeError(
-            f"step {name!r}: {kind.__name__} is defined where this runs; put it at the top of a module, a file .py: workers "
-            "find it there, and a rerun sees when it changes"
+            f"step {name!r}: {kind.__name__} is defined where this runs; put it at the top of a module, a file .py: "
+            "workers find it there, and a rerun sees when it changes"
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from corpus import closure
 from corpus.cleaning import custom
 from corpus.cleaning.where import Where
 from corpus.io import partitions, paths
@@ -215,8 +216,19 @@ def check(recipe: Recipe, output: str) -> list[str]:
     except (ImportError, ValueError) as error:
         raise RecipeError(str(error)) from None
     check_steps(recipe, sources)
+    _check_code(recipe)
     _check_recipe(recipe, publishing.open_output(output))
     return [*notes, *(f"imports {what}" for step in recipe.steps if (what := step.imports()))]
+
+
+def _check_code(recipe: Recipe) -> None:
+    """Raises RecipeError where the steps' modules have been changed since this process imported them."""
+    closure.look_again()
+    code = [each for step in recipe.steps for each in (closure.Code(type(step).__module__), *step.code())]
+    for file in closure.changed_since_import(code):
+        raise RecipeError(
+            f"{file} has been changed since this process imported it: reload the module, or start Python anew"
+        )
 
 
 def check_steps(recipe: Recipe, sources: list[paths.Source]) -> None:

@@ -186,7 +186,7 @@ def _family(family: str, folder: str) -> None:
     their characters."""
     import pyarrow as pa
 
-    from tokenizer_training import train_tokenizer
+    from tokenizer_training.train import train_tokenizer
 
     texts = [text(number) for number in range(48)]
     texts.append(" ".join(chr(0xA000 + i % 290) + chr(0xA000 + i // 290) for i in range(69_890)))  # Yi syllables

@@ -19,8 +19,14 @@ ROOMS = {
 }  # fmt: skip
 """Rooms in corpus, and what each may import of the others; `loader` is what a training image installs."""
 ENGINE = {"corpus.closure", "corpus.io", "pipelines.stopping"}
-HEAVY = {"ray": {"pipelines.engine.backends"}, "typer": {"pipelines.cli"}, "torch": {"corpus.loader.torch"}}
+HEAVY = {
+    "ray": {"pipelines.engine.backends"}, "typer": {"pipelines.cli"}, "torch": {"corpus.loader.torch"},
+    "pydantic": {"corpus.options"}, "tokenizers": {"corpus.encoding.encoders", "tokenizer_training.families.wordpiece"},
+}  # fmt: skip
 """Libraries that these modules alone import."""
+BY_STRING = ("importlib.import_module", "import_module", "__import__")
+OFFERED = {"corpus": {"__version__"}}
+"""What is defined at the top of a package, and may be taken from there; all else from where it is."""
 
 
 def modules():
@@ -35,12 +41,17 @@ def imports(path):
     checked = {
         id(n)
         for block in ast.walk(tree)
-        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
-        for n in ast.walk(block)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for part in block.body
+        for n in ast.walk(part)
     }
     for node in ast.walk(tree):
         if id(node) in checked:
             continue
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in BY_STRING and path.stem != "lazy":
+            for given in node.args[:1]:  # one that is put together at run time is seen by nobody but the reader
+                if isinstance(given, ast.Constant) and isinstance(given.value, str):
+                    yield given.value, None
         if isinstance(node, ast.Import):
             yield from ((alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -79,10 +90,29 @@ def test_imports_go_where_they_may(name, path):
             f"{name} imports {module}.{imported}, which is private"
         )
         assert top == package or top in PACKAGES[package], f"{name} imports {top}"
+        if module in PACKAGES and meant == [module]:
+            assert imported in OFFERED.get(module, ()), (
+                f"{name} imports {module}'s {imported or 'all'}, not where it is"
+            )
         if package == top == "corpus" and rest and len(meant) > 1 and meant[1] != rest[0]:
             assert meant[1] in ROOMS[rest[0]], f"{name} imports {'.'.join(meant)}"
+        if name.startswith("pipelines.maps"):
+            assert meant[:2] != ["pipelines", "steps"], f"{name} imports {'.'.join(meant)}"
         if name.startswith("pipelines.engine") and meant[:2] != ["pipelines", "engine"]:
             assert ".".join(meant[:2]) in ENGINE, f"{name} imports {'.'.join(meant)}"
+
+
+@pytest.mark.parametrize("name, path", EVERY, ids=[name for name, _ in EVERY])
+def test_nobody_uses_what_another_keeps_private(name, path):
+    """As an attribute of a module that it imports."""
+    modules = {
+        imported
+        for module, imported in imports(path)
+        if imported and module.partition(".")[0] in PACKAGES and target(module, imported) != module
+    }
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            assert not node.attr.startswith("_"), f"{name} uses {node.value.id}.{node.attr}"
 
 
 def test_the_rules_are_rules(tmp_path):
@@ -95,7 +125,19 @@ def test_the_rules_are_rules(tmp_path):
         ("pipelines.maps.planted", "import ray"),
         ("pipelines.engine.planted", "from corpus.views import ShardView"),
         ("pipelines.maps.planted", "from corpus.io.paths import _address"),
+        ("corpus.cleaning.planted", "from corpus import near_duplicates"),
+        ("corpus.cleaning.planted", "from corpus import *"),
+        ("corpus.cleaning.planted", "import corpus\nnear = corpus.near_duplicates"),
+        ("corpus.cleaning.planted", "import importlib\nimportlib.import_module('corpus.dedup.near')"),
+        ("corpus.cleaning.planted", "near = __import__('corpus.dedup.near')"),
+        ("corpus.cleaning.planted", "if not TYPE_CHECKING:\n    import ray"),
+        ("corpus.cleaning.planted", "if TYPE_CHECKING:\n    import json\nelse:\n    import ray"),
+        ("corpus.loader.planted", "import tokenizers"),
+        ("corpus.loader.planted", "def f():\n    import pydantic"),
+        ("pipelines.maps.planted", "from pipelines.steps.near_dedup import NearDedup"),
+        ("corpus.text.planted", "from corpus.io import paths\npaths._address('x')"),
     ]:
         planted.write_text(line)
         with pytest.raises(AssertionError):
             test_imports_go_where_they_may(name, planted)
+            test_nobody_uses_what_another_keeps_private(name, planted)

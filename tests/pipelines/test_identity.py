@@ -1,5 +1,6 @@
 """What is done again after a change of code: what the code takes part in, and nothing else."""
 
+import importlib
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import corpora
 import pytest
 
 from corpus import closure
+from pipelines import Recipe, RecipeError, run_recipe
 
 RUN = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 RECIPE = """
@@ -116,3 +118,57 @@ def test_a_configured_step_and_what_it_imports(project):
         == expected
     )
     assert project(("mine_too.py", "return True", "return bool(1)"))[0] == expected
+
+
+OWN_STEP = """
+import dataclasses
+import numpy as np
+import pyarrow as pa
+from corpus import Filter, Outcome
+from own_measure import measure
+
+MOST = {most}
+
+@dataclasses.dataclass(frozen=True)
+class Cutter(Filter):
+    name, rules = "cutter", ("long",)
+
+    def apply(self, batch):
+        long = np.array([measure(text) > MOST for text in batch["text"].to_pylist()], bool)
+        rows = np.flatnonzero(long)
+        reasons = [["long"] * len(rows), ["?"] * len(rows), [str(MOST)] * len(rows)]
+        return Outcome(batch.filter(pa.array(~long)), rows, *reasons)
+"""
+MEASURE = "def measure(text):\n    return len(text){more}\n"
+
+
+def test_a_step_of_ones_own_runs_as_its_file_says_or_not_at_all(tmp_path, monkeypatch):
+    """Edited after the import it would run as it was, and be taken for done as it is."""
+    corpora.write_jsonl(tmp_path / "in.jsonl", [{"text": "a" * size} for size in range(1, 10)])
+    (tmp_path / "own_step.py").write_text(OWN_STEP.format(most=5))
+    (tmp_path / "own_measure.py").write_text(MEASURE.format(more=""))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # which goes by whole seconds
+    step, measure = importlib.import_module("own_step"), importlib.import_module("own_measure")
+
+    def kept():
+        recipe = Recipe(input=str(tmp_path / "in.jsonl"), steps=[step.Cutter()])
+        result = run_recipe(recipe, str(tmp_path / "out"), replace=True)
+        return result.report["documents"]["kept"], result.worked
+
+    try:
+        assert [kept(), kept()] == [(5, True), (5, False)]
+        (tmp_path / "own_step.py").write_text(OWN_STEP.format(most=3))  # a constant
+        with pytest.raises(RecipeError, match=r"own_step\.py has been changed since this process imported it"):
+            kept()
+        importlib.reload(step)
+        assert [kept(), kept()] == [(3, True), (3, False)]
+        (tmp_path / "own_measure.py").write_text(MEASURE.format(more=" - 1"))  # a function, of what it imports
+        with pytest.raises(RecipeError, match=r"own_measure\.py has been changed"):
+            kept()
+        importlib.reload(measure)
+        importlib.reload(step)
+        assert [kept(), kept()] == [(4, True), (4, False)]
+    finally:
+        for name in ("own_step", "own_measure"):
+            sys.modules.pop(name)
