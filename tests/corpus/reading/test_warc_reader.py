@@ -1,5 +1,6 @@
 """WARC and WET files: what a record becomes, and that a fault stays in its record."""
 
+import functools
 import gzip
 import random
 import re
@@ -166,7 +167,8 @@ def test_coded_body_that_ends_early_gives_what_there_is(tmp_path):
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "br, gzip, zstd"])
 def test_a_bomb_gives_as_much_as_the_limit_and_is_an_error(coding):
     zeros = bytes(50 << 20)
-    pack = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress, "zstd": zstandard.compress}
+    quick = functools.partial(brotli.compress, quality=1)
+    pack = {"gzip": gzip.compress, "deflate": zlib.compress, "br": quick, "zstd": zstandard.compress}
     bomb = zeros
     for name in coding.split(", "):
         bomb = pack[name](bomb)
