@@ -47,10 +47,10 @@ def _ask(request: dict, timeout: float) -> int:
     """The exit status of a command that the server runs."""
     server = _server()
     print(json.dumps(request), file=server.stdin, flush=True)
-    if select.select([server.stdout], [], [], timeout)[0] and (answer := server.stdout.readline()):
-        return int(answer)
+    if select.select([server.stdout], [], [], timeout)[0]:
+        return int(server.stdout.readline())
     _server.cache_clear()
-    os.killpg(server.pid, signal.SIGKILL)
+    os.killpg(server.pid, signal.SIGKILL)  # with the command
     raise subprocess.TimeoutExpired(request["arguments"], timeout)
 
 

@@ -1,4 +1,4 @@
-"""One child extracts the text of HTML for all files that tests read here: starting one takes longer than a file does."""
+"""One child extracts the HTML of all files that tests read here: starting one takes longer than a file does."""
 
 import contextlib
 import functools
