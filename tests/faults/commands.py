@@ -2,7 +2,8 @@
 
 To start Python and to import what commands import takes a second, and a small run a tenth of one. So a server imports
 once and forks for each command; what the fork does from then on is what a fresh process would, but for a few tables
-that are the same in every process. `FRESH` is the command in a process that does everything itself."""
+that are the same in every process. For another copy of our code a second server imports libraries only. `FRESH` is the
+command in a process that does everything itself."""
 
 from __future__ import annotations
 
@@ -21,31 +22,42 @@ import tempfile
 import traceback
 
 FRESH = [sys.executable, "-c", "from pipelines.cli import main; main()"]
-IMPORTED = (
+LIBRARIES = (
+    *("jinja2", "numba", "psutil", "pyarrow.compute", "pyarrow.fs", "pyarrow.parquet", "pydantic", "rapidfuzz"),
+    *("rich.console", "rich.progress", "typer", "yaml"),
+)
+OURS = (
     *("pipelines.cli", "pipelines.run", "pipelines.progress", "pipelines.report.page", "pipelines.engine.one_task"),
     *(f"pipelines.inspection.{verb}" for verb in ("clean_work", "describe", "explain", "trace", "verify")),
-    *("pydantic", "rapidfuzz", "rich.console", "rich.progress"),
 )
-"""What the server has imported: what commands do, but for ray."""
+"""What servers have imported: what commands do, but for ray."""
 
 
-def winnow(*arguments: object, check: int | None = None, timeout: float = 300, cwd: object = None, **environment: str):
+def winnow(
+    *arguments: object,
+    check: int | None = None,
+    timeout: float = 300,
+    cwd: object = None,
+    project: object = None,
+    **environment: str,
+) -> subprocess.CompletedProcess:
     """Run the command, with these variables in its environment; its `subprocess.CompletedProcess`. There is never a
-    traceback, and `check` is the status that is expected. Raises subprocess.TimeoutExpired."""
+    traceback, and `check` is the status that is expected. `project` is the folder from which our packages are imported,
+    if they are others. Raises subprocess.TimeoutExpired."""
     words = list(map(str, arguments))
     with tempfile.TemporaryDirectory() as folder:
         said = [pathlib.Path(folder, name) for name in ("output", "errors")]
         request = {"arguments": words, "cwd": str(cwd or os.getcwd()), "files": [os.devnull, *map(str, said)]}
-        status = _ask({**request, "environment": {**os.environ, **environment}}, timeout)
+        request |= {"environment": {**os.environ, **environment}, "path": [str(project)] if project else []}
+        status = _ask(_server(LIBRARIES if project else (*LIBRARIES, *OURS)), request, timeout)
         done = subprocess.CompletedProcess(words, status, *(path.read_text() for path in said))
     assert "Traceback" not in done.stderr + done.stdout, done.stderr
     assert check in (None, status), done.stderr[-3000:] + done.stdout[-1000:]
     return done
 
 
-def _ask(request: dict, timeout: float) -> int:
+def _ask(server: subprocess.Popen, request: dict, timeout: float) -> int:
     """The exit status of a command that the server runs."""
-    server = _server()
     print(json.dumps(request), file=server.stdin, flush=True)
     if select.select([server.stdout], [], [], timeout)[0]:
         return int(server.stdout.readline())
@@ -55,9 +67,9 @@ def _ask(request: dict, timeout: float) -> int:
 
 
 @functools.cache
-def _server() -> subprocess.Popen:
+def _server(imported: tuple[str, ...]) -> subprocess.Popen:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    program = [sys.executable, "-c", "import commands; commands.serve()"]
+    program = [sys.executable, "-c", f"import commands; commands.serve({imported})"]
     server = subprocess.Popen(program, start_new_session=True, **pipes)
     atexit.register(_end, server)
     return server
@@ -68,11 +80,13 @@ def _end(server: subprocess.Popen) -> None:
     server.wait()
 
 
-def serve() -> None:
+def serve(imported: tuple[str, ...]) -> None:
     """Fork for each request on standard input, and answer with the status of the fork."""
-    for name in IMPORTED:
+    for name in imported:
         importlib.import_module(name)
-    _read_tables()
+    sys.modules["numba"].njit(lambda: 0)()  # it imports half of itself before the first kernel
+    if OURS[0] in imported:
+        _read_tables()
     gc.freeze()  # a fork that looks for garbage among all this copies it
     for line in sys.stdin:
         child = os.fork()
@@ -83,20 +97,18 @@ def serve() -> None:
 
 
 def _read_tables() -> None:
-    """What a process reads once: half of numba before the first kernel, the languages, the page of the report."""
-    import numba
-
+    """What a process of ours reads once."""
     from corpus.language import profiles
     from pipelines.report import page
 
-    numba.njit(lambda: 0)()
     profiles.load()
     page._template()
 
 
-def _become(arguments: list[str], cwd: str, files: list[str], environment: dict[str, str]) -> None:
+def _become(arguments: list[str], cwd: str, files: list[str], environment: dict[str, str], path: list[str]) -> None:
     """Make this process what it would be had it been started like this."""
     os.chdir(cwd)
+    sys.path[:0] = path
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["-c", *arguments]

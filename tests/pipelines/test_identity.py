@@ -2,19 +2,16 @@
 
 import importlib
 import json
-import os
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import corpora
 import pytest
+from commands import winnow
 
 from corpus import closure
 from pipelines import Recipe, RecipeError, run_recipe
 
-RUN = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 RECIPE = """
 name: small
 input: ["{input}"]
@@ -44,12 +41,10 @@ def project(tmp_path_factory):
     (folder / "mine.py").write_text("import mine_too\n\ndef judge(text):\n    return mine_too.judge(text)\n")
     (folder / "mine_too.py").write_text("def judge(text):\n    return True\n")
     caches = pathlib.Path(closure.ROOT, "corpus", "__pycache__")
-    environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(caches)}
 
     def run():
-        command = [*RUN, "run", "small.yaml", "--output", "out", "--workers", "0", "--replace"]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
+        run = ["run", "small.yaml", "--output", "out", "--workers", 0, "--replace"]
+        winnow(*run, check=0, cwd=folder, project=folder, NUMBA_CACHE_DIR=str(caches))
         return json.loads((folder / "out" / "report.json").read_text())
 
     def redone(*edits):
