@@ -14,6 +14,8 @@ from corpus import closure, kernel_cache
 ROOT = pathlib.Path(closure.ROOT)
 
 COMPILED = """
+import sys
+sys.modules["scipy"] = None  # which numba would import before its first kernel, had somebody installed it
 import corpus
 from corpus.loader import order
 key = int(order.epoch_key(1, 2))
