@@ -21,7 +21,7 @@ from corpus.documents import DECISION_SCHEMA, DROPPED_SCHEMA, at_hand, dropped_r
 from corpus.io import shards
 from corpus.views import ShardView
 from pipelines.context import Context
-from pipelines.engine import Exclusion, File, Outputs
+from pipelines.engine import Exclusion, File, Outputs, Unproven
 from pipelines.maps import exchange
 from pipelines.maps.counts import StepCount, add
 from pipelines.maps.shard_tasks import shard_task, without_rows
@@ -90,6 +90,8 @@ def decide(argument: Decide, outputs: Outputs) -> dict[str, Any]:
             dropped.write(dropped_rows(batch, places, argument.name, drops["reason"].to_pylist(), values, thresholds))
     dropped.close()
     count.check(argument.name)
+    if sum(count.dropped.values()) != dropped.rows:
+        raise Unproven(f"step {argument.name}: {sum(count.dropped.values())} documents dropped, {dropped.rows} rows")
     count.seconds = round(time.perf_counter() - started, 3)
     decisions = pa.concat_tables(decided)
     if argument.shard.excluded:

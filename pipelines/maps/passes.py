@@ -222,6 +222,12 @@ class _Work:
         written = sum(documents for documents, _, _ in self.shards.values())
         if last is not None and last.kept != written:
             raise Unproven(f"{last.kept} documents kept, {written} written")
+        text = sum(size for _, size, _ in self.shards.values())
+        if last is not None and last.bytes_out != text:
+            raise Unproven(f"{last.bytes_out} bytes of text kept, {text} written")
+        dropped = sum(sum(count.dropped.values()) for count in self.steps.values())
+        if dropped != self.dropped.rows:
+            raise Unproven(f"{dropped} documents dropped, {self.dropped.rows} rows about them")
         return {
             "steps": {name: dataclasses.asdict(count) for name, count in self.steps.items()},
             "skipped": self.skipped,

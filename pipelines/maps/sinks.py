@@ -22,9 +22,11 @@ class Rows:
     def __init__(self, outputs: Outputs, name: str, schema: pa.Schema):
         self._outputs, self._name, self._schema = outputs, name, schema
         self._writer: shards.ParquetShardWriter | None = None
+        self.rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append rows."""
+        self.rows += batch.num_rows
         if batch.num_rows:
             if self._writer is None:
                 self._writer = shards.ParquetShardWriter(self._outputs.path(self._name), self._schema)
