@@ -32,7 +32,8 @@ class PersonalData(Filter):
     address that is globally reachable (`ip_addresses.is_global`), unless its neighbours make an IPv4 address
     a version (`pii_spans.ipv4_at`). A telephone number is "+" and 8 to 15 digits, or ten in the groups of
     North America. Addresses of example.com and its like, and numbers kept for fiction, are left as they are,
-    so a text that was treated does not change again (but for chains such as `a@b@mail.org`).
+    so a text that was treated does not change again (but for chains such as `a@b@mail.org` and
+    `a@mail.org+49301234567`).
 
     Each value is replaced by one of `emails`, `ipv4`, `ipv6` or `phones`, chosen by a hash of (document id,
     `seed`, value): within a document the same value always becomes the same. The first are those of

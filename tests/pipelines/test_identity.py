@@ -4,6 +4,7 @@ import importlib
 import json
 import pathlib
 import shutil
+import sys
 
 import corpora
 import pytest

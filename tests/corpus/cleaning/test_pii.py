@@ -249,7 +249,7 @@ FRAGMENTS = st.sampled_from(
 @given(st.lists(FRAGMENTS, max_size=12).map("".join), st.sampled_from([KINDS, ("emails", "ips"), ("ips",)]))
 @settings(deadline=None, max_examples=500)
 def test_replacing_twice_is_replacing_once(text, kinds):
-    assume(not re.search(r"@[^\s@]*@", text))  # x@a.8@b.co: the replacement may be a domain to what is before it
+    assume(not re.search(r"@[^\s@]*[@+]", text))  # x@a.8@b.co: the replacement may be a domain to what is before it
     stage = PersonalData(kinds)
     once = stage.apply(batch_of([text])).kept
     assert stage.apply(once).kept.equals(once)
