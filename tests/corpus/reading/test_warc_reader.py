@@ -128,21 +128,21 @@ TEXT = (b"some words of a page " * 50).decode().strip()
     "head, body",
     [
         ("Transfer-Encoding: chunked", _chunked(HTML)),
-        ("Content-Encoding: gzip", gzip.compress(HTML)),
-        ("Content-Encoding: x-gzip\r\nTransfer-Encoding: chunked", _chunked(gzip.compress(HTML))),
+        ("Content-Encoding: gzip", gzip.compress(HTML, mtime=0)),
+        ("Content-Encoding: x-gzip\r\nTransfer-Encoding: chunked", _chunked(gzip.compress(HTML, mtime=0))),
         ("Content-Encoding: deflate", zlib.compress(HTML)),
         ("Content-Encoding: deflate", _bare_deflate(HTML)),
-        ("Content-Encoding: deflate, gzip", gzip.compress(zlib.compress(HTML))),
+        ("Content-Encoding: deflate, gzip", gzip.compress(zlib.compress(HTML), mtime=0)),
         ("Content-Encoding: identity", HTML),
         ("Content-Encoding: gzip\r\nTransfer-Encoding: chunked", HTML),  # removed, header kept
         ("Content-Encoding: br", HTML),
         ("Transfer-Encoding: chunked", _chunked(HTML)[:-7]),  # ends early
         ("Transfer-Encoding: chunked", b"00000%x\r\n" % len(HTML) + HTML + b"\r\n0000000000\r\n\r\n"),
-        ("Transfer-Encoding: gzip, chunked", _chunked(gzip.compress(HTML))),
-        ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", _chunked(gzip.compress(HTML))),
+        ("Transfer-Encoding: gzip, chunked", _chunked(gzip.compress(HTML, mtime=0))),
+        ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", _chunked(gzip.compress(HTML, mtime=0))),
         ("Transfer-Encoding: binary", HTML),
-        ("Content-Encoding: deflate\r\nContent-Encoding: gzip", gzip.compress(zlib.compress(HTML))),
-        ("Content-Encoding: gzip", gzip.compress(HTML[:300]) + gzip.compress(HTML[300:])),
+        ("Content-Encoding: deflate\r\nContent-Encoding: gzip", gzip.compress(zlib.compress(HTML), mtime=0)),
+        ("Content-Encoding: gzip", gzip.compress(HTML[:300], mtime=0) + gzip.compress(HTML[300:], mtime=0)),
         ("Content-Encoding: br", b"\xef\xbb\xbf" + HTML),
         ("Content-Encoding: deflate", b"\n" * 100 + HTML),
     ],
@@ -286,11 +286,11 @@ def test_conversion_is_text_as_it_is(tmp_path):
 def test_missing_id_is_the_place(tmp_path):
     block = record(response()).replace(b"WARC-Record-ID", b"X-Other-ID")
     size = len(block)
-    compressed = gzip.compress(block)
+    compressed = gzip.compress(block, mtime=0)
     cases = {
         "a.warc": (block * 3, ["0", str(size), str(2 * size)]),
         "b.warc.gz": (compressed * 3, ["0", str(len(compressed)), str(2 * len(compressed))]),
-        "c.warc.gz": (gzip.compress(block * 3), ["0", f"0+{size}", f"0+{2 * size}"]),
+        "c.warc.gz": (gzip.compress(block * 3, mtime=0), ["0", f"0+{size}", f"0+{2 * size}"]),
     }
     for name, (data, places) in cases.items():
         documents, *_ = of_bytes(tmp_path, data, name)
@@ -384,7 +384,7 @@ def test_wrong_content_length(tmp_path, packing, length, reason):
     blocks = [numbered(i, length if i == 2 else None) for i in range(COUNT)]
     data, name = packed(blocks, packing)
     (fault,) = expect(of_bytes(tmp_path, data, name), reason=reason)
-    offsets = {"plain": sum(map(len, blocks[:2])), "members": sum(len(gzip.compress(b)) for b in blocks[:2])}
+    offsets = {"plain": sum(map(len, blocks[:2])), "members": sum(len(gzip.compress(b, mtime=0)) for b in blocks[:2])}
     assert fault["position"] == offsets.get(packing, 0)
     assert fault["raw"].startswith(blocks[2][:100])
 
@@ -447,7 +447,7 @@ def test_garbage_empty_and_misnamed_files(tmp_path):
         (noise, "x.warc", "no WARC record begins here"),
         (b"", "x.warc", "file is empty"),
         (b"", "x.warc.gz", "file is empty"),
-        (gzip.compress(noise), "x.warc.gz", "no WARC record begins here"),
+        (gzip.compress(noise, mtime=0), "x.warc.gz", "no WARC record begins here"),
         (b"WARC/1.0\r\nWARC-Type", "x.warc", "the record header has no end"),
         (b"WARC/1.0\r\n" + b"x: y\r\n" * 50_000, "x.warc", "the record header has no end"),
     ]:
@@ -583,7 +583,7 @@ def test_a_body_above_the_limit_once_decoded_is_quarantined(tmp_path):
     options = readers.ReadOptions(max_record_bytes=100_000)
     coded = b"Content-Type: text/html\r\nContent-Encoding: gzip\r\n"
     latin = b"Content-Type: text/html; charset=latin-1\r\n"  # longer in UTF-8
-    data = record(response(gzip.compress(b"<p>" + b"long " * 50_000), head=coded), "coded")
+    data = record(response(gzip.compress(b"<p>" + b"long " * 50_000, mtime=0), head=coded), "coded")
     data += record(response(b"<p>" + b"\xe9" * 60_000, head=latin), "latin") + record(response(b"<p>page"), "page")
     documents, dropped, quarantined, _ = of_bytes(tmp_path, data, options=options)
     assert [d["id"] for d in documents] == ["page"] and not dropped
