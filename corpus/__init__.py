@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from corpus.cleaning.url_filter import UrlFilter as UrlFilter
     from corpus.cleaning.url_removal import UrlRemoval as UrlRemoval
     from corpus.cleaning.where import Where as Where
+    from corpus.contamination.contaminated import contaminated_spans as contaminated_spans
     from corpus.contamination.index import load_items as load_items
-    from corpus.contamination.spans import contaminated_spans as contaminated_spans
     from corpus.dedup.near import near_duplicates as near_duplicates
     from corpus.dedup.substrings import repeated_substrings as repeated_substrings
     from corpus.encoding.encoder import Encoder as Encoder

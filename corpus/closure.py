@@ -20,17 +20,14 @@ module. What is imported by a string (`importlib.import_module`) is not seen: wh
 from __future__ import annotations
 
 import ast
-import contextlib
 import functools
 import gc
 import hashlib
 import importlib.util
-import inspect
 import os
 import re
 import sys
-import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -106,61 +103,6 @@ def look_again() -> None:
     """Read source that has changed anew; what lies with us, and libraries, change in no process."""
     contents.cache_clear()
     _file.cache_clear()
-
-
-def changed_since_import(start: Iterable[Code]) -> list[str]:
-    """Files of a user's modules in the closure that this process has imported, and that say something else now: what
-    runs here is not what their source is hashed as. Sees functions, and constants of the module."""
-    found = []
-    for name in contents(tuple(start)):
-        module = sys.modules.get(name)
-        file = getattr(module, "__file__", None) or ""
-        if module and name.partition(".")[0] not in OWN and file.endswith(".py") and "-packages" not in file:
-            found += [] if _is_as_imported(module, file) else [file]
-    return found
-
-
-def _is_as_imported(module: types.ModuleType, file: str) -> bool:
-    try:
-        with open(file, "rb") as opened:
-            data = opened.read()
-        written: dict[str, list[types.CodeType]] = {}
-        waiting = [("", compile(data, file, "exec", dont_inherit=True))]
-        while waiting:
-            path, code = waiting.pop()
-            inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
-            for each in inner:
-                written.setdefault(path + each.co_name, []).append(each)
-            waiting += [(f"{path}{each.co_name}.", each) for each in inner]
-        for name, value in _constants(ast.parse(data)):
-            if name in vars(module) and vars(module)[name] != value:
-                return False
-    except (OSError, SyntaxError, ValueError):
-        return False
-    return all(code in written.get(name, ()) for name, code in _functions(vars(module), module.__name__, file))
-
-
-def _constants(tree: ast.Module) -> Iterator[tuple[str, object]]:
-    """Names that the top level gives a plain value, but for such that stand for "not yet"."""
-    for node in tree.body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(target, ast.Name) and node.value:
-            with contextlib.suppress(ValueError, TypeError):
-                value = ast.literal_eval(node.value)
-                if isinstance(value, (str, bytes, int, float, tuple)) and not isinstance(value, bool):
-                    yield target.id, value
-
-
-def _functions(names: Mapping[str, object], module: str, file: str) -> Iterator[tuple[str, types.CodeType]]:
-    """Functions defined in a file, those of classes too, by their qualified names."""
-    for value in names.values():
-        for part in (value, *(getattr(value, name, None) for name in ("fget", "__func__"))):
-            function = inspect.unwrap(getattr(part, "py_func", part)) if callable(part) else part
-            if isinstance(function, types.FunctionType) and function.__code__.co_filename == file:
-                if "<locals>" not in function.__qualname__ and "<lambda>" not in function.__qualname__:
-                    yield function.__qualname__, function.__code__
-        if isinstance(value, type) and value.__module__ == module:
-            yield from _functions(vars(value), module, file)
 
 
 def _closure(start: tuple[Code, ...]) -> dict[str, str]:

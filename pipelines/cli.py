@@ -503,7 +503,7 @@ def task(
     output: Annotated[str, typer.Argument(help="Run directory.")],
     name: Annotated[str, typer.Argument(help="STEP/KEY, as in OUT/work and in messages of a failed run.")],
     limit: Limit = None,
-    functions: Annotated[str, typer.Option("--functions", help="Folder of the recipe's own functions.")] = ".",
+    functions: Annotated[str, typer.Option("--functions", help="Folder of functions and steps of one's own.")] = ".",
     pdb: Annotated[bool, typer.Option("--pdb", help="Where the task raises, look at it in Python's debugger.")] = False,
 ) -> None:
     """Run one task of a run again, in this process, without its limits, and leave nothing: a debugger's way in.

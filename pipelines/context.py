@@ -29,7 +29,7 @@ class Findings:
     examples: clusters of near-duplicates, by step, and `before`: the view whose documents they name
     documents: the shards of documents/; empty until they are written
     tokenized: manifests of the map that encodes
-    token_lengths: documents by tokens, in the bins of `maps.counts`
+    token_lengths: documents by tokens, in the bins of `maps.step_counts`
     token_indexes: of each token shard, its index and its key
     """
 
@@ -45,11 +45,11 @@ class Findings:
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """All that a step may use of a run. `name` is the step's name in the run, `place` the beginning of the names of its
-    maps in work/, `steps` are all of the recipe's."""
+    """All that a step may use of a run. `name` is the step's name in the run, `work_name` the beginning of the names
+    of its maps in work/, `steps` are all of the recipe's."""
 
     name: str
-    place: str
+    work_name: str
     seed: int
     task_bytes: int
     steps: tuple[Step, ...]
@@ -71,7 +71,7 @@ class Context:
         self, what: str, function: Callable[[Any, Outputs], dict[str, Any]], tasks: Sequence[Task], configuration: Any
     ) -> list[Manifest]:
         """Run a durable map of this step; see `engine.Engine.map`."""
-        return self.engine.map(f"{self.place}-{what}", function, tasks, configuration)
+        return self.engine.map(f"{self.work_name}-{what}", function, tasks, configuration)
 
     def publish(self, folder: str, files: dict[str, File], keep: tuple[str, ...] = ()) -> None:
         """Make OUT/folder hold these outputs of tasks; see `Published.publish`. A dry run publishes nothing."""
@@ -96,7 +96,7 @@ class TokenStep(Step):
 
     @property
     @abc.abstractmethod
-    def place(self) -> str:
+    def work_name(self) -> str:
         """The beginning of the names of its maps in work/."""
 
     @abc.abstractmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import importlib
 import os
 import re
 from collections.abc import Sequence
@@ -93,9 +94,12 @@ _RESERVED = ("read", "documents", "tokenizer", "tokens")
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
-def load(path: str, overrides: Sequence[str] = (), input: Sequence[str] = (), output: str | None = None) -> Recipe:
+def load(
+    path: str, overrides: Sequence[str] = (), input: Sequence[str] = (), output: str | None = None, own: bool = False
+) -> Recipe:
     """The recipe in a YAML file, with `--set path=value` overrides applied. `${NAME}` and
-    `${NAME:-default}` stand for environment variables. Raises RecipeError.
+    `${NAME:-default}` stand for environment variables. `own`: import the step classes of one's own that a run of step
+    objects has written down, as module:Class. Raises RecipeError.
 
     >>> import pathlib, pipelines
     >>> _ = pathlib.Path("mine.yaml").write_text("steps: [{length: {min_words: 50}}, exact_dedup]")
@@ -121,7 +125,7 @@ def load(path: str, overrides: Sequence[str] = (), input: Sequence[str] = (), ou
         document["input"] = list(input)
     if output:
         document["output"] = output
-    return parse(document, os.path.dirname(os.path.abspath(path)))
+    return parse(document, os.path.dirname(os.path.abspath(path)), own)
 
 
 def read_yaml(text: str) -> Any:
@@ -166,14 +170,14 @@ def _check_keys(node: yaml.Node) -> None:
             waiting += node.value
 
 
-def parse(document: dict[str, Any], folder: str = "") -> Recipe:
-    """A recipe from its YAML document, which lies in `folder`. Raises RecipeError."""
+def parse(document: dict[str, Any], folder: str = "", own: bool = False) -> Recipe:
+    """A recipe from its YAML document, which lies in `folder`; `own` as for `load`. Raises RecipeError."""
     document = _expand(document)
     known(document, _TOP, "recipe key", "the recipe")
     entries = document.get("steps") or []
     if not isinstance(entries, list):
         raise RecipeError(f"`steps` is a list, not {entries!r}")
-    steps = tuple(_step(entry, number) for number, entry in enumerate(entries))
+    steps = tuple(_step(entry, number, own) for number, entry in enumerate(entries))
     inputs = document.get("input") or []
     fields = {key: document[key] for key in _TOP if key in document and key not in ("name", "input", "read", "steps")}
     read = _build(ReadOptions, document.get("read") or {}, "read")
@@ -194,8 +198,14 @@ def parse(document: dict[str, Any], folder: str = "") -> Recipe:
 def dump(recipe: Recipe) -> str:
     """The recipe as YAML with every default spelled out; `parse(yaml.safe_load(...))` gives it back."""
     document = {key: _plain(getattr(recipe, key)) for key in _TOP if key not in ("steps", "output")}
-    document["steps"] = [{step.name: _plain(step)} for step in recipe.steps]
+    document["steps"] = [{_written(step): _plain(step)} for step in recipe.steps]
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+
+
+def _written(step: Step) -> str:
+    """What a step is called in YAML: by its name, or where its class is the user's own, by that."""
+    kind = type(step)
+    return step.name if STEPS.get(step.name) is kind else f"{kind.__module__}:{kind.__qualname__}"
 
 
 def _plain(value: Any) -> Any:
@@ -232,14 +242,28 @@ def known(given: Any, names: Any, what: str, where: str) -> None:
         raise RecipeError(str(error)) from None
 
 
-def _step(entry: Any, number: int) -> Any:
+def _step(entry: Any, number: int, own: bool) -> Step:
     if isinstance(entry, str):
         entry = {entry: {}}
     if not isinstance(entry, dict) or len(entry) != 1:
         raise RecipeError(f"step {number + 1} must be a name or a map with one name, not {entry!r}")
     ((name, options),) = entry.items()
+    if ":" in str(name):
+        return _build(_own_class(name, own), options or {}, f"step {name!r}")
     known([name], list(STEPS), "step", "the recipe")
     return _build(STEPS[name], options or {}, f"step {name!r}")
+
+
+def _own_class(name: str, own: bool) -> type[Step]:
+    """The class of a step of the user's own, as `dump` names it."""
+    module, _, attribute = name.partition(":")
+    if not own:
+        raise RecipeError(f"step {name!r} is a class in Python: run the recipe from there, with pipelines.run_recipe")
+    try:
+        found: type[Step] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise RecipeError(f"step {name!r}: {error}") from None
+    return found
 
 
 def _build(kind: type, given: Any, where: str) -> Any:

@@ -6,14 +6,16 @@ adds decisions to the view; before the token steps (or at the end) the documents
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
 
-from corpus import closure
+from corpus import closure, imported
 from corpus.cleaning import custom
 from corpus.cleaning.where import Where
 from corpus.io import partitions, paths
@@ -80,7 +82,7 @@ class Runner:
         self.published = published
         self.engine = engine
         self.limit = limit
-        self.places = 0
+        self.folders = 0
         self.result = Result(summaries=engine.summaries)
 
     def run(self) -> Result:
@@ -101,22 +103,22 @@ class Runner:
                 if view is None or pending:
                     view = self._pass(pending, view, ".arrow")
                     pending = []
-                view = step.decide(self._context(name, self._place(name)), view)
+                view = step.decide(self._context(name, self._work_name(name)), view)
             else:
                 pending.append((name, step))
         self.result.documents = self._pass(pending, view, ".parquet")
         self._publish_documents()
 
-    def _context(self, name: str, place: str) -> Context:
+    def _context(self, name: str, work_name: str) -> Context:
         recipe = self.recipe
         return Context(
-            name, place, recipe.seed, recipe.task_bytes, recipe.steps, self.result, self.engine, self.published
+            name, work_name, recipe.seed, recipe.task_bytes, recipe.steps, self.result, self.engine, self.published
         )
 
-    def _place(self, name: str) -> str:
+    def _work_name(self, name: str) -> str:
         """Folder in work/ of the next pass or global step."""
-        self.places += 1
-        return f"{self.places - 1:02d}-{name}"
+        self.folders += 1
+        return f"{self.folders - 1:02d}-{name}"
 
     def _pass(self, named: list[tuple[str, Any]], view: list[ShardView] | None, suffix: str) -> list[ShardView]:
         """One fused pass of stages, with their names in the run, over the input (`view` is None) or a view; the new
@@ -137,7 +139,7 @@ class Runner:
         before = tuple(source for path in files if (source := paths.stat(path)))
         prints = tuple((path, describe_file(path).hash) for path in files)
         tasks = [dataclasses.replace(t, inputs=(*t.inputs, *prints), sources=(*t.sources, *before)) for t in tasks]
-        manifests = self.engine.map(self._place("+".join(names)), passes.run_pass, tasks, configuration)
+        manifests = self.engine.map(self._work_name("+".join(names)), passes.run_pass, tasks, configuration)
         self.result.manifests += manifests
         return passes.new_view(manifests)
 
@@ -149,9 +151,9 @@ class Runner:
         return passes.input_tasks(groups, {source.path: source for source in sources}, shared, self.limit)
 
     def _publish_documents(self) -> None:
-        places = {s.path: f"{s.folder}/{s.number:05d}.parquet".lstrip("/") for s in self.result.documents}
+        names = {s.path: f"{s.folder}/{s.number:05d}.parquet".lstrip("/") for s in self.result.documents}
         outputs = [file for manifest in self.result.manifests for file in manifest.outputs.values()]
-        self._publish("documents", {places[file.path]: file for file in outputs if file.path in places})
+        self._publish("documents", {names[file.path]: file for file in outputs if file.path in names})
         self._publish_rows("dropped")
         self._publish_rows("quarantine")
 
@@ -172,7 +174,7 @@ class Runner:
     def _tokens(self) -> None:
         for step in self.recipe.steps:
             if isinstance(step, TokenStep):
-                step.run(self._context(step.name, step.place))
+                step.run(self._context(step.name, step.work_name))
         if any(manifest.excluded for manifest in self.result.tokenized):
             self._publish_rows("quarantine")
 
@@ -225,7 +227,7 @@ def _check_code(recipe: Recipe) -> None:
     """Raises RecipeError where the steps' modules have been changed since this process imported them."""
     closure.look_again()
     code = [each for step in recipe.steps for each in (closure.Code(type(step).__module__), *step.code())]
-    for file in closure.changed_since_import(code):
+    for file in imported.changed_since_import(code):
         raise RecipeError(
             f"{file} has been changed since this process imported it: reload the module, or start Python anew"
         )
@@ -361,19 +363,19 @@ def _run(
 
 def run_task(output: str, name: str, limit: int | None = None, folder: str = "") -> dict[str, Any]:
     """Run one task of a run again, in this process and without its limits, and leave nothing: its counters. `name` is
-    STEP/KEY, as in OUT/work and in messages; `limit` the one of the run; `folder` where the recipe's own functions are,
-    which is the current one unless given. Raises what the task raises, RecipeError or
-    OutputError where there is no such run, KeyError where there is no such task, NothingRuns where what comes before it
-    is not done."""
+    STEP/KEY, as in OUT/work and in messages; `limit` the one of the run; `folder` where the recipe's own functions and
+    the modules of steps of one's own are, the current one unless given. Raises what the task raises, RecipeError or
+    OutputError where there is no such run, KeyError where there is no such task, NothingRuns where what comes before
+    it is not done."""
     step, _, key = name.rpartition("/")
     published = publishing.load(output)
     if published is None:
         raise OutputError(f"{output} holds no run")
-    recipe = recipes.load(paths.join(output, "recipe.yaml"))
     folder = os.path.abspath(folder)
     engine = OneTask(paths.join(output, "work"), step, key, {custom.FOLDER: folder})
     try:
-        with custom.modules_in(folder):
+        with custom.modules_in(folder), _importable(folder):
+            recipe = recipes.load(paths.join(output, "recipe.yaml"), own=True)
             Runner(recipe, published, engine, limit).run()
     except Ran as done:
         return done.counters
@@ -381,6 +383,16 @@ def run_task(output: str, name: str, limit: int | None = None, folder: str = "")
     if engine.summaries and engine.summaries[-1].done < engine.summaries[-1].tasks:
         raise NothingRuns(f"{steps[-1]} comes before {step}, and is not done")
     raise KeyError(f"the run has no step {step!r}; its steps are {', '.join(steps)}")
+
+
+@contextlib.contextmanager
+def _importable(folder: str) -> Iterator[None]:
+    """Have modules in a folder found, after all others."""
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
 
 
 def _engine(

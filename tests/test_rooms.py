@@ -15,7 +15,8 @@ SUBJECTS = {"cleaning", "contamination", "dedup", "encoding", "language", "readi
 ROOMS = {
     "closure": set(), "kernel_cache": {"closure"}, "options": set(), "documents": set(), "step": {"closure", "options"},
     "io": set(), "text": set(), "loader": {"io", "tokens"}, **dict.fromkeys(SUBJECTS, BELOW),
-    "lazy": {"closure"}, "tables": {"documents", "text"}, "filtering": {"documents", "step", "tables", "cleaning"},
+    "lazy": {"closure"}, "imported": {"closure"}, "tables": {"documents", "text"},
+    "filtering": {"documents", "step", "tables", "cleaning"},
 }  # fmt: skip
 """Rooms in corpus, and what each may import of the others; `loader` is what a training image installs."""
 ENGINE = {"corpus.closure", "corpus.io", "pipelines.stopping"}

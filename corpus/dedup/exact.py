@@ -1,7 +1,7 @@
 """Documents whose text is the same, byte for byte or but for white space and case.
 
 Map: `content_hashes` of each document. Exchange: by `partition_of`. Reduce: `duplicates`. The
-helpers are shared by `urls` and `pieces`, which decide in the same way about other keys.
+helpers are shared by `same_url` and `pieces`, which decide in the same way about other keys.
 """
 
 from __future__ import annotations

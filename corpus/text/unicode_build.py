@@ -50,6 +50,7 @@ def lower_case(header: str, records: np.ndarray) -> np.ndarray:
 
 
 def main(header_path: str) -> None:
+    """Write the table beside this file, from CPython's header of character types."""
     import unicodedata2
 
     if unicodedata2.unidata_version != unicode.UNICODE_VERSION:

@@ -16,6 +16,7 @@ from corpus.text import unicode, word_break
 
 
 def main() -> None:
+    """Write the table beside this file, from the properties that uniseg has."""
     from uniseg.emoji import extended_pictographic
     from uniseg.wordbreak import word_break as property_of
 

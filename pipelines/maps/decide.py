@@ -23,9 +23,9 @@ from corpus.views import ShardView
 from pipelines.context import Context
 from pipelines.engine import Exclusion, File, Outputs, Unproven
 from pipelines.maps import exchange
-from pipelines.maps.counts import StepCount, add
 from pipelines.maps.shard_tasks import shard_task, without_rows
 from pipelines.maps.sinks import Quarantine, Rows
+from pipelines.maps.step_counts import StepCount, add
 
 PROPOSAL_SCHEMA = pa.schema([field for field in DECISION_SCHEMA if field.name != "step"])
 

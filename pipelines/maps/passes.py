@@ -24,9 +24,9 @@ from corpus.reading import readers
 from corpus.step import Filter
 from corpus.views import ShardView
 from pipelines.engine import Exclusion, Manifest, Outputs, Task, Unproven
-from pipelines.maps.counts import LENGTH_BINS, StepCount, add, length_histogram
 from pipelines.maps.shard_tasks import shard_task, without_rows
 from pipelines.maps.sinks import Quarantine, Rows
+from pipelines.maps.step_counts import LENGTH_BINS, StepCount, add, length_histogram
 
 MAX_WRITERS = 100
 """Shards that are written at a time, of as many partitions; the one opened first is closed for a further one."""

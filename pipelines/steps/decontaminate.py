@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
-from corpus.contamination import rules
+from corpus.contamination import decontaminate
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
 from pipelines.engine import describe_file
@@ -15,8 +15,8 @@ from pipelines.maps.decide import PROPOSAL_SCHEMA, decide_map
 
 
 @dataclasses.dataclass(frozen=True)
-class Decontaminate(rules.Decontaminate, GlobalStep):
-    """`corpus.contamination.rules.Decontaminate` as a step of a recipe.
+class Decontaminate(decontaminate.Decontaminate, GlobalStep):
+    """`corpus.contamination.decontaminate.Decontaminate` as a step of a recipe.
 
     >>> import corpus, pipelines, pathlib, pyarrow.parquet as pq
     >>> question = "What is the name of the largest moon of the planet Saturn?"

@@ -30,7 +30,7 @@ class Pack(TokenStep):
     sequence_length: int = option(2048, "Tokens of a sequence.", ge=1)
 
     @property
-    def place(self) -> str:
+    def work_name(self) -> str:
         """Beginning of the names of its maps."""
         return self.plan
 

@@ -23,9 +23,9 @@ from corpus.views import ShardView
 from pipelines.context import Context, TokenStep
 from pipelines.engine import Exclusion, Outputs, Task, describe_file, outputs_named
 from pipelines.maps import exchange
-from pipelines.maps.counts import LENGTH_BINS, length_histogram
 from pipelines.maps.shard_tasks import shard_task, without_rows
 from pipelines.maps.sinks import Quarantine
+from pipelines.maps.step_counts import LENGTH_BINS, length_histogram
 from pipelines.steps.pack import Pack
 from tokenizer_training.evaluate import evaluate
 
@@ -48,7 +48,7 @@ class Tokenize(TokenStep):
     """
 
     name: ClassVar[str] = "tokenize"
-    place = "tokens"
+    work_name = "tokens"
     tokenizer: str = option("", "Folder of a tokenizer; empty means the one that this run has trained.")
     shuffle: bool = option(True, "Put documents in the order of a hash of (seed, id).")
     shard_bytes: int = option(512 << 20, "Bytes of text that a token shard stands for, about.", ge=1)
@@ -73,10 +73,10 @@ class Tokenize(TokenStep):
             (paths.basename(s.path), describe_file(s.path).hash) for s in paths.list_files(self.tokenizer or folder)
         )
         before = np.cumsum([0, *(s.text_bytes for s in view)])
-        places = [int(bytes_before * count // max(total, 1)) for bytes_before in before]
+        token_shards = [int(bytes_before * count // max(total, 1)) for bytes_before in before]
         tasks = [
-            shard_task(s, Encode(folder, prints, s, count, self.shuffle, context.seed, place), prints)
-            for s, place in zip(view, places)
+            shard_task(s, Encode(folder, prints, s, count, self.shuffle, context.seed, number), prints)
+            for s, number in zip(view, token_shards)
         ]
         mapped = context.map("encode", encode_shard, tasks, (self, count, context.seed))
         context.found.tokenized[:] = mapped
@@ -117,7 +117,7 @@ class Tokenize(TokenStep):
 @dataclasses.dataclass(frozen=True)
 class Encode:
     """Argument of an encoding task: a shard of documents to `shards` token shards. `tokenizer` is a folder, and
-    `prints` what it holds; `place` is the token shard of an unshuffled document shard."""
+    `prints` what it holds; `token_shard` is that of an unshuffled document shard."""
 
     tokenizer: str
     prints: tuple[tuple[str, str], ...]
@@ -125,7 +125,7 @@ class Encode:
     shards: int
     shuffle: bool
     seed: int
-    place: int
+    token_shard: int
 
     def without(self, excluded: tuple[Exclusion, ...]) -> Encode:
         """This task without some of its documents."""
@@ -190,7 +190,7 @@ def encode_shard(argument: Encode, outputs: Outputs) -> dict:
         top = table["key"].to_numpy() >> np.uint64(32)
         partition = (top * np.uint64(argument.shards) >> np.uint64(32)).astype(np.int64)
     else:
-        partition = np.full(table.num_rows, argument.place, np.int64)
+        partition = np.full(table.num_rows, argument.token_shard, np.int64)
     exchange.write(outputs.path("tokens.arrow"), table, partition, argument.shards)
     return {"lengths": lengths.tolist(), **counters, "documents": table.num_rows}
 

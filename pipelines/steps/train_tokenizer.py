@@ -35,7 +35,7 @@ class TrainTokenizer(configuration.TrainTokenizer, TokenStep):
     266
     """
 
-    place = "tokenizer"
+    work_name = "tokenizer"
 
     def run(self, context: Context) -> None:
         """Two maps, of counts and of the training. Leaves OUT/tokenizer."""

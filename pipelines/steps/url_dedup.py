@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from corpus.dedup import urls
+from corpus.dedup import same_url
 from corpus.documents import address
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
@@ -34,14 +34,16 @@ class UrlDedup(GlobalStep):
 
     def keys(self, rows: np.ndarray, batch: pa.RecordBatch, shard: int) -> tuple[pa.Table, np.ndarray]:
         """Hash of the normalised URL of every document that has one, and its date."""
-        hashes, places = urls.url_hashes(batch.column("url"))
+        hashes, places = same_url.url_hashes(batch.column("url"))
         dates = batch.column("date").take(pa.array(places))
         return keyed(hashes, address(shard, rows[places])).append_column("date", dates), hashes
 
     def duplicates(self, table: pa.Table) -> tuple[pa.Table, np.ndarray]:
         """Proposals of one partition."""
         dates = table["date"].combine_chunks()
-        return proposals(*urls.duplicate_urls(hashes_of(table), dates, table["address"].to_numpy()), "duplicate_url")
+        return proposals(
+            *same_url.duplicate_urls(hashes_of(table), dates, table["address"].to_numpy()), "duplicate_url"
+        )
 
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
         """See `by_key`."""

@@ -33,7 +33,7 @@ from corpus.cleaning.gopher_repetition import GopherRepetition
 from corpus.cleaning.kernels import shared_words
 from corpus.cleaning.pii import PersonalData
 from corpus.cleaning.url_filter import UrlFilter
-from corpus.contamination.rules import Decontaminate
+from corpus.contamination.decontaminate import Decontaminate
 from corpus.dedup import clusters, near
 from corpus.dedup import minhash as hashing
 from corpus.dedup.near import Near

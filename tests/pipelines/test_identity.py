@@ -118,18 +118,36 @@ def test_a_configured_step_and_what_it_imports(project):
 
 OWN_STEP = """
 import dataclasses
+import functools
 import numpy as np
 import pyarrow as pa
 from corpus import Filter, Outcome
 from own_measure import measure
 
 MOST = {most}
+PATH = "a"
+PATH += "b"  # no plain value: not compared
+CALLS = 0
+wrapped = functools.lru_cache(lambda text: text)
+
+def counted():
+    global CALLS
+    CALLS += 1
 
 @dataclasses.dataclass(frozen=True)
 class Cutter(Filter):
     name, rules = "cutter", ("long",)
 
+    @staticmethod
+    def static(text):
+        return text
+
+    @property
+    def shape(self):
+        return self.static(self.name)
+
     def apply(self, batch):
+        counted(), wrapped(self.shape)
         long = np.array([measure(text) > MOST for text in batch["text"].to_pylist()], bool)
         rows = np.flatnonzero(long)
         reasons = [["long"] * len(rows), ["?"] * len(rows), [str(MOST)] * len(rows)]

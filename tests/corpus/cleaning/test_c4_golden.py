@@ -12,7 +12,7 @@ from corpus.cleaning.c4 import C4
 from corpus.cleaning.length import Length
 from corpus.cleaning.mc4_paragraphs import ParagraphFilter
 from corpus.cleaning.split import Split
-from corpus.dedup import pieces, repeated_lines, urls
+from corpus.dedup import pieces, repeated_lines, same_url
 from corpus.text import sentences
 
 GOLDEN = json.loads((pathlib.Path(__file__).parents[2] / "oracles" / "c4_golden.json").read_text())
@@ -56,13 +56,13 @@ def test_page_length():
 
 
 def test_urls():
-    assert [[url, urls.normalize_url(url)] for url, _ in GOLDEN["normalize_url"]] == GOLDEN["normalize_url"]
+    assert [[url, same_url.normalize_url(url)] for url, _ in GOLDEN["normalize_url"]] == GOLDEN["normalize_url"]
 
 
 def test_newest_page():
     names, dates = zip(*GOLDEN["newest"]["pages"])
-    keys, rows = urls.url_hashes(pa.array(names))
-    dropped, _ = urls.duplicate_urls(keys, pa.array(dates), rows)
+    keys, rows = same_url.url_hashes(pa.array(names))
+    dropped, _ = same_url.duplicate_urls(keys, pa.array(dates), rows)
     assert sorted({*range(len(names))} - set(dropped.tolist())) == GOLDEN["newest"]["kept"]
 
 

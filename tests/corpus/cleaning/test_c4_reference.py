@@ -17,7 +17,7 @@ from corpus.cleaning.c4 import C4
 from corpus.cleaning.length import Length
 from corpus.cleaning.mc4_paragraphs import ParagraphFilter
 from corpus.cleaning.split import Split
-from corpus.dedup import pieces, repeated_lines, urls
+from corpus.dedup import pieces, repeated_lines, same_url
 from corpus.documents import replace_column
 from corpus.io import paths
 from corpus.language.detect import Language
@@ -69,8 +69,8 @@ def assert_same(kept, pages):
 
 def newest(batch):
     """The batch after URL deduplication."""
-    keys, rows = urls.url_hashes(batch["url"])
-    dropped, _ = urls.duplicate_urls(keys, batch["date"], rows)
+    keys, rows = same_url.url_hashes(batch["url"])
+    dropped, _ = same_url.duplicate_urls(keys, batch["date"], rows)
     return batch.filter(pa.array(~np.isin(np.arange(len(batch)), dropped)))
 
 

@@ -36,7 +36,9 @@ def test_lengths_where_padding_changes(count, length):
 
 
 def test_no_message():
-    sha1.hashes(np.zeros(sha1.MARGIN, np.uint8), np.zeros(1, np.int64), 1, 0, np.zeros(0, np.uint64))
+    untouched = np.full(3, 7, np.uint64)
+    sha1.hashes(np.zeros(sha1.MARGIN, np.uint8), np.zeros(1, np.int64), 1, 0, untouched)
+    assert untouched.tolist() == [7, 7, 7]
 
 
 def test_a_message_of_a_megabyte_beside_short_ones():

@@ -1,6 +1,8 @@
 """One task of a run, again: `winnow task OUT STEP/KEY`."""
 
+import importlib
 import json
+import sys
 
 import pytest
 from commands import winnow
@@ -10,6 +12,7 @@ from pipelines import run as runs
 from pipelines.engine import NothingRuns, TaskFailed
 from pipelines.engine import tasks as engine_tasks
 from pipelines.publishing import OutputError
+from pipelines.recipe import RecipeError
 
 
 @pytest.fixture
@@ -71,3 +74,26 @@ def test_from_the_command_line(output):
     done = winnow("task", output, "01-exact_dedup-decide/00000", check=0)
     assert json.loads(done.stdout)["documents"] == 1
     assert "the run has no step ''" in winnow("task", output, "nothing", check=2).stderr
+
+
+def test_a_step_of_ones_own_is_found_again_for_its_task_alone(output, tmp_path, monkeypatch):
+    (tmp_path / "one_task_step.py").write_text(
+        "import dataclasses, corpus\n\n"
+        "@dataclasses.dataclass(frozen=True)\nclass Brief(corpus.Length):\n    name = 'brief'\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    step = importlib.import_module("one_task_step").Brief(max_words=1)
+    recipe = recipes.Recipe(input=str(tmp_path / "x.jsonl"), steps=[step])
+    runs.run(recipe, str(tmp_path / "own"))
+    monkeypatch.undo()
+    sys.modules.pop("one_task_step")
+    before = list(sys.path)
+    counters = runs.run_task(str(tmp_path / "own"), "00-read+brief+documents/00000", folder=str(tmp_path))
+    assert counters["steps"]["brief"]["dropped"] == {"too_many_words": 2} and sys.path == before
+    sys.modules.pop("one_task_step")
+    with pytest.raises(RecipeError, match="step 'one_task_step:Brief': No module named 'one_task_step'"):
+        runs.run_task(str(tmp_path / "own"), "00-read+brief+documents/00000", folder=str(output))
+    said = winnow("run", tmp_path / "own" / "recipe.yaml", "--output", tmp_path / "again")
+    assert (
+        said.returncode == 2 and "'one_task_step:Brief' is a class in Python: run the recipe from there" in said.stderr
+    )

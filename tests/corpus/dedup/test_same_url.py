@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from urls_oracle import select_newest_page
 
-from corpus.dedup import urls
+from corpus.dedup import same_url
 
 
 @pytest.mark.parametrize(
@@ -32,20 +32,20 @@ from corpus.dedup import urls
     ],
 )
 def test_normalised_as_c4_does(url, key):
-    assert urls.normalize_url(url) == key
+    assert same_url.normalize_url(url) == key
 
 
 def test_documents_without_url_have_no_key():
-    keys, rows = urls.url_hashes(pa.array([None, "http://a.b/", "", "https://www.a.b", "http://"]))
+    keys, rows = same_url.url_hashes(pa.array([None, "http://a.b/", "", "https://www.a.b", "http://"]))
     assert rows.tolist() == [1, 3, 4]
     assert (keys[0] == keys[1]).all() and (keys[0] != keys[2]).any()
-    assert urls.url_hashes(pa.array([], pa.string()))[0].shape == (0, 2)
+    assert same_url.url_hashes(pa.array([], pa.string()))[0].shape == (0, 2)
 
 
 def test_newest_wins_then_first():
     keys = np.zeros((5, 2), np.uint64)
     dates = pa.array(["2020-01-02", "2020-03-01T00:00:00Z", None, "2020-03-01T00:00:00Z", ""])
-    dropped, kept = urls.duplicate_urls(keys, dates, np.array([1, 8, 3, 4, 0]))
+    dropped, kept = same_url.duplicate_urls(keys, dates, np.array([1, 8, 3, 4, 0]))
     assert dropped.tolist() == [0, 1, 3, 8]
     assert kept.tolist() == [4, 4, 4, 4]
 
@@ -64,6 +64,6 @@ def test_equals_the_reference_for_any_order(pages, shuffle):
     shuffle.shuffle(rows)
     keys = np.array([[pages[i][0], 7] for i in rows], np.uint64).reshape(-1, 2)
     dates = pa.array([pages[i][1] for i in rows], pa.string())
-    dropped, kept = urls.duplicate_urls(keys, dates, np.array(rows, np.int64))
+    dropped, kept = same_url.duplicate_urls(keys, dates, np.array(rows, np.int64))
     assert dict(zip(dropped.tolist(), kept.tolist())) == {a: b for a, b in expected.items() if a != b}
     assert (np.diff(dropped) > 0).all()

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from corpus import documents
-from corpus.contamination import index, rules, scanner
+from corpus.contamination import decontaminate, index, scanner
 
 NINE = "one two three four five six seven eight nine"
 
@@ -64,7 +64,7 @@ def test_build_refuses_lengths():
 
 def decide(texts, items, rule="any", min_overlap=0.7):
     built = index.build([index.Item(f"f:{i}", (t,)) for i, t in enumerate(items)], 3, 3)
-    table = rules.decisions(scanner.scan(pa.array(texts), built), built, rule, min_overlap)
+    table = decontaminate.decisions(scanner.scan(pa.array(texts), built), built, rule, min_overlap)
     assert table.schema == documents.DECISION_SCHEMA
     return [(r["row"], r["reason"], r["by"], r["score"]) for r in table.to_pylist()]
 
@@ -86,7 +86,7 @@ def test_overlap_looks_at_the_items_that_reach_it():
 
 def test_stage(tmp_path):
     write(tmp_path / "one.jsonl", [{"id": "q", "text": NINE}, {"id": "s", "text": "too short"}])
-    step = rules.Decontaminate((str(tmp_path / "*.jsonl"), str(tmp_path / "one.jsonl")))
+    step = decontaminate.Decontaminate((str(tmp_path / "*.jsonl"), str(tmp_path / "one.jsonl")))
     assert step.inputs() == [str(tmp_path / "one.jsonl")]
     assert step.index().not_checkable == ["one.jsonl:s"]
     batch = pa.record_batch({"id": ["1", "2"], "text": ["clean", "It is " + NINE.upper() + "!"]})
@@ -100,4 +100,4 @@ def test_stage(tmp_path):
     write(tmp_path / "one.jsonl", [{"id": "other", "text": "one two"}])  # the cache notices
     assert step.decisions(batch).num_rows == 0
     with pytest.raises(FileNotFoundError):
-        rules.Decontaminate((str(tmp_path / "absent.jsonl"),)).inputs()
+        decontaminate.Decontaminate((str(tmp_path / "absent.jsonl"),)).inputs()

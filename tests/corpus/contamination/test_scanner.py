@@ -7,7 +7,7 @@ from grams_oracle import grams_of, split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.contamination import index, rules, scanner, words
+from corpus.contamination import decontaminate, index, scanner, words
 
 FAST = settings(deadline=None, max_examples=150)
 
@@ -148,7 +148,7 @@ def test_slices_are_respected():
 
 
 def test_real_evaluation_items_are_found_in_themselves(real_data):
-    step = rules.Decontaminate((str(real_data / "eval" / "*.jsonl"),))
+    step = decontaminate.Decontaminate((str(real_data / "eval" / "*.jsonl"),))
     built = step.index()
     checkable = np.flatnonzero(built.grams)[::7]
     texts = [built.items[i].texts[0].replace(" ", " - ") for i in checkable]

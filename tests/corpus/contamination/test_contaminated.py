@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from corpus.contamination import index, scanner
-from corpus.contamination.spans import contaminated_spans
+from corpus.contamination.contaminated import contaminated_spans
 
 QUESTION = "What is the name of the largest moon of the planet Saturn?"
 TEXTS = ["nothing", "Quiz! " + QUESTION + " Yes. " + QUESTION, "", "é " + QUESTION.upper()]
