@@ -102,7 +102,7 @@ def test_the_exchange_is_part_of_what_uses_it(project):
 
 
 def test_a_function_of_the_map_itself(project):
-    assert project(("pipelines/maps/counts.py", "bins = np.searchsorted(", "bins = 0 + np.searchsorted("))[0] == [
+    assert project(("pipelines/maps/step_counts.py", "bins = np.searchsorted(", "bins = 0 + np.searchsorted("))[0] == [
         step for step in MAPS if step not in TRAINING
     ]
 
