@@ -52,6 +52,7 @@ class Context:
     work_name: str
     seed: int
     task_bytes: int
+    working_bytes: int
     steps: tuple[Step, ...]
     found: Findings
     engine: Engine
@@ -68,10 +69,15 @@ class Context:
         return self.published.output
 
     def map(
-        self, what: str, function: Callable[[Any, Outputs], dict[str, Any]], tasks: Sequence[Task], configuration: Any
+        self,
+        what: str,
+        function: Callable[..., dict[str, Any]],
+        tasks: Sequence[Task],
+        configuration: Any,
+        common: Any = None,
     ) -> list[Manifest]:
         """Run a durable map of this step; see `engine.Engine.map`."""
-        return self.engine.map(f"{self.work_name}-{what}", function, tasks, configuration)
+        return self.engine.map(f"{self.work_name}-{what}", function, tasks, configuration, common)
 
     def publish(self, folder: str, files: dict[str, File], keep: tuple[str, ...] = ()) -> None:
         """Make OUT/folder hold these outputs of tasks; see `Published.publish`. A dry run publishes nothing."""

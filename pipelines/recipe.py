@@ -42,7 +42,9 @@ class Recipe:
     writes: large plain files are split to it, small files share a task until a quarter of it,
     and a shard holds about that much text. `partition_by` names a column: the documents of each of its values
     go to a folder of their own, `documents/language=de/`, as Hive, Spark and Arrow read them.
-    `task_seconds` and `task_memory` (bytes) are what one attempt at a task may take in a worker; a record over which
+    `working_bytes` is what a task of a step that looks at the whole corpus holds at a time: small shards share a task up
+    to so much text, and a partition of what such tasks exchange has about as much at most; a task's memory is some
+    multiple of it. `task_seconds` and `task_memory` (bytes) are what one attempt at a task may take in a worker; a record over which
     tasks are ended again and again is quarantined. They are figures of the machine: changing them redoes nothing.
     `folder` is where the recipe lies: filters of the user's own are looked for there.
 
@@ -62,6 +64,7 @@ class Recipe:
         0.5, "Share of the input's records, or of its bytes, that may be quarantined.", ge=0, le=1
     )
     task_bytes: int = option(64 << 20, "Bytes of text that a task reads or writes, about.", ge=1)
+    working_bytes: int = option(64 << 20, "Bytes that a task of a global step holds at a time, about.", ge=1)
     output: str | None = None
     partition_by: str | None = None
     task_seconds: float = option(LIMITS.seconds, "Seconds that an attempt at a task may take in a worker.", gt=0)
@@ -83,7 +86,7 @@ class Recipe:
 
 _TOP = (
     *("name", "input", "read", "steps", "output", "seed", "max_quarantined"),
-    *("task_bytes", "partition_by", "task_seconds", "task_memory"),
+    *("task_bytes", "working_bytes", "partition_by", "task_seconds", "task_memory"),
 )
 MOST_NODES = 10_000
 """Values in a recipe, those that aliases repeat counted each time: a few aliases can stand for billions."""

@@ -112,7 +112,15 @@ class Runner:
     def _context(self, name: str, work_name: str) -> Context:
         recipe = self.recipe
         return Context(
-            name, work_name, recipe.seed, recipe.task_bytes, recipe.steps, self.result, self.engine, self.published
+            name,
+            work_name,
+            recipe.seed,
+            recipe.task_bytes,
+            recipe.working_bytes,
+            recipe.steps,
+            self.result,
+            self.engine,
+            self.published,
         )
 
     def _work_name(self, name: str) -> str:

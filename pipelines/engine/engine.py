@@ -129,12 +129,15 @@ class Engine:
     def map(
         self,
         step: str,
-        function: Callable[[Any, Outputs], dict[str, Any]],
+        function: Callable[..., dict[str, Any]],
         tasks: Sequence[Task],
         configuration: Any = None,
+        common: Any = None,
     ) -> list[Manifest]:
         """Run `function(argument, outputs) -> counters` for every task that has no matching
-        manifest; manifests of all tasks, in their order. The code of the function and of the steps that
+        manifest; manifests of all tasks, in their order. What all tasks need that is large is `common`, which reaches
+        every worker once: the call is then `function(argument, outputs, common)`; that it is named in the tasks'
+        inputs is up to the caller. The code of the function and of the steps that
         `configuration` holds is part of a task's identity. Raises TaskFailed, Discards, `paths.DamagedFile`."""
         self.still()
         folder = paths.join(self.folder, step)
@@ -161,7 +164,8 @@ class Engine:
             summary, len({key for key, manifest in found.items() if manifest} - {task.key for task in tasks})
         )
         if waiting:
-            self._run(Job(folder, function, settings, source, self.limits, self.environment), waiting, summary, results)
+            job = Job(folder, function, settings, source, self.limits, self.environment, common)
+            self._run(job, waiting, summary, results)
         _sweep(folder, found, {task.key for task in tasks}, results)
         return [results[task.key] for task in tasks]
 

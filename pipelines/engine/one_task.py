@@ -29,20 +29,20 @@ class OneTask(Engine):
     def map(
         self,
         step: str,
-        function: Callable[[Any, Outputs], dict[str, Any]],
+        function: Callable[..., dict[str, Any]],
         tasks: Sequence[Task],
-        *settings: Any,
-        **more: Any,
+        configuration: Any = None,
+        common: Any = None,
     ) -> list[Manifest]:
         """See `Engine.map`. Raises Ran, KeyError where the map has no such task."""
         if step != self.step:
-            return super().map(step, function, tasks, *settings, **more)
+            return super().map(step, function, tasks, configuration, common)
         found = {task.key: task for task in tasks}
         if self.key not in found:
             raise KeyError(
                 f"{step} has no task {self.key!r}" + (f"; its tasks are {min(found)} to {max(found)}" if found else "")
             )
         with tempfile.TemporaryDirectory() as folder:
-            job = Job(folder, function, "", "", self.limits, self.environment)
+            job = Job(folder, function, "", "", self.limits, self.environment, common)
             counters = call(job, found[self.key], Outputs(folder, self.key, "again"), ())
         raise Ran(counters)

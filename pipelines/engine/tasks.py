@@ -259,14 +259,16 @@ class InputChanged(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What all tasks of a map share. `environment` is set in the process that runs them."""
+    """What all tasks of a map share. `environment` is set in the process that runs them; `common` is given to the
+    function behind its argument and outputs, unless it is None."""
 
     folder: str
-    function: Callable[[Any, Outputs], dict[str, Any]]
+    function: Callable[..., dict[str, Any]]
     configuration: str
     code: str
     limits: Limits
     environment: tuple[tuple[str, str], ...] = ()
+    common: Any = None
 
 
 def execute(job: Job, task: Task, attempt: str, excluded: Sequence[Exclusion] = ()) -> bytes:
@@ -304,7 +306,7 @@ def call(job: Job, task: Task, outputs: Outputs, excluded: Sequence[Exclusion]) 
     """Run the function; its counters."""
     os.environ.update(job.environment)
     argument = task.argument.without(_apart(excluded)) if excluded else task.argument
-    return job.function(argument, outputs)
+    return job.function(argument, outputs) if job.common is None else job.function(argument, outputs, job.common)
 
 
 def _apart(excluded: Sequence[Exclusion]) -> tuple[Exclusion, ...]:
