@@ -1,12 +1,15 @@
 """Views: document shards plus the decisions made about them, applied while reading.
 
-May import `corpus.documents`, `corpus.io`, `corpus.text.ranges`.
+A file of decisions holds those about several shards, a record batch for each. May import `corpus.documents`,
+`corpus.io`, `corpus.text.ranges`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +20,24 @@ from corpus.io import shards
 from corpus.text import ranges
 
 
+class Layer(NamedTuple):
+    """Decisions of one step about one shard: batch number `batch` of a file with this fingerprint."""
+
+    path: str
+    hash: str
+    batch: int
+
+    def read(self) -> pa.Table:
+        """The decisions. Raises DamagedFile."""
+        with shards.open_checked(self.path) as reader:
+            return pa.Table.from_batches([shards.checked_batch(self.path, reader, self.batch)])
+
+
 @dataclasses.dataclass(frozen=True)
 class ShardView:
     """One shard of a view: its number in corpus order, its file, the fingerprint of that file,
-    its documents and bytes of text (before decisions), and the decision files that apply to it,
-    oldest first, each with its fingerprint; `folder` is that of its partition (`corpus.io.partitions`),
+    its documents and bytes of text (before decisions), and the decisions that apply to it,
+    oldest first; `folder` is that of its partition (`corpus.io.partitions`),
     if documents are partitioned. `excluded` are rows, ascending, that a task fails at, each with the reason: they are
     left out until a decision says that they are quarantined."""
 
@@ -30,19 +46,19 @@ class ShardView:
     hash: str
     documents: int
     text_bytes: int
-    decisions: tuple[tuple[str, str], ...] = ()
+    decisions: tuple[Layer, ...] = ()
     folder: str = ""
     excluded: tuple[tuple[int, str], ...] = ()
 
     def inputs(self) -> tuple[tuple[str, str], ...]:
         """(name, fingerprint) of every file that reading this shard depends on."""
         left_out = (("left out", repr(self.excluded)),) if self.excluded else ()
-        decided = ((f"decisions {i}", h) for i, (_, h) in enumerate(self.decisions))
+        decided = ((f"decisions {i}", layer.hash) for i, layer in enumerate(self.decisions))
         return ((f"shard {self.number}", self.hash), *decided, *left_out)
 
-    def decided(self, path: str, hash_: str) -> ShardView:
+    def decided(self, layer: Layer) -> ShardView:
         """This shard with one more layer of decisions, which says of the rows left out, too."""
-        return dataclasses.replace(self, decisions=(*self.decisions, (path, hash_)), excluded=())
+        return dataclasses.replace(self, decisions=(*self.decisions, layer), excluded=())
 
     def without(self, ranges: Iterable[tuple[int, int, str]]) -> ShardView:
         """This shard without the rows `first` to `end` of each range, for the reason given."""
@@ -50,10 +66,45 @@ class ShardView:
         return dataclasses.replace(self, excluded=tuple(sorted({**rows, **dict(self.excluded)}.items())))
 
 
-def read(shard: ShardView) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
+class Decisions:
+    """Files of decisions, which are kept open while the shards that are read next have theirs in them, too. A context
+    manager."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[contextlib.ExitStack, pa.ipc.RecordBatchFileReader]] = {}
+
+    def of(self, shard: ShardView) -> list[pa.Table]:
+        """The decisions about a shard, oldest first. Raises DamagedFile."""
+        wanted = {layer.path for layer in shard.decisions}
+        for path in [path for path in self._open if path not in wanted]:
+            self._open.pop(path)[0].close()
+        return [
+            pa.Table.from_batches([shards.checked_batch(layer.path, self._reader(layer.path), layer.batch)])
+            for layer in shard.decisions
+        ]
+
+    def _reader(self, path: str) -> pa.ipc.RecordBatchFileReader:
+        if path not in self._open:
+            stack = contextlib.ExitStack()
+            self._open[path] = stack, stack.enter_context(shards.open_checked(path))
+        return self._open[path][1]
+
+    def __enter__(self) -> Decisions:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stack, _reader in self._open.values():
+            stack.close()
+
+
+def read(shard: ShardView, decisions: Decisions | None = None) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
     """Batches of the shard's documents as they stand after all decisions, each with the rows
     (int64) of the shard that they are. Batches may be empty. Raises DamagedFile."""
-    layers = [shards.read_table(path, digest) for path, digest in shard.decisions]
+    if decisions is None:
+        with Decisions() as decisions:
+            yield from read(shard, decisions)
+        return
+    layers = decisions.of(shard)
     excluded = np.array([row for row, _ in shard.excluded], np.int64)
     start = 0
     for batch in shards.read(shard.path, shard.hash):
@@ -64,6 +115,14 @@ def read(shard: ShardView) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
         for layer in layers:
             rows, batch = apply(layer, rows, batch)
         yield rows, batch
+
+
+def read_all(view: Iterable[ShardView]) -> Iterator[tuple[ShardView, np.ndarray, pa.RecordBatch]]:
+    """Batches of all shards, one after the other, each with its shard; see `read`."""
+    with Decisions() as decisions:
+        for shard in view:
+            for rows, batch in read(shard, decisions):
+                yield shard, rows, batch
 
 
 def read_excluded(shard: ShardView) -> Iterator[tuple[list[str], pa.RecordBatch]]:

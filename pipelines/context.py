@@ -16,7 +16,7 @@ from corpus.step import Step
 from corpus.views import ShardView
 
 if TYPE_CHECKING:  # what a run needs is no part of what a task does
-    from pipelines.engine import Engine, File, Manifest, Outputs, Task
+    from pipelines.engine import Engine, File, Manifest, Task
     from pipelines.publishing import Published
 
 

@@ -42,9 +42,9 @@ class Recipe:
     writes: large plain files are split to it, small files share a task until a quarter of it,
     and a shard holds about that much text. `partition_by` names a column: the documents of each of its values
     go to a folder of their own, `documents/language=de/`, as Hive, Spark and Arrow read them.
-    `working_bytes` is what a task of a step that looks at the whole corpus holds at a time: small shards share a task up
-    to so much text, and a partition of what such tasks exchange has about as much at most; a task's memory is some
-    multiple of it. `task_seconds` and `task_memory` (bytes) are what one attempt at a task may take in a worker; a record over which
+    `working_bytes` is what a task behind the first pass holds at a time: small shards share a task up to so much text,
+    and a partition of what tasks exchange has about as much at most; a task's memory is some multiple of it.
+    `task_seconds` and `task_memory` (bytes) are what one attempt at a task may take in a worker; a record over which
     tasks are ended again and again is quarantined. They are figures of the machine: changing them redoes nothing.
     `folder` is where the recipe lies: filters of the user's own are looked for there.
 

@@ -140,7 +140,7 @@ class Runner:
             first, tasks = ["read"], self._input_tasks(shared)
             configuration: tuple[object, ...] = (shared, self.recipe.read, self.limit)
         else:
-            first, tasks = [], passes.view_tasks(view, shared)
+            first, tasks = [], passes.view_tasks(view, shared, self.recipe.working_bytes)
             configuration = (shared,)
         names = [*first, *(stage.name for stage in stages), *["documents"] * (suffix == ".parquet")]
         files = [path for stage in stages for path in stage.inputs()]

@@ -7,17 +7,27 @@ the order of the edges.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import numba
 import numpy as np
 
 
+class Edges(NamedTuple):
+    """Edges between documents by their numbers, 0 to n: first < second (int64), ascending by (second, first), and
+    similarity (float64)."""
+
+    first: np.ndarray
+    second: np.ndarray
+    similarity: np.ndarray
+
+
+Mode = Literal["leader", "components"]
+
+
 def leaders(
-    first: np.ndarray,
-    second: np.ndarray,
-    similarity: np.ndarray,
-    mode: Literal["leader", "components"] = "leader",
+    first: np.ndarray, second: np.ndarray, similarity: np.ndarray, mode: Mode = "leader"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(dropped, by, score): the documents to drop in corpus order (int64), the kept document
     each one duplicates (int64), and their similarity (float64).
@@ -33,55 +43,103 @@ def leaders(
     Raises ValueError for an unknown mode or an edge whose first is not before its second.
     """
     first, second = np.asarray(first, np.int64), np.asarray(second, np.int64)
-    if (first >= second).any():
-        raise ValueError("an edge must go from an earlier document to a later one")
     documents = np.unique(np.concatenate([first, second]))
     order = np.lexsort((first, second))
     i = np.searchsorted(documents, first[order])
     j = np.searchsorted(documents, second[order])
-    score = np.asarray(similarity, np.float64)[order]
+    edges = Edges(i, j, np.asarray(similarity, np.float64)[order])
+    ((dropped, by, score),) = leaders_in_parts(lambda: [edges], [len(documents)], mode)
+    return documents[dropped], documents[by], score
+
+
+def leaders_in_parts(
+    parts: Callable[[], Iterable[Edges]], ends: Sequence[int], mode: Mode = "leader"
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """`leaders` of more edges than memory holds: what it says of the documents of one part after the other.
+
+    parts: gives the edges whose second documents are the numbers below ends[0], from there to below ends[1], and so on;
+    for "components" it is asked twice. Takes a bit for each document, or four bytes (eight above 2^31 documents) for
+    "components", and about 60 bytes for each edge of one part.
+    """
     if mode == "leader":
-        by, score = _leaders(i, j, score, len(documents))
+        yield from _leaders_in_parts(parts(), ends)
     elif mode == "components":
-        by, score = _components(i, j, score, len(documents))
+        yield from _components_in_parts(parts, ends)
     else:
         raise ValueError(f'mode must be "leader" or "components", not "{mode}"')
-    dropped = np.flatnonzero(by >= 0)
-    return documents[dropped], documents[by[dropped]], score[dropped]
+
+
+def _leaders_in_parts(
+    parts: Iterable[Edges], ends: Sequence[int]
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    dropped = np.zeros((ends[-1] if len(ends) else 0) // 8 + 1, np.uint8)
+    for edges in parts:
+        _check(edges)
+        second, by, score = _leaders(*edges, dropped)
+        yield second, by, score
+
+
+def _components_in_parts(
+    parts: Callable[[], Iterable[Edges]], ends: Sequence[int]
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    documents = ends[-1] if len(ends) else 0
+    parent = np.arange(documents, dtype=np.int32 if documents < 1 << 31 else np.int64)
+    for edges in parts():
+        _check(edges)
+        _join(parent, edges.first, edges.second)
+    start = 0
+    for edges, end in zip(parts(), ends):
+        by = _roots(parent, start, end)
+        score = np.full(end - start, np.nan)
+        direct = by[edges.second - start] == edges.first
+        score[edges.second[direct] - start] = edges.similarity[direct]
+        dropped = np.flatnonzero(by != np.arange(start, end))
+        yield dropped + start, by[dropped], score[dropped]
+        start = end
+
+
+def _check(edges: Edges) -> None:
+    if (edges.first >= edges.second).any():
+        raise ValueError("an edge must go from an earlier document to a later one")
 
 
 @numba.njit(cache=True, nogil=True)
-def _leaders(first, second, similarity, documents):
-    """For each document the kept one it duplicates, or -1, and their similarity. Edges come
-    ascending by (second, first), so that whether `first` is kept is settled before it counts."""
-    by = np.full(documents, -1, np.int64)
-    score = np.full(documents, np.nan)
+def _leaders(first, second, similarity, dropped):
+    """The documents that are dropped, the kept one that each duplicates, and their similarity; `dropped` (a bit for
+    each document) is written, too. Edges come ascending by (second, first), so that whether `first` is kept is settled
+    before it counts."""
+    documents = np.empty(len(first), np.int64)
+    by = np.empty(len(first), np.int64)
+    score = np.empty(len(first), np.float64)
+    found = 0
     for edge in range(len(first)):
         i, j = first[edge], second[edge]
-        if by[i] < 0 and (by[j] < 0 or similarity[edge] > score[j]):
-            by[j] = i
-            score[j] = similarity[edge]
-    return by, score
+        if dropped[i >> 3] >> (i & 7) & 1:
+            continue
+        if found == 0 or documents[found - 1] != j:
+            documents[found], by[found], score[found] = j, i, similarity[edge]
+            dropped[j >> 3] |= np.uint8(1 << (j & 7))
+            found += 1
+        elif similarity[edge] > score[found - 1]:
+            by[found - 1], score[found - 1] = i, similarity[edge]
+    return documents[:found].copy(), by[:found].copy(), score[:found].copy()
 
 
 @numba.njit(cache=True, nogil=True)
-def _components(first, second, similarity, documents):
-    """For each document the first of its component, or -1 if it is that, and the similarity
-    of the edge between them, if there is one. Union-find; a root is the least of its tree."""
-    parent = np.arange(documents)
+def _join(parent, first, second):
+    """Union-find; a root is the least of its tree."""
     for edge in range(len(first)):
         i, j = _root(parent, first[edge]), _root(parent, second[edge])
         parent[max(i, j)] = min(i, j)
-    by = np.full(documents, -1, np.int64)
-    score = np.full(documents, np.nan)
-    for document in range(documents):
-        root = _root(parent, document)
-        if root != document:
-            by[document] = root
-    for edge in range(len(first)):
-        if by[second[edge]] == first[edge]:
-            score[second[edge]] = similarity[edge]
-    return by, score
+
+
+@numba.njit(cache=True, nogil=True)
+def _roots(parent, start, end):
+    """int64: the first of its component for each document from `start` to before `end`."""
+    roots = np.empty(end - start, np.int64)
+    for document in range(start, end):
+        roots[document - start] = _root(parent, document)
+    return roots
 
 
 @numba.njit(cache=True, nogil=True)

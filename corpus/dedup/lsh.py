@@ -8,6 +8,7 @@ the probability of that is `1 - (1 - s**rows)**bands`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numba
@@ -16,6 +17,8 @@ import numpy as np
 Number = TypeVar("Number", float, np.ndarray)
 ALL_PAIRS_LIMIT = 32
 """Members of a bucket up to which all its pairs are candidates."""
+PAIRS_AT_A_TIME = 1 << 22
+"""Pairs that are held before those that several buckets have become one: 32 MiB."""
 
 
 def candidate_probability(similarity: Number, bands: int, rows: int) -> Number:
@@ -86,6 +89,23 @@ def candidate_pairs(
     `all_pairs_limit` documents only the pairs with one of its first `all_pairs_limit` documents
     are taken, so that the work stays linear. Does not depend on the order of the input.
     """
+    found = list(pair_chunks(keys, addresses, all_pairs_limit))
+    first = np.concatenate([np.empty(0, np.int64), *(first for first, _ in found)])
+    second = np.concatenate([np.empty(0, np.int64), *(second for _, second in found)])
+    if len(found) < 2:
+        return first, second
+    order = np.lexsort((second, first))
+    first, second = first[order], second[order]
+    is_new = np.ones(len(first), np.bool_)
+    is_new[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+    return first[is_new], second[is_new]
+
+
+def pair_chunks(
+    keys: np.ndarray, addresses: np.ndarray, all_pairs_limit: int = ALL_PAIRS_LIMIT, at_a_time: int = PAIRS_AT_A_TIME
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The pairs of `candidate_pairs`, some `at_a_time` (before those that several buckets have become one), ascending
+    and none twice in each part; a pair may be in several of them."""
     if all_pairs_limit < 1:
         raise ValueError(f"all_pairs_limit must be at least 1, not {all_pairs_limit}")
     order = np.argsort(addresses, kind="stable")
@@ -94,34 +114,31 @@ def candidate_pairs(
     is_new[1:] = addresses[1:] != addresses[:-1]
     documents, numbers = addresses[is_new], np.cumsum(is_new) - 1
     order = np.argsort(keys, kind="stable")  # by key, then by address
-    pairs = _bucket_pairs(keys[order], numbers[order], all_pairs_limit, len(documents))
-    first, second = np.divmod(np.unique(pairs), max(len(documents), 1))
-    return documents[first], documents[second]
+    keys, numbers = keys[order], numbers[order]
+    is_new = np.ones(len(keys), np.bool_)  # a document may bring a key twice
+    is_new[1:] = (keys[1:] != keys[:-1]) | (numbers[1:] != numbers[:-1])
+    keys, numbers = keys[is_new], numbers[is_new]
+    pairs = np.empty(at_a_time + all_pairs_limit, np.int64)
+    place, begins = 0, 0
+    while place < len(keys):
+        place, begins, found = _bucket_pairs(keys, numbers, all_pairs_limit, len(documents), place, begins, pairs)
+        if found:
+            first, second = np.divmod(np.unique(pairs[:found]), len(documents))
+            yield documents[first], documents[second]
 
 
 @numba.njit(cache=True, nogil=True)
-def _bucket_pairs(keys, members, limit, documents):
-    """The pairs of every run of equal `keys`, whose `members` ascend, as first * documents +
-    second (int64); a pair once for every bucket that has it."""
-    pairs = np.empty(1024, np.int64)
+def _bucket_pairs(keys, members, limit, documents, place, begins, pairs):
+    """Write the pairs of runs of equal `keys`, whose `members` ascend, as first * documents + second (int64), into
+    `pairs` until it has no room for those of a further member. A pair comes once for every bucket that has it.
+
+    `place`: the member from which to go on, `begins`: where its run begins. (place, begins, pairs written)."""
     found = 0
-    start = 0
-    while start < len(keys):
-        end = start
-        size = 0  # different members: a document may bring a key twice
-        while end < len(keys) and keys[end] == keys[start]:
-            if size == 0 or members[end] != members[start + size - 1]:
-                members[start + size] = members[end]
-                size += 1
-            end += 1
-        needed = found + min(size, limit) * (size - 1)
-        if needed > len(pairs):
-            grown = np.empty(max(needed, 2 * len(pairs)), np.int64)
-            grown[:found] = pairs[:found]
-            pairs = grown
-        for i in range(start, start + min(size, limit)):
-            for j in range(i + 1, start + size):
-                pairs[found] = members[i] * documents + members[j]
-                found += 1
-        start = end
-    return pairs[:found]
+    while place < len(keys) and found + limit <= len(pairs):
+        if keys[place] != keys[begins]:
+            begins = place
+        for i in range(begins, min(place, begins + limit)):
+            pairs[found] = members[i] * documents + members[place]
+            found += 1
+        place += 1
+    return place, begins, found

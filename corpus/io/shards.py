@@ -17,8 +17,8 @@ from corpus.io import paths
 
 PARQUET_LEVEL = 3
 """zstd's own default level."""
-CHECKSUM = b"xxh3_64"
-"""Under this name a batch carries its checksum."""
+CHECKSUM, NOTE = b"xxh3_64", b"note"
+"""Under these names a batch carries its checksum, and what else there is to say."""
 MOST_RATIO = 256
 """lz4 cannot pack tighter."""
 _LONG = {"text", "raw", "id", "url"}
@@ -43,13 +43,13 @@ class ShardWriter:
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         return pa.ipc.new_file(self._sink, schema, options=options)
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Append a batch. Raises ValueError if its schema differs from the shard's."""
+    def write(self, batch: pa.RecordBatch, note: bytes = b"") -> None:
+        """Append a batch; where they are checked, with a note. Raises ValueError if its schema differs from the
+        shard's."""
         if self._writer is None:
             self._writer = self._open(batch.schema)
-        self._writer.write_batch(
-            batch, custom_metadata={CHECKSUM: _checksum(batch, self._batches)} if self.checked else None
-        )
+        checksum = {CHECKSUM: _checksum(batch, self._batches, note)} if self.checked else None
+        self._writer.write_batch(batch, custom_metadata=checksum and {**checksum, NOTE: note} if note else checksum)
         self._batches += 1
 
     def close(self) -> None:
@@ -72,11 +72,12 @@ class ShardWriter:
             self._sink.close()
 
 
-def _checksum(batch: pa.RecordBatch, index: int) -> bytes:
-    """xxh3-64, in hex, of a batch as IPC has it, of its schema and its place in the file: the same after it has been
-    written and read."""
+def _checksum(batch: pa.RecordBatch, index: int, note: bytes = b"") -> bytes:
+    """xxh3-64, in hex, of a batch as IPC has it, of its schema, its note and its place in the file: the same after it
+    has been written and read."""
     digest = xxhash.xxh3_64(batch.schema.serialize(), seed=index)
     digest.update(batch.serialize())
+    digest.update(note)
     return digest.hexdigest().encode()
 
 
@@ -102,14 +103,20 @@ def _ours(path: str) -> Iterator[None]:
 
 def checked_batch(path: str, reader: pa.ipc.RecordBatchFileReader, index: int) -> pa.RecordBatch:
     """A batch of a file written with `checked`. Raises DamagedFile if it is not what was written."""
+    return noted_batch(path, reader, index)[0]
+
+
+def noted_batch(path: str, reader: pa.ipc.RecordBatchFileReader, index: int) -> tuple[pa.RecordBatch, bytes]:
+    """Such a batch and its note."""
     with _ours(path):
-        if index >= reader.num_record_batches:
+        if not 0 <= index < reader.num_record_batches:
             raise paths.DamagedFile(path, f"it has no batch {index}")
         batch, metadata = reader.get_batch_with_custom_metadata(index)
         batch.validate()  # before anything follows its offsets
-        if not metadata or metadata.get(CHECKSUM) != _checksum(batch, index):
+        note = metadata.get(NOTE, b"") if metadata else b""
+        if not metadata or metadata.get(CHECKSUM) != _checksum(batch, index, note):
             raise paths.DamagedFile(path, f"the checksum of batch {index} is wrong")
-    return batch
+    return batch, note
 
 
 @contextlib.contextmanager

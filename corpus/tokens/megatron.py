@@ -56,6 +56,14 @@ def token_dtype(vocab_size: int) -> np.dtype:
     return np.dtype("<u2" if vocab_size < UINT16_BELOW else "<i4")
 
 
+def stored(tokens: np.ndarray, vocab_size: int, where: str = "") -> np.ndarray:
+    """Ids (any integer dtype) as a shard stores them, contiguous. Raises ValueError for ids outside the vocabulary,
+    with `where` at the beginning of its message."""
+    if len(tokens) and not 0 <= tokens.min() <= tokens.max() < vocab_size:
+        raise ValueError(f"{where}token ids {tokens.min()}..{tokens.max()} outside the vocabulary of {vocab_size}")
+    return np.ascontiguousarray(tokens, token_dtype(vocab_size))
+
+
 class ShardWriter:
     """Writes `PREFIX.bin` as documents come, and `PREFIX.idx` on `close`.
 
@@ -98,12 +106,8 @@ class ShardWriter:
             raise ValueError(f"{self.prefix}: offsets must not decrease nor leave the tokens")
         if lengths.max() > np.iinfo(np.int32).max:
             raise ValueError(f"{self.prefix}: a document has more than 2^31 - 1 tokens")
-        tokens = np.asarray(tokens)[offsets[0] : offsets[-1]]
-        if len(tokens) and not 0 <= tokens.min() <= tokens.max() < self.vocab_size:
-            raise ValueError(
-                f"{self.prefix}: token ids {tokens.min()}..{tokens.max()} outside the vocabulary of {self.vocab_size}"
-            )
-        self._payload.write(np.ascontiguousarray(tokens, self.dtype).data)
+        tokens = stored(np.asarray(tokens)[offsets[0] : offsets[-1]], self.vocab_size, f"{self.prefix}: ")
+        self._payload.write(tokens.data)
         self._lengths.write(lengths.astype("<i4").data)
         self.documents += len(lengths)
         self.tokens += len(tokens)

@@ -21,6 +21,7 @@ from pipelines.engine.tasks import (
     describe_file,
     fingerprint,
     outputs_named,
+    task_key,
 )
 
 __all__ = [
@@ -43,4 +44,5 @@ __all__ = [
     "describe_file",
     "fingerprint",
     "outputs_named",
+    "task_key",
 ]

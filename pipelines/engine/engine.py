@@ -24,7 +24,6 @@ from pipelines.engine.tasks import (
     Job,
     Limits,
     Manifest,
-    Outputs,
     Task,
     code_fingerprint,
     describe_file,

@@ -147,6 +147,11 @@ def is_ours(name: str) -> bool:
     return is_manifest(name) or is_of_attempt(name) or paths.is_temporary(name) or _UNPLACED.fullmatch(name) is not None
 
 
+def task_key(number: int) -> str:
+    """The key of task number `number`."""
+    return f"{number:05d}"
+
+
 def key_of(name: str) -> str:
     """The key of the task that gave a file its name."""
     return name.partition("-")[0].removesuffix(".json")

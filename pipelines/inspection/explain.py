@@ -12,7 +12,7 @@ from rich.text import Text
 from corpus import views
 from corpus.io import paths, shards
 from corpus.step import Place
-from corpus.views import ShardView
+from corpus.views import Layer, ShardView
 from pipelines import publishing
 from pipelines.engine import Manifest
 from pipelines.engine.engine import committed, damaged
@@ -20,6 +20,7 @@ from pipelines.inspection import places
 from pipelines.inspection.lookup import check_text, is_named
 from pipelines.inspection.verify import REPAIR
 from pipelines.maps import passes
+from pipelines.maps.decide import decided_view
 from pipelines.publishing import OutputError
 
 KEPT, DROPPED, QUARANTINED = ("kept", "bold green"), ("dropped", "bold red"), ("quarantined", "bold red")
@@ -77,17 +78,18 @@ def _decided(output: str, document: str, most: int) -> list[Text]:
         if "shards" in done[0].counters:
             view = passes.new_view(done)
         elif paths.has_suffix(folder, "-decide"):
-            decisions = [manifest.outputs["decisions.arrow"] for manifest in done]
-            said += [line for s, file in zip(view, decisions) for line in _in_shard(view, s, file.path, document, most)]
-            view = [s.decided(file.path, file.hash) for s, file in zip(view, decisions)]
+            decided = decided_view(view, done)
+            for shard, after in zip(view, decided):
+                said += _in_shard(view, shard, after.decisions[-1], document, most)
+            view = decided
     return said
 
 
-def _in_shard(view: list[ShardView], shard: ShardView, decisions: str, document: str, most: int) -> Iterator[Text]:
+def _in_shard(view: list[ShardView], shard: ShardView, layer: Layer, document: str, most: int) -> Iterator[Text]:
     """What a step decided about a document, if it is in this shard."""
     for rows, batch in views.read(shard):
         for place in np.flatnonzero(is_named(batch, document).fill_null(False)):
-            decided = shards.read_table(decisions)
+            decided = layer.read()
             decided = decided.filter(pc.equal(decided["row"], rows[place])).to_pylist()
             name = batch["id"][int(place)].as_py()
             because = {by: _name(view, by) for by in {decision["by"] for decision in decided if decision["by"]}}

@@ -1,7 +1,7 @@
-"""The last map of every global step: per shard, the step's proposals become decisions.
+"""The last map of every global step: the step's proposals about a group of shards become decisions.
 
-A *proposal* is a row of PROPOSAL_SCHEMA, as reduce tasks write them into an exchange that is
-partitioned by shard. The decide task reads its shard through the view, lets the step finish the
+A *proposal* is a row of PROPOSAL_SCHEMA with the number of the shard, as reduce tasks write them into an exchange that
+is partitioned by group. The decide task reads its shards through the view, lets the step finish the
 proposals of each batch where it needs the text (`finish`), writes the decisions and what they drop,
 and accounts for every document.
 """
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -21,12 +22,14 @@ from corpus.documents import DECISION_SCHEMA, DROPPED_SCHEMA, at_hand, dropped_r
 from corpus.io import shards
 from corpus.views import ShardView
 from pipelines.context import Context
-from pipelines.engine import Exclusion, File, Outputs, Unproven
-from pipelines.maps import exchange
-from pipelines.maps.shard_tasks import shard_task, without_rows
+from pipelines.engine import Exclusion, Manifest, Outputs, Unproven
+from pipelines.maps import exchange as exchanges
+from pipelines.maps.exchange import Exchange
+from pipelines.maps.groups import Group, group_of
 from pipelines.maps.sinks import Quarantine, Rows
 from pipelines.maps.step_counts import StepCount, add
 
+SHARD, PROPOSALS = "shard", "proposals.arrow"
 PROPOSAL_SCHEMA = pa.schema([field for field in DECISION_SCHEMA if field.name != "step"])
 
 
@@ -39,42 +42,88 @@ class Finish(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Decide:
-    """Argument of one decide task. `exchange` are the files with proposals, `finish` what the step does with them;
-    `threshold` goes into `dropped/` as text."""
+    """Argument of one decide task, of a step of this name."""
 
     name: str
-    shard: ShardView
-    exchange: tuple[str, ...]
-    finish: Finish | None
-    threshold: str
+    group: Group
 
     def without(self, excluded: tuple[Exclusion, ...]) -> Decide:
         """This task without some of its documents."""
-        return dataclasses.replace(self, shard=without_rows(self.shard, excluded))
+        return dataclasses.replace(self, group=self.group.without(excluded))
 
 
-def decide(argument: Decide, outputs: Outputs) -> dict[str, Any]:
-    """One decide task: writes decisions.arrow, dropped.parquet and quarantine.parquet, counts as a pass does."""
+class Deciding(NamedTuple):
+    """What all decide tasks share: the exchange with the proposals, a partition for each group; what the step does with
+    them; `threshold` as `dropped/` says it."""
+
+    exchange: Exchange | None
+    finish: Finish | None
+    threshold: str
+
+
+def decide(argument: Decide, outputs: Outputs, common: Deciding) -> dict[str, Any]:
+    """One decide task: writes decisions.arrow (a batch for each shard of the group), dropped.parquet and
+    quarantine.parquet, counts as a pass does, and `decided`, the number of the first shard and how many they are."""
     started = time.perf_counter()
-    proposals = PROPOSAL_SCHEMA.empty_table()
-    if argument.exchange:
-        proposals = exchange.read(argument.exchange, argument.shard.number)
-        proposals = proposals.sort_by([("row", "ascending"), ("start", "ascending")])
-    count, dropped = StepCount(), Rows(outputs, "dropped.parquet", DROPPED_SCHEMA)
-    decided = [_set_aside(argument, count, outputs)]
-    for rows, batch in views.read(argument.shard):
-        if not len(rows):
-            continue
-        part = _between(proposals, rows[0], rows[-1])
-        if argument.finish is not None:
+    work = _Work(argument.name, common, outputs)
+    shard_views = argument.group.shards
+    proposed, nothing = _by_shard(argument.group, common.exchange)
+    with shards.ShardWriter(outputs.path("decisions.arrow"), DECISION_SCHEMA, checked=True) as writer:
+        with views.Decisions() as decisions:
+            for shard in shard_views:
+                table = work.decided(shard, proposed.get(shard.number, nothing), decisions)
+                (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], DECISION_SCHEMA)]
+                writer.write(batch)
+    count = work.close()
+    count.seconds = round(time.perf_counter() - started, 3)
+    return {
+        "steps": {argument.name: dataclasses.asdict(count)},
+        "documents": count.kept,
+        "decided": [shard_views[0].number, len(shard_views)],
+    }
+
+
+def _by_shard(group: Group, exchange: Exchange | None) -> tuple[dict[int, pa.Table], pa.Table]:
+    """(the proposals about each shard that has some, by row and start; none)."""
+    if exchange is None or not exchange.files(group.number):
+        return {}, PROPOSAL_SCHEMA.empty_table()
+    table = exchanges.read(exchange, group.number)
+    table = table.sort_by([(SHARD, "ascending"), ("row", "ascending"), ("start", "ascending")])
+    numbers, first = np.unique(table[SHARD].to_numpy(), return_index=True)
+    table = table.drop_columns([SHARD])
+    ends = [*first[1:].tolist(), table.num_rows]
+    found = {n: table.slice(start, end - start) for n, start, end in zip(numbers.tolist(), first.tolist(), ends)}
+    return found, table.slice(0, 0)
+
+
+class _Work:
+    """The sinks and counts of one task."""
+
+    def __init__(self, name: str, common: Deciding, outputs: Outputs):
+        self.name, self.common = name, common
+        self.count = StepCount()
+        self.dropped = Rows(outputs, "dropped.parquet", DROPPED_SCHEMA)
+        self.quarantine = Quarantine(outputs)
+
+    def decided(self, shard: ShardView, proposals: pa.Table, decisions: views.Decisions) -> pa.Table:
+        """The decisions about a shard."""
+        found = [self._set_aside(shard)]
+        for rows, batch in views.read(shard, decisions):
+            if len(rows):
+                found += self._in_batch(rows, batch, _between(proposals, rows[0], rows[-1]))
+        table = pa.concat_tables(found)
+        return table.sort_by("row") if shard.excluded else table
+
+    def _in_batch(self, rows: np.ndarray, batch: pa.RecordBatch, part: pa.Table) -> list[pa.Table]:
+        count, finish = self.count, self.common.finish
+        if finish is not None:
             with at_hand(batch):
-                part = argument.finish.finish(rows, batch, part)
+                part = finish.finish(rows, batch, part)
         if not part.num_rows:
             _count(count, batch, rows, batch)
-            continue
-        steps = pa.array([argument.name] * part.num_rows, pa.string())
+            return []
+        steps = pa.array([self.name] * part.num_rows, pa.string())
         part = part.append_column("step", steps).select(DECISION_SCHEMA.names).cast(DECISION_SCHEMA)
-        decided.append(part)
         _, kept = views.apply(part, rows, batch)
         _count(count, batch, rows, kept)
         cuts = part.filter(pc.equal(part["action"], "cut"))
@@ -86,34 +135,29 @@ def decide(argument: Decide, outputs: Outputs) -> dict[str, Any]:
         if drops.num_rows:
             places = np.searchsorted(rows, drops["row"].to_numpy())
             values = [_value(by, score) for by, score in zip(drops["by"].to_pylist(), drops["score"].to_pylist())]
-            thresholds = [argument.threshold] * len(values)
-            dropped.write(dropped_rows(batch, places, argument.name, drops["reason"].to_pylist(), values, thresholds))
-    dropped.close()
-    count.check(argument.name)
-    if sum(count.dropped.values()) != dropped.rows:
-        raise Unproven(f"step {argument.name}: {sum(count.dropped.values())} documents dropped, {dropped.rows} rows")
-    count.seconds = round(time.perf_counter() - started, 3)
-    decisions = pa.concat_tables(decided)
-    if argument.shard.excluded:
-        decisions = decisions.sort_by("row")
-    shards.write_table(outputs.path("decisions.arrow"), decisions)
-    return {"steps": {argument.name: dataclasses.asdict(count)}, "documents": count.kept}
+            thresholds = [self.common.threshold] * len(values)
+            self.dropped.write(dropped_rows(batch, places, self.name, drops["reason"].to_pylist(), values, thresholds))
+        return [part]
 
+    def _set_aside(self, shard: ShardView) -> pa.Table:
+        """Quarantine the documents that this step or a map of it fails at; the decisions that take them out."""
+        for reasons, batch in views.read_excluded(shard):
+            self.quarantine.add_documents(batch, reasons, self.name)
+            self.count.documents_in += batch.num_rows
+            self.count.quarantined += batch.num_rows
+            self.count.bytes_in += text_bytes(batch.column("text"))
+        rows = [{"row": row, "action": "drop", "step": self.name, "reason": "quarantined"} for row, _ in shard.excluded]
+        return pa.Table.from_pylist(rows, DECISION_SCHEMA)
 
-def _set_aside(argument: Decide, count: StepCount, outputs: Outputs) -> pa.Table:
-    """Quarantine the documents that this step or a map of it fails at; the decisions that take them out."""
-    quarantine = Quarantine(outputs)
-    for reasons, batch in views.read_excluded(argument.shard):
-        quarantine.add_documents(batch, reasons, argument.name)
-        count.documents_in += batch.num_rows
-        count.quarantined += batch.num_rows
-        count.bytes_in += text_bytes(batch.column("text"))
-    quarantine.close()
-    rows = [
-        {"row": row, "action": "drop", "step": argument.name, "reason": "quarantined"}
-        for row, _ in argument.shard.excluded
-    ]
-    return pa.Table.from_pylist(rows, DECISION_SCHEMA)
+    def close(self) -> StepCount:
+        """Complete the outputs; the counts, which add up."""
+        self.dropped.close()
+        self.quarantine.close()
+        self.count.check(self.name)
+        dropped = sum(self.count.dropped.values())
+        if dropped != self.dropped.rows:
+            raise Unproven(f"step {self.name}: {dropped} documents dropped, {self.dropped.rows} rows")
+        return self.count
 
 
 def _value(by: str | None, score: float | None) -> str:
@@ -137,7 +181,7 @@ def proposals(
     dropped: np.ndarray, by: np.ndarray, reason: str, score: np.ndarray | None = None
 ) -> tuple[pa.Table, np.ndarray]:
     """Proposals to drop the documents at addresses `dropped` because of those at `by`, and the shard
-    of each, ready for `exchange.write`."""
+    of each, ready for `ProposalWriter`."""
     shard, row = shard_and_row(dropped)
     by_shard, by_row = shard_and_row(by)
     n = len(row)
@@ -158,17 +202,51 @@ def proposals(
 
 def decide_map(
     context: Context,
-    view: list[ShardView],
-    exchanged: list[File],
+    groups: list[Group],
+    exchange: Exchange | None,
     threshold: str,
     finish: Finish | None = None,
     inputs: tuple[tuple[str, str], ...] = (),
 ) -> list[ShardView]:
-    """Run the decide map of a step: the view with its decisions added."""
-    files = tuple(file.path for file in exchanged)
-    prints = (*inputs, *((f"proposals {i}", file.hash) for i, file in enumerate(exchanged)))
-    tasks = [shard_task(s, Decide(context.name, s, files, finish, threshold), prints) for s in view]
-    manifests = context.map("decide", decide, tasks, (context.name, finish, threshold))
+    """Run the decide map of a step: the view with its decisions added. `exchange`: the proposals, a partition for each
+    group, as `ProposalWriter` writes them."""
+    prints = (*inputs, *(exchange.inputs("proposals") if exchange else ()))
+    tasks = [group.task(Decide(context.name, group), prints) for group in groups]
+    manifests = context.map(
+        "decide", decide, tasks, (context.name, finish, threshold), Deciding(exchange, finish, threshold)
+    )
     context.found.manifests += manifests
-    decided = [m.outputs["decisions.arrow"] for m in manifests]
-    return [s.decided(f.path, f.hash) for s, f in zip(view, decided)]
+    return decided_view((shard for group in groups for shard in group.shards), manifests)
+
+
+def decided_view(view: Iterable[ShardView], manifests: Iterable[Manifest]) -> list[ShardView]:
+    """A view with the decisions of a decide map added; `manifests` in the order of the groups."""
+    view = list(view)
+    for manifest in manifests:
+        first, shards_ = manifest.counters["decided"]
+        file = manifest.outputs["decisions.arrow"]
+        for number in range(shards_):
+            view[first + number] = view[first + number].decided(views.Layer(file.path, file.hash, number))
+    return view
+
+
+class ProposalWriter:
+    """Writes proposals into an exchange that has a partition for each group of shards. A context manager."""
+
+    def __init__(self, outputs: Outputs, firsts: np.ndarray, hold: int):
+        self._path, self._firsts, self._hold = outputs.path(PROPOSALS), firsts, hold
+        self._writer: exchanges.Writer | None = None
+
+    def add(self, table: pa.Table, shards: np.ndarray) -> None:
+        """Add proposals (PROPOSAL_SCHEMA, or what the step's `finish` makes these of), with the shard of each."""
+        table = table.append_column(SHARD, pa.array(shards, pa.int64()))
+        if self._writer is None:
+            self._writer = exchanges.Writer(self._path, table.schema, self._hold)
+        self._writer.add(table, group_of(self._firsts, shards))
+
+    def close(self) -> dict[str, Any]:
+        """Complete the file; the counters of the task."""
+        if self._writer is None:
+            self._writer = exchanges.Writer(self._path, PROPOSAL_SCHEMA.append(pa.field(SHARD, pa.int64())), 0)
+        self._writer.close()
+        return {PROPOSALS: self._writer.counters()}

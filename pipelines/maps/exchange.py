@@ -1,34 +1,239 @@
-"""The exchange: the only shuffle. A map task writes one Arrow IPC file whose record batch *i*
-holds partition *i*; a reduce task opens those files and reads batch *i* of each. No other
-format, no open sockets: a partition is read by whoever needs it, whenever. Each batch carries its
-checksum, so that who reads one partition need not read the others to know that it is whole."""
+"""The exchange: the only shuffle. A map task writes one file of partitions, a reduce task reads one partition of every
+file. No open sockets: a partition is read by whoever needs it, whenever.
+
+A file is Arrow IPC. Its record batches are pieces of partitions, in the order in which memory ran out and there by
+partition; the last batch is empty, and its note says of which partition each piece is. So a file takes what its rows
+take, however many partitions there are, and rows of a partition keep their order. Each batch carries its checksum, so
+that who reads one partition need not read the others to know that it is whole.
+
+Where many files and many partitions would make too many pieces, a *combining* map stands between: each of its tasks
+reads a range of partitions from some of the files and writes them as one file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import xxhash
 
 from corpus.io import shards
+from pipelines.context import Context
+from pipelines.engine import File, Manifest, Outputs, Task, outputs_named, task_key
+
+MOST_PARTITIONS = 1 << 16
+FEW_PARTITIONS = 256
+"""Up to so many they are a quarter as large as they may be, so that there is work for several processors."""
+MOST_READS = 1 << 18
+"""Files times partitions above which a combining map pays: reading costs a request for each, 30 ms and a 2,500,000th of
+a dollar on an object store."""
 
 
-def write(path: str, table: pa.Table, partition: np.ndarray, partitions: int) -> None:
-    """Write `table` split by `partition` (int, one a row, 0 <= p < partitions); rows keep their
-    order within a partition. Empty partitions are empty batches."""
-    order = np.argsort(partition, kind="stable")
-    bounds = np.searchsorted(partition[order], np.arange(partitions + 1))
-    sorted_table = table.take(pa.array(order)).combine_chunks()
-    with shards.ShardWriter(path, table.schema, checked=True) as writer:
-        for start, end in zip(bounds[:-1], bounds[1:]):
-            batches = sorted_table.slice(start, end - start).to_batches()
-            writer.write(batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema))
+@dataclasses.dataclass(frozen=True)
+class Exchange:
+    """What map tasks have written. `ranges`: the files that hold each range of partitions, all of the same length;
+    `fingerprint`: of all that it holds; `rows` and `bytes` of those, in memory."""
+
+    ranges: tuple[tuple[str, ...], ...]
+    partitions: int
+    fingerprint: str
+    rows: int
+    bytes: int
+
+    def files(self, partition: int) -> tuple[str, ...]:
+        """Those that may hold a partition."""
+        return self.ranges[partition * len(self.ranges) // self.partitions] if self.ranges else ()
+
+    def inputs(self, name: str) -> tuple[tuple[str, str], ...]:
+        """What a task says that reads it."""
+        return ((name, self.fingerprint),)
+
+    def weight(self) -> int:
+        """Bytes that a partition has, about."""
+        return self.bytes // self.partitions
+
+    def splits(self, working_bytes: int) -> int:
+        """Into how many parts, a power of two, a task has to divide what it reads, by key, to hold no more than
+        `working_bytes` of it at a time: where there is more than was expected."""
+        return power_of_two(self.weight() / working_bytes)
 
 
-def read(files: Sequence[str], partition: int) -> pa.Table:
-    """Partition number `partition` of every file, in the order of the files. Raises DamagedFile."""
-    tables = []
-    for path in files:
-        with shards.open_checked(path) as reader:
-            tables.append(pa.Table.from_batches([shards.checked_batch(path, reader, partition)]))
-    return pa.concat_tables(tables)
+def power_of_two(least: float) -> int:
+    """The smallest power of two that is no less, and 1 at least."""
+    result = 1
+    while result < least:
+        result *= 2
+    return result
+
+
+def partitions_for(expected: int, working_bytes: int) -> int:
+    """Into how many partitions, a power of two, so many bytes go: so that one fits a task. From the data alone, and
+    the same for a little more of them."""
+    few = power_of_two(4 * expected / working_bytes)
+    return min(few, max(FEW_PARTITIONS, power_of_two(expected / working_bytes)), MOST_PARTITIONS)
+
+
+class Writer:
+    """Writes a file of an exchange; holds at most `hold` bytes of rows, beside those that it is given. A context
+    manager. `rows` and `bytes` of what it was given."""
+
+    def __init__(self, path: str, schema: pa.Schema, hold: int):
+        self.schema, self.hold = schema, hold
+        self.rows = self.bytes = 0
+        self._file = shards.ShardWriter(path, schema, checked=True)
+        self._waiting: list[pa.Table] = []
+        self._of: list[np.ndarray] = []
+        self._held = 0
+        self._pieces: list[int] = []
+
+    def add(self, table: pa.Table, partition: np.ndarray) -> None:
+        """Add rows, each to its partition (int, one a row)."""
+        if not table.num_rows:
+            return
+        self.rows += table.num_rows
+        self.bytes += table.nbytes
+        self._waiting.append(table)
+        self._of.append(partition)
+        self._held += table.nbytes
+        if self._held >= self.hold:
+            self._spill()
+
+    def _spill(self) -> None:
+        if not self._waiting:
+            return
+        table = pa.concat_tables(self._waiting).cast(self.schema).combine_chunks()
+        partition = np.concatenate(self._of)
+        self._waiting, self._of, self._held = [], [], 0
+        order = np.argsort(partition, kind="stable")
+        present, first = np.unique(partition[order], return_index=True)
+        for number, start, end in zip(present.tolist(), first.tolist(), [*first[1:].tolist(), len(order)]):
+            (piece,) = table.take(pa.array(order[start:end])).combine_chunks().to_batches()
+            self._file.write(piece)
+            self._pieces.append(number)
+
+    def counters(self) -> dict[str, int]:
+        """For the counters of the task."""
+        return {"rows": self.rows, "bytes": self.bytes}
+
+    def close(self) -> None:
+        """Complete the file."""
+        self._spill()
+        pieces = np.array(self._pieces, "<i4").tobytes()
+        self._file.write(pa.RecordBatch.from_pylist([], self.schema), note=pieces)
+        self._file.close()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._file.__exit__(kind)
+
+
+class _File:
+    """An open file of an exchange: which piece is of which partition."""
+
+    def __init__(self, path: str, reader: pa.ipc.RecordBatchFileReader):
+        self.path, self.reader = path, reader
+        _, note = shards.noted_batch(path, reader, reader.num_record_batches - 1)
+        self.partition = np.frombuffer(note, "<i4")
+
+    def pieces(self, partition: int) -> Iterator[pa.RecordBatch]:
+        """Those of a partition, in order."""
+        for index in np.flatnonzero(self.partition == partition).tolist():
+            yield shards.checked_batch(self.path, self.reader, index)
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[_File]:
+    with shards.open_checked(path) as reader:
+        yield _File(path, reader)
+
+
+def pieces(exchange: Exchange, partition: int) -> Iterator[pa.RecordBatch]:
+    """A partition, piece by piece, in the order of the tasks that wrote it. Raises DamagedFile."""
+    for path in exchange.files(partition):
+        with _opened(path) as file:
+            yield from file.pieces(partition)
+
+
+def read(exchange: Exchange, partition: int, chosen: Callable[[pa.RecordBatch], np.ndarray] | None = None) -> pa.Table:
+    """The rows of a partition, or those of each piece that `chosen` (bool[rows]) names, in the order of the tasks that
+    wrote them. Raises DamagedFile."""
+    found, schema = [], None
+    for path in exchange.files(partition):
+        with _opened(path) as file:
+            schema = schema or file.reader.schema
+            for piece in file.pieces(partition):
+                found.append(piece if chosen is None else piece.filter(pa.array(chosen(piece))))
+    return pa.Table.from_batches(found, schema)
+
+
+def gather(context: Context, what: str, mapped: Sequence[Manifest], output: str, partitions: int) -> Exchange:
+    """What a map has exchanged: its outputs called `output`, whose counters stand under that name in its manifests.
+    With so many of them, and of partitions, that reading all would cost too much, combined."""
+    made = of_map(mapped, output, partitions)
+    files = len(made.ranges[0])
+    if files * partitions <= MOST_READS or files < 8:
+        return made
+    together = power_of_two(files**0.5)  # files that a task reads
+    ranges = min(partitions, power_of_two(partitions**0.5))
+    groups = -(-files // together)
+    inputs, weight = made.inputs("exchange"), made.bytes // (groups * ranges)
+    arguments = [Combine(number, group, together, ranges) for number in range(ranges) for group in range(groups)]
+    tasks = [Task(task_key(number), argument, inputs, weight) for number, argument in enumerate(arguments)]
+    settings = (partitions, context.working_bytes)
+    combined = context.map(f"{what}-combine", combine, tasks, settings, (made, context.working_bytes))
+    named = outputs_named(combined, "combined.arrow")
+    by_range = tuple(tuple(file.path for file in named[i * groups : (i + 1) * groups]) for i in range(ranges))
+    return dataclasses.replace(made, ranges=by_range)
+
+
+def of_map(mapped: Sequence[Manifest], output: str, partitions: int) -> Exchange:
+    """What a map has exchanged, as its tasks wrote it."""
+    files = outputs_named(mapped, output)
+    counters = [manifest.counters[output] for manifest in mapped if output in manifest.outputs]
+    return Exchange(
+        (tuple(file.path for file in files),),
+        partitions,
+        fingerprint_of(files),
+        sum(each["rows"] for each in counters),
+        sum(each["bytes"] for each in counters),
+    )
+
+
+def fingerprint_of(files: Sequence[File]) -> str:
+    """xxh3-128, in hex, of what all of these files hold."""
+    return xxhash.xxh3_128_hexdigest(" ".join(file.hash for file in files).encode())
+
+
+@dataclasses.dataclass(frozen=True)
+class Combine:
+    """Argument of a combining task: range number `range` of `ranges`, from the `files` files with which its group
+    begins."""
+
+    range: int
+    group: int
+    files: int
+    ranges: int
+
+
+def combine(argument: Combine, outputs: Outputs, common: tuple[Exchange, int]) -> dict[str, Any]:
+    """Some files' pieces of a range of partitions, as one file in the order of partitions."""
+    exchange, hold = common
+    start, end = (exchange.partitions * number // argument.ranges for number in (argument.range, argument.range + 1))
+    first = argument.group * argument.files
+    with contextlib.ExitStack() as stack:
+        names = exchange.ranges[0][first : first + argument.files]
+        files = [stack.enter_context(_opened(path)) for path in names]
+        writer = stack.enter_context(Writer(outputs.path("combined.arrow"), files[0].reader.schema, hold))
+        for partition in range(start, end):
+            for piece in (piece for file in files for piece in file.pieces(partition)):
+                writer.add(pa.Table.from_batches([piece]), np.full(piece.num_rows, partition))
+    return {"combined.arrow": writer.counters()}

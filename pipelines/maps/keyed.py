@@ -1,11 +1,11 @@
 """Deduplication by key: by URL, by line, by content. Each is map -> exchange by key -> reduce ->
-exchange by shard -> decide."""
+exchange by group of shards -> decide."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,23 +15,25 @@ from corpus.dedup import exact
 from corpus.documents import at_hand
 from corpus.views import ShardView
 from pipelines.context import Context
-from pipelines.engine import Exclusion, File, Outputs, Task, outputs_named
-from pipelines.maps import exchange
-from pipelines.maps.decide import Finish, decide_map
-from pipelines.maps.shard_tasks import left_out, shard_task, without_rows
+from pipelines.engine import Exclusion, Manifest, Outputs, Task, fingerprint, task_key
+from pipelines.maps import exchange as exchanges
+from pipelines.maps import groups as grouping
+from pipelines.maps.decide import PROPOSALS, Finish, ProposalWriter, decide_map
+from pipelines.maps.exchange import Exchange
+from pipelines.maps.groups import Group
 
-MAX_PARTITIONS = 256
+KEYS = "keys.arrow"
 
 
 class KeyedStep(Protocol):
     """A step that is carried out by `by_key`."""
 
     def keys(self, rows: np.ndarray, batch: pa.RecordBatch, shard: int) -> tuple[pa.Table, np.ndarray]:
-        """What is exchanged of a batch, rows `rows` (int64) of a shard: a table, and the key of each of its rows,
-        uint64[n, 2]."""
+        """What is exchanged of a batch, rows `rows` (int64) of a shard: a table that `keyed` has made, with what
+        further columns it needs, and the key of each of its rows, uint64[n, 2]."""
 
     def duplicates(self, table: pa.Table) -> tuple[pa.Table, np.ndarray]:
-        """Of what came to one partition: proposals, and the shard of each (int64)."""
+        """Of all that has some of the keys: proposals, and the shard of each (int64)."""
 
 
 AnyStep = TypeVar("AnyStep")
@@ -39,83 +41,101 @@ AnyStep = TypeVar("AnyStep")
 
 @dataclasses.dataclass(frozen=True)
 class Keys(Generic[AnyStep]):
-    """Argument of a map task: emit the keys of a shard's documents into `partitions`."""
+    """Argument of a map task: emit the keys of some shards' documents into `partitions`; hold no more than `hold`
+    bytes of them."""
 
     step: AnyStep
-    shard: ShardView
+    group: Group
     partitions: int
+    hold: int
 
     def without(self, excluded: tuple[Exclusion, ...]) -> Keys[AnyStep]:
         """This task without some of its documents."""
-        return dataclasses.replace(self, shard=without_rows(self.shard, excluded))
+        return dataclasses.replace(self, group=self.group.without(excluded))
 
 
-@dataclasses.dataclass(frozen=True)
-class Reduce(Generic[AnyStep]):
-    """Argument of a reduce task: the exchange files, the partition to read, and how many shards
-    the proposals go to."""
+class Reduction(NamedTuple):
+    """What all reduce tasks share: the step; the exchange, of which each reads the partition that is its argument, in
+    so many splits; to which groups, by their first shards, what they find goes; how many bytes they hold."""
 
-    step: AnyStep
-    files: tuple[str, ...]
-    partition: int
-    shards: int
+    step: Any
+    exchange: Exchange
+    splits: int
+    firsts: np.ndarray
+    hold: int
 
 
 def emit_keys(argument: Keys[KeyedStep], outputs: Outputs) -> dict[str, Any]:
     """Map: the step's keys of every batch."""
-    tables, partitions = [], []
-    for rows, batch in views.read(argument.shard):
+    writer = None
+    for shard, rows, batch in views.read_all(argument.group.shards):
         with at_hand(batch):
-            table, keys = argument.step.keys(rows, batch, argument.shard.number)
-        tables.append(table)
-        partitions.append(exact.partition_of(keys, argument.partitions))
-    if tables:
-        partition = np.concatenate(partitions)
-        exchange.write(outputs.path("keys.arrow"), pa.concat_tables(tables), partition, argument.partitions)
-    return {"documents": sum(len(table) for table in tables)}
+            table, keys = argument.step.keys(rows, batch, shard.number)
+        if writer is None:
+            writer = exchanges.Writer(outputs.path(KEYS), table.schema, argument.hold)
+        writer.add(table, exact.partition_of(keys, argument.partitions))
+    if writer is None:
+        return {"documents": 0}
+    writer.close()
+    return {"documents": writer.rows, KEYS: writer.counters()}
 
 
-def reduce_keys(argument: Reduce[KeyedStep], outputs: Outputs) -> dict[str, Any]:
-    """Reduce: the step's duplicates in one partition."""
-    found, shard = argument.step.duplicates(exchange.read(argument.files, argument.partition))
-    exchange.write(outputs.path("proposals.arrow"), found, shard, argument.shards)
-    return {"proposals": found.num_rows}
+def reduce_keys(partition: int, outputs: Outputs, common: Reduction) -> dict[str, Any]:
+    """Reduce: the step's duplicates in one partition, whose keys are taken split by split."""
+    writer = ProposalWriter(outputs, common.firsts, common.hold)
+    partitions = common.exchange.partitions
+
+    for split in range(common.splits):
+        wanted = partition + split * partitions
+
+        def chosen(piece: pa.RecordBatch, wanted: int = wanted) -> np.ndarray:
+            return exact.partition_of(hashes_of(piece), partitions * common.splits) == wanted
+
+        table = exchanges.read(common.exchange, partition, chosen if common.splits > 1 else None)
+        writer.add(*common.step.duplicates(table))
+    return writer.close()
 
 
 def by_key(
-    context: Context, step: KeyedStep, view: list[ShardView], threshold: str, finish: Finish | None = None
+    context: Context,
+    step: KeyedStep,
+    view: list[ShardView],
+    threshold: str,
+    finish: Finish | None = None,
+    document_bytes: int | None = None,
 ) -> list[ShardView]:
-    """The four maps of a dedup by key; see the module. The view with their decisions."""
-    partitions = partitions_for(view)
-    tasks = [shard_task(s, Keys(step, s, partitions)) for s in view]
-    mapped = context.map("keys", emit_keys, tasks, (step, partitions))
-    view = left_out(view, mapped)
-    proposed = reduce_map(context, reduce_keys, step, outputs_named(mapped, "keys.arrow"), partitions, view)
-    return decide_map(context, view, proposed, threshold, finish)
+    """The four maps of a dedup by key; see the module. The view with their decisions. `document_bytes`: what the step
+    exchanges for a document, about; what its text has unless it is given."""
+    groups = grouping.of_view(view, context.working_bytes)
+    expected = sum(document_bytes * shard.documents if document_bytes else shard.text_bytes for shard in view)
+    partitions = exchanges.partitions_for(expected, context.working_bytes)
+    tasks = [group.task(Keys(step, group, partitions, context.working_bytes)) for group in groups]
+    mapped = context.map("keys", emit_keys, tasks, (step, partitions, context.working_bytes))
+    groups = grouping.left_out(groups, mapped)
+    reduced = reduce_map(context, reduce_keys, step, mapped, partitions, groups)
+    proposed = exchanges.gather(context, "reduce", reduced, PROPOSALS, len(groups)) if reduced else None
+    return decide_map(context, groups, proposed, threshold, finish)
 
 
 def reduce_map(
     context: Context,
-    function: Callable[[Reduce[AnyStep], Outputs], dict[str, Any]],
-    step: AnyStep,
-    exchanged: list[File],
+    function: Callable[..., dict[str, Any]],
+    step: Any,
+    mapped: Sequence[Manifest],
     partitions: int,
-    view: list[ShardView],
-) -> list[File]:
-    """A reduce task for each partition; the files with its proposals."""
-    if not exchanged:
+    groups: list[Group],
+) -> list[Manifest]:
+    """A reduce task for each partition of what a map has exchanged."""
+    if not any(KEYS in manifest.outputs for manifest in mapped):
         return []
-    files = tuple(file.path for file in exchanged)
-    prints = tuple((f"keys {i}", file.hash) for i, file in enumerate(exchanged))
-    weight = sum(file.bytes for file in exchanged) // partitions
-    tasks = [Task(f"{i:05d}", Reduce(step, files, i, len(view)), prints, weight) for i in range(partitions)]
-    reduced = context.map("reduce", function, tasks, (step, partitions, len(view)))
-    return outputs_named(reduced, "proposals.arrow")
-
-
-def partitions_for(shard_views: list[ShardView]) -> int:
-    """How many partitions an exchange of these shards' keys gets."""
-    return max(1, min(len(shard_views), MAX_PARTITIONS))
+    exchange = exchanges.gather(context, "keys", mapped, KEYS, partitions)
+    firsts, splits = grouping.firsts_of(groups), exchange.splits(context.working_bytes)
+    inputs = (*exchange.inputs("keys"), ("groups", fingerprint(firsts.tolist())))
+    tasks = [Task(task_key(i), i, inputs, exchange.weight()) for i in range(partitions)]
+    settings = (step, partitions, splits, context.working_bytes)
+    return context.map(
+        "reduce", function, tasks, settings, Reduction(step, exchange, splits, firsts, context.working_bytes)
+    )
 
 
 def keyed(hashes: np.ndarray, addresses: np.ndarray) -> pa.Table:
@@ -123,6 +143,6 @@ def keyed(hashes: np.ndarray, addresses: np.ndarray) -> pa.Table:
     return pa.table({"high": hashes[:, 0], "low": hashes[:, 1], "address": addresses})
 
 
-def hashes_of(table: pa.Table) -> np.ndarray:
+def hashes_of(table: pa.Table | pa.RecordBatch) -> np.ndarray:
     """The keys of such a table."""
     return np.stack([table["high"].to_numpy(), table["low"].to_numpy()], axis=1)

@@ -1,7 +1,7 @@
 """A fused pass: read input files or a view, apply stages batch by batch, write new shards.
 
 This is the only place where documents are rewritten. A pass is one durable map; a task reads a
-few units of input (or one shard of a view) and writes shards of about `task_bytes` of text, what
+few units of input (or some shards of a view) and writes shards of about `task_bytes` of text, what
 its stages dropped, and what could not be read.
 """
 
@@ -23,8 +23,9 @@ from corpus.io import partitions, paths, shards
 from corpus.reading import readers
 from corpus.step import Filter
 from corpus.views import ShardView
-from pipelines.engine import Exclusion, Manifest, Outputs, Task, Unproven
-from pipelines.maps.shard_tasks import shard_task, without_rows
+from pipelines.engine import Exclusion, Manifest, Outputs, Task, Unproven, task_key
+from pipelines.maps import groups
+from pipelines.maps.groups import Group
 from pipelines.maps.sinks import Quarantine, Rows
 from pipelines.maps.step_counts import LENGTH_BINS, StepCount, add, length_histogram
 
@@ -35,7 +36,7 @@ MAX_WRITERS = 100
 @dataclasses.dataclass(frozen=True)
 class Pass:
     """Argument of one task of a pass. Either `units` (input files, with `read` options and how
-    many documents to take of each, None for all) or `shard` is given. `names` are the stages' names in the run.
+    many documents to take of each, None for all) or `group` is given. `names` are the stages' names in the run.
     `excluded` are records that it is not to look at, by unit."""
 
     stages: tuple[Filter, ...]
@@ -45,14 +46,14 @@ class Pass:
     units: tuple[readers.Unit, ...] = ()
     limits: tuple[int | None, ...] = ()
     read: readers.ReadOptions | None = None
-    shard: ShardView | None = None
+    group: Group | None = None
     partition_by: str | None = None  # the column by which the documents go to different shards, and which they lose
     excluded: tuple[Exclusion, ...] = ()
 
     def without(self, excluded: tuple[Exclusion, ...]) -> Pass:
         """This task without some of its records."""
-        if self.shard is not None:
-            return dataclasses.replace(self, shard=without_rows(self.shard, excluded))
+        if self.group is not None:
+            return dataclasses.replace(self, group=self.group.without(excluded))
         return dataclasses.replace(self, excluded=excluded)
 
 
@@ -62,13 +63,14 @@ def run_pass(argument: Pass, outputs: Outputs) -> dict[str, Any]:
     "input_bytes", "lost": {"ranges", "bytes"} that could not be read, "set_aside": documents left out where no step
     could account for them}."""
     work = _Work(argument, outputs)
-    if argument.shard is None:
+    if argument.group is None:
         for number, (unit, limit) in enumerate(zip(argument.units, argument.limits)):
             work.read_unit(unit, limit, [each for each in argument.excluded if each.part == number])
     else:
-        for reasons, batch in views.read_excluded(argument.shard):
-            work.set_aside(batch, reasons)
-        for _, batch in views.read(argument.shard):
+        for shard in argument.group.shards:
+            for reasons, batch in views.read_excluded(shard):
+                work.set_aside(batch, reasons)
+        for _, _, batch in views.read_all(argument.group.shards):
             work.through_stages(batch)
     return work.finish()
 
@@ -79,7 +81,7 @@ class _Work:
     def __init__(self, argument: Pass, outputs: Outputs):
         self.argument = argument
         self.outputs = outputs
-        self.steps: dict[str, StepCount] = {} if argument.shard else {"read": StepCount()}
+        self.steps: dict[str, StepCount] = {} if argument.group else {"read": StepCount()}
         self.shared = shared_words.plan(argument.stages)
         self.steps.update({name: StepCount() for name in argument.names})
         self.skipped: dict[str, int] = {}
@@ -265,7 +267,7 @@ def input_tasks(
         task_argument = dataclasses.replace(argument, units=tuple(group), limits=limits)
         weight = sum(unit.bytes for unit in group)
         parts = (None,) * len(group)
-        tasks.append(Task(f"{number:05d}", task_argument, inputs, weight, tuple(files.values()), parts))
+        tasks.append(Task(task_key(number), task_argument, inputs, weight, tuple(files.values()), parts))
     return tasks
 
 
@@ -277,9 +279,9 @@ def _unit_name(unit: readers.Unit) -> str:
     return unit.path if unit.start is None else f"{unit.path}[{unit.start}:{unit.end}]"
 
 
-def view_tasks(shard_views: list[ShardView], argument: Pass) -> list[Task]:
-    """One task per shard of a view."""
-    return [shard_task(s, dataclasses.replace(argument, shard=s)) for s in shard_views]
+def view_tasks(view: list[ShardView], argument: Pass, target: int) -> list[Task]:
+    """One task for each group of a view's shards, of about `target` bytes of text."""
+    return [group.task(dataclasses.replace(argument, group=group)) for group in groups.of_view(view, target)]
 
 
 def new_view(manifests: list[Manifest]) -> list[ShardView]:

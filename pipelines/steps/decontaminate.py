@@ -11,6 +11,7 @@ from corpus.contamination import decontaminate
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
 from pipelines.engine import describe_file
+from pipelines.maps import groups as grouping
 from pipelines.maps.decide import PROPOSAL_SCHEMA, decide_map
 
 
@@ -35,7 +36,7 @@ class Decontaminate(decontaminate.Decontaminate, GlobalStep):
         return found.set_column(0, "row", shard_rows).select(PROPOSAL_SCHEMA.names)
 
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
-        """One map: every shard is scanned and decided at once."""
+        """One map: every group of shards is scanned and decided at once."""
         evaluation = tuple((path, describe_file(path).hash) for path in self.inputs())
         index = self.index()
         context.found.figures[context.name] = {
@@ -43,4 +44,5 @@ class Decontaminate(decontaminate.Decontaminate, GlobalStep):
             "items": len(index.items),
             "items_too_short_to_check": len(index.not_checkable),
         }
-        return decide_map(context, view, [], f"{self.ngram}-gram", self, evaluation)
+        groups = grouping.of_view(view, context.working_bytes)
+        return decide_map(context, groups, None, f"{self.ngram}-gram", self, evaluation)

@@ -16,6 +16,9 @@ from pipelines.context import Context, GlobalStep
 from pipelines.maps.decide import proposals
 from pipelines.maps.keyed import by_key, hashes_of, keyed
 
+KEY_BYTES = 24
+"""Of a document in the exchange: the hash of its text, and its address."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ExactDedup(GlobalStep):
@@ -46,4 +49,4 @@ class ExactDedup(GlobalStep):
 
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
         """See `by_key`."""
-        return by_key(context, self, view, "equal text")
+        return by_key(context, self, view, "equal text", document_bytes=KEY_BYTES)

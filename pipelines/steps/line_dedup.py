@@ -86,4 +86,4 @@ class LineDedup(GlobalStep):
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
         """See `by_key`."""
         threshold = f"{self.min_sentences} sentences"
-        return by_key(context, self, view, threshold, finish=self)
+        return by_key(context, self, view, threshold, finish=self)  # a line's row is as long as a line

@@ -1,13 +1,19 @@
-"""Near-duplicates by MinHash: signatures -> candidates -> verified edges -> clusters -> decide.
+"""Near-duplicates by MinHash: signatures -> candidates -> send -> verify -> clusters -> decide.
 
 Candidates come from locality-sensitive hashing, every candidate pair is verified by the exact
 Jaccard similarity of its shingle sets, and in the default mode a document is dropped only for a
 verified similarity to a document that is kept.
+
+A pair is verified where its second document is: with the group of shards that holds it. The shingles of first
+documents of other groups are sent there, once for each group that wants them. So what is read grows with the documents
+that have candidates, and not with the number of shards.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,18 +21,25 @@ import pyarrow as pa
 from corpus import views
 from corpus.dedup import clusters, lsh, shingles
 from corpus.dedup.near import Near
-from corpus.documents import address, at_hand, shard_and_row
+from corpus.documents import ROW_BITS, address, at_hand, shard_and_row
 from corpus.io import shards
+from corpus.text.arrow import buffers
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
-from pipelines.engine import File, Limits, Manifest, Outputs, Task, outputs_named
-from pipelines.maps import exchange
-from pipelines.maps.decide import decide_map, proposals
-from pipelines.maps.keyed import Keys, Reduce, partitions_for, reduce_map
-from pipelines.maps.shard_tasks import left_out, shard_task
+from pipelines.engine import File, Limits, Manifest, Outputs, Task, Unproven, outputs_named, task_key
+from pipelines.maps import exchange as exchanges
+from pipelines.maps import groups as grouping
+from pipelines.maps.decide import PROPOSALS, ProposalWriter, decide_map, proposals
+from pipelines.maps.exchange import Exchange
+from pipelines.maps.groups import Group, group_of
+from pipelines.maps.keyed import KEYS, Keys, Reduction, reduce_map
 
-BYTES_A_BYTE = 64
-"""Memory of the clusters task for each byte of its files of edges, which are compressed, with room."""
+KEY_BYTES = 16
+"""Of a band of a document in the exchange: its key and the document's address."""
+TEXT_AT_A_TIME = 8 << 20
+"""Bytes of text that are signed at a time: their shingles, and room to sort these, take some 60 bytes for each word."""
+MEMORY_A_DOCUMENT, MEMORY_AN_EDGE = 8, 100
+"""Bytes that the clusters task takes at most, with room."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,14 +56,19 @@ class NearDedup(Near, GlobalStep):
     """
 
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
-        """The five maps: signatures, reduce, verify, clusters, decide."""
-        partitions = partitions_for(view)
-        tasks = [shard_task(s, Keys(self, s, partitions)) for s in view]
-        mapped = context.map("signatures", emit_signatures, tasks, (self, partitions))
-        view = left_out(view, mapped)
-        pairs = reduce_map(context, find_candidates, self, outputs_named(mapped, "keys.arrow"), partitions, view)
-        sidecars = {s.number: m.outputs["shingles.arrow"] for s, m in zip(view, mapped)}
-        clustered = self._cluster_map(context, len(view), self._verify_map(context, view, pairs, sidecars))
+        """The six maps: signatures, reduce, send, verify, clusters, decide."""
+        hold = context.working_bytes
+        groups = grouping.of_view(view, hold)
+        expected = sum(shard.documents for shard in view) * self.bands()[0] * KEY_BYTES
+        partitions = exchanges.partitions_for(expected, hold)
+        tasks = [group.task(Keys(self, group, partitions, hold)) for group in groups]
+        mapped = context.map("signatures", emit_signatures, tasks, (self, partitions, hold))
+        groups = grouping.left_out(groups, mapped)
+        sidecars = outputs_named(mapped, SHINGLES)
+        reduced = reduce_map(context, find_candidates, self, mapped, partitions, groups)
+        pairs = exchanges.gather(context, "pairs", reduced, PAIRS, len(groups)) if reduced else None
+        edges = self._verify(context, groups, reduced, pairs, sidecars) if pairs and pairs.rows else []
+        clustered = self._cluster(context, groups, edges)
         bands, rows = self.bands()
         context.found.figures[context.name] = {
             "bands": bands,
@@ -59,134 +77,265 @@ class NearDedup(Near, GlobalStep):
             **clustered.counters["figures"],
         }
         context.found.examples[context.name] = clustered.counters["examples"]
-        context.found.before[context.name] = view
-        return decide_map(context, view, [clustered.outputs["proposals.arrow"]], f"Jaccard >= {self.threshold}")
+        context.found.before[context.name] = [shard for group in groups for shard in group.shards]
+        proposed = exchanges.of_map([clustered], PROPOSALS, len(groups))
+        return decide_map(context, groups, proposed, f"Jaccard >= {self.threshold}")
 
-    def _verify_map(
-        self, context: Context, view: list[ShardView], pairs: list[File], sidecars: dict[int, File]
+    def _verify(
+        self, context: Context, groups: list[Group], reduced: list[Manifest], pairs: Exchange, sidecars: list[File]
     ) -> list[Manifest]:
-        """A task for each shard verifies the pairs whose second document is in it."""
-        files = tuple(file.path for file in pairs)
-        prints = tuple((f"pairs {i}", file.hash) for i, file in enumerate(pairs))
-        prints += tuple((f"shingles {number}", file.hash) for number, file in sidecars.items())
-        tasks = [Task(f"{s.number:05d}", Verify(self, files, s.number, sidecars), prints, s.text_bytes) for s in view]
-        return context.map("verify", verify, tasks, (self,)) if files else []
+        """Send shingles to the groups that want them; a task for each group verifies the pairs whose second document is
+        in it."""
+        hold, firsts = context.working_bytes, grouping.firsts_of(groups)
+        wanted = exchanges.gather(context, "wanted", reduced, WANTED, len(groups))
+        visitors = None
+        if wanted.rows:
+            tasks = _sidecar_tasks(groups, sidecars, wanted.inputs("wanted"))
+            sent = context.map("send", send, tasks, (hold,), Sending(wanted, hold))
+            visitors = exchanges.gather(context, "send", sent, VISITORS, len(groups))
+        inputs = (*pairs.inputs("pairs"), *(visitors.inputs("visitors") if visitors else ()))
+        tasks = _sidecar_tasks(groups, sidecars, inputs)
+        return context.map("verify", verify, tasks, (self,), Verification(self.threshold, firsts, pairs, visitors))
 
-    def _cluster_map(self, context: Context, shards: int, verified: list[Manifest]) -> Manifest:
-        edges = outputs_named(verified, "edges.arrow")
-        weight = sum(file.bytes for file in edges)
-        prints = tuple((f"edges {i}", file.hash) for i, file in enumerate(edges))
-        task = Task(
-            "00000", Cluster(self, tuple(edges), shards), prints, weight, extra=Limits(0.0, BYTES_A_BYTE * weight)
+    def _cluster(self, context: Context, groups: list[Group], verified: list[Manifest]) -> Manifest:
+        edges = outputs_named(verified, EDGES)
+        documents = [shard.documents for group in groups for shard in group.shards]
+        memory = MEMORY_A_DOCUMENT * sum(documents) + MEMORY_AN_EDGE * sum(m.counters["verified"] for m in verified)
+        argument = Cluster(
+            self.mode, tuple(edges), np.array(documents), grouping.firsts_of(groups), context.working_bytes
         )
-        return context.map("clusters", cluster, [task], (self, shards))[0]
+        inputs = (("edges", exchanges.fingerprint_of(edges)), *(each for group in groups for each in group.inputs()))
+        task = Task("00000", argument, inputs, sum(file.bytes for file in edges), extra=Limits(0.0, memory))
+        return context.map("clusters", cluster, [task], (self, context.working_bytes))[0]
 
 
-@dataclasses.dataclass(frozen=True)
-class Verify:
-    """Argument of a verify task: the exchange with the pairs, the shard of their second documents,
-    the sidecar with the shingles of each shard."""
+def _sidecar_tasks(groups: list[Group], sidecars: list[File], inputs: tuple[tuple[str, str], ...]) -> list[Task]:
+    """A task for each group, whose argument is its number and the sidecar with its shingles."""
+    return [
+        Task(task_key(group.shards[0].number), (group.number, file), (*inputs, ("shingles", file.hash)), file.bytes)
+        for group, file in zip(groups, sidecars)
+    ]
 
-    step: NearDedup
-    files: tuple[str, ...]
-    shard: int
-    sidecars: dict[int, File]
+
+PAIRS, WANTED, VISITORS, SHINGLES, EDGES = (
+    f"{name}.arrow" for name in ("pairs", "wanted", "visitors", "shingles", "edges")
+)
+PAIR_SCHEMA = pa.schema([("first", pa.int64()), ("second", pa.int64())])
+WANTED_SCHEMA = pa.schema([("address", pa.int64()), ("group", pa.int64())])
+EDGE_SCHEMA = pa.schema([("first", pa.int64()), ("second", pa.int64()), ("similarity", pa.float64())])
+SHINGLE_SCHEMA = pa.schema([("address", pa.int64()), ("shingles", pa.large_list(pa.uint64()))])
+
+
+class Sending(NamedTuple):
+    """What all sending tasks share: the exchange of what is wanted, a partition for each group; bytes to hold. The
+    argument of a task is the number of a group, and the sidecar with its shingles."""
+
+    wanted: Exchange
+    hold: int
+
+
+class Verification(NamedTuple):
+    """What all verify tasks share: the first shard of each group; the exchanges of the pairs, and of the shingles of
+    first documents in other groups, a partition for each group. The argument of a task is as for `Sending`."""
+
+    threshold: float
+    firsts: np.ndarray
+    pairs: Exchange
+    visitors: Exchange | None
 
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """Argument of the clusters task."""
+    """Argument of the clusters task: the files of edges, of one group after the other; how many documents each shard
+    has; the first shard of each group; bytes to hold."""
 
-    step: NearDedup
+    mode: clusters.Mode
     files: tuple[File, ...]
-    shards: int
+    documents: np.ndarray
+    firsts: np.ndarray
+    hold: int
 
 
-EDGE_SCHEMA = pa.schema([("first", pa.int64()), ("second", pa.int64()), ("similarity", pa.float64())])
-SHINGLE_SCHEMA = pa.schema([("row", pa.int64()), ("shingles", pa.large_list(pa.uint64()))])
-Shingles = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""(rows, offsets, values) of a shard: row number *i* has the shingles `values[offsets[i]:offsets[i + 1]]`."""
+class Sets(NamedTuple):
+    """The shingle sets of documents: that at `addresses[i]`, which ascend, is `values[offsets[i]:offsets[i + 1]]`."""
+
+    addresses: np.ndarray
+    offsets: np.ndarray
+    values: np.ndarray
 
 
-def emit_signatures(argument: Keys[NearDedup], outputs: Outputs) -> dict:
+def emit_signatures(argument: Keys[NearDedup], outputs: Outputs) -> dict[str, Any]:
     """Map: band keys into the exchange, sorted shingle hashes into a sidecar."""
-    keys, addresses = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-    documents = 0
-    with shards.ShardWriter(outputs.path("shingles.arrow"), SHINGLE_SCHEMA) as sidecar:
-        for rows, batch in views.read(argument.shard):
-            with at_hand(batch):
-                signed = argument.step.sign(batch.column("text"))
-            sets = pa.LargeListArray.from_arrays(signed.offsets, signed.values)
-            sidecar.write(pa.RecordBatch.from_arrays([pa.array(rows), sets], schema=SHINGLE_SCHEMA))
-            keys.append(signed.keys.ravel())
-            filled = address(argument.shard.number, rows[signed.filled])
-            addresses.append(np.repeat(filled, signed.keys.shape[1]))
-            documents += len(rows)
-    table = pa.table({"key": np.concatenate(keys), "address": np.concatenate(addresses)})
-    del keys, addresses  # the exchange takes the room
-    partition = (table["key"].to_numpy() % np.uint64(argument.partitions)).astype(np.int64)
-    exchange.write(outputs.path("keys.arrow"), table, partition, argument.partitions)
-    return {"documents": documents}
+    documents, partitions = 0, np.uint64(argument.partitions)
+    schema = pa.schema([("key", pa.uint64()), ("address", pa.int64())])
+    with (
+        shards.ShardWriter(outputs.path(SHINGLES), SHINGLE_SCHEMA, checked=True) as sidecar,
+        exchanges.Writer(outputs.path(KEYS), schema, argument.hold) as writer,
+    ):
+        for shard, rows, batch in views.read_all(argument.group.shards):
+            for part in _parts(batch):
+                with at_hand(part):
+                    signed = argument.step.sign(part.column("text"))
+                addresses = address(shard.number, rows[: part.num_rows])
+                rows = rows[part.num_rows :]
+                sets = pa.LargeListArray.from_arrays(signed.offsets, signed.values)
+                sidecar.write(pa.RecordBatch.from_arrays([pa.array(addresses), sets], schema=SHINGLE_SCHEMA))
+                keys = signed.keys.ravel()
+                owners = np.repeat(addresses[signed.filled], signed.keys.shape[1])
+                writer.add(pa.table([keys, owners], schema=schema), (keys % partitions).astype(np.int64))
+                documents += part.num_rows
+    return {"documents": documents, KEYS: writer.counters()}
 
 
-def find_candidates(argument: Reduce[NearDedup], outputs: Outputs) -> dict:
-    """Reduce: pairs of documents that share a band key, to the shard of the second."""
-    table = exchange.read(argument.files, argument.partition)
-    first, second = lsh.candidate_pairs(table["key"].to_numpy(), table["address"].to_numpy())
-    shard, _ = shard_and_row(second)
-    pairs = pa.table({"first": first, "second": second})
-    exchange.write(outputs.path("proposals.arrow"), pairs, shard, argument.shards)
-    return {"pairs": len(first)}
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A batch in parts of about TEXT_AT_A_TIME; a longer document is a part of its own."""
+    before = buffers(batch.column("text"))[1]
+    start = 0
+    while start < batch.num_rows:
+        end = int(np.searchsorted(before, before[start] + TEXT_AT_A_TIME, side="right")) - 1
+        end = max(end, start + 1)
+        yield batch.slice(start, end - start)
+        start = end
 
 
-def verify(argument: Verify, outputs: Outputs) -> dict:
-    """Exact Jaccard of every pair; those at the threshold or above become edges."""
-    table = exchange.read(argument.files, argument.shard)
+def find_candidates(partition: int, outputs: Outputs, common: Reduction) -> dict[str, Any]:
+    """Reduce: pairs of documents that share a band key, to the group of the second; what this wants, to the group of
+    the first."""
+    partitions, firsts = common.exchange.partitions, common.firsts
+    found = 0
+    with (
+        exchanges.Writer(outputs.path(PAIRS), PAIR_SCHEMA, common.hold) as pairs,
+        exchanges.Writer(outputs.path(WANTED), WANTED_SCHEMA, common.hold) as wanted,
+    ):
+        for split in range(common.splits):
+
+            def chosen(piece: pa.RecordBatch, wanted: int = partition + split * partitions) -> np.ndarray:
+                return piece["key"].to_numpy() % np.uint64(partitions * common.splits) == np.uint64(wanted)
+
+            table = exchanges.read(common.exchange, partition, chosen if common.splits > 1 else None)
+            keys, addresses = table["key"].to_numpy(), table["address"].to_numpy()
+            del table
+            for first, second in lsh.pair_chunks(keys, addresses):
+                home, target = (group_of(firsts, shard_and_row(each)[0]) for each in (first, second))
+                pairs.add(pa.table([first, second], schema=PAIR_SCHEMA), target)
+                away = home != target
+                visits = np.unique(np.stack([first[away], target[away]], axis=1), axis=0)
+                to = group_of(firsts, shard_and_row(visits[:, 0])[0])
+                wanted.add(pa.table([visits[:, 0], visits[:, 1]], schema=WANTED_SCHEMA), to)
+                found += len(first)
+    return {"pairs": found, PAIRS: pairs.counters(), WANTED: wanted.counters()}
+
+
+def send(argument: tuple[int, File], outputs: Outputs, common: Sending) -> dict[str, Any]:
+    """The shingles of this group's documents that others want, to each of these."""
+    group, sidecar = argument
+    table = exchanges.read(common.wanted, group)
+    wanted = np.unique(np.stack([table["address"].to_numpy(), table["group"].to_numpy()], axis=1), axis=0)
+    with exchanges.Writer(outputs.path(VISITORS), SHINGLE_SCHEMA, common.hold) as writer:
+        for batch in _sidecar(sidecar) if len(wanted) else ():
+            addresses = batch.column(0).to_numpy()
+            if len(addresses):
+                low, high = np.searchsorted(wanted[:, 0], [addresses[0], addresses[-1] + 1])
+                places = np.searchsorted(addresses, wanted[low:high, 0])
+                for part in range(0, high - low, ROWS_AT_A_TIME):
+                    here = slice(part, part + ROWS_AT_A_TIME)
+                    rows = batch.take(pa.array(places[here]))
+                    writer.add(pa.Table.from_batches([rows]), wanted[low:high, 1][here])
+    return {"documents": writer.rows, VISITORS: writer.counters()}
+
+
+ROWS_AT_A_TIME = 4096
+"""Documents that are sent at a time: one may be wanted by thousands of groups."""
+
+
+def _sidecar(file: File) -> Iterator[pa.RecordBatch]:
+    """The batches of a sidecar. Raises DamagedFile."""
+    with shards.open_checked(file.path) as reader:
+        for index in range(reader.num_record_batches):
+            yield shards.checked_batch(file.path, reader, index)
+
+
+def verify(argument: tuple[int, File], outputs: Outputs, common: Verification) -> dict[str, Any]:
+    """Exact Jaccard of every pair; those at the threshold or above become edges, ascending by (second, first)."""
+    group, sidecar = argument
+    table = exchanges.read(common.pairs, group)
     pairs = np.unique(np.stack([table["first"].to_numpy(), table["second"].to_numpy()], axis=1), axis=0)
-    found = []
+    del table
+    similarity = np.full(len(pairs), np.nan)
     if len(pairs):
-        first_shards, _ = shard_and_row(pairs[:, 0])
-        second = _shingles(argument.sidecars[argument.shard])
-        for number in np.unique(first_shards).tolist():
-            part = pairs[first_shards == number]
-            first = second if number == argument.shard else _shingles(argument.sidecars[number])
-            found.append((part, _jaccard(first, second, part)))
-    edges = np.concatenate([p for p, _ in found]) if found else np.empty((0, 2), np.int64)
-    similarity = np.concatenate([s for _, s in found]) if found else np.empty(0)
-    keep = similarity >= argument.step.threshold
-    table = pa.table([edges[keep, 0], edges[keep, 1], similarity[keep]], schema=EDGE_SCHEMA)
-    shards.write_table(outputs.path("edges.arrow"), table)
-    return {"pairs": len(edges), "verified": int(keep.sum())}
+        own = _sets(_sidecar(sidecar), np.unique(pairs))
+        here = group_of(common.firsts, shard_and_row(pairs[:, 0])[0])
+        _compare(own, own, pairs, similarity, np.searchsorted(here, [group, group + 1]))
+        for piece in exchanges.pieces(common.visitors, group) if common.visitors else ():
+            visiting = _sets([piece], None)
+            low = np.searchsorted(pairs[:, 0], visiting.addresses[0])
+            high = np.searchsorted(pairs[:, 0], visiting.addresses[-1], side="right")
+            _compare(visiting, own, pairs, similarity, (low, high))
+    if np.isnan(similarity).any():
+        raise Unproven(f"{np.isnan(similarity).sum()} of {len(pairs)} pairs of documents could not be compared")
+    keep = similarity >= common.threshold
+    pairs, similarity = pairs[keep], similarity[keep]
+    order = np.lexsort((pairs[:, 0], pairs[:, 1]))
+    edges = pa.table([pairs[order, 0], pairs[order, 1], similarity[order]], schema=EDGE_SCHEMA)
+    shards.write_table(outputs.path(EDGES), edges)
+    return {"pairs": len(keep), "verified": len(pairs)}
 
 
-def _shingles(file: File) -> Shingles:
-    """What is in a sidecar."""
-    batches = list(shards.read(file.path, file.hash))
-    rows = np.concatenate([b.column(0).to_numpy() for b in batches] or [np.empty(0, np.int64)])
-    lengths = [np.diff(b.column(1).offsets.to_numpy()) for b in batches]
-    values = np.concatenate([b.column(1).flatten().to_numpy() for b in batches] or [np.empty(0, np.uint64)])
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths or [np.empty(0, np.int64)]))]).astype(np.int64)
-    return rows, offsets, values
-
-
-def _jaccard(first: Shingles, second: Shingles, pairs: np.ndarray) -> np.ndarray:
-    (rows_a, offsets_a, values_a), (rows_b, offsets_b, values_b) = first, second
-    place_a = np.searchsorted(rows_a, shard_and_row(pairs[:, 0])[1])
-    place_b = np.searchsorted(rows_b, shard_and_row(pairs[:, 1])[1])
-    return shingles.jaccard(values_a, offsets_a, place_a, values_b, offsets_b, place_b)
-
-
-def cluster(argument: Cluster, outputs: Outputs) -> dict:
-    """Choose what is dropped and for which document; figures and the largest clusters for the report."""
-    table = pa.concat_tables(
-        [EDGE_SCHEMA.empty_table(), *(shards.read_table(file.path, file.hash) for file in argument.files)]
+def _sets(batches: Iterator[pa.RecordBatch] | list[pa.RecordBatch], wanted: np.ndarray | None) -> Sets:
+    """The sets in some batches, or those of them at the addresses `wanted`, which ascend."""
+    parts = list(batches) if wanted is None else [_among(wanted, batch) for batch in batches]
+    lengths = [np.diff(batch.column(1).offsets.to_numpy()) for batch in parts]
+    return Sets(
+        np.concatenate([np.empty(0, np.int64), *(batch.column(0).to_numpy() for batch in parts)]),
+        np.concatenate([[0], np.cumsum(np.concatenate([np.empty(0, np.int64), *lengths]))]).astype(np.int64),
+        np.concatenate([np.empty(0, np.uint64), *(batch.column(1).flatten().to_numpy() for batch in parts)]),
     )
-    first, second, similarity = (table[name].to_numpy() for name in EDGE_SCHEMA.names)
-    dropped, by, score = clusters.leaders(first, second, similarity, argument.step.mode)
-    found, shard = proposals(dropped, by, "near_duplicate", score)
-    exchange.write(outputs.path("proposals.arrow"), found, shard, argument.shards)
-    figures = clusters.cluster_figures(by, score)
-    return {"figures": figures, "examples": _largest(dropped, by, score)}
+
+
+def _among(wanted: np.ndarray, batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch.filter(pa.array(np.isin(batch.column(0).to_numpy(), wanted)))
+
+
+def _compare(
+    first: Sets, second: Sets, pairs: np.ndarray, similarity: np.ndarray, between: tuple[int, int] | np.ndarray
+) -> None:
+    """Write the Jaccard similarity of pairs number `between[0]` to `between[1]`, whose documents these sets have."""
+    low, high = between
+    place_a = np.searchsorted(first.addresses, pairs[low:high, 0])
+    place_b = np.searchsorted(second.addresses, pairs[low:high, 1])
+    similarity[low:high] = shingles.jaccard(
+        first.values, first.offsets, place_a, second.values, second.offsets, place_b
+    )
+
+
+def cluster(argument: Cluster, outputs: Outputs) -> dict[str, Any]:
+    """Choose what is dropped and for which document; figures and the largest clusters for the report."""
+    begins = np.concatenate([[0], np.cumsum(argument.documents)]).astype(np.int64)  # each shard's first document
+    ends = begins[[*argument.firsts[1:].tolist(), len(argument.documents)]].tolist()
+
+    def numbers(addresses: np.ndarray) -> np.ndarray:
+        shard, row = shard_and_row(addresses)
+        return begins[shard] + row
+
+    def addresses(numbers: np.ndarray) -> np.ndarray:
+        shard = np.searchsorted(begins, numbers, side="right") - 1
+        return shard << ROW_BITS | numbers - begins[shard]
+
+    def parts() -> Iterator[clusters.Edges]:
+        for file in argument.files:
+            table = shards.read_table(file.path, file.hash)
+            first, second, similarity = (table[name].to_numpy() for name in EDGE_SCHEMA.names)
+            yield clusters.Edges(numbers(first), numbers(second), similarity)
+
+    writer = ProposalWriter(outputs, argument.firsts, argument.hold)
+    found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+    for dropped, by, score in clusters.leaders_in_parts(parts, ends, argument.mode):
+        found.append((addresses(dropped), addresses(by), score))
+        writer.add(*proposals(*found[-1][:2], "near_duplicate", score))
+    counters = writer.close()
+    dropped, by, score = (np.concatenate(columns) for columns in zip(*found))
+    del found
+    return {"figures": clusters.cluster_figures(by, score), "examples": _largest(dropped, by, score), **counters}
 
 
 def _largest(dropped: np.ndarray, by: np.ndarray, score: np.ndarray, count: int = 10, members: int = 3) -> list[dict]:

@@ -18,7 +18,8 @@ from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
 from pipelines.engine import Limits, Outputs, Task
 from pipelines.maps import exchange
-from pipelines.maps.decide import PROPOSAL_SCHEMA, decide_map
+from pipelines.maps import groups as grouping
+from pipelines.maps.decide import PROPOSAL_SCHEMA, PROPOSALS, ProposalWriter, decide_map
 
 DEFAULT_MAX_BYTES = (1 << 31) - 1
 BYTES_A_BYTE = 12
@@ -51,21 +52,26 @@ class SubstringDedup(GlobalStep):
 
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
         """Suffix array in one task, then decisions per shard."""
+        groups = grouping.of_view(view, context.working_bytes)
         inputs = tuple(pair for s in view for pair in s.inputs())
         weight = sum(s.text_bytes for s in view)
-        task = Task("00000", Repeats(self, tuple(view)), inputs, weight, extra=Limits(0.0, BYTES_A_BYTE * weight))
-        (found,) = context.map("suffix_array", find_repeats, [task], (self,))
+        argument = Repeats(self, tuple(view), grouping.firsts_of(groups), context.working_bytes)
+        task = Task("00000", argument, inputs, weight, extra=Limits(0.0, BYTES_A_BYTE * weight))
+        (found,) = context.map("suffix_array", find_repeats, [task], (self, context.working_bytes))
         context.found.figures[context.name] = found.counters["figures"]
         cuts = Cuts(self.snap, self.min_remaining)
-        return decide_map(context, view, [found.outputs["proposals.arrow"]], f"{self.min_bytes} bytes", cuts)
+        proposed = exchange.of_map([found], PROPOSALS, len(groups))
+        return decide_map(context, groups, proposed, f"{self.min_bytes} bytes", cuts)
 
 
 @dataclasses.dataclass(frozen=True)
 class Repeats:
-    """Argument of the suffix-array task."""
+    """Argument of the suffix-array task: all shards, the first one of each group, bytes of proposals to hold."""
 
     step: SubstringDedup
     shards: tuple[ShardView, ...]
+    firsts: np.ndarray
+    hold: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,14 +128,15 @@ def find_repeats(argument: Repeats, outputs: Outputs) -> dict:
         },
         schema=PROPOSAL_SCHEMA,
     )
-    exchange.write(outputs.path("proposals.arrow"), table, shard_numbers[document], len(argument.shards))
+    writer = ProposalWriter(outputs, argument.firsts, argument.hold)
+    writer.add(table, shard_numbers[document])
     figures = {
         "bytes": int(len(data)),
         "repeated_bytes": found,
         "ranges": len(document),
         "documents": int(len(np.unique(document))),
     }
-    return {"figures": figures, "documents": len(rows)}
+    return {"figures": figures, "documents": len(rows), **writer.close()}
 
 
 def _all_text(view: Sequence[ShardView], max_bytes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -138,18 +145,17 @@ def _all_text(view: Sequence[ShardView], max_bytes: int) -> tuple[np.ndarray, np
     texts, lengths = [np.empty(0, np.uint8)], [np.empty(0, np.int64)]
     rows_of, shards_of = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     total = 0
-    for shard in view:
-        for batch_rows, batch in views.read(shard):
-            text, offsets = buffers(batch.column("text"))
-            total += int(offsets[-1] - offsets[0]) if len(offsets) else 0
-            if total > max_bytes:
-                raise ValueError(
-                    f"the corpus has more than max_bytes = {max_bytes:,} bytes of text; give substring_dedup a "
-                    "larger max_bytes (below 2^31), or a smaller corpus"
-                )
-            texts.append(text[offsets[0] : offsets[-1]].copy())
-            lengths.append(np.diff(offsets))
-            rows_of.append(batch_rows)
-            shards_of.append(np.full(len(batch_rows), shard.number, np.int64))
+    for shard, batch_rows, batch in views.read_all(view):
+        text, offsets = buffers(batch.column("text"))
+        total += int(offsets[-1] - offsets[0]) if len(offsets) else 0
+        if total > max_bytes:
+            raise ValueError(
+                f"the corpus has more than max_bytes = {max_bytes:,} bytes of text; give substring_dedup a "
+                "larger max_bytes (below 2^31), or a smaller corpus"
+            )
+        texts.append(text[offsets[0] : offsets[-1]].copy())
+        lengths.append(np.diff(offsets))
+        rows_of.append(batch_rows)
+        shards_of.append(np.full(len(batch_rows), shard.number, np.int64))
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
     return np.concatenate(texts), offsets, np.concatenate(rows_of), np.concatenate(shards_of)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import os
 import tempfile
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +22,11 @@ from corpus.tokens import manifest as token_manifest
 from corpus.tokens import megatron
 from corpus.views import ShardView
 from pipelines.context import Context, TokenStep
-from pipelines.engine import Exclusion, Outputs, Task, describe_file, outputs_named
+from pipelines.engine import Exclusion, Outputs, Task, describe_file, task_key
 from pipelines.maps import exchange
-from pipelines.maps.shard_tasks import shard_task, without_rows
+from pipelines.maps import groups as grouping
+from pipelines.maps.exchange import Exchange
+from pipelines.maps.groups import Group
 from pipelines.maps.sinks import Quarantine
 from pipelines.maps.step_counts import LENGTH_BINS, length_histogram
 from pipelines.steps.pack import Pack
@@ -58,6 +61,11 @@ class Tokenize(TokenStep):
         if self.tokenizer:
             load_encoder(self.tokenizer)
 
+    def _token_shards(self, view: list[ShardView], total: int, count: int) -> np.ndarray:
+        """The token shard (int64) of each document shard, where documents are not shuffled."""
+        before = np.cumsum([0, *(shard.text_bytes for shard in view)])[:-1]
+        return before * count // max(total, 1)
+
     def run(self, context: Context) -> None:
         """Two maps, the exchange of the shuffle between them. Leaves OUT/tokens, and OUT/tokenizer where the tokenizer
         came from elsewhere."""
@@ -72,27 +80,24 @@ class Tokenize(TokenStep):
         prints = tuple(
             (paths.basename(s.path), describe_file(s.path).hash) for s in paths.list_files(self.tokenizer or folder)
         )
-        before = np.cumsum([0, *(s.text_bytes for s in view)])
-        token_shards = [int(bytes_before * count // max(total, 1)) for bytes_before in before]
-        tasks = [
-            shard_task(s, Encode(folder, prints, s, count, self.shuffle, context.seed, number), prints)
-            for s, number in zip(view, token_shards)
-        ]
-        mapped = context.map("encode", encode_shard, tasks, (self, count, context.seed))
+        groups = grouping.of_view(view, context.working_bytes)
+        tasks = [group.task(Encode(folder, prints, group, context.seed), prints) for group in groups]
+        encoding = Encoding(count, self.shuffle, self._token_shards(view, total, count), context.working_bytes)
+        mapped = context.map(
+            "encode", encode_group, tasks, (self, count, context.seed, context.working_bytes), encoding
+        )
         context.found.tokenized[:] = mapped
-        encoded = outputs_named(mapped, "tokens.arrow")
         context.found.token_lengths[:] = [sum(column) for column in zip(*(m.counters["lengths"] for m in mapped))]
         for manifest in mapped[:1]:
             context.found.figures["tokenizer evaluation"] = manifest.counters.get("evaluation", {})
-        files = tuple(file.path for file in encoded)
-        inputs = tuple((f"tokens {i}", file.hash) for i, file in enumerate(encoded))
+        encoded = exchange.gather(context, "encode", mapped, TOKENS, count)
         encoder = encoder_of(folder, prints)
-        weight = sum(file.bytes for file in encoded) // count
         tasks = [
-            Task(f"{i:05d}", WriteShard(files, i, encoder.vocab_size), inputs, weight)
-            for i in range(count if files else 0)
+            Task(task_key(i), i, encoded.inputs("tokens"), encoded.weight()) for i in range(count if mapped else 0)
         ]
-        written = context.map("shards", write_shard, tasks, (count, encoder.vocab_size))
+        written = context.map(
+            "shards", write_shard, tasks, (count, encoder.vocab_size), Writing(encoded, encoder.vocab_size)
+        )
         plans = tuple(f"packing/{each.plan}/" for each in context.steps if isinstance(each, Pack))
         files_written = {name: file for m in written for name, file in m.outputs.items()}
         context.publish("tokens", files_written, keep=("manifest.json", *plans))
@@ -116,28 +121,32 @@ class Tokenize(TokenStep):
 
 @dataclasses.dataclass(frozen=True)
 class Encode:
-    """Argument of an encoding task: a shard of documents to `shards` token shards. `tokenizer` is a folder, and
-    `prints` what it holds; `token_shard` is that of an unshuffled document shard."""
+    """Argument of an encoding task. `tokenizer` is a folder, and `prints` what it holds."""
 
     tokenizer: str
     prints: tuple[tuple[str, str], ...]
-    shard: ShardView
-    shards: int
-    shuffle: bool
+    group: Group
     seed: int
-    token_shard: int
 
     def without(self, excluded: tuple[Exclusion, ...]) -> Encode:
         """This task without some of its documents."""
-        return dataclasses.replace(self, shard=without_rows(self.shard, excluded))
+        return dataclasses.replace(self, group=self.group.without(excluded))
 
 
-@dataclasses.dataclass(frozen=True)
-class WriteShard:
-    """Argument of a task that writes one token shard, from partition `number` of `files`."""
+class Encoding(NamedTuple):
+    """What all encoding tasks share: how many token shards there are; whether documents are shuffled, and if not the
+    token shard of each document shard; how many bytes of tokens they hold."""
 
-    files: tuple[str, ...]
-    number: int
+    shards: int
+    shuffle: bool
+    token_shards: np.ndarray
+    hold: int
+
+
+class Writing(NamedTuple):
+    """What all tasks share that write a token shard, whose number is their argument."""
+
+    encoded: Exchange
     vocab_size: int
 
 
@@ -148,6 +157,9 @@ def hash_ids(ids: pa.Array, seed: int, purpose: str) -> np.ndarray:
     return np.fromiter(hashes, np.uint64, len(ids))
 
 
+TOKENS = "tokens.arrow"
+TOKENS_AT_A_TIME = 1 << 22
+"""Tokens of a shard that are put in order at a time."""
 TOKEN_SCHEMA = pa.schema([("key", pa.uint64()), ("address", pa.int64()), ("tokens", pa.large_list(pa.int32()))])
 
 
@@ -164,45 +176,65 @@ def encoder_of(folder: str, prints: tuple[tuple[str, str], ...]) -> Encoder:
         return load_encoder(local)
 
 
-def encode_shard(argument: Encode, outputs: Outputs) -> dict:
-    """Map: tokens of a shard's documents, to the token shard that the hash of their id says."""
+def encode_group(argument: Encode, outputs: Outputs, common: Encoding) -> dict:
+    """Map: tokens of some shards' documents, to the token shard that the hash of their id says."""
     encoder = encoder_of(argument.tokenizer, argument.prints)
-    tables = [TOKEN_SCHEMA.empty_table()]
     lengths = np.zeros(LENGTH_BINS, np.int64)
-    counters: dict[str, Any] = {"quarantined": len(argument.shard.excluded)}
+    counters: dict[str, Any] = {"quarantined": sum(len(shard.excluded) for shard in argument.group.shards)}
     quarantine = Quarantine(outputs)
-    for reasons, batch in views.read_excluded(argument.shard):
-        quarantine.add_documents(batch, reasons, "tokenize")
+    for shard in argument.group.shards:
+        for reasons, batch in views.read_excluded(shard):
+            quarantine.add_documents(batch, reasons, "tokenize")
     quarantine.close()
-    for rows, batch in views.read(argument.shard):
-        with at_hand(batch):
-            tokens, offsets = encoder.encode(batch.column("text"), append_end=True)
-        where = address(argument.shard.number, rows)
-        keys = hash_ids(batch.column("id"), argument.seed, "shuffle") if argument.shuffle else where.astype(np.uint64)
-        arrays = [pa.array(keys), pa.array(where), pa.LargeListArray.from_arrays(offsets, tokens)]
-        tables.append(pa.Table.from_arrays(arrays, schema=TOKEN_SCHEMA))
-        lengths += length_histogram(np.diff(offsets))
-        if argument.shard.number == 0 and "evaluation" not in counters:
-            counters["evaluation"] = evaluate(encoder, batch.column("text").slice(0, EVALUATED_DOCUMENTS))
-    table = pa.concat_tables(tables)
-    if argument.shuffle:
-        # The top 32 bits of the key choose: floor(key / 2^64 * shards).
-        top = table["key"].to_numpy() >> np.uint64(32)
-        partition = (top * np.uint64(argument.shards) >> np.uint64(32)).astype(np.int64)
-    else:
-        partition = np.full(table.num_rows, argument.token_shard, np.int64)
-    exchange.write(outputs.path("tokens.arrow"), table, partition, argument.shards)
-    return {"lengths": lengths.tolist(), **counters, "documents": table.num_rows}
+    with exchange.Writer(outputs.path(TOKENS), TOKEN_SCHEMA, common.hold) as writer:
+        for shard, rows, batch in views.read_all(argument.group.shards):
+            with at_hand(batch):
+                tokens, offsets = encoder.encode(batch.column("text"), append_end=True)
+            where = address(shard.number, rows)
+            ids = batch.column("id")
+            keys = hash_ids(ids, argument.seed, "shuffle") if common.shuffle else where.astype(np.uint64)
+            arrays = [pa.array(keys), pa.array(where), pa.LargeListArray.from_arrays(offsets, tokens)]
+            if common.shuffle:
+                # The top 32 bits of the key choose: floor(key / 2^64 * shards).
+                top = keys >> np.uint64(32)
+                partition = (top * np.uint64(common.shards) >> np.uint64(32)).astype(np.int64)
+            else:
+                partition = np.full(len(rows), common.token_shards[shard.number])
+            writer.add(pa.Table.from_arrays(arrays, schema=TOKEN_SCHEMA), partition)
+            lengths += length_histogram(np.diff(offsets))
+            if shard.number == 0 and "evaluation" not in counters:
+                counters["evaluation"] = evaluate(encoder, batch.column("text").slice(0, EVALUATED_DOCUMENTS))
+    return {"lengths": lengths.tolist(), **counters, "documents": writer.rows, TOKENS: writer.counters()}
 
 
-def write_shard(argument: WriteShard, outputs: Outputs) -> dict:
+def write_shard(number: int, outputs: Outputs, common: Writing) -> dict:
     """Reduce: one Megatron shard, its documents in the order of their keys."""
-    table = exchange.read(argument.files, argument.number)
-    table = table.sort_by([("key", "ascending"), ("address", "ascending")])
-    name = f"{argument.number:05d}"
+    order, starts, lengths, tokens = _collected(common, number)
+    name = f"{number:05d}"
     prefix = paths.without_suffix(outputs.path(f"{name}.bin"), ".bin")
     outputs.path(f"{name}.idx")
-    with megatron.ShardWriter(prefix, argument.vocab_size) as writer:
-        for chunk in table["tokens"].chunks:
-            writer.add(chunk.values.to_numpy(), chunk.offsets.to_numpy())
-    return {"shard": {**token_manifest.describe_shard(prefix), "name": name}, "documents": table.num_rows}
+    with megatron.ShardWriter(prefix, common.vocab_size) as writer:
+        parts = np.cumsum(lengths[order]) // TOKENS_AT_A_TIME
+        for part in np.split(order, np.flatnonzero(np.diff(parts)) + 1):
+            offsets = np.concatenate([[0], np.cumsum(lengths[part])])
+            places = np.arange(offsets[-1]) + np.repeat(starts[part] - offsets[:-1], lengths[part])
+            writer.add(tokens[places], offsets)
+    return {"shard": {**token_manifest.describe_shard(prefix), "name": name}, "documents": len(order)}
+
+
+def _collected(common: Writing, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(the order of a token shard's documents, where the tokens of each begin, how many they are, all tokens)."""
+    columns = [(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.int64))]
+    waiting: collections.deque[np.ndarray] = collections.deque()
+    for piece in exchange.pieces(common.encoded, number):
+        lists = piece.column(2)
+        waiting.append(megatron.stored(lists.flatten().to_numpy(), common.vocab_size))
+        columns.append((piece.column(0).to_numpy(), piece.column(1).to_numpy(), np.diff(lists.offsets.to_numpy())))
+    keys, addresses, lengths = (np.concatenate(column) for column in zip(*columns))
+    tokens = np.empty(lengths.sum(), megatron.token_dtype(common.vocab_size))
+    end = 0
+    while waiting:  # each piece goes as soon as it is copied
+        part = waiting.popleft()
+        tokens[end : end + len(part)] = part
+        end += len(part)
+    return np.lexsort((addresses, keys)), np.cumsum(lengths) - lengths, lengths, tokens

@@ -11,10 +11,11 @@ import pyarrow as pa
 from corpus import views
 from corpus.documents import at_hand
 from corpus.io import paths, shards
-from corpus.views import ShardView
 from pipelines.context import Context, TokenStep
 from pipelines.engine import Exclusion, File, Limits, Outputs, Task, outputs_named
-from pipelines.maps.shard_tasks import shard_task, without_rows
+from pipelines.maps import groups as grouping
+from pipelines.maps.exchange import fingerprint_of
+from pipelines.maps.groups import Group
 from tokenizer_training import configuration, train
 
 TRAINING_SECONDS = 24 * 3600.0
@@ -41,10 +42,11 @@ class TrainTokenizer(configuration.TrainTokenizer, TokenStep):
         """Two maps, of counts and of the training. Leaves OUT/tokenizer."""
         view = context.found.documents
         total = sum(s.text_bytes for s in view)
-        tasks = [shard_task(s, Count(self, s, total, context.seed)) for s in view]
+        groups = grouping.of_view(view, context.working_bytes)
+        tasks = [group.task(Count(self, group, total, context.seed)) for group in groups]
         counted = context.map("count", count_shard, tasks, (self, total, context.seed))
         counts = outputs_named(counted, "counts.arrow")
-        inputs = tuple((f"counts {i}", file.hash) for i, file in enumerate(counts))
+        inputs = (("counts", fingerprint_of(counts)),)
         weight = sum(file.bytes for file in counts)
         extra = Limits(TRAINING_SECONDS, TRAINING_BYTES_A_BYTE * weight)
         task = Task("00000", Train(self, tuple(counts)), inputs, weight, extra=extra)
@@ -58,13 +60,13 @@ class Count:
     """Argument of a counting task, on a corpus of `total_bytes` of text."""
 
     step: TrainTokenizer
-    shard: ShardView
+    group: Group
     total_bytes: int
     seed: int
 
     def without(self, excluded: tuple[Exclusion, ...]) -> Count:
         """This task without some of its documents."""
-        return dataclasses.replace(self, shard=without_rows(self.shard, excluded))
+        return dataclasses.replace(self, group=self.group.without(excluded))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,9 +78,9 @@ class Train:
 
 
 def count_shard(argument: Count, outputs: Outputs) -> dict:
-    """Map: counts of the words of a shard's sampled documents."""
+    """Map: counts of the words of the sampled documents of some shards."""
     tables, documents = [], 0
-    for _, batch in views.read(argument.shard):
+    for _, _, batch in views.read_all(argument.group.shards):
         chosen = train.sampled(batch.column("id"), argument.total_bytes, argument.step, argument.seed)
         batch = batch.filter(pa.array(chosen))
         documents += batch.num_rows

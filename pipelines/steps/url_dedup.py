@@ -15,6 +15,9 @@ from pipelines.context import Context, GlobalStep
 from pipelines.maps.decide import proposals
 from pipelines.maps.keyed import by_key, hashes_of, keyed
 
+KEY_BYTES = 48
+"""Of a document in the exchange: the hash of its URL, its address, its date."""
+
 
 @dataclasses.dataclass(frozen=True)
 class UrlDedup(GlobalStep):
@@ -47,4 +50,4 @@ class UrlDedup(GlobalStep):
 
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
         """See `by_key`."""
-        return by_key(context, self, view, "one page a URL")
+        return by_key(context, self, view, "one page a URL", document_bytes=KEY_BYTES)

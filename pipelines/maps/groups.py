@@ -1,0 +1,102 @@
+"""Groups: consecutive shards of a view that one task reads, so that small shards share one.
+
+How shards are grouped follows from their sizes alone. Groups begin and end where a corpus that grows by some shards has
+the same ones still: they are the largest aligned runs of 1, 2, 4, ... shards that hold no more than the target.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from corpus.views import ShardView
+from pipelines.engine import Exclusion, Manifest, Task, task_key
+
+MOST_GROUPS = 4096
+"""Tasks of a map over a view above which groups become larger: what such maps exchange costs a read for each."""
+MOST_SHARDS = 1024
+"""Shards of a group at most, however small: each costs an open, and tasks are what runs in parallel."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Consecutive shards; `number` is the place of the group in its view."""
+
+    number: int
+    shards: tuple[ShardView, ...]
+
+    @property
+    def text_bytes(self) -> int:
+        """Of all its shards, before decisions."""
+        return sum(shard.text_bytes for shard in self.shards)
+
+    @property
+    def documents(self) -> int:
+        """Of all its shards, before decisions."""
+        return sum(shard.documents for shard in self.shards)
+
+    def inputs(self) -> tuple[tuple[str, str], ...]:
+        """(name, fingerprint) of every file that reading this group depends on."""
+        return tuple(each for shard in self.shards for each in shard.inputs())
+
+    def without(self, excluded: Sequence[Exclusion]) -> Group:
+        """This group without the rows that a task which reads it leaves out; parts of the task are shards."""
+        shards = list(self.shards)
+        for number, shard in enumerate(shards):
+            rows = [
+                (each.first, shard.documents if each.end is None else each.end, each.reason)
+                for each in excluded
+                if each.part == number
+            ]
+            shards[number] = shard.without(rows) if rows else shard
+        return dataclasses.replace(self, shards=tuple(shards))
+
+    def task(self, argument: Any, inputs: tuple[tuple[str, str], ...] = ()) -> Task:
+        """A task that reads the documents of this group, and further inputs. Its key is the number of the first shard,
+        which stays what it is where other groups grow."""
+        parts = tuple(shard.documents for shard in self.shards)
+        return Task(task_key(self.shards[0].number), argument, (*self.inputs(), *inputs), self.text_bytes, parts=parts)
+
+
+def of_view(view: Sequence[ShardView], target: int) -> list[Group]:
+    """The groups of a view, of about `target` bytes of text at most, or of twice that, four times that, ..., where
+    there would be more than MOST_GROUPS."""
+    before = np.cumsum([0, *(shard.text_bytes for shard in view)])
+    while True:
+        ranges = _ranges(before, target)
+        if len(ranges) <= max(MOST_GROUPS, -(-len(view) // MOST_SHARDS)):
+            return [Group(number, tuple(view[start:end])) for number, (start, end) in enumerate(ranges)]
+        target *= 2
+
+
+def _ranges(before: np.ndarray, target: int) -> list[tuple[int, int]]:
+    """(start, end) of the aligned runs; `before`: bytes before each shard, and in all."""
+    shards, found = len(before) - 1, []
+    waiting = [(start, MOST_SHARDS) for start in reversed(range(0, shards, MOST_SHARDS))]
+    while waiting:
+        start, length = waiting.pop()
+        end = min(start + length, shards)
+        if length == 1 or before[end] - before[start] <= target:
+            found.append((start, end))
+        else:
+            half = length // 2
+            waiting += [(middle, half) for middle in (start + half, start) if middle < shards]
+    return found
+
+
+def group_of(firsts: np.ndarray, shards: np.ndarray) -> np.ndarray:
+    """The group (int64) of each shard number; `firsts`: the first shard of each group."""
+    return np.searchsorted(firsts, shards, side="right") - 1
+
+
+def firsts_of(groups: Sequence[Group]) -> np.ndarray:
+    """int64: the number of the first shard of each group."""
+    return np.array([group.shards[0].number for group in groups], np.int64)
+
+
+def left_out(groups: Sequence[Group], manifests: Sequence[Manifest]) -> list[Group]:
+    """Groups without the documents that a map with a task for each of them has left out."""
+    return [group.without(m.excluded) if m.excluded else group for group, m in zip(groups, manifests)]
