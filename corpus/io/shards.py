@@ -21,6 +21,8 @@ CHECKSUM, NOTE = b"xxh3_64", b"note"
 """Under these names a batch carries its checksum, and what else there is to say."""
 MOST_RATIO = 256
 """lz4 cannot pack tighter."""
+_ONE_THREAD = pa.ipc.IpcReadOptions(use_threads=False)
+"""Tasks are what runs in parallel; handing a small batch to other threads costs more than reading it."""
 _LONG = {"text", "raw", "id", "url"}
 """Columns for which a dictionary of values would be of no use."""
 
@@ -40,7 +42,7 @@ class ShardWriter:
         self._writer = self._open(schema) if schema is not None else None
 
     def _open(self, schema: pa.Schema) -> pa.RecordBatchWriter:
-        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
         return pa.ipc.new_file(self._sink, schema, options=options)
 
     def write(self, batch: pa.RecordBatch, note: bytes = b"") -> None:
@@ -125,7 +127,7 @@ def open_checked(path: str) -> Iterator[pa.ipc.RecordBatchFileReader]:
     with contextlib.ExitStack() as stack:
         with _ours(path):
             source = stack.enter_context(paths.open_input(path))
-            reader = stack.enter_context(pa.ipc.open_file(source))
+            reader = stack.enter_context(pa.ipc.open_file(source, options=_ONE_THREAD))
         yield reader
 
 
@@ -174,7 +176,7 @@ def _fetched(path: str) -> pa.BufferReader:
 
 
 def _ipc(source: pa.NativeFile) -> Iterator[pa.RecordBatch]:
-    reader = pa.ipc.open_file(source)
+    reader = pa.ipc.open_file(source, options=_ONE_THREAD)
     return (reader.get_batch(index) for index in range(reader.num_record_batches))
 
 

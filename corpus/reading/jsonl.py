@@ -25,6 +25,8 @@ _decode = json.JSONDecoder(parse_constant=lambda name: None).decode  # NaN and I
 
 HELD = 16 << 20
 """Bytes of a gzip member or zstd frame, decoded, up to which none of its lines is used before its checksum holds."""
+BEYOND = 1 << 16
+"""Bytes behind a range that are read with it: its last line ends there."""
 COUNTED = 1 << 20
 """Bytes of a line from which its values are counted before it is parsed."""
 DEPTH = 200
@@ -160,7 +162,8 @@ def lines(path: str, start: int, end: int | None, limit: int) -> Iterator[Line]:
     def span() -> tuple[int, int]:
         return (begun, come) if compressed else (offset, offset + size)
 
-    for chunk in streams.chunks(path, offset, _is_text, limit, HELD):
+    first = None if end is None else end - offset + BEYOND
+    for chunk in streams.chunks(path, offset, _is_text, limit, HELD, first):
         if isinstance(chunk, streams.Damage):
             where, raw = (offset, b"".join(pieces)) if size else (chunk.start, chunk.raw)
             yield Line(where, raw[: streams.PREFIX], chunk.error, int(size > 0), (chunk.start, chunk.end))

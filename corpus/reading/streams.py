@@ -134,8 +134,10 @@ def chunks(
     plausible: Callable[[bytes], bool] | None = None,
     limit: int = ZSTD_WINDOW,
     hold: int = 0,
+    first: int | None = None,
 ) -> Iterator[Chunk | Damage]:
-    """The content of a file, from byte `start` if it is plain.
+    """The content of a file, from byte `start` if it is plain; `first`: bytes of a plain one that are read before all
+    others, where no more may be needed.
 
     `plausible` says of some bytes of a member's content whether reading may go on with that member after damage. A
     member that decodes to no more than `hold` bytes is held back until its checksum is known to be
@@ -148,8 +150,10 @@ def chunks(
             yield from _Members(file, kind, plausible or (lambda data: True), max(limit, ZSTD_WINDOW), hold).chunks()
             return
         file.seek(start)
-        while data := file.read(BLOCK):
+        size = min(first or BLOCK, BLOCK)
+        while data := file.read(size):
             start += len(data)
+            size = BLOCK
             yield Chunk(data, 0, start)
 
 

@@ -20,6 +20,7 @@ from pipelines.engine.tasks import (
     code_fingerprint,
     describe_file,
     fingerprint,
+    fingerprint_of_files,
     outputs_named,
     task_key,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "code_fingerprint",
     "describe_file",
     "fingerprint",
+    "fingerprint_of_files",
     "outputs_named",
     "task_key",
 ]

@@ -207,6 +207,11 @@ def outputs_named(manifests: Iterable[Manifest], name: str) -> list[File]:
     return [manifest.outputs[name] for manifest in manifests if name in manifest.outputs]
 
 
+def fingerprint_of_files(files: Iterable[File]) -> str:
+    """xxh3-128, in hex, of what files hold together, in this order: for tasks that read all of them."""
+    return xxhash.xxh3_128_hexdigest(" ".join(file.hash for file in files).encode())
+
+
 def fingerprint(value: Any) -> str:
     """Short hex digest of a JSON-able value (dataclasses and tuples included)."""
     text = json.dumps(value, sort_keys=True, default=_jsonable, ensure_ascii=True)

@@ -19,11 +19,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import xxhash
 
 from corpus.io import shards
 from pipelines.context import Context
-from pipelines.engine import File, Manifest, Outputs, Task, outputs_named, task_key
+from pipelines.engine import Manifest, Outputs, Task, fingerprint_of_files, outputs_named, task_key
 
 MOST_PARTITIONS = 1 << 16
 FEW_PARTITIONS = 256
@@ -31,6 +30,9 @@ FEW_PARTITIONS = 256
 MOST_READS = 1 << 18
 """Files times partitions above which a combining map pays: reading costs a request for each, 30 ms and a 2,500,000th of
 a dollar on an object store."""
+
+LEAST_FILES = 8
+"""Files below which there is nothing to be won."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +182,7 @@ def gather(context: Context, what: str, mapped: Sequence[Manifest], output: str,
     With so many of them, and of partitions, that reading all would cost too much, combined."""
     made = of_map(mapped, output, partitions)
     files = len(made.ranges[0])
-    if files * partitions <= MOST_READS or files < 8:
+    if files * partitions <= MOST_READS or files < LEAST_FILES:
         return made
     together = power_of_two(files**0.5)  # files that a task reads
     ranges = min(partitions, power_of_two(partitions**0.5))
@@ -202,15 +204,10 @@ def of_map(mapped: Sequence[Manifest], output: str, partitions: int) -> Exchange
     return Exchange(
         (tuple(file.path for file in files),),
         partitions,
-        fingerprint_of(files),
+        fingerprint_of_files(files),
         sum(each["rows"] for each in counters),
         sum(each["bytes"] for each in counters),
     )
-
-
-def fingerprint_of(files: Sequence[File]) -> str:
-    """xxh3-128, in hex, of what all of these files hold."""
-    return xxhash.xxh3_128_hexdigest(" ".join(file.hash for file in files).encode())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,7 +26,17 @@ from corpus.io import shards
 from corpus.text.arrow import buffers
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
-from pipelines.engine import File, Limits, Manifest, Outputs, Task, Unproven, outputs_named, task_key
+from pipelines.engine import (
+    File,
+    Limits,
+    Manifest,
+    Outputs,
+    Task,
+    Unproven,
+    fingerprint_of_files,
+    outputs_named,
+    task_key,
+)
 from pipelines.maps import exchange as exchanges
 from pipelines.maps import groups as grouping
 from pipelines.maps.decide import PROPOSALS, ProposalWriter, decide_map, proposals
@@ -104,7 +114,7 @@ class NearDedup(Near, GlobalStep):
         argument = Cluster(
             self.mode, tuple(edges), np.array(documents), grouping.firsts_of(groups), context.working_bytes
         )
-        inputs = (("edges", exchanges.fingerprint_of(edges)), *(each for group in groups for each in group.inputs()))
+        inputs = (("edges", fingerprint_of_files(edges)), *(each for group in groups for each in group.inputs()))
         task = Task("00000", argument, inputs, sum(file.bytes for file in edges), extra=Limits(0.0, memory))
         return context.map("clusters", cluster, [task], (self, context.working_bytes))[0]
 

@@ -12,9 +12,8 @@ from corpus import views
 from corpus.documents import at_hand
 from corpus.io import paths, shards
 from pipelines.context import Context, TokenStep
-from pipelines.engine import Exclusion, File, Limits, Outputs, Task, outputs_named
+from pipelines.engine import Exclusion, File, Limits, Outputs, Task, fingerprint_of_files, outputs_named
 from pipelines.maps import groups as grouping
-from pipelines.maps.exchange import fingerprint_of
 from pipelines.maps.groups import Group
 from tokenizer_training import configuration, train
 
@@ -46,7 +45,7 @@ class TrainTokenizer(configuration.TrainTokenizer, TokenStep):
         tasks = [group.task(Count(self, group, total, context.seed)) for group in groups]
         counted = context.map("count", count_shard, tasks, (self, total, context.seed))
         counts = outputs_named(counted, "counts.arrow")
-        inputs = (("counts", fingerprint_of(counts)),)
+        inputs = (("counts", fingerprint_of_files(counts)),)
         weight = sum(file.bytes for file in counts)
         extra = Limits(TRAINING_SECONDS, TRAINING_BYTES_A_BYTE * weight)
         task = Task("00000", Train(self, tuple(counts)), inputs, weight, extra=extra)

@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 from pipelines import recipe as recipes
 from pipelines.run import run
 
-ONE_FILE_A_SHARD, ONE_SHARD = 4, 1 << 20
-"""Bytes of a task for which every file of input is a shard, and for which all are batches of one."""
+ONE_FILE_A_SHARD = {"task_bytes": 4, "working_bytes": 1}
+SHARDS_TOGETHER = {"task_bytes": 4, "working_bytes": 1 << 20}
+ONE_SHARD = {"task_bytes": 1 << 20, "working_bytes": 1 << 20}
+"""Every file of input is a shard, and read by a task of its own, or with all others; all are batches of one shard."""
 
 
 class Decision(NamedTuple):
@@ -50,7 +52,7 @@ def decide(step, parts, **options) -> list[Decision]:
     return observe(step, parts, **options).decisions
 
 
-def observe(step, parts, before=(), task_bytes=ONE_FILE_A_SHARD) -> Observed:
+def observe(step, parts, before=(), division=ONE_FILE_A_SHARD) -> Observed:
     """Run `step`, an entry of a recipe, over parts (lists of documents), each a shard or, with ONE_SHARD, a batch of
     the one shard. `before` are steps that come before it, filters first. Raises what `run` raises."""
     with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +61,7 @@ def observe(step, parts, before=(), task_bytes=ONE_FILE_A_SHARD) -> Observed:
         for number, part in enumerate(parts):
             lines = "".join(json.dumps(row) + "\n" for row in part)
             (source / f"{number:03d}.jsonl.gz").write_bytes(gzip.compress(lines.encode(), 1, mtime=0))
-        recipe = recipes.parse({"input": [str(source)], "steps": [*before, step], "task_bytes": task_bytes})
+        recipe = recipes.parse({"input": [str(source)], "steps": [*before, step], **division})
         result = run(recipe, str(output))
         return _observed(result, output)
 
@@ -70,9 +72,13 @@ def _observed(result, output: pathlib.Path) -> Observed:
     assert len(texts) == sum(map(len, view))
     layers: dict[str, list[Decision]] = {}
     for manifest in result.manifests:
-        for _, table in _tables(manifest, "decisions"):
+        if "decisions.arrow" in manifest.outputs:
             (name,) = manifest.counters["steps"]
-            layers.setdefault(name, []).extend(_decisions(table, int(manifest.key), view))
+            reader = pa.ipc.open_file(manifest.outputs["decisions.arrow"].path)
+            for number in range(reader.num_record_batches):
+                layers.setdefault(name, []).extend(
+                    _decisions(reader.get_batch(number), int(manifest.key) + number, view)
+                )
     report = result.report
     assert report["problems"] == [], report["problems"]
     steps = {step["name"]: step for step in report["steps"]}

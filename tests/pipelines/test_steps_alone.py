@@ -12,7 +12,7 @@ import windows_oracle
 from corpora import write_jsonl
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from one_step import ONE_FILE_A_SHARD, ONE_SHARD, Decision, applied, decide, document, observe
+from one_step import ONE_FILE_A_SHARD, ONE_SHARD, SHARDS_TOGETHER, Decision, applied, decide, document, observe
 from shingle_oracle import jaccard
 from urls_oracle import select_newest_page
 
@@ -21,9 +21,13 @@ from pipelines.engine import TaskFailed
 FEW = settings(deadline=None, max_examples=10, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 """A run is too slow for many, and for making a failure small."""
 
-DIVISIONS = [(1, ONE_FILE_A_SHARD), (2, ONE_FILE_A_SHARD), (2, ONE_SHARD), (100, ONE_SHARD)]
-"""How documents are divided: so many together, as a shard or as a batch."""
-divisions = pytest.mark.parametrize("size, task_bytes", DIVISIONS)
+DIVISIONS = [
+    *((size, ONE_FILE_A_SHARD) for size in (1, 2)),
+    *((size, SHARDS_TOGETHER) for size in (1, 2)),
+    *((size, ONE_SHARD) for size in (2, 100)),
+]
+"""How documents are divided: so many together, as a shard, each read by a task of its own or not, or as a batch."""
+divisions = pytest.mark.parametrize("size, division", DIVISIONS)
 
 CUTS = {"substring_dedup": {"min_bytes": 9, "min_remaining": 0}}
 BEFORE = st.sampled_from([[], ["url_removal"], ["url_removal", "url_dedup", CUTS]])
@@ -61,7 +65,9 @@ def corpora(text, before=BEFORE):
     """(documents with these texts, options of `observe`, how many go together)."""
     rows = st.lists(st.tuples(text, st.sampled_from(URLS), st.sampled_from(DATES)), min_size=1, max_size=12)
     documents = rows.map(lambda rows: [document(str(i), *row) for i, row in enumerate(rows)])
-    options = st.fixed_dictionaries({"before": before, "task_bytes": st.sampled_from([ONE_FILE_A_SHARD, ONE_SHARD])})
+    options = st.fixed_dictionaries(
+        {"before": before, "division": st.sampled_from([ONE_FILE_A_SHARD, SHARDS_TOGETHER, ONE_SHARD])}
+    )
     return st.tuples(documents, options, st.integers(1, 5))
 
 
@@ -75,14 +81,14 @@ def equal_texts(seen, key=lambda text: text):
 
 
 @divisions
-def test_exact_dedup_keeps_the_first(size, task_bytes):
+def test_exact_dedup_keeps_the_first(size, division):
     parts = parts_of(named(["同じ 文章", "x", "同じ 文章", "X\n", "同じ\u3000文章", "x", "同じ 文章"]), size)
-    assert decide("exact_dedup", parts, task_bytes=task_bytes) == [
+    assert decide("exact_dedup", parts, division=division) == [
         drop("2", "duplicate", "0"),
         drop("5", "duplicate", "1"),
         drop("6", "duplicate", "0"),
     ]
-    normalized = decide({"exact_dedup": {"normalize": "whitespace_case"}}, parts, task_bytes=task_bytes)
+    normalized = decide({"exact_dedup": {"normalize": "whitespace_case"}}, parts, division=division)
     assert [(each.id, each.by) for each in normalized] == [("2", "0"), ("3", "1"), ("4", "0"), ("5", "1"), ("6", "0")]
 
 
@@ -115,10 +121,10 @@ def same_pages(seen, documents):
 
 
 @divisions
-def test_url_dedup_keeps_the_newest(size, task_bytes):
+def test_url_dedup_keeps_the_newest(size, division):
     dated = [(0, 1), (4, 1), (1, 2), (2, 0), (4, 1), (0, 2), (3, 0)]
     documents = [document(str(i), f"text {i}", URLS[url], DATES[date]) for i, (url, date) in enumerate(dated)]
-    decisions = decide("url_dedup", parts_of(documents, size), task_bytes=task_bytes)
+    decisions = decide("url_dedup", parts_of(documents, size), division=division)
     assert decisions == [
         drop("0", "duplicate_url", "2"),
         drop("5", "duplicate_url", "2"),
@@ -146,7 +152,7 @@ def near(seen, threshold, ngram, mode="leader"):
 
 
 @divisions
-def test_near_dedup_drops_what_is_at_the_threshold_and_nothing_below(size, task_bytes):
+def test_near_dedup_drops_what_is_at_the_threshold_and_nothing_below(size, division):
     texts = [
         "один два три четыре",  # four words
         "nothing of the others",
@@ -158,11 +164,11 @@ def test_near_dedup_drops_what_is_at_the_threshold_and_nothing_below(size, task_
         "...",
     ]
     options = {"threshold": 0.6, "ngram": 1, "recall": 1 - 1e-12}
-    decisions, _, figures = observe({"near_dedup": options}, parts_of(named(texts), size), task_bytes=task_bytes)
+    decisions, _, figures = observe({"near_dedup": options}, parts_of(named(texts), size), division=division)
     assert decisions == [drop("2", "near_duplicate", "0", 0.6), drop("4", "near_duplicate", "0", 1.0)]
     assert (figures["clusters"], figures["dropped"], figures["largest"]) == (1, 2, 3)
     decisions = decide(
-        {"near_dedup": {**options, "mode": "components"}}, parts_of(named(texts), size), task_bytes=task_bytes
+        {"near_dedup": {**options, "mode": "components"}}, parts_of(named(texts), size), division=division
     )
     assert decisions == [
         drop("2", "near_duplicate", "0", 0.6),
@@ -206,7 +212,7 @@ def substrings(seen, min_bytes, snap, min_remaining):
 
 
 @divisions
-def test_substring_dedup_cuts_all_copies_but_the_first(size, task_bytes):
+def test_substring_dedup_cuts_all_copies_but_the_first(size, division):
     passage = "über die Brücke "  # 18 bytes
     texts = [
         f"Er ging {passage}nach Hause.",
@@ -225,12 +231,12 @@ def test_substring_dedup_cuts_all_copies_but_the_first(size, task_bytes):
         cut("4", 23, 42, "repeated", "0", 19.0),  # with the space before it
         drop("5", "nothing_left", "0", 2.0),
     ]
-    decisions, _, figures = observe({"substring_dedup": step}, parts, task_bytes=task_bytes)
+    decisions, _, figures = observe({"substring_dedup": step}, parts, division=division)
     assert decisions == expected
     assert figures == {"bytes": 167, "repeated_bytes": 97, "ranges": 5, "documents": 4}
-    assert [
-        each.id for each in decide({"substring_dedup": {**step, "snap": "line"}}, parts, task_bytes=task_bytes)
-    ] == ["3"]
+    assert [each.id for each in decide({"substring_dedup": {**step, "snap": "line"}}, parts, division=division)] == [
+        "3"
+    ]
 
 
 pieces = st.lists(st.sampled_from(["a", "b ", "é", "漢字", "😀\n", "http://a.example "]), min_size=1, max_size=12).map(
@@ -277,7 +283,7 @@ def left_of(seen, decisions):
 
 
 @divisions
-def test_line_dedup_keeps_a_line_with_the_smallest_md5(size, task_bytes):
+def test_line_dedup_keeps_a_line_with_the_smallest_md5(size, division):
     first, second, third = sorted((f"http://site{i}.example/" for i in range(3)), key=lines_oracle.md5)
     shared = "これは。 Shared by all. It is."
     documents = [
@@ -292,7 +298,7 @@ def test_line_dedup_keeps_a_line_with_the_smallest_md5(size, task_bytes):
         drop("2", "empty", "1", 0.0),
         drop("3", "too_few_sentences", None, 2.0),
     ]
-    assert decide("line_dedup", parts_of(documents, size), task_bytes=task_bytes) == expected
+    assert decide("line_dedup", parts_of(documents, size), division=division) == expected
 
 
 LINES = ["", " ", "One is here.", "ONE is here.", " Two are!", "Größer?", "größer?", "四 here.", "http://a.example"]
@@ -364,7 +370,7 @@ def contaminated(seen, items, ngram, min_words, rule, min_overlap):
 
 
 @divisions
-def test_decontaminate_names_the_item(tmp_path, size, task_bytes):
+def test_decontaminate_names_the_item(tmp_path, size, division):
     write_jsonl(
         tmp_path / "set.jsonl",
         [{"id": "long", "text": "а б в г д е ж"}, {"id": "short", "text": "в г д"}, {"id": "tiny", "text": "в г"}],
@@ -372,11 +378,11 @@ def test_decontaminate_names_the_item(tmp_path, size, task_bytes):
     texts = ["nothing", "А, Б, В!", "x в г д е y", "в г", "в г д"]
     step = {"against": [str(tmp_path / "*.jsonl")], "ngram": 3, "min_words": 3}
     parts = parts_of(named(texts), size)
-    decisions, _, figures = observe({"decontaminate": step}, parts, task_bytes=task_bytes)
+    decisions, _, figures = observe({"decontaminate": step}, parts, division=division)
     long, short = "set.jsonl:long", "set.jsonl:short"
     assert decisions == [drop("1", "any", long, 0.2), drop("2", "any", long, 0.4), drop("4", "any", long, 0.2)]
     assert figures == {"evaluation_files": 1, "items": 3, "items_too_short_to_check": 1}
-    decisions = decide({"decontaminate": {**step, "rule": "overlap", "min_overlap": 0.4}}, parts, task_bytes=task_bytes)
+    decisions = decide({"decontaminate": {**step, "rule": "overlap", "min_overlap": 0.4}}, parts, division=division)
     assert decisions == [drop("2", "overlap", long, 0.4), drop("4", "overlap", short, 1.0)]
 
 
