@@ -118,6 +118,7 @@ def full_recipe(paths: dict[str, str]) -> str:
 name: full
 input: ["{paths["input"]}"]
 task_bytes: 16384
+working_bytes: 16384
 steps:
   - length: {{max_characters: 190000}}
   - url_dedup

@@ -50,7 +50,9 @@ def prepared(folder: pathlib.Path):
         "tokenize",
         {"pack": {"sequence_length": 64}},
     ]
-    return recipes.parse({"name": "small", "input": [str(folder / "in")], "task_bytes": 1024, "steps": steps})
+    return recipes.parse(
+        {"name": "small", "input": [str(folder / "in")], "task_bytes": 1024, "working_bytes": 1024, "steps": steps}
+    )
 
 
 def operations(recipe, folder: pathlib.Path, **options) -> tuple[int, dict[str, str]]:

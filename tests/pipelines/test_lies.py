@@ -16,9 +16,8 @@ def run_with(step, folder):
     for shard in range(2):
         rows = [{"id": f"{3 * shard + i}", "text": "a text" if i < 2 else "too long a text"} for i in range(3)]
         corpora.write_jsonl(folder / f"{shard}.jsonl", rows)
-    recipe = recipes.parse(
-        {"input": [str(folder / "*.jsonl")], "steps": ["length"], "task_bytes": 400, "working_bytes": 1}
-    )
+    sizes = {"task_bytes": 400, "working_bytes": 1}
+    recipe = recipes.parse({"input": [str(folder / "*.jsonl")], "steps": ["length"], **sizes})
     return run(dataclasses.replace(recipe, steps=(step,)), str(folder / "out"))
 
 

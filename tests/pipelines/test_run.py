@@ -211,7 +211,7 @@ def span_runs(tmp_path_factory, ray_workers):
         ]
         corpora.write_jsonl(folder / "input" / f"{part}.jsonl", rows)
     recipe = folder / "spans.yaml"
-    recipe.write_text("task_bytes: 2048\nsteps: [line_dedup]\n")
+    recipe.write_text("task_bytes: 2048\nworking_bytes: 2048\nsteps: [line_dedup]\n")
     winnow("dedup", "lines", folder / "input", folder / "verb", "--unit", "three_sentences", "--workers", 0, check=0)
     settings = "line_dedup.unit=three_sentences"
     asked = ["--input", folder / "input", "--output", folder / "run-0", "--set", settings, "--workers", 0]
