@@ -92,13 +92,24 @@ def candidate_pairs(
     found = list(pair_chunks(keys, addresses, all_pairs_limit))
     first = np.concatenate([np.empty(0, np.int64), *(first for first, _ in found)])
     second = np.concatenate([np.empty(0, np.int64), *(second for _, second in found)])
-    if len(found) < 2:
-        return first, second
-    order = np.lexsort((second, first))
-    first, second = first[order], second[order]
-    is_new = np.ones(len(first), np.bool_)
-    is_new[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
-    return first[is_new], second[is_new]
+    return unique_pairs(first, second)
+
+
+def unique_pairs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (int64), each once, ascending by (first, second)."""
+    firsts, seconds = sorted_unique(first.copy()), sorted_unique(second.copy())
+    codes = np.searchsorted(firsts, first) * len(seconds)
+    codes += np.searchsorted(seconds, second)
+    i, j = np.divmod(sorted_unique(codes), max(len(seconds), 1))
+    return firsts[i], seconds[j]
+
+
+def sorted_unique(values: np.ndarray) -> np.ndarray:
+    """Integers, each once, ascending. Sorts `values` in place: several times as fast as numpy's own, which hashes."""
+    values.sort()
+    is_new = np.ones(len(values), np.bool_)
+    is_new[1:] = values[1:] != values[:-1]
+    return values[is_new]
 
 
 def pair_chunks(
@@ -123,7 +134,7 @@ def pair_chunks(
     while place < len(keys):
         place, begins, found = _bucket_pairs(keys, numbers, all_pairs_limit, len(documents), place, begins, pairs)
         if found:
-            first, second = np.divmod(np.unique(pairs[:found]), len(documents))
+            first, second = np.divmod(sorted_unique(pairs[:found]), len(documents))
             yield documents[first], documents[second]
 
 

@@ -105,7 +105,9 @@ class NearDedup(Near, GlobalStep):
             visitors = exchanges.gather(context, "send", sent, VISITORS, len(groups))
         inputs = (*pairs.inputs("pairs"), *(visitors.inputs("visitors") if visitors else ()))
         tasks = _sidecar_tasks(groups, sidecars, inputs)
-        return context.map("verify", verify, tasks, (self,), Verification(self.threshold, firsts, pairs, visitors))
+        return context.map(
+            "verify", verify, tasks, (self, hold), Verification(self.threshold, firsts, pairs, visitors, hold)
+        )
 
     def _cluster(self, context: Context, groups: list[Group], verified: list[Manifest]) -> Manifest:
         edges = outputs_named(verified, EDGES)
@@ -146,12 +148,14 @@ class Sending(NamedTuple):
 
 class Verification(NamedTuple):
     """What all verify tasks share: the first shard of each group; the exchanges of the pairs, and of the shingles of
-    first documents in other groups, a partition for each group. The argument of a task is as for `Sending`."""
+    first documents in other groups, a partition for each group; bytes of pairs to hold. The argument of a task is as
+    for `Sending`."""
 
     threshold: float
     firsts: np.ndarray
     pairs: Exchange
     visitors: Exchange | None
+    hold: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,9 +233,8 @@ def find_candidates(partition: int, outputs: Outputs, common: Reduction) -> dict
                 home, target = (group_of(firsts, shard_and_row(each)[0]) for each in (first, second))
                 pairs.add(pa.table([first, second], schema=PAIR_SCHEMA), target)
                 away = home != target
-                visits = np.unique(np.stack([first[away], target[away]], axis=1), axis=0)
-                to = group_of(firsts, shard_and_row(visits[:, 0])[0])
-                wanted.add(pa.table([visits[:, 0], visits[:, 1]], schema=WANTED_SCHEMA), to)
+                visits = lsh.unique_pairs(first[away], target[away])
+                wanted.add(pa.table(visits, schema=WANTED_SCHEMA), group_of(firsts, shard_and_row(visits[0])[0]))
                 found += len(first)
     return {"pairs": found, PAIRS: pairs.counters(), WANTED: wanted.counters()}
 
@@ -240,17 +243,17 @@ def send(argument: tuple[int, File], outputs: Outputs, common: Sending) -> dict[
     """The shingles of this group's documents that others want, to each of these."""
     group, sidecar = argument
     table = exchanges.read(common.wanted, group)
-    wanted = np.unique(np.stack([table["address"].to_numpy(), table["group"].to_numpy()], axis=1), axis=0)
+    wanted, to = lsh.unique_pairs(table["address"].to_numpy(), table["group"].to_numpy())
     with exchanges.Writer(outputs.path(VISITORS), SHINGLE_SCHEMA, common.hold) as writer:
         for batch in _sidecar(sidecar) if len(wanted) else ():
             addresses = batch.column(0).to_numpy()
             if len(addresses):
-                low, high = np.searchsorted(wanted[:, 0], [addresses[0], addresses[-1] + 1])
-                places = np.searchsorted(addresses, wanted[low:high, 0])
+                low, high = np.searchsorted(wanted, [addresses[0], addresses[-1] + 1])
+                places = np.searchsorted(addresses, wanted[low:high])
                 for part in range(0, high - low, ROWS_AT_A_TIME):
                     here = slice(part, part + ROWS_AT_A_TIME)
                     rows = batch.take(pa.array(places[here]))
-                    writer.add(pa.Table.from_batches([rows]), wanted[low:high, 1][here])
+                    writer.add(pa.Table.from_batches([rows]), to[low:high][here])
     return {"documents": writer.rows, VISITORS: writer.counters()}
 
 
@@ -266,55 +269,68 @@ def _sidecar(file: File) -> Iterator[pa.RecordBatch]:
 
 
 def verify(argument: tuple[int, File], outputs: Outputs, common: Verification) -> dict[str, Any]:
-    """Exact Jaccard of every pair; those at the threshold or above become edges, ascending by (second, first)."""
+    """Exact Jaccard of every pair; those at the threshold or above become edges, ascending by (second, first). Where
+    there are many pairs, those of some of the second documents at a time."""
     group, sidecar = argument
-    table = exchanges.read(common.pairs, group)
-    pairs = np.unique(np.stack([table["first"].to_numpy(), table["second"].to_numpy()], axis=1), axis=0)
-    del table
-    similarity = np.full(len(pairs), np.nan)
-    if len(pairs):
-        own = _sets(_sidecar(sidecar), np.unique(pairs))
-        here = group_of(common.firsts, shard_and_row(pairs[:, 0])[0])
-        _compare(own, own, pairs, similarity, np.searchsorted(here, [group, group + 1]))
-        for piece in exchanges.pieces(common.visitors, group) if common.visitors else ():
-            visiting = _sets([piece], None)
-            low = np.searchsorted(pairs[:, 0], visiting.addresses[0])
-            high = np.searchsorted(pairs[:, 0], visiting.addresses[-1], side="right")
-            _compare(visiting, own, pairs, similarity, (low, high))
+    splits, compared, edges = common.pairs.splits(common.hold), 0, []
+    for split in range(splits):
+
+        def chosen(piece: pa.RecordBatch, split: int = split) -> np.ndarray:
+            return piece["second"].to_numpy() % splits == split
+
+        table = exchanges.read(common.pairs, group, chosen if splits > 1 else None)
+        first, second = lsh.unique_pairs(table["first"].to_numpy(), table["second"].to_numpy())
+        del table
+        similarity = _similarity(group, sidecar, common, first, second)
+        keep = similarity >= common.threshold
+        compared += len(keep)
+        edges.append((first[keep], second[keep], similarity[keep]))
+    columns = [np.concatenate(column) for column in zip(*edges)]
+    order = np.lexsort(columns[:2])
+    shards.write_table(outputs.path(EDGES), pa.table([column[order] for column in columns], schema=EDGE_SCHEMA))
+    return {"pairs": compared, "verified": len(order)}
+
+
+def _similarity(group: int, sidecar: File, common: Verification, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Of pairs, ascending, whose second documents are in this group."""
+    similarity = np.full(len(first), np.nan)
+    if not len(first):
+        return similarity
+    own = _sets([_among((first, second), batch) for batch in _sidecar(sidecar)])
+
+    def compare(sets: Sets, low: int, high: int) -> None:
+        places = np.searchsorted(sets.addresses, first[low:high]), np.searchsorted(own.addresses, second[low:high])
+        similarity[low:high] = shingles.jaccard(
+            sets.values, sets.offsets, places[0], own.values, own.offsets, places[1]
+        )
+
+    home = group_of(common.firsts, shard_and_row(first)[0])
+    compare(own, *np.searchsorted(home, [group, group + 1]).tolist())
+    for piece in exchanges.pieces(common.visitors, group) if common.visitors else ():
+        visiting = _sets([piece])
+        ends = visiting.addresses[[0, -1]]
+        compare(visiting, int(np.searchsorted(first, ends[0])), int(np.searchsorted(first, ends[1], side="right")))
     if np.isnan(similarity).any():
-        raise Unproven(f"{np.isnan(similarity).sum()} of {len(pairs)} pairs of documents could not be compared")
-    keep = similarity >= common.threshold
-    pairs, similarity = pairs[keep], similarity[keep]
-    order = np.lexsort((pairs[:, 0], pairs[:, 1]))
-    edges = pa.table([pairs[order, 0], pairs[order, 1], similarity[order]], schema=EDGE_SCHEMA)
-    shards.write_table(outputs.path(EDGES), edges)
-    return {"pairs": len(keep), "verified": len(pairs)}
+        raise Unproven(f"{np.isnan(similarity).sum()} of {len(first)} pairs of documents could not be compared")
+    return similarity
 
 
-def _sets(batches: Iterator[pa.RecordBatch] | list[pa.RecordBatch], wanted: np.ndarray | None) -> Sets:
-    """The sets in some batches, or those of them at the addresses `wanted`, which ascend."""
-    parts = list(batches) if wanted is None else [_among(wanted, batch) for batch in batches]
-    lengths = [np.diff(batch.column(1).offsets.to_numpy()) for batch in parts]
+def _among(wanted: tuple[np.ndarray, ...], batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows of a batch of a sidecar at some of these addresses."""
+    addresses = batch.column(0).to_numpy()
+    chosen = np.zeros(len(addresses), np.bool_)
+    for each in wanted:
+        chosen |= np.isin(addresses, each)
+    return batch.filter(pa.array(chosen))
+
+
+def _sets(batches: list[pa.RecordBatch]) -> Sets:
+    """The sets in batches of a sidecar."""
+    lengths = [np.diff(batch.column(1).offsets.to_numpy()) for batch in batches]
     return Sets(
-        np.concatenate([np.empty(0, np.int64), *(batch.column(0).to_numpy() for batch in parts)]),
+        np.concatenate([np.empty(0, np.int64), *(batch.column(0).to_numpy() for batch in batches)]),
         np.concatenate([[0], np.cumsum(np.concatenate([np.empty(0, np.int64), *lengths]))]).astype(np.int64),
-        np.concatenate([np.empty(0, np.uint64), *(batch.column(1).flatten().to_numpy() for batch in parts)]),
-    )
-
-
-def _among(wanted: np.ndarray, batch: pa.RecordBatch) -> pa.RecordBatch:
-    return batch.filter(pa.array(np.isin(batch.column(0).to_numpy(), wanted)))
-
-
-def _compare(
-    first: Sets, second: Sets, pairs: np.ndarray, similarity: np.ndarray, between: tuple[int, int] | np.ndarray
-) -> None:
-    """Write the Jaccard similarity of pairs number `between[0]` to `between[1]`, whose documents these sets have."""
-    low, high = between
-    place_a = np.searchsorted(first.addresses, pairs[low:high, 0])
-    place_b = np.searchsorted(second.addresses, pairs[low:high, 1])
-    similarity[low:high] = shingles.jaccard(
-        first.values, first.offsets, place_a, second.values, second.offsets, place_b
+        np.concatenate([np.empty(0, np.uint64), *(batch.column(1).flatten().to_numpy() for batch in batches)]),
     )
 
 

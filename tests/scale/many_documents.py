@@ -32,8 +32,8 @@ def addresses(numbers: np.ndarray) -> np.ndarray:
 
 
 def edges_of(group: int, documents: int, size: int) -> pa.Table:
-    """Edges whose second document is in a group: clusters of `size` documents that lie a million apart or more, of which
-    each has an edge to all before it."""
+    """Edges whose second document is in a group: clusters of `size` documents that lie far apart, each with an edge
+    to all before it."""
     start, end = group * SHARD * GROUP, min((group + 1) * SHARD * GROUP, documents)
     step = documents // size
     numbers = np.arange(start, end)
@@ -71,7 +71,8 @@ def main() -> None:
         counters = near_dedup.cluster(argument, Outputs(folder, "00000", "deadbeef"))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         print(
-            f"{given.documents:,} documents, {edges:,} edges, {counters['figures']['dropped']:,} dropped, {given.mode}: "
+            f"{given.documents:,} documents, {edges:,} edges, {counters['figures']['dropped']:,} dropped, "
+            f"{given.mode}: "
             f"{time.perf_counter() - started:.1f} s, peak {peak / 1024:,.0f} MiB, of which {before / 1024:,.0f} before"
         )
 
