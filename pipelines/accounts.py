@@ -7,6 +7,7 @@ run whose accounts do not add up, or that lost more than `max_quarantined`, is n
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from corpus.step import unique_names
@@ -99,7 +100,10 @@ class Accounts:
 def of_run(recipe: Recipe, result: Any) -> Accounts:
     """The accounts of a finished run; `result`: a `run.Result`."""
     document_steps = [step for step in recipe.steps if not isinstance(step, TokenStep)]
-    passes = [manifest.counters for manifest in result.manifests if "lengths" in manifest.counters]
+    lost = {"ranges": 0, "bytes": 0, "input_bytes": 0}
+    for counters in of_passes(result.manifests):
+        for key, number in {**counters["lost"], "input_bytes": counters["input_bytes"]}.items():
+            lost[key] += number
     tokens = result.figures.get("tokens")
     return Accounts(
         steps=funnel(result.manifests),
@@ -107,20 +111,25 @@ def of_run(recipe: Recipe, result: Any) -> Accounts:
         written=sum(shard.documents for shard in result.documents),
         encoded=tokens["documents"] if tokens else None,
         not_encoded=sum(manifest.counters["quarantined"] for manifest in result.tokenized),
-        lost={
-            "ranges": sum(counters["lost"]["ranges"] for counters in passes),
-            "bytes": sum(counters["lost"]["bytes"] for counters in passes),
-            "input_bytes": sum(counters["input_bytes"] for counters in passes),
-        },
+        lost=lost,
         max_quarantined=recipe.max_quarantined,
     )
 
 
-def funnel(manifests: list[Manifest]) -> list[dict[str, Any]]:
+def of_passes(manifests: Iterable[Manifest]) -> Iterator[dict[str, Any]]:
+    """Counters of the tasks of passes, one after the other: together they would take more room than a driver has."""
+    for manifest in manifests:
+        counters = manifest.counters
+        if "lengths" in counters:
+            yield counters
+
+
+def funnel(manifests: Iterable[Manifest]) -> list[dict[str, Any]]:
     """One entry a step, in order, summed over its tasks; `seconds` are of work, over all workers."""
     steps: dict[str, dict[str, Any]] = {}
     for manifest in manifests:
-        for name, count in manifest.counters["steps"].items():
+        counters = manifest.counters
+        for name, count in counters["steps"].items():
             step = steps.setdefault(
                 name,
                 {"name": name, "in": 0, "kept": 0, "quarantined": 0, "dropped": {},
@@ -133,7 +142,7 @@ def funnel(manifests: list[Manifest]) -> list[dict[str, Any]]:
             for key in ("dropped", "counters"):
                 for name_, number in count[key].items():
                     step[key][name_] = step[key].get(name_, 0) + number
-        if set_aside := manifest.counters.get("set_aside"):  # by a pass that only writes: left by the step before
+        if set_aside := counters.get("set_aside"):  # by a pass that only writes: left by the step before
             last = list(steps.values())[-1]
             last["kept"] -= set_aside
             last["quarantined"] += set_aside

@@ -17,13 +17,13 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import xxhash
 import yaml
 
-from corpus.io import paths
+from corpus.io import parallel, paths
 from corpus.io.paths import Entry
 from pipelines.engine import File, describe_file
 from pipelines.engine.engine import committed
@@ -88,9 +88,13 @@ class Published:
         """Path or URI of what has this name below `output`."""
         return paths.below(self.output, name)
 
+    def names(self, folder: str) -> list[str]:
+        """Names of what is published in a folder, in order."""
+        return sorted(name for name in self.files if name.startswith(folder + "/"))
+
     def paths(self, folder: str) -> list[str]:
         """Paths of what is published in a folder, in the order of their names."""
-        return [self.path(name) for name in sorted(self.files) if name.startswith(folder + "/")]
+        return [self.path(name) for name in self.names(folder)]
 
     def is_there(self, name: str) -> bool:
         """Whether a published file is where it should be, with its size, and its checksum if that is asked for."""
@@ -115,7 +119,8 @@ class Published:
         """Make OUT/folder hold `files` (name: output of a task) and, of ours, nothing else; names that
         begin with one of `keep` stay. Raises OutputError where somebody else's file is in the way."""
         wanted = {f"{folder}/{name}": file for name, file in files.items()}
-        self._check_free(wanted)
+        there = self._lying_in(folder)
+        self._check_free(wanted, there.__contains__)
         kept = tuple(f"{folder}/{prefix}" for prefix in keep)
         stale = [
             n
@@ -127,15 +132,25 @@ class Published:
         if len(same) < len(entries):
             self.files.update(entries)
             self.save()
-        for name, file in wanted.items():
-            self._place(name, file, name in same)
+        missing = [name for name in wanted if not (name in same and self._stands(name, there))]
+        parallel.each(lambda name: self._place(name, wanted[name], name in same), missing, self.output)
         self._remove(stale)
+
+    def _lying_in(self, folder: str) -> dict[str, Entry]:
+        """What lies in a folder of OUT, by its name below OUT: asked for once, and not for each file."""
+        found = paths.entries(paths.join(self.output, folder), _INNER.get(folder))
+        return {f"{folder}/{entry.name}": entry for entry in found}
+
+    def _stands(self, name: str, there: Mapping[str, Entry]) -> bool:
+        """Whether a published file is where it should be as far as its folder says; nobody knows if that is not enough."""
+        found = there.get(name)
+        return not self.check and found is not None and (found.kind, found.size) == ("file", self.files[name][0])
 
     def put(self, path: str, data: bytes) -> None:
         """Write a file of ours whole, unless it is there already. Raises OutputError where somebody else's is in the
         way."""
         name = paths.name_below(self.output, path)
-        self._check_free([name])
+        self._check_free([name], lambda name: paths.is_taken(self.path(name)))
         entry = len(data), xxhash.xxh3_128_hexdigest(data)
         if self.files.get(name) != entry:
             self.files[name] = entry
@@ -152,17 +167,17 @@ class Published:
         if not (listed and self.is_there(name)):
             paths.publish(file.path, target)
 
-    def _check_free(self, names: Iterable[str]) -> None:
+    def _check_free(self, names: Iterable[str], is_taken: Callable[[str], bool]) -> None:
         for folder in {name.rpartition("/")[0] for name in names}:
             refuse_links(self.output, folder)
         for name in names:
-            if name not in self.files and paths.is_taken(self.path(name)):
+            if name not in self.files and is_taken(name):
                 raise _in_the_way(self.path(name))
 
     def _remove(self, names: list[str]) -> None:
         if not names:
             return
-        paths.remove(map(self.path, names))
+        parallel.each(lambda name: paths.remove([self.path(name)]), names, self.output)
         for name in names:
             del self.files[name]
         self.save()
@@ -203,6 +218,17 @@ class Published:
             f"{name} ({n} file{'s' * (n > 1)})" if name.endswith("/") else name for name, n in sorted(folders.items())
         )
         return ", ".join(said) or "nothing yet"
+
+
+def numbered(number: int, count: int) -> str:
+    """In names, a number of `count`, from 0: five digits, or as many as the largest has, so that as text they sort as
+    numbers do.
+
+    >>> from pipelines.publishing import numbered
+    >>> numbered(7, 100_000), numbered(7, 100_001)
+    ('00007', '000007')
+    """
+    return f"{number:0{max(5, len(str(count - 1)))}d}"
 
 
 def _in_the_way(path: str) -> OutputError:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -73,11 +74,19 @@ class Result(Findings):
         return any(summary.done < summary.tasks for summary in self.summaries)
 
 
+class Input(NamedTuple):
+    """The files of the input, and the units of work that they are divided into."""
+
+    sources: list[paths.Source]
+    units: list[readers.Unit]
+
+
 class Runner:
     """State of one run while it goes from step to step."""
 
-    def __init__(self, recipe: Recipe, published: Published, engine: Engine, limit: int | None):
+    def __init__(self, recipe: Recipe, given: Input, published: Published, engine: Engine, limit: int | None):
         self.recipe = recipe
+        self.given = given
         self.output = published.output
         self.published = published
         self.engine = engine
@@ -146,20 +155,21 @@ class Runner:
         files = [path for stage in stages for path in stage.inputs()]
         before = tuple(source for path in files if (source := paths.stat(path)))
         prints = tuple((path, describe_file(path).hash) for path in files)
-        tasks = [dataclasses.replace(t, inputs=(*t.inputs, *prints), sources=(*t.sources, *before)) for t in tasks]
+        if files:
+            tasks = [dataclasses.replace(t, inputs=(*t.inputs, *prints), sources=(*t.sources, *before)) for t in tasks]
         manifests = self.engine.map(self._work_name("+".join(names)), passes.run_pass, tasks, configuration)
         self.result.manifests += manifests
         return passes.new_view(manifests)
 
     def _input_tasks(self, shared: passes.Pass) -> list[Task]:
-        sources, _ = input_sources(self.recipe.input, self.output)
-        units = readers.split(sources, self.recipe.read, self.recipe.task_bytes)
+        sources, units = self.given
         groups = passes.group_units(units, max(1, self.recipe.task_bytes // 4))
         shared = dataclasses.replace(shared, read=self.recipe.read)
         return passes.input_tasks(groups, {source.path: source for source in sources}, shared, self.limit)
 
     def _publish_documents(self) -> None:
-        names = {s.path: f"{s.folder}/{s.number:05d}.parquet".lstrip("/") for s in self.result.documents}
+        shards = self.result.documents
+        names = {s.path: f"{s.folder}/{publishing.numbered(s.number, len(shards))}.parquet".lstrip("/") for s in shards}
         outputs = [file for manifest in self.result.manifests for file in manifest.outputs.values()]
         self._publish("documents", {names[file.path]: file for file in outputs if file.path in names})
         self._publish_rows("dropped")
@@ -167,11 +177,13 @@ class Runner:
 
     def _publish_rows(self, folder: str) -> None:
         """Publish what the maps so far have left under this name, a file a task."""
+        manifests = [*self.result.manifests, *self.result.tokenized]
+        count = 1 + max((int(manifest.key) for manifest in manifests), default=0)
         found = {}
-        for manifest in (*self.result.manifests, *self.result.tokenized):
+        for manifest in manifests:
             if file := manifest.outputs.get(f"{folder}.parquet"):
                 step = "+".join(manifest.counters.get("steps", ["tokenize"])) or "documents"
-                found[f"{step}-{manifest.key}.parquet"] = file
+                found[f"{step}-{publishing.numbered(int(manifest.key), count)}.parquet"] = file
         self._publish(folder, found)
 
     def _publish(self, folder: str, files: dict[str, File], keep: tuple[str, ...] = ()) -> None:
@@ -199,7 +211,8 @@ def input_sources(patterns: tuple[str, ...], output: str | None = None) -> tuple
                 found.setdefault(source.path, source)
         except (ValueError, OSError) as error:
             raise RecipeError(f"input {pattern!r}: {error}") from None
-    sources = [s for s in found.values() if not (output and paths.is_inside(s.path, output))]
+    resolve = functools.cache(os.path.realpath)
+    sources = [s for s in found.values() if not (output and paths.is_inside(s.path, output, resolve))]
     notes = []
     if len(sources) < len(found):
         notes.append(
@@ -215,20 +228,25 @@ def input_sources(patterns: tuple[str, ...], output: str | None = None) -> tuple
     return sources, notes
 
 
-def check(recipe: Recipe, output: str) -> list[str]:
-    """Everything that can be refused before work starts; what there is to say before it does. Raises RecipeError,
-    OutputError; writes nothing and imports nothing of the user's."""
+def check(recipe: Recipe, output: str) -> tuple[Input, list[str]]:
+    """Everything that can be refused before work starts: (the input; what there is to say before work starts). Raises
+    RecipeError, OutputError; writes nothing and imports nothing of the user's."""
     publishing.check_output(output)
+    given, notes = _divided_input(recipe, output)
+    check_steps(recipe, given.sources)
+    _check_code(recipe)
+    _check_recipe(recipe, publishing.open_output(output))
+    return given, [*notes, *(f"imports {what}" for step in recipe.steps if (what := step.imports()))]
+
+
+def _divided_input(recipe: Recipe, output: str) -> tuple[Input, list[str]]:
+    """The input, and what there is to say of it; see `input_sources`. Raises RecipeError."""
     sources, notes = input_sources(recipe.input, output)
     try:
         recipe.read.check()
-        readers.split(sources, recipe.read, recipe.task_bytes)
+        return Input(sources, readers.split(sources, recipe.read, recipe.task_bytes)), notes
     except (ImportError, ValueError) as error:
         raise RecipeError(str(error)) from None
-    check_steps(recipe, sources)
-    _check_code(recipe)
-    _check_recipe(recipe, publishing.open_output(output))
-    return [*notes, *(f"imports {what}" for step in recipe.steps if (what := step.imports()))]
 
 
 def _check_code(recipe: Recipe) -> None:
@@ -257,9 +275,9 @@ def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
     """Every score that a `where` names is tagged by a step before it or a column of the input, and
     every language is one that the step before it knows, where that is a closed set; documents are partitioned
     by such a column, too."""
-    columns = {*records.SCHEMA.names, *readers.columns(sources, recipe.read)}
     if not recipe.partition_by and not any(isinstance(step, Where) for step in recipe.steps):
         return
+    columns = {*records.SCHEMA.names, *readers.columns(sources, recipe.read)}
     nothing = pa.RecordBatch.from_pylist([], records.SCHEMA)
     codes = None
     for step in recipe.steps:
@@ -333,11 +351,13 @@ def _run(
     replace: bool,
 ) -> Result:
     say: Callable[[str], None] = progress.say if progress else lambda line: None
-    for note in check(recipe, output):
+    given, notes = check(recipe, output)
+    for note in notes:
         say(note)
     if dry_run:
         return _carry_out(
             recipe,
+            given,
             publishing.open_output(output),
             limit,
             _engine(recipe, output, workers, address, progress, dry_run=True),
@@ -360,7 +380,7 @@ def _run(
             protect=protect, check=replace, still=lock.check, before_work=lambda: _begin(published, as_run),
         )  # fmt: skip
         try:
-            result = _carry_out(recipe, published, limit, engine, say)
+            result = _carry_out(recipe, given, published, limit, engine, say)
         except Discards as what:
             raise OutputError(_discards(published, what)) from None
         finally:
@@ -384,7 +404,8 @@ def run_task(output: str, name: str, limit: int | None = None, folder: str = "")
     try:
         with custom.modules_in(folder), _importable(folder):
             recipe = recipes.load(paths.join(output, "recipe.yaml"), own=True)
-            Runner(recipe, published, engine, limit).run()
+            given, _ = _divided_input(recipe, output)
+            Runner(recipe, given, published, engine, limit).run()
     except Ran as done:
         return done.counters
     steps = [summary.step for summary in engine.summaries]
@@ -420,13 +441,18 @@ def _begin(published: Published, as_run: bytes) -> None:
 
 
 def _carry_out(
-    recipe: Recipe, published: Published, limit: int | None, engine: Engine, say: Callable[[str], None]
+    recipe: Recipe,
+    given: Input,
+    published: Published,
+    limit: int | None,
+    engine: Engine,
+    say: Callable[[str], None],
 ) -> Result:
     """The run, begun anew as often as a file in work/ turns out to be damaged: all else is done already."""
     for _ in range(MOST_REPAIRS):
         engine.summaries.clear()
         try:
-            return Runner(recipe, published, engine, limit).run()
+            return Runner(recipe, given, published, engine, limit).run()
         except paths.DamagedFile as damage:
             if engine.dry_run or not engine.discard(damage.path):
                 raise TaskFailed(str(damage)) from None

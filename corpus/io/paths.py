@@ -17,7 +17,7 @@ import re
 import stat as modes
 import urllib.parse
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -288,11 +288,15 @@ def distinct(sources: Iterable[Source]) -> tuple[list[Source], list[tuple[str, s
     return list(files.values()), others
 
 
-def is_inside(name: str, folder: str) -> bool:
-    """Whether a file lies below a folder, links followed."""
+def is_inside(name: str, folder: str, resolve: Callable[[str], str] = os.path.realpath) -> bool:
+    """Whether a file lies below a folder, links followed. Who asks about many files gives a `resolve` that remembers
+    what it has found about folders."""
     file, above = local_path(name), local_path(folder)
     if file is not None and above is not None:
-        return os.path.realpath(file).startswith(os.path.realpath(above).rstrip("/") + "/")
+        around, _, last = file.rpartition("/")
+        around = around if last != file else "."
+        real = resolve(file) if os.path.islink(file) else os.path.join(resolve(around or "/"), last)
+        return real.startswith(resolve(above).rstrip("/") + "/")
     plain, start = (urllib.parse.unquote(_address(each)[0]).rstrip("/") for each in (name, folder))
     return (file is None) == (above is None) and plain.startswith(start + "/")
 

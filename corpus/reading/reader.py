@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # what reads options is below what declares them, for these l
     from corpus.reading.records import Event, Excluded
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Unit:
     """Part of the input that one task reads: a file, or a range of one (see `Range`)."""
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from corpus.io import paths
+from corpus.io import parallel, paths
 from corpus.options import check_known
 from corpus.reading import formats, records
 from corpus.reading.read_options import ReadOptions
@@ -64,12 +64,20 @@ def split(sources: list[paths.Source], options: ReadOptions, unit_bytes: int = U
     >>> [(unit.path, unit.start, unit.end) for unit in readers.split(sources, readers.ReadOptions(), unit_bytes=30)]
     [('a.jsonl', 0, 30), ('a.jsonl', 30, 50), ('b.jsonl.gz', None, None)]
     """
-    units = []
-    for source in sources:
-        reader = formats.of_file(source.path, options.format)
-        ranges = reader.ranges(source, unit_bytes) if reader.ranges and source.size > unit_bytes else []
-        units += [Unit(source.path, reader.name, *each) for each in ranges or [Range(None, None, source.size)]]
-    return units
+    of_source = [formats.of_file(source.path, options.format) for source in sources]
+    large = [i for i, source in enumerate(sources) if source.size > unit_bytes and of_source[i].ranges]
+
+    def ranges(number: int) -> list[Range]:
+        divide = of_source[number].ranges
+        return divide(sources[number], unit_bytes) if divide else []
+
+    # some formats open the file for it
+    divided = dict(zip(large, parallel.each(ranges, large, sources[large[0]].path if large else "")))
+    return [
+        Unit(source.path, of_source[i].name, *each)
+        for i, source in enumerate(sources)
+        for each in divided.get(i) or [Range(None, None, source.size)]
+    ]
 
 
 def read(unit: Unit, options: ReadOptions, excluded: tuple[tuple[int, int, str], ...] = ()) -> Iterator[Reading]:

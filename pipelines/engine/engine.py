@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from corpus.io import paths
+from corpus.io import parallel, paths
 from pipelines.engine.backends import Backend, InProcess, OnRay
 from pipelines.engine.tasks import (
     File,
@@ -28,9 +28,11 @@ from pipelines.engine.tasks import (
     code_fingerprint,
     describe_file,
     fingerprint,
+    fingerprint_of,
     is_manifest,
     is_ours,
     key_of,
+    key_order,
 )
 
 LIMITS = Limits(seconds=7200.0, memory=6 << 30)
@@ -142,12 +144,17 @@ class Engine:
         folder = paths.join(self.folder, step)
         settings = fingerprint(configuration)
         source = code_fingerprint(function, configuration)
-        found = _manifests(folder)
+        there = _files_in(folder)
+        found = _manifests(folder, there)
         results: dict[str, Manifest] = {}
         reasons: dict[str, int] = {}
         waiting = []
-        for task in tasks:
-            standing = self._standing(found.get(task.key), task, settings, source)
+
+        def judge(task: Task) -> Manifest | str:
+            return self._standing(found.get(task.key), task, settings, source, there)
+
+        judged = parallel.each(judge, tasks, folder) if self.check else map(judge, tasks)
+        for task, standing in zip(tasks, judged):
             if isinstance(standing, Manifest):
                 results[task.key] = standing
             else:
@@ -159,20 +166,22 @@ class Engine:
             if waiting:
                 raise NothingRuns(step)
             return [results[task.key] for task in tasks]
-        self._check_discards(
-            summary, len({key for key, manifest in found.items() if manifest} - {task.key for task in tasks})
-        )
+        keys = {task.key for task in tasks}
+        self._check_discards(summary, len({key for key, manifest in found.items() if manifest} - keys))
         if waiting:
             job = Job(folder, function, settings, source, self.limits, self.environment, common)
             self._run(job, waiting, summary, results)
-        _sweep(folder, found, {task.key for task in tasks}, results)
+            there = _files_in(folder)
+        _sweep(folder, there, keys, results)
         return [results[task.key] for task in tasks]
 
-    def _standing(self, manifest: Manifest | None, task: Task, configuration: str, code: str) -> Manifest | str:
-        """The manifest of a task if it stands, or why the task has to run."""
+    def _standing(
+        self, manifest: Manifest | None, task: Task, configuration: str, code: str, there: Mapping[str, int]
+    ) -> Manifest | str:
+        """The manifest of a task if it stands, or why the task has to run; `there` are the files of the step."""
         if manifest is None:
             return NEW
-        if manifest.inputs != task.inputs:
+        if manifest.inputs != fingerprint_of(task.inputs):
             return "inputs changed"
         if manifest.configuration != configuration:
             return "configuration changed"
@@ -180,7 +189,7 @@ class Engine:
             return "code changed"
         if manifest.excluded and manifest.limits != self.limits:
             return "records were left out under other limits"
-        return manifest if all(_is_whole(file, self.check) for file in manifest.outputs.values()) else DAMAGED
+        return manifest if all(_is_whole(file, there, self.check) for file in manifest.outputs.values()) else DAMAGED
 
     def _check_discards(self, summary: MapSummary, gone: int) -> None:
         """Raises Discards if tasks would replace what they must not."""
@@ -235,18 +244,28 @@ class Engine:
 
 
 def committed(folder: str) -> dict[str, Manifest]:
-    """Manifests in the folder of a step, by key; one that is damaged does not count."""
-    return {key: manifest for key, manifest in _manifests(folder).items() if manifest}
+    """Manifests in the folder of a step, by key, in their order; one that is damaged does not count."""
+    return {key: manifest for key, manifest in manifests_in(folder).items() if manifest}
 
 
 def damaged(folder: str) -> list[str]:
     """Keys in the folder of a step whose manifests are there and do not count."""
-    return [key for key, manifest in _manifests(folder).items() if not manifest]
+    return [key for key, manifest in manifests_in(folder).items() if not manifest]
 
 
-def _manifests(folder: str) -> dict[str, Manifest | None]:
-    names = [entry.name for entry in paths.entries(folder) if entry.kind == "file" and is_manifest(entry.name)]
-    return {key_of(name): _manifest(folder, key_of(name)) for name in names}
+def manifests_in(folder: str) -> dict[str, Manifest | None]:
+    """Manifests in the folder of a step, by key, in their order; None for one that is there and does not count."""
+    return _manifests(folder, _files_in(folder))
+
+
+def _files_in(folder: str) -> dict[str, int]:
+    """Names of the files in the folder of a step, and their bytes: asked for once, and not for each."""
+    return {entry.name: entry.size for entry in paths.entries(folder) if entry.kind == "file"}
+
+
+def _manifests(folder: str, there: Mapping[str, int]) -> dict[str, Manifest | None]:
+    keys = sorted((key_of(name) for name in there if is_manifest(name)), key=key_order)
+    return dict(zip(keys, parallel.each(lambda key: _manifest(folder, key), keys, folder)))
 
 
 def _manifest(folder: str, key: str) -> Manifest | None:
@@ -258,19 +277,15 @@ def _manifest(folder: str, key: str) -> Manifest | None:
     return manifest if manifest.key == key else None
 
 
-def _is_whole(file: File, check: bool) -> bool:
+def _is_whole(file: File, there: Mapping[str, int], check: bool) -> bool:
     """Whether an output has its size, and its checksum if that is asked for."""
-    return paths.size(file.path) == file.bytes and (not check or describe_file(file.path) == file)
+    return there.get(paths.basename(file.path)) == file.bytes and (not check or describe_file(file.path) == file)
 
 
-def _sweep(folder: str, before: Iterable[str], keys: set[str], results: dict[str, Manifest]) -> None:
+def _sweep(folder: str, there: Mapping[str, int], keys: set[str], results: dict[str, Manifest]) -> None:
     """Delete manifests of tasks that are no more, and files of tasks that no manifest names."""
-    paths.remove(paths.join(folder, f"{key}.json") for key in before if key not in keys)
-    named = {file.path for manifest in results.values() for file in manifest.outputs.values()}
-    named |= {paths.join(folder, f"{key}.json") for key in keys}
-    found = [
-        paths.join(folder, entry.name)
-        for entry in paths.entries(folder)
-        if entry.kind == "file" and is_ours(entry.name)
-    ]
-    paths.remove(path for path in found if path not in named)
+    named = {paths.basename(file.path) for manifest in results.values() for file in manifest.outputs.values()}
+    rubbish = [name for name in there if name not in named and is_ours(name)]
+    manifests = [name for name in rubbish if is_manifest(name)]
+    for names in ([name for name in manifests if key_of(name) not in keys], set(rubbish) - set(manifests)):
+        parallel.each(lambda name: paths.remove([paths.join(folder, name)]), names, folder)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipelines.engine.engine import Engine
-from pipelines.engine.tasks import Job, Manifest, Outputs, Task, call
+from pipelines.engine.tasks import Job, Manifest, Outputs, Task, call, key_order
 
 
 class Ran(Exception):
@@ -40,7 +40,8 @@ class OneTask(Engine):
         found = {task.key: task for task in tasks}
         if self.key not in found:
             raise KeyError(
-                f"{step} has no task {self.key!r}" + (f"; its tasks are {min(found)} to {max(found)}" if found else "")
+                f"{step} has no task {self.key!r}"
+                + (f"; its tasks are {min(found, key=key_order)} to {max(found, key=key_order)}" if found else "")
             )
         with tempfile.TemporaryDirectory() as folder:
             job = Job(folder, function, "", "", self.limits, self.environment, common)

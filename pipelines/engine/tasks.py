@@ -6,7 +6,9 @@ import dataclasses
 import hashlib
 import json
 import os
+import pickle
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -21,7 +23,7 @@ MAX_ATTEMPTS = 4
 worker must not cost the cluster."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class File:
     """A file that a manifest names: its path, its size in bytes, its xxh3-128 in hex."""
 
@@ -47,10 +49,9 @@ class Limits(NamedTuple):
     memory: int
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Task:
-    """One call: `key` is five digits or more, unique in its step, and sorts as the results do; `argument` is given to
-    the function; `inputs` are (name, fingerprint) of every file it reads; `weight` is the number
+    """One call: `key` is a number of five digits or more, unique in its step; `argument` is given to the function; `inputs` are (name, fingerprint) of every file it reads; `weight` is the number
     of bytes it reads, for the progress line.
 
     `sources` are files outside of work/ that it reads, which must be as they were when it commits. `parts` is for
@@ -67,29 +68,29 @@ class Task:
     extra: Limits = Limits(0.0, 0)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Manifest:
-    """The commit of a task: what it read, under which configuration and code, what it wrote
+    """The commit of a task: what it read (as `fingerprint_of` that), under which configuration and code, what it wrote
     (by logical name), what it counted, how long it took; the records that it leaves out since it fails at them,
-    and the limits under which it did."""
+    and the limits under which it did.
+
+    A run has as many as it has tasks, so that they are held small: counters take a tenth of the room as `packed`."""
 
     key: str
-    inputs: tuple[tuple[str, str], ...]
+    inputs: str
     configuration: str
     code: str
     outputs: dict[str, File]
-    counters: dict[str, Any]
+    packed: bytes
     seconds: float
     excluded: tuple[Exclusion, ...] = ()
     limits: Limits | None = None
 
-    def to_json(self, step: str) -> bytes:
-        """UTF-8 JSON with a checksum, for the folder of this step; output paths are relative to that, so that a run can
-        be moved."""
-        outputs = {name: {**vars(file), "path": paths.basename(file.path)} for name, file in self.outputs.items()}
-        record = {**vars(self), "outputs": outputs}
-        record["checksum"] = _checksum(step, record)
-        return json.dumps(record, indent=1).encode()
+    @property
+    def counters(self) -> dict[str, Any]:
+        """What it counted; a new one each time."""
+        found: dict[str, Any] = pickle.loads(self.packed)
+        return found
 
     @staticmethod
     def from_json(data: bytes, folder: str) -> Manifest:
@@ -104,13 +105,23 @@ class Manifest:
         checksum = record.pop("checksum", None)  # earlier versions wrote none
         if checksum not in (None, _checksum(paths.basename(folder), record)):
             raise ValueError("its checksum is wrong")
-        record["inputs"] = tuple((name, print_) for name, print_ in record["inputs"])
-        record["outputs"] = {name: _output(folder, record["key"], file) for name, file in record["outputs"].items()}
+        counters = record.pop("counters")
+        if not isinstance(counters, dict):
+            raise ValueError("its counters are none")
+        record["packed"] = pickle.dumps(counters)
+        record["inputs"] = fingerprint_of((name, print_) for name, print_ in record["inputs"])
+        record["outputs"] = {
+            sys.intern(name): _output(folder, record["key"], file) for name, file in record["outputs"].items()
+        }
         record["excluded"] = tuple(Exclusion(*each) for each in record.get("excluded", ()))
         record["limits"] = Limits(*record["limits"]) if record.get("limits") else None
-        if not isinstance(record["counters"], dict):
-            raise ValueError("its counters are none")
+        record["configuration"], record["code"] = sys.intern(record["configuration"]), sys.intern(record["code"])
         return Manifest(**record)
+
+
+def fingerprint_of(inputs: Iterable[tuple[str, str]]) -> str:
+    """Of what a task reads: (name, fingerprint) of each file. What stands for a list that can be long."""
+    return xxhash.xxh3_128_hexdigest(json.dumps(list(inputs)).encode())
 
 
 def _checksum(step: str, record: dict[str, Any]) -> str:
@@ -155,6 +166,11 @@ def task_key(number: int) -> str:
 def key_of(name: str) -> str:
     """The key of the task that gave a file its name."""
     return name.partition("-")[0].removesuffix(".json")
+
+
+def key_order(key: str) -> tuple[int, str]:
+    """By this keys are sorted: 99999 comes before 100000, which as text it does not."""
+    return len(key), key
 
 
 class Outputs:
@@ -288,20 +304,38 @@ def execute(job: Job, task: Task, attempt: str, excluded: Sequence[Exclusion] = 
     counters = call(job, task, outputs, excluded)
     for source in task.sources:
         _check_unchanged(source)
-    manifest = Manifest(
-        key=task.key,
-        inputs=task.inputs,
-        configuration=job.configuration,
-        code=job.code,
-        outputs=outputs.files(),
-        counters=counters,
-        seconds=round(time.perf_counter() - started, 3),
-        excluded=tuple(excluded),
-        limits=job.limits if excluded else None,
-    )
-    data = manifest.to_json(paths.basename(job.folder))
+    data = _manifest(job, task, outputs.files(), counters, round(time.perf_counter() - started, 3), excluded)
     paths.write_atomic(paths.join(job.folder, f"{task.key}.json"), data)
     return data
+
+
+def _manifest(
+    job: Job,
+    task: Task,
+    outputs: dict[str, File],
+    counters: dict[str, Any],
+    seconds: float,
+    excluded: Sequence[Exclusion],
+) -> bytes:
+    """A manifest as it is stored: UTF-8 JSON with a checksum, for the folder of this step; output paths are relative to
+    that, so that a run can be moved."""
+    files = {
+        name: {"path": paths.basename(file.path), "bytes": file.bytes, "hash": file.hash}
+        for name, file in outputs.items()
+    }
+    record = {
+        "key": task.key,
+        "inputs": task.inputs,
+        "configuration": job.configuration,
+        "code": job.code,
+        "outputs": files,
+        "counters": counters,
+        "seconds": seconds,
+        "excluded": tuple(excluded),
+        "limits": job.limits if excluded else None,
+    }
+    record["checksum"] = _checksum(paths.basename(job.folder), record)
+    return json.dumps(record, indent=1).encode()
 
 
 def probe(job: Job, task: Task, attempt: str, excluded: Sequence[Exclusion]) -> bytes:

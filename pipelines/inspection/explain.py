@@ -15,7 +15,7 @@ from corpus.step import Place
 from corpus.views import Layer, ShardView
 from pipelines import publishing
 from pipelines.engine import Manifest
-from pipelines.engine.engine import committed, damaged
+from pipelines.engine.engine import manifests_in
 from pipelines.inspection import places
 from pipelines.inspection.lookup import check_text, is_named
 from pipelines.inspection.verify import REPAIR
@@ -69,9 +69,10 @@ def _decided(output: str, document: str, most: int) -> list[Text]:
     view: list[ShardView] = []
     manifests: dict[str, list[Manifest]] = {}
     for folder in publishing.step_folders(output):
-        if keys := damaged(folder):
+        found = manifests_in(folder)
+        if keys := [key for key, manifest in found.items() if manifest is None]:
             return [_unknown(f"{paths.join(folder, keys[0])}.json is damaged")]
-        manifests[folder] = sorted(committed(folder).values(), key=lambda manifest: manifest.key)
+        manifests[folder] = [manifest for manifest in found.values() if manifest]
     for folder, done in manifests.items():
         if not done:
             continue

@@ -6,7 +6,7 @@ from corpus.io import paths, shards
 from corpus.tokens import manifest as token_manifest
 from pipelines import publishing
 from pipelines.engine import describe_file
-from pipelines.engine.engine import committed, damaged
+from pipelines.engine.engine import manifests_in
 from pipelines.publishing import OutputError, Published
 from pipelines.report import report
 
@@ -25,11 +25,14 @@ def verify(output: str) -> list[str]:
     why = "is not of this run: move it, for the next run does not begin while it is there"
     problems += [f"{published.path(name)} {why}" for name in published.strangers()]
     for folder in publishing.step_folders(output):
-        for manifest in committed(folder).values():
+        found = manifests_in(folder)
+        for manifest in filter(None, found.values()):
             for file in manifest.outputs.values():
                 problems += _compared(file.path, (file.bytes, file.hash))
         problems += [
-            f"{paths.join(folder, key)}.json is damaged: its task has to be done again" for key in damaged(folder)
+            f"{paths.join(folder, key)}.json is damaged: its task has to be done again"
+            for key, manifest in found.items()
+            if manifest is None
         ]
     if not published.finished:
         return [*problems, f"{output}: the run has not finished"]

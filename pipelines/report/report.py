@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
@@ -37,14 +38,19 @@ def build(recipe: Recipe, published: Published, result: Result) -> dict[str, Any
     account = accounts.of_run(recipe, result)
     steps = account.steps
     tokens = result.figures.get("tokens")
-    passes = [manifest.counters for manifest in result.manifests if "lengths" in manifest.counters]
     documents = {
         "in": steps[0]["in"],
         "kept": account.written,
         "dropped": sum(sum(step["dropped"].values()) for step in steps),
         "quarantined": account.quarantined,
     }
-    last = [c for c in passes if any(name.endswith(".parquet") for name in c["shards"])]
+    skipped, languages = {}, {}
+    lengths = []
+    for counters in accounts.of_passes(result.manifests):
+        _add(skipped, counters["skipped"])
+        if any(name.endswith(".parquet") for name in counters["shards"]):  # the last pass
+            _add(languages, counters["languages"])
+            lengths = [sum(pair) for pair in itertools.zip_longest(lengths, counters["lengths"], fillvalue=0)]
     return {
         "recipe": recipe.name,
         "seed": recipe.seed,
@@ -53,12 +59,12 @@ def build(recipe: Recipe, published: Published, result: Result) -> dict[str, Any
         "quarantined_share": max(account.share_of_records, account.share_of_bytes),
         "lost": account.lost,
         "steps": steps,
-        "skipped": _summed([c["skipped"] for c in passes]),
-        "languages": _most_first(_summed([c["languages"] for c in last])),
+        "skipped": dict(sorted(skipped.items())),
+        "languages": _most_first(languages),
         "languages_found": _languages_found(steps),
-        "lengths": [sum(column) for column in zip(*(c["lengths"] for c in last))],
+        "lengths": lengths,
         "token_lengths": result.token_lengths,
-        "examples": _examples(published),
+        "examples": _examples(published, _dropped_in(result)),
         "clusters": {name: _clusters(found_, result.before.get(name, [])) for name, found_ in result.examples.items()},
         "figures": result.figures,
         "tokens": {**tokens, "quarantined": account.not_encoded} if tokens else {},
@@ -81,12 +87,9 @@ def _most_first(counts: dict[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _summed(counts: list[dict[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for count in counts:
-        for key, number in count.items():
-            total[key] = total.get(key, 0) + number
-    return dict(sorted(total.items()))
+def _add(total: dict[str, int], counts: dict[str, int]) -> None:
+    for key, number in counts.items():
+        total[key] = total.get(key, 0) + number
 
 
 def environment() -> dict[str, Any]:
@@ -109,11 +112,25 @@ def _version(library: str) -> str | None:
         return None
 
 
-def _examples(published: Published) -> dict[str, list[dict[str, str]]]:
-    """The first few rows of `dropped/` for every step and rule, under "step.rule"."""
+def _dropped_in(result: Result) -> dict[str, list[str]]:
+    """By what files of `dropped/` hold, as size and checksum say it, "step.rule" of their rows."""
+    found = {}
+    for manifest in result.manifests:
+        if file := manifest.outputs.get("dropped.parquet"):
+            steps = manifest.counters["steps"].items()
+            found[file.hash] = [f"{name}.{rule}" for name, count in steps for rule in count["dropped"]]
+    return found
+
+
+def _examples(published: Published, dropped: dict[str, list[str]]) -> dict[str, list[dict[str, str]]]:
+    """The first few rows of `dropped/` for every step and rule, under "step.rule". Of the files, which are as many as
+    tasks, those are read that hold a row that is wanted: `dropped` says by their checksums what rows they hold."""
     examples: dict[str, list[dict[str, str]]] = {}
-    for path in published.paths("dropped"):
-        for batch in shards.read(path):
+    for name in published.names("dropped"):
+        rules = dropped.get(published.files[name][1], [])
+        if all(len(examples.get(rule, ())) == EXAMPLES_PER_RULE for rule in rules):
+            continue
+        for batch in shards.read(published.path(name)):
             table = pa.Table.from_batches([batch])
             names = [f"{s}.{r}" for s, r in zip(table["step"].to_pylist(), table["rule"].to_pylist())]
             for row, name in enumerate(names):
