@@ -142,7 +142,7 @@ class Published:
         return {f"{folder}/{entry.name}": entry for entry in found}
 
     def _stands(self, name: str, there: Mapping[str, Entry]) -> bool:
-        """Whether a published file is where it should be as far as its folder says; nobody knows if that is not enough."""
+        """Whether a published file is where it should be, as far as its folder says and where that is enough."""
         found = there.get(name)
         return not self.check and found is not None and (found.kind, found.size) == ("file", self.files[name][0])
 

@@ -23,6 +23,8 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from corpus.io import recorded
+
 LOCAL = pafs.LocalFileSystem()
 _URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 _OPTIONS = re.compile(r"\?\w+=.*$", re.DOTALL)
@@ -413,7 +415,7 @@ def open_output(name: str) -> pa.NativeFile:
     parent = path.rpartition("/")[0]
     if parent:
         fs.create_dir(parent, recursive=True)
-    return fs.open_output_stream(path)
+    return recorded.watch(name, fs.open_output_stream(path))
 
 
 def read_bytes(name: str) -> bytes:

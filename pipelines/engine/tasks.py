@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import xxhash
 
 from corpus import closure
-from corpus.io import paths
+from corpus.io import paths, recorded
 
 MAX_ATTEMPTS = 4
 """Attempts of one task before it is given up, or halved: a killed worker costs a retry, a task that kills every
@@ -51,8 +51,9 @@ class Limits(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Task:
-    """One call: `key` is a number of five digits or more, unique in its step; `argument` is given to the function; `inputs` are (name, fingerprint) of every file it reads; `weight` is the number
-    of bytes it reads, for the progress line.
+    """One call: `key` is a number of five digits or more, unique in its step; `argument` is given to the function;
+    `inputs` are (name, fingerprint) of every file it reads; `weight` is the number of bytes it reads, for the progress
+    line.
 
     `sources` are files outside of work/ that it reads, which must be as they were when it commits. `parts` is for
     each of the pieces that its argument can be divided into how many records that has, None where it has to be
@@ -174,12 +175,14 @@ def key_order(key: str) -> tuple[int, str]:
 
 
 class Outputs:
-    """Names for one attempt's output files."""
+    """Names for one attempt's output files; `written` is what is known of them from when they were written."""
 
     def __init__(self, folder: str, key: str, attempt: str):
-        paths.make_folder(folder)
+        if paths.local_path(folder) is not None:  # a store needs none
+            paths.make_folder(folder)
         self._folder, self._prefix = folder, f"{key}-{attempt}"
         self._paths: dict[str, str] = {}
+        self.written: recorded.Found = {}
 
     def path(self, name: str) -> str:
         """Where to write the output called `name` (its suffix is kept)."""
@@ -190,7 +193,10 @@ class Outputs:
         """The outputs by name, durable from now on. Raises FileNotFoundError if one that was asked for is not
         there."""
         paths.sync(self._paths.values())
-        return {name: describe_file(path) for name, path in sorted(self._paths.items())}
+        return {name: self._file(path) for name, path in sorted(self._paths.items())}
+
+    def _file(self, path: str) -> File:
+        return File(path, *self.written[path]) if path in self.written else describe_file(path)
 
     def remove(self) -> None:
         """Delete what has been written."""
@@ -301,7 +307,8 @@ def execute(job: Job, task: Task, attempt: str, excluded: Sequence[Exclusion] = 
     """One attempt at a task, wherever it runs, without the records `excluded`; commits it. Its manifest as JSON."""
     started = time.perf_counter()
     outputs = Outputs(job.folder, task.key, attempt)
-    counters = call(job, task, outputs, excluded)
+    with recorded.into(outputs.written):
+        counters = call(job, task, outputs, excluded)
     for source in task.sources:
         _check_unchanged(source)
     data = _manifest(job, task, outputs.files(), counters, round(time.perf_counter() - started, 3), excluded)

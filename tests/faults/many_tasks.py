@@ -2,8 +2,8 @@
 
     python tests/faults/many_tasks.py [--files 5000] [--steps length] [--format jsonl] [--store SECONDS] [--count]
 
-Prints for the plan, the first run and the rerun that has nothing to do: seconds, the peak of the process's memory, tasks,
-and with `--count` the operations on storage (which costs time itself). With `--store` input and output lie in a
+Prints for the plan, the first run and the rerun that has nothing to do: seconds, the peak of the process's memory,
+tasks, and with `--count` the operations on storage (which costs time itself). With `--store` input and output lie in a
 simulated object store; the first run asks it without waiting, plan and rerun wait so long for every request.
 """
 

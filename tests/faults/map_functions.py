@@ -7,6 +7,8 @@ import re
 import signal
 import time
 
+from corpus.io import paths
+
 
 def copy_upper(argument, outputs):
     """Writes the argument in upper case; notes that it ran."""
@@ -106,3 +108,16 @@ def fail_at_first(argument, outputs):
         raise OSError(5, "the disk is busy")
     pathlib.Path(outputs.path("text.txt")).write_text("done")
     return {"documents": 1}
+
+
+def write_twice(argument, outputs):
+    """One output by `paths.open_output`, one in another way."""
+    with paths.open_output(outputs.path("heard.txt")) as file:
+        file.write(argument.encode())
+    pathlib.Path(outputs.path("unheard.txt")).write_text(argument)
+    return {"documents": 1}
+
+
+def count_as_told(argument, outputs):
+    """No outputs; the argument is what it counted."""
+    return argument

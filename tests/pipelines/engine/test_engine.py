@@ -5,6 +5,7 @@ import pathlib
 
 import map_functions
 import pytest
+import slow_store
 
 from pipelines import engine
 from pipelines.engine import Engine, Manifest, Task, TaskFailed
@@ -214,3 +215,43 @@ def test_the_sweep_takes_what_attempts_have_left_and_nothing_else(tmp_path):
     assert [name for name in ours if (folder / name).exists()] == []
     assert [name for name in mine if not (folder / name).exists()] == []
     assert (tmp_path / "victim" / "00000-deadbeef-text.txt").read_text() == "mine" and (folder / "latest").is_symlink()
+
+
+def test_outputs_are_hashed_as_they_are_written_and_folders_asked_for_once(tmp_path):
+    work = tmp_path / "work"
+    tasks = [Task(f"{i:05d}", f"text {i}", ((f"input {i}", "x"),)) for i in range(500)]
+    with slow_store.counting(work) as first:
+        manifests = in_process(tmp_path).map("write", map_functions.write_twice, tasks)
+    assert first["opens"] == 500  # of what was not written by `paths.open_output`
+    assert first["listings"] == 2  # before and after
+    for manifest in manifests[::100]:
+        assert manifest.outputs == {
+            name: engine.describe_file(file.path) for name, file in manifest.outputs.items()
+        } and sorted(manifest.outputs) == ["heard.txt", "unheard.txt"]
+    with slow_store.counting(work) as again:
+        assert in_process(tmp_path).map("write", map_functions.write_twice, tasks) == manifests
+    assert again.pop("stats") <= 500  # of files that are opened
+    assert again == {"listings": 1, "opens": 500, "reads": 500, "bytes read": again["bytes read"]}
+    assert again["bytes read"] == sum(path.stat().st_size for path in work.glob("write/*.json"))
+
+
+def test_keys_are_in_the_order_of_their_numbers(tmp_path):
+    keys = ["100000", "00007", "99999", "100001"]
+    runner, log = in_process(tmp_path), tmp_path / "log"
+    for text, key in zip("abcd", keys):
+        runner.map(f"step-{key}", map_functions.copy_upper, [Task(key, (text, str(log)), ())])
+    manifests = runner.map("all", map_functions.copy_upper, [Task(key, (key, str(log)), ()) for key in keys])
+    assert [manifest.key for manifest in manifests] == keys  # of a map: as its tasks came
+    assert list(engine.engine.committed(str(tmp_path / "work" / "all"))) == ["00007", "99999", "100000", "100001"]
+    assert sorted(keys, key=engine.tasks.key_order) == ["00007", "99999", "100000", "100001"]
+
+
+def test_a_manifest_is_held_small(tmp_path):
+    """A run has as many as files of input."""
+    steps = {f"step{i}": dict.fromkeys(["documents_in", "kept", "bytes_in", "bytes_out"], 10**9 + i) for i in range(10)}
+    task = Task("00000", {"steps": steps, "lengths": list(range(1000, 1032))}, (("x.warc.gz", "a fingerprint"),) * 50)
+    (manifest,) = in_process(tmp_path).map("count", map_functions.count_as_told, [task])
+    assert manifest.counters == task.argument and manifest.counters is not manifest.counters
+    assert manifest.inputs == engine.tasks.fingerprint_of(task.inputs) and len(manifest.packed) < 1200
+    stored = json.loads((tmp_path / "work" / "count" / "00000.json").read_text())
+    assert stored["inputs"] == [["x.warc.gz", "a fingerprint"]] * 50 and stored["counters"] == manifest.counters
