@@ -31,6 +31,8 @@ MOST_READS = 1 << 18
 """Files times partitions above which a combining map pays: reading costs a request for each, 30 ms and a 2,500,000th of
 a dollar on an object store."""
 
+LEAST_HELD = 1 << 16
+"""Bytes below which a task does not divide what it reads: each part is a reading of all."""
 LEAST_FILES = 8
 """Files below which there is nothing to be won."""
 
@@ -61,7 +63,7 @@ class Exchange:
     def splits(self, working_bytes: int) -> int:
         """Into how many parts, a power of two, a task has to divide what it reads, by key, to hold no more than
         `working_bytes` of it at a time: where there is more than was expected."""
-        return power_of_two(self.weight() / working_bytes)
+        return power_of_two(self.weight() / max(working_bytes, LEAST_HELD))
 
 
 def power_of_two(least: float) -> int:
