@@ -41,6 +41,15 @@ def real_data() -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
+def object_store():
+    """An S3 in this process, for the whole test session; buckets are up to the test."""
+    import object_store
+
+    with object_store.running() as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
 def ray_workers():
     """A Ray of two workers for the whole test session; engines use it as they find it."""
     import ray

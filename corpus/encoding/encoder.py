@@ -24,6 +24,7 @@ import hashlib
 import json
 import os
 import pathlib
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ import pyarrow as pa
 
 from corpus import tables
 from corpus.encoding.encoders import ENCODERS, Decode, Encode
+from corpus.io import paths
 
 DESCRIPTION = "winnow_tokenizer.json"
 
@@ -90,9 +92,9 @@ class Encoder:
 
 
 def load_encoder(folder: str | os.PathLike[str]) -> Encoder:
-    """The encoder of a local folder written by `tokenizer_training.train`. Raises
-    FileNotFoundError where it has no winnow_tokenizer.json, ValueError where a file is not the
-    one that this describes, or it names an encoder that is not known.
+    """The encoder of a folder written by `tokenizer_training.train`, whose files are fetched first where it is a URI.
+    Raises FileNotFoundError where it has no winnow_tokenizer.json, ValueError where a file is not the one that this
+    describes, or it names an encoder that is not known.
 
     >>> import tempfile
     >>> from tokenizer_training import load_encoder, train_tokenizer
@@ -101,6 +103,11 @@ def load_encoder(folder: str | os.PathLike[str]) -> Encoder:
     >>> load_encoder(folder).fingerprint == encoder.fingerprint
     True
     """
+    if isinstance(folder, str) and not paths.is_local(folder):
+        with tempfile.TemporaryDirectory() as local:
+            for source in paths.list_files(folder):
+                pathlib.Path(local, paths.basename(source.path)).write_bytes(paths.read_bytes(source.path))
+            return load_encoder(local)
     folder = pathlib.Path(folder)
     description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     for name, digest in description["files"].items():

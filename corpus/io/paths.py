@@ -1,14 +1,15 @@
-"""Files on any pyarrow filesystem, named by local path or URI.
+"""Files on any filesystem, named by local path or URI.
 
-A name is a local path (`data/x.jsonl`), or a URI that `pyarrow.fs.FileSystem.from_uri`
-knows (`s3://bucket/x?region=...`, `gs://`, `hdfs://`, `file:///`). In a URI `%20` is a space, as
-usual; `?key=value` at its end is options of the filesystem, and any other `?` is part of the
-name or a glob. Nothing here needs rename or locks on
-an object store: there a file appears whole when its writer is closed.
+A name is a local path (`data/x.jsonl`), or a URI of one that pyarrow or fsspec has (`s3://bucket/x?region=...`, `gs://`,
+`hdfs://`, `file:///`; `https://`, `hf://`; `corpus.io.stores` opens them). In a URI `%20` is a space, as usual;
+`?key=value` at its end is options of the filesystem (the query of an http URL), and any other `?` is part of the
+name or a glob. Nothing here needs rename or locks on an object store: there a file appears whole when its writer is
+closed. Stores that fail for a while are asked again (`corpus.io.retries`).
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import errno
@@ -23,12 +24,18 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from corpus.io import recorded
+from corpus.io import recorded, retries, stores
 
 LOCAL = pafs.LocalFileSystem()
 _URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 _OPTIONS = re.compile(r"\?\w+=.*$", re.DOTALL)
+_KEYS = re.compile(r"^(\w[^/]*://)[^/@]*@")
 _MAGIC = re.compile(r"[*?\[]")
+MOST_COPIED = 5 << 30
+"""Bytes of a file that S3 copies by one request."""
+COPIED_AT_ONCE = 16 << 20
+REQUESTS = 16
+"""Requests to a store at a time where there are many to make."""
 _TEMPORARY = re.compile(r"\..+\.winnow-[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
@@ -73,10 +80,8 @@ def filesystem(name: str) -> tuple[pafs.FileSystem, str]:
     OSError if a store cannot be reached."""
     if not _URI.match(name):
         return LOCAL, name
-    address, options = _address(name)
     try:
-        # pyarrow's parser takes no brackets, spaces and the like as they are
-        return pafs.FileSystem.from_uri(urllib.parse.quote(address, safe=":/%@") + options)
+        return stores.open_store(*_address(name))
     except (ValueError, TypeError, NotImplementedError) as error:
         raise ValueError(f"cannot open {name}: {error}") from error
 
@@ -97,6 +102,19 @@ def join(folder: str, *parts: str) -> str:
     """`folder/part/...`, for paths and URIs alike."""
     folder, options = _address(folder)
     return ("/".join([folder.rstrip("/"), *parts]) if folder else "/".join(parts)) + options
+
+
+def without_options(path: str) -> str:
+    """A path or URI without the options behind it: what the name of a file can be told by."""
+    return _address(path)[0]
+
+
+def identity(path: str) -> str:
+    """The name of a file, whoever reads it from wherever: a URI without options and keys. A web address has none of
+    these; its query is part of it."""
+    if is_local(path) or stores.is_whole_url(path):
+        return path
+    return _KEYS.sub(r"\1", without_options(path))
 
 
 def basename(path: str) -> str:
@@ -142,8 +160,8 @@ def _source(info: pafs.FileInfo, name: str, path: str) -> Source:
     """The file as a Source, named as `name`, whose path on its filesystem is `path`, is named."""
     mtime = info.mtime_ns if info.mtime_ns is not None else -1
     found = info.path
-    if not is_local(name):
-        address, options = _address(name)
+    address, options = _address(name)
+    if not is_local(name) and not stores.is_whole_url(name):
         first, *rest = path.rstrip("/").split("/")  # `first` is a bucket, or nothing
         root = address.rstrip("/").rsplit("/", len(rest))[0].removesuffix(first)
         found = root + found.replace("%", "%25") + options
@@ -399,7 +417,7 @@ def open_input(name: str) -> pa.NativeFile:
 
 
 def make_folder(name: str) -> None:
-    """Create a folder and those above it; one that exists is no error."""
+    """Create a folder and those above it; one that exists is no error. On an object store there is nothing to make."""
     fs, path = filesystem(name)
     fs.create_dir(path, recursive=True)
 
@@ -411,7 +429,7 @@ def open_output(name: str) -> pa.NativeFile:
     parent = path.rpartition("/")[0]
     if parent:
         fs.create_dir(parent, recursive=True)
-    return recorded.watch(name, fs.open_output_stream(path))
+    return recorded.watch(name, fs.open_output_stream(path, compression=None))
 
 
 def read_bytes(name: str) -> bytes:
@@ -451,36 +469,78 @@ def write_atomic(name: str, data: bytes) -> None:
 
 
 def publish(source: str, target: str) -> None:
-    """Make `target` the same file as `source`: a hard link (a copy where the disk has none) put
-    in place by rename, or a copy on the store."""
-    fs, path = filesystem(target)
-    if not isinstance(fs, pafs.LocalFileSystem):
-        if local_path(source) is None:
-            fs.copy_file(filesystem(source)[1], path)
-        else:
-            pafs.copy_files(local_path(source), path, source_filesystem=LOCAL, destination_filesystem=fs)
+    """Make `target` the same file as `source`: a hard link put in place by rename, or a copy: by the store itself where
+    both are on one, else through this machine. Nobody sees it half."""
+    there, path = filesystem(target)
+    here, found = filesystem(source)
+    if not isinstance(there, pafs.LocalFileSystem):
+        if here is not there or not _copied_by_store(there, found, path):
+            _copy(source, target)
         return
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     beside = temporary(path)
-    try:
-        os.link(filesystem(source)[1], beside)
-    except OSError:
-        LOCAL.copy_file(filesystem(source)[1], beside)
+    if isinstance(here, pafs.LocalFileSystem):
+        try:
+            os.link(found, beside)
+        except OSError:
+            LOCAL.copy_file(found, beside)
+    else:
+        _copy(source, beside)
     os.replace(beside, path)
     if os.path.exists(beside):  # rename does nothing between two links to the same file
         os.remove(beside)
 
 
+def _copied_by_store(store: pafs.FileSystem, source: str, target: str) -> bool:
+    """Whether a store has copied a file of its own; False for one that is too large for that."""
+    try:
+        store.copy_file(source, target)
+    except retries.StoreFailed:
+        if store.get_file_info(source).size <= MOST_COPIED:
+            raise
+        return False
+    return True
+
+
+def _copy(source: str, target: str) -> None:
+    """Copy the bytes of a file. One that cannot be read to its end leaves no target on a store, and half of one on a
+    disk."""
+    with open_input(source) as file:
+        copy = open_output(target)  # closed, and so there, only when all of it is written
+        while piece := file.read(COPIED_AT_ONCE):
+            copy.write(piece)
+        copy.close()
+
+
 def remove(names: Iterable[str]) -> None:
-    """Delete files; those that are gone already are no error."""
+    """Delete files; those that are gone already are no error. Several at once on a store."""
+    stored = []
     for name in names:
-        fs, path = filesystem(name)
-        if fs.get_file_info(path).type == pafs.FileType.File:
-            fs.delete_file(path)
+        if local_path(name) is not None:
+            fs, path = filesystem(name)
+            if fs.get_file_info(path).type == pafs.FileType.File:
+                fs.delete_file(path)
+        else:
+            stored.append(name)
+    if stored:
+        with concurrent.futures.ThreadPoolExecutor(REQUESTS) as pool:
+            list(pool.map(_remove_stored, stored))
+
+
+def _remove_stored(name: str) -> None:
+    fs, path = filesystem(name)
+    with contextlib.suppress(FileNotFoundError):  # also where it was deleted and the answer was lost
+        fs.delete_file(path)
 
 
 def remove_empty(folders: Iterable[str]) -> None:
-    """Delete those of some local folders that are empty, the deepest first. On a store there are none."""
-    for folder in sorted(filter(is_local, folders), reverse=True):
+    """Delete those of some folders that are empty, the deepest first. On a store that is what stands for a folder of
+    which all files have been deleted."""
+    for folder in sorted(folders, reverse=True):
         with contextlib.suppress(OSError):
-            os.rmdir(folder)
+            path = local_path(folder)
+            if path is not None:
+                os.rmdir(path)
+            elif not entries(folder):
+                fs, path = filesystem(folder)
+                fs.delete_dir(path)
