@@ -155,13 +155,14 @@ def execute(
 
 
 def _print_result(output: str, result: Result) -> None:
+    from corpus.io import paths
     from pipelines.report import report
 
     if not result.worked:
         tasks = sum(summary.tasks for summary in result.summaries)
         print(f"nothing to do: all {tasks} tasks of {len(result.summaries)} maps were done before")
     print(report.funnel(result.report))
-    print(f"report: {os.path.join(output, 'report.html')}")
+    print(f"report: {paths.join(output, 'report.html')}")
 
 
 def _print_plan(recipe: Recipe, result: Result) -> None:
@@ -371,6 +372,7 @@ def warm() -> None:
 @app.command("report")
 def report_(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
     """Print the funnel of a run and write its report.html again from report.json."""
+    from corpus.io import paths
     from pipelines.lock import Locked
     from pipelines.publishing import OutputError
     from pipelines.report import report
@@ -382,7 +384,7 @@ def report_(output: Annotated[str, typer.Argument(help="Run directory.")]) -> No
     except (Locked, OSError, ValueError) as error:
         _fail(EXIT_FAILED, str(error))
     print(report.funnel(built))
-    print(f"report: {os.path.join(output, 'report.html')}")
+    print(f"report: {paths.join(output, 'report.html')}")
 
 
 @app.command()
@@ -453,19 +455,19 @@ def explain(
     Example: winnow explain pipelines/recipes/c4.yaml https://example.org/page --input 'crawl/*.warc.wet.gz'
     """
     from corpus.cleaning import custom
-    from corpus.io.paths import DamagedFile
+    from corpus.io import paths
     from pipelines import recipe as recipes
     from pipelines import run as runs
     from pipelines.inspection import explain as inspection
     from pipelines.inspection import lookup, trace
     from pipelines.publishing import OutputError
 
-    if not where.endswith((".yaml", ".yml")):
+    if not any(paths.has_suffix(where, suffix) for suffix in (".yaml", ".yml")):
         try:
             found = inspection.explain(where, document, most)
         except (OutputError, lookup.NotText) as error:
             _fail(EXIT_USAGE, str(error))
-        except (DamagedFile, OSError) as error:
+        except (paths.DamagedFile, OSError) as error:
             _fail(EXIT_FAILED, str(error))
         if not found:
             _fail(EXIT_FAILED, f"{where} has no document with id or URL {document!r}")
@@ -534,6 +536,7 @@ def task(
 @app.command("clean-work")
 def clean_work(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
     """Delete what a run left in OUT/work. The results stay; a later run of the recipe starts from nothing."""
+    from corpus.io import paths
     from pipelines.inspection import clean_work as inspection
     from pipelines.lock import Locked
     from pipelines.publishing import OutputError
@@ -545,7 +548,7 @@ def clean_work(output: Annotated[str, typer.Argument(help="Run directory.")]) ->
     except (Locked, OSError) as error:
         _fail(EXIT_FAILED, str(error))
     print(
-        f"deleted {removed} files in {os.path.join(output, 'work')}"
+        f"deleted {removed} files in {paths.join(output, 'work')}"
         + (f"; left alone {left} that no task has made" if left else "")
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from corpus import options
+from corpus.io import paths
 from corpus.options import option
 from corpus.reading.readers import ReadOptions
 from corpus.step import Filter, Step
@@ -111,8 +112,7 @@ def load(
     ('mine', 20)
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            document = read_yaml(file.read(MOST_BYTES + 1))
+        document = read_yaml(_text_of(path))
     except FileNotFoundError:
         raise RecipeError(f"no such recipe: {path}") from None
     except OSError as error:
@@ -121,14 +121,22 @@ def load(
         raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict):
         raise RecipeError(f"{path} is not a recipe: expected a map with `input` and `steps`")
-    document.setdefault("name", os.path.splitext(os.path.basename(path))[0])
+    document.setdefault("name", os.path.splitext(paths.basename(path))[0])
     for each in overrides:
         override(document, each)
     if input:
         document["input"] = list(input)
     if output:
         document["output"] = output
-    return parse(document, os.path.dirname(os.path.abspath(path)), own)
+    return parse(document, os.path.dirname(os.path.abspath(path)) if paths.is_local(path) else os.getcwd(), own)
+
+
+def _text_of(path: str) -> str:
+    """What is in a file, or the beginning of what is too much for a recipe."""
+    if not paths.is_local(path):
+        return paths.read_bytes(path).decode()
+    with open(path, encoding="utf-8") as file:
+        return file.read(MOST_BYTES + 1)
 
 
 def read_yaml(text: str) -> Any:

@@ -157,7 +157,7 @@ def _list_files(path: str, language: str) -> dict[str, tuple[str, ...]]:
         return {_primary(language): (path,)}
     files: dict[str, tuple[str, ...]] = {}
     for source in paths.list_files(path):
-        name = source.path.rpartition("/")[2]
+        name = paths.basename(source.path)
         if _LIST_NAME.fullmatch(name) and language in ("auto", _primary(name)):
             files[_primary(name)] = (*files.get(_primary(name), ()), source.path)
     if not files:

@@ -111,7 +111,7 @@ def load_domains(files: tuple[str, ...]) -> Hosts:
     """The domains in list files; read once a process. Raises ValueError for JSON that is no object."""
     hosts: dict[str, frozenset[str] | None] = {}
     for name in files:
-        if name.endswith(".json"):
+        if paths.has_suffix(name, ".json"):
             listed = json.loads(paths.read_bytes(name))
             if not isinstance(listed, dict):
                 raise ValueError(f"{name} is not a JSON object of domains")

@@ -101,7 +101,7 @@ def load_items(path: str, fields: tuple[str, ...] = ("text",)) -> list[Item]:
     >>> corpus.load_items(str(file), fields=("question", "answers"))
     [Item(name='quiz.jsonl:q1', texts=('Who wrote it?', 'She did.', 'He did.'))]
     """
-    file = path.rpartition("/")[2]
+    file = paths.basename(path)
     items: list[Item] = []
     seen: set[str] = set()
     known: set[str] = set()
@@ -118,8 +118,9 @@ def load_items(path: str, fields: tuple[str, ...] = ("text",)) -> list[Item]:
 
 def _records(path: str) -> Iterator[tuple[int, dict]]:
     with paths.open_input(path) as file:
-        if path.endswith((".gz", ".zst", ".bz2")):
-            file = pa.CompressedInputStream(file, pa.Codec.detect(path).name)
+        name = paths.without_options(path)
+        if name.endswith((".gz", ".zst", ".bz2")):
+            file = pa.CompressedInputStream(file, pa.Codec.detect(name).name)
         lines = file.read().split(b"\n")
     for number, line in enumerate(lines, 1):
         if not line.strip():

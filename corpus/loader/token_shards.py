@@ -48,9 +48,9 @@ class Shards:
         prefix = manifests.shard_prefix(self.folder, shard["name"])
         if not paths.is_local(prefix):
             local = manifests.shard_prefix(self._copies, shard["name"])
-            fetch(prefix + ".idx", local + ".idx", shard["idx_bytes"])
+            fetch(paths.suffixed(prefix, ".idx"), local + ".idx", shard["idx_bytes"])
             blocks = shard["block_bytes"], shard["blocks"]
-            fetch(prefix + ".bin", local + ".bin", shard["bin_bytes"], *blocks)
+            fetch(paths.suffixed(prefix, ".bin"), local + ".bin", shard["bin_bytes"], *blocks)
             prefix = local
         dataset = IndexedDataset(prefix, validate=False)
         found = dataset.documents, len(dataset.tokens), dataset.dtype.name

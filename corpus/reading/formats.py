@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from corpus.io import paths
 from corpus.reading import jsonl, parquet, streams, text_files, web_pages
 from corpus.reading.reader import Reader
 
@@ -26,7 +27,7 @@ def of_file(path: str, format: str = "auto") -> Reader:
     that of a compression may stand. Raises ValueError for an unknown suffix."""
     if format != "auto":
         return READERS[format]
-    name = path.lower()
+    name = paths.without_options(path).lower()
     for suffix in streams.COMPRESSIONS:
         name = name.removesuffix(suffix)
     for reader in READERS.values():

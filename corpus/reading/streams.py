@@ -125,7 +125,8 @@ class _Ended(Corrupt):
 
 def compression(path: str) -> str | None:
     """ "gzip", "zstd" or None, by suffix."""
-    return next((kind for suffix, kind in COMPRESSIONS.items() if path.lower().endswith(suffix)), None)
+    name = paths.without_options(path).lower()
+    return next((kind for suffix, kind in COMPRESSIONS.items() if name.endswith(suffix)), None)
 
 
 def chunks(

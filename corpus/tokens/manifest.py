@@ -56,7 +56,7 @@ def describe_shard(prefix: str, block_bytes: int = BLOCK_BYTES) -> dict[str, Any
     import xxhash
 
     with paths.open_input(paths.suffixed(prefix, ".idx")) as file:
-        dtype, _, documents = read_header(prefix + ".idx", file.read(HEADER_BYTES))
+        dtype, _, documents = read_header(paths.suffixed(prefix, ".idx"), file.read(HEADER_BYTES))
     blocks, bin_bytes = [], 0
     for block in _blocks(paths.suffixed(prefix, ".bin"), block_bytes):
         blocks.append(xxhash.xxh3_64_hexdigest(block))
