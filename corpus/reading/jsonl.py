@@ -68,14 +68,14 @@ def read(unit: Unit, options: ReadOptions, excluded: records.Excluded) -> Iterat
                 _check_shape(line.data, options.max_record_bytes // records.BYTES_A_VALUE)
                 row, repaired = parse(line.data, repair)
                 if left_out is None:
-                    yield records.document(row, options, unit.path, str(line.offset), repaired)
+                    yield records.document(row, options, unit.name, str(line.offset), repaired)
                     continue
-                identity = records.identity(row, options, unit.path, str(line.offset))
+                identity = records.identity(row, options, unit.name, str(line.offset))
                 error = left_out
             except ValueError as problem:
                 error = left_out or records.reason(problem)
         raw, span = line.data[: streams.PREFIX], lost.with_fault(*line.span)
-        yield Quarantined(unit.path, line.offset, error, raw, line.records, span, identity)
+        yield Quarantined(unit.name, line.offset, error, raw, line.records, span, identity)
 
 
 def parse(line: bytes, repair: bool = False) -> tuple[dict[str, Any], bool]:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from corpus.documents import MAX_BATCH_TEXT, text_bytes
 from corpus.io import partitions, paths
+from corpus.io.retries import StoreFailed
 from corpus.reading import parquet_footer, records, streams
 from corpus.reading.reader import Range, Reader, Unit
 from corpus.reading.records import Quarantined
@@ -36,6 +37,8 @@ def columns(path: str) -> list[str]:
     with paths.open_input(path) as file:
         try:
             return [*pq.ParquetFile(file).schema_arrow.names, *partitions.of_path(path)]
+        except StoreFailed:
+            raise
         except (pa.ArrowException, OSError):
             return []
 
@@ -67,26 +70,28 @@ def read(unit: Unit, options: ReadOptions, excluded: records.Excluded) -> Iterat
             groups = range(len(footer.groups))[unit.start : unit.end]
             records = sum(_rows_of(footer.groups[group]) for group in groups)
             table = pq.ParquetFile(file, page_checksum_verification=True)
+        except StoreFailed:
+            raise
         except (pa.ArrowException, OSError, ValueError) as error:
             # raises if it is the storage that fails, and not the data
             raw = file.read_at(min(streams.PREFIX, file.size()), 0)
             yield Quarantined(
-                unit.path, 0, f"not a Parquet file: {_first_line(error)}", raw, records, 0 if records else file.size()
+                unit.name, 0, f"not a Parquet file: {_first_line(error)}", raw, records, 0 if records else file.size()
             )
             return
         if options.text_field not in table.schema_arrow.names:
             names = ", ".join(table.schema_arrow.names)
-            yield Quarantined(unit.path, 0, f"no column {options.text_field!r}; columns: {names}", b"", records)
+            yield Quarantined(unit.name, 0, f"no column {options.text_field!r}; columns: {names}", b"", records)
             return
         first = before = sum(_rows_of(group) for group in footer.groups[: groups.start])
         for group in groups:
-            part = _RowGroup(table, file, group, footer.groups[group], first, first - before, unit.path)
+            part = _RowGroup(table, file, group, footer.groups[group], first, first - before, unit)
             yield from part.events(options, excluded)
             first += _rows_of(footer.groups[group])
         missing = footer.rows - first
         if groups.stop == len(footer.groups) and missing > 0:
             yield Quarantined(
-                unit.path, 0, f"the footer says {footer.rows} rows, and its row groups have {first}", b"", missing
+                unit.name, 0, f"the footer says {footer.rows} rows, and its row groups have {first}", b"", missing
             )
 
 
@@ -106,9 +111,10 @@ class _RowGroup:
         metadata: parquet_footer.RowGroup,
         first: int,
         number: int,
-        path: str,
+        unit: Unit,
     ):
-        self.table, self.file, self.group, self.path = table, file, group, path
+        self.table, self.file, self.group = table, file, group
+        self.path, self.name = unit.path, unit.name
         self.first, self.number = first, number
         self.metadata = metadata
         self.position, self.size = metadata.extent
@@ -128,6 +134,8 @@ class _RowGroup:
                     )
                 done += batch.num_rows
             error = f"row group {self.group} has {done} rows and not {total} as its footer says"
+        except StoreFailed:
+            raise
         except (pa.ArrowException, OSError, ValueError) as problem:
             error = f"row group {self.group} is corrupt: {_first_line(problem)}"
         if done < total:
@@ -141,14 +149,14 @@ class _RowGroup:
         for place, (row, _) in enumerate(
             _rows(pa.record_batch({options.id_field: ids}), options), self.first - self.number + number
         ):
-            name = None if isinstance(row, Exception) else records.identity(row, options, self.path, str(place))
-            yield Quarantined(self.path, self.position, reason, b"", id=name)
+            name = None if isinstance(row, Exception) else records.identity(row, options, self.name, str(place))
+            yield Quarantined(self.name, self.position, reason, b"", id=name)
 
     def _lost(self, error: str, records: int) -> Quarantined:
         raw = b""
         if self.position < self.file.size():
             raw = self.file.read_at(min(self.size, streams.PREFIX), self.position)  # raises if the storage fails
-        return Quarantined(self.path, self.position, error, raw, records)
+        return Quarantined(self.name, self.position, error, raw, records)
 
     def _batches(self, limit: int) -> Iterator[pa.RecordBatch]:
         """Its rows, as many at a time as have about MAX_BATCH_TEXT bytes, read so few at a time that no more than
@@ -225,9 +233,9 @@ class _RowGroup:
             try:
                 if isinstance(row, Exception):
                     raise row
-                yield records.document(row, options, self.path, str(place), repaired)
+                yield records.document(row, options, self.name, str(place), repaired)
             except Exception as error:  # pyarrow gives those of the libraries it asks, for time zones say
-                yield Quarantined(self.path, self.position, f"row {place}: {records.reason(error)}", b"")
+                yield Quarantined(self.name, self.position, f"row {place}: {records.reason(error)}", b"")
 
 
 def _has_dictionary(kind: pa.DataType) -> bool:

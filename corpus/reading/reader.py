@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from corpus.io import paths
+
 if TYPE_CHECKING:  # what reads options is below what declares them, for these list the formats
     from corpus.io.paths import Source
     from corpus.reading.read_options import ReadOptions
@@ -21,6 +23,11 @@ class Unit:
     start: int | None = None
     end: int | None = None
     bytes: int = dataclasses.field(default=0, compare=False)  # of the file, that it reads
+
+    @property
+    def name(self) -> str:
+        """The file as its records name it: as it is, but for what in a URI says how to come by it."""
+        return paths.identity(self.path)
 
 
 class Range(NamedTuple):

@@ -96,7 +96,7 @@ def read(unit: Unit, options: ReadOptions, excluded: tuple[tuple[int, int, str],
     (['A page.'], 7)
     """
     if paths.size(unit.path) == 0:
-        return records.batches([Quarantined(unit.path, 0, "file is empty", b"")])
+        return records.batches([Quarantined(unit.name, 0, "file is empty", b"")])
     reader = formats.READERS[unit.format]
     return records.batches(reader.read(unit, options, records.Excluded(excluded)))
 

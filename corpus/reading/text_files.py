@@ -38,9 +38,9 @@ def read(unit: Unit, options: ReadOptions, excluded: records.Excluded) -> Iterat
         except ValueError as problem:
             error = records.reason(problem)
     if error:
-        yield Quarantined(unit.path, 0, error, text[: streams.PREFIX], bytes=paths.size(unit.path))
+        yield Quarantined(unit.name, 0, error, text[: streams.PREFIX], bytes=paths.size(unit.path))
     else:
-        yield records.marked(Document(f"{unit.path}#0", text, source=unit.path), repaired)
+        yield records.marked(Document(f"{unit.name}#0", text, source=unit.name), repaired)
 
 
 READER = Reader("text", (".txt",), read)

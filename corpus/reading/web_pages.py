@@ -56,15 +56,15 @@ def read(unit: Unit, options: ReadOptions, excluded: records.Excluded) -> Iterat
     compressed = streams.compression(unit.path) is not None
     with html.Extractor(options.html_timeout, html.EXTRACTORS[options.extract]) as child:
         for record in warc.records(chunks, compressed, options.max_record_bytes):
-            event = _excluded(record, unit.path, excluded.reason(number)) or _event(record, unit.path, options)
+            event = _excluded(record, unit.name, excluded.reason(number)) or _event(record, unit.name, options)
             number += record.records if isinstance(record, warc.Fault) else 1
             waiting.append(event)
             if isinstance(event, _Page):
                 size += len(event.html)
             if size > BATCH_BYTES or len(waiting) >= BATCH_PAGES:
-                yield from _extracted(waiting, child, unit.path, options)
+                yield from _extracted(waiting, child, unit.name, options)
                 waiting, size = [], 0
-        yield from _extracted(waiting, child, unit.path, options)
+        yield from _extracted(waiting, child, unit.name, options)
 
 
 def _excluded(record: warc.Record | warc.Fault, path: str, reason: str | None) -> Quarantined | None:
