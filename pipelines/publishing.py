@@ -25,6 +25,7 @@ import yaml
 
 from corpus.io import parallel, paths
 from corpus.io.paths import Entry
+from corpus.io.retries import StoreFailed
 from pipelines.engine import File, describe_file
 from pipelines.engine.engine import committed
 from pipelines.engine.tasks import is_of_attempt
@@ -181,7 +182,7 @@ class Published:
         for name in names:
             del self.files[name]
         self.save()
-        paths.remove_empty({self.path(name).rpartition("/")[0] for name in names})
+        paths.remove_empty({paths.parent(self.path(name)) for name in names})
 
     def sweep(self) -> None:
         """Delete what was not put in place since a run was ended in the middle of it; what is to become a lock only if
@@ -445,6 +446,8 @@ def _recipe_of(output: str) -> dict[str, Any] | None:
             (record["seed"], int),
             *((step, dict) for step in record["steps"]),
         ]
+    except StoreFailed:  # which says nothing of what is there
+        raise
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, RecursionError, OverflowError):
         return None
     ours = (
@@ -471,6 +474,8 @@ def _reports_of(output: str, recipe: dict[str, Any]) -> list[str]:
         ours = record["recipe"] == recipe["name"] and {"seed", "documents", "problems", "steps"} <= set(record)
         page = paths.join(output, "report.html")
         made = ours and paths.exists(page) and _TITLE in paths.read_bytes(page)[:4096]
+    except StoreFailed:
+        raise
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
     return ["report.json", "report.html"][: ours + made]

@@ -19,7 +19,7 @@ import pyarrow as pa
 from corpus import closure, imported
 from corpus.cleaning import custom
 from corpus.cleaning.where import Where
-from corpus.io import partitions, paths
+from corpus.io import partitions, paths, retries, stores
 from corpus.language.detect import Language
 from corpus.language.profiles import LANGUAGES
 from corpus.reading import readers, records
@@ -54,7 +54,8 @@ MOST_REPAIRS = 100
 
 @dataclasses.dataclass
 class Result(Findings):
-    """What a run did, and found: what each map had to do; where a dry run had to stop; its report.
+    """What a run did, and found: what each map had to do; how often storage was asked again, since it failed for a
+    while; where a dry run had to stop; its report.
 
     >>> import corpus, pipelines, pyarrow.parquet as pq
     >>> pq.write_table(corpus.as_table(["one", "one"]), "docs.parquet")
@@ -65,6 +66,7 @@ class Result(Findings):
     """
 
     summaries: list[MapSummary] = dataclasses.field(default_factory=list)
+    storage_retries: int = 0
     waiting: str | None = None
     report: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -363,6 +365,7 @@ def _run(
             _engine(recipe, output, workers, address, progress, dry_run=True),
             say,
         )
+    before = retries.count()
     with Lock(output, say) as lock:
         published = publishing.open_output(output)  # as it is now that nobody else writes to it
         _check_recipe(recipe, published)
@@ -386,6 +389,10 @@ def _run(
         finally:
             engine.close()
         _report(recipe, published, as_run, result)
+    elsewhere = sum(summary.storage_retries for summary in result.summaries) if workers or address else 0
+    result.storage_retries = retries.count() - before + elsewhere
+    if result.storage_retries:
+        say(f"storage failed for a while and was asked again, {result.storage_retries} times in all")
     return result
 
 
@@ -428,7 +435,7 @@ def _engine(
     recipe: Recipe, output: str, workers: int, address: str | None, progress: Progress | None, **options: Any
 ) -> Engine:
     limits = Limits(recipe.task_seconds, recipe.task_memory)
-    environment = {custom.FOLDER: recipe.folder}
+    environment = {custom.FOLDER: recipe.folder, **stores.environment()}
     return Engine(
         paths.join(output, "work"), workers, address, progress, limits=limits, environment=environment, **options
     )

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from corpus.io import parallel, paths
 from pipelines.engine.backends import Backend, InProcess, OnRay
 from pipelines.engine.tasks import (
+    RETRIES,
     File,
     Job,
     Limits,
@@ -66,6 +67,7 @@ class MapSummary:
     reasons: dict[str, int]
     retries: int = 0
     excluded: int = 0  # tasks that left records out
+    storage_retries: int = 0  # how often these tasks asked storage again
     seconds: float = 0.0
 
 
@@ -206,6 +208,7 @@ class Engine:
             self.still()
             results[task.key] = manifest
             summary.excluded += bool(manifest.excluded)
+            summary.storage_retries += manifest.counters.get(RETRIES, 0)
             if self.progress:
                 self.progress.advance(task.weight, manifest.counters)
         summary.seconds = time.perf_counter() - started

@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 import xxhash
 
 from corpus import closure
-from corpus.io import paths, recorded
+from corpus.io import paths, recorded, retries
 
+RETRIES = "storage_retries"
+"""The counter in which a manifest has how often an attempt asked storage again, if it did."""
 MAX_ATTEMPTS = 4
 """Attempts of one task before it is given up, or halved: a killed worker costs a retry, a task that kills every
 worker must not cost the cluster."""
@@ -305,13 +307,16 @@ class Job:
 
 def execute(job: Job, task: Task, attempt: str, excluded: Sequence[Exclusion] = ()) -> bytes:
     """One attempt at a task, wherever it runs, without the records `excluded`; commits it. Its manifest as JSON."""
-    started = time.perf_counter()
+    started, before = time.perf_counter(), retries.count()
     outputs = Outputs(job.folder, task.key, attempt)
     with recorded.into(outputs.written):
         counters = call(job, task, outputs, excluded)
     for source in task.sources:
         _check_unchanged(source)
-    data = _manifest(job, task, outputs.files(), counters, round(time.perf_counter() - started, 3), excluded)
+    files = outputs.files()
+    if again := retries.count() - before:
+        counters = {**counters, RETRIES: again}
+    data = _manifest(job, task, files, counters, round(time.perf_counter() - started, 3), excluded)
     paths.write_atomic(paths.join(job.folder, f"{task.key}.json"), data)
     return data
 
