@@ -396,6 +396,7 @@ def verify(output: Annotated[str, typer.Argument(help="Run directory.")]) -> Non
 
     try:
         problems = inspection.verify(output)
+        missing = inspection.no_longer_there(output)
     except OutputError as error:
         _fail(EXIT_USAGE, str(error))
     except OSError as error:
@@ -404,6 +405,9 @@ def verify(output: Annotated[str, typer.Argument(help="Run directory.")]) -> Non
         print(f"winnow: {problem}", file=sys.stderr)
     if problems:
         print(f"{output}: {inspection.REPAIR}")
+    if missing:
+        print(f"{output}: {missing}")
+    if problems:
         raise typer.Exit(EXIT_FAILED)
     print(f"{output}: every published file and count is as it should be")
 

@@ -26,7 +26,7 @@ import yaml
 from corpus.io import parallel, paths
 from corpus.io.paths import Entry
 from corpus.io.retries import StoreFailed
-from pipelines.engine import File, describe_file
+from pipelines.engine import File, describe_file, freed
 from pipelines.engine.engine import committed
 from pipelines.engine.tasks import is_of_attempt
 from pipelines.recipe import MOST_BYTES, read_yaml
@@ -258,9 +258,8 @@ def step_folders(output: str) -> list[str]:
 
 
 def _is_step(folder: str) -> bool:
-    return any(entry.kind == "file" and is_of_attempt(entry.name) for entry in paths.entries(folder)) or bool(
-        committed(folder)
-    )
+    names = [entry.name for entry in paths.entries(folder) if entry.kind == "file"]
+    return any(is_of_attempt(name) or name == freed.NAME for name in names) or bool(committed(folder))
 
 
 def refuse_links(output: str, folder: str) -> None:

@@ -47,6 +47,8 @@ class Recipe:
     and a partition of what tasks exchange has about as much at most; a task's memory is some multiple of it.
     `task_seconds` and `task_memory` (bytes) are what one attempt at a task may take in a worker; a record over which
     tasks are ended again and again is quarantined. They are figures of the machine: changing them redoes nothing.
+    Without `keep_work` the files of a step in work/ are deleted as soon as no later step reads them; a run of the same
+    recipe still finds everything done, one that needs them does them again.
     `folder` is where the recipe lies: filters of the user's own are looked for there.
 
     >>> import corpus, pipelines
@@ -66,6 +68,9 @@ class Recipe:
     )
     task_bytes: int = option(64 << 20, "Bytes of text that a task reads or writes, about.", ge=1)
     working_bytes: int = option(64 << 20, "Bytes that a task of a global step holds at a time, about.", ge=1)
+    keep_work: bool = option(
+        True, "Keep everything in work/; if not, what no later step reads is deleted while the run goes on."
+    )
     output: str | None = None
     partition_by: str | None = None
     task_seconds: float = option(LIMITS.seconds, "Seconds that an attempt at a task may take in a worker.", gt=0)
@@ -87,7 +92,7 @@ class Recipe:
 
 _TOP = (
     *("name", "input", "read", "steps", "output", "seed", "max_quarantined"),
-    *("task_bytes", "working_bytes", "partition_by", "task_seconds", "task_memory"),
+    *("task_bytes", "working_bytes", "keep_work", "partition_by", "task_seconds", "task_memory"),
 )
 MOST_NODES = 10_000
 """Values in a recipe, those that aliases repeat counted each time: a few aliases can stand for billions."""

@@ -35,6 +35,7 @@ from pipelines.engine import (
     File,
     Limits,
     MapSummary,
+    NeededAgain,
     NothingRuns,
     Progress,
     Task,
@@ -55,7 +56,7 @@ MOST_REPAIRS = 100
 @dataclasses.dataclass
 class Result(Findings):
     """What a run did, and found: what each map had to do; how often storage was asked again, since it failed for a
-    while; where a dry run had to stop; its report.
+    while; where a dry run had to stop; the largest clusters of near-duplicates, by step, with their texts; its report.
 
     >>> import corpus, pipelines, pyarrow.parquet as pq
     >>> pq.write_table(corpus.as_table(["one", "one"]), "docs.parquet")
@@ -68,6 +69,7 @@ class Result(Findings):
     summaries: list[MapSummary] = dataclasses.field(default_factory=list)
     storage_retries: int = 0
     waiting: str | None = None
+    clusters: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
     report: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -115,10 +117,36 @@ class Runner:
                     view = self._pass(pending, view, ".arrow")
                     pending = []
                 view = step.decide(self._context(name, self._work_name(name)), view)
+                self._look_up_clusters(name)
+                self._free(view)
             else:
                 pending.append((name, step))
         self.result.documents = self._pass(pending, view, ".parquet")
         self._publish_documents()
+        self._free(self.result.documents)
+
+    def _look_up_clusters(self, name: str) -> None:
+        """The texts of those that a step has found: as long as the view that it saw is there, and afterwards as they
+        were noted where it was."""
+        if self.engine.dry_run or name not in self.result.examples:
+            return
+        before = self.result.before.get(name, [])
+        gone = self.engine.freed.get(_step_of(before[0].path)) if before else None
+        if gone:
+            self.result.clusters[name] = gone.notes.get("clusters", {}).get(name, [])
+        else:
+            self.result.clusters[name] = report.clusters(self.result.examples[name], before)
+
+    def _free(self, view: list[ShardView], first: int = 0) -> None:
+        """Delete the outputs of maps, from number `first`, that are not part of the view: the last map was also the
+        last to read them. What is published of them, rows in Parquet, stays."""
+        if self.recipe.keep_work:
+            return
+        needed = {_step_of(path) for s in view for path in (s.path, *(path for path, _ in s.decisions))}
+        *done, last = (summary.step for summary in self.engine.summaries)
+        for step in done[first:]:
+            if step not in needed:
+                self.engine.free(step, last, ".parquet", {"clusters": self.result.clusters})
 
     def _context(self, name: str, work_name: str) -> Context:
         recipe = self.recipe
@@ -196,9 +224,16 @@ class Runner:
     def _tokens(self) -> None:
         for step in self.recipe.steps:
             if isinstance(step, TokenStep):
+                first = len(self.engine.summaries)
                 step.run(self._context(step.name, step.work_name))
+                self._free(self.result.documents, first)
         if any(manifest.excluded for manifest in self.result.tokenized):
             self._publish_rows("quarantine")
+
+
+def _step_of(path: str) -> str:
+    """The folder in work/ of an output of a task."""
+    return paths.basename(paths.parent(path))
 
 
 def input_sources(patterns: tuple[str, ...], output: str | None = None) -> tuple[list[paths.Source], list[str]]:
@@ -457,9 +492,11 @@ def _carry_out(
 ) -> Result:
     """The run, begun anew as often as a file in work/ turns out to be damaged: all else is done already."""
     for _ in range(MOST_REPAIRS):
-        engine.summaries.clear()
+        engine.begin()
         try:
             return Runner(recipe, given, published, engine, limit).run()
+        except NeededAgain as why:
+            say(str(why))
         except paths.DamagedFile as damage:
             if engine.dry_run or not engine.discard(damage.path):
                 raise TaskFailed(str(damage)) from None

@@ -1,11 +1,13 @@
 """The durable map: what is done stays done. Knows nothing of text, and only `backends` of Ray.
 
 `tasks` says what a task, its outputs and its manifest are; `engine` runs maps of them; `backends` carries out attempts,
-here or in Ray's workers; `limits` bounds these in time and memory; `isolation` finds the records that a task dies of.
+here or in Ray's workers; `limits` bounds these in time and memory; `isolation` finds the records that a task dies of;
+`freed` is what becomes of outputs that nobody reads any more.
 Start with `engine.Engine.map`. May import `corpus.io` and `corpus.closure` only.
 """
 
 from pipelines.engine.engine import Discards, Engine, MapSummary, NothingRuns, Progress
+from pipelines.engine.freed import NeededAgain
 from pipelines.engine.tasks import (
     MAX_ATTEMPTS,
     Exclusion,
@@ -34,6 +36,7 @@ __all__ = [
     "Limits",
     "Manifest",
     "MapSummary",
+    "NeededAgain",
     "NothingRuns",
     "Outputs",
     "Progress",

@@ -12,13 +12,16 @@ Tasks run in this process (`workers=0`) or on Ray; results are the same, in task
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from corpus.io import parallel, paths
+from pipelines.engine import freed
 from pipelines.engine.backends import Backend, InProcess, OnRay
+from pipelines.engine.freed import Freed, NeededAgain
 from pipelines.engine.tasks import (
     RETRIES,
     File,
@@ -31,6 +34,7 @@ from pipelines.engine.tasks import (
     fingerprint,
     fingerprint_of,
     is_manifest,
+    is_of_attempt,
     is_ours,
     key_of,
     key_order,
@@ -127,7 +131,15 @@ class Engine:
         self.still = still
         self.check = check
         self.summaries: list[MapSummary] = []
+        self.freed: dict[str, Freed] = {}
+        self._remains: set[str] = set()  # of these, those of which some output is still there
         self._backend: Backend | None = None
+
+    def begin(self) -> None:
+        """A run begins, or begins anew: `summaries` and `freed`, by step, are of its maps."""
+        self.summaries.clear()
+        self.freed.clear()
+        self._remains.clear()
 
     def map(
         self,
@@ -141,29 +153,35 @@ class Engine:
         manifest; manifests of all tasks, in their order. What all tasks need that is large is `common`, which reaches
         every worker once: the call is then `function(argument, outputs, common)`; that it is named in the tasks'
         inputs is up to the caller. The code of the function and of the steps that
-        `configuration` holds is part of a task's identity. Raises TaskFailed, Discards, `paths.DamagedFile`."""
+        `configuration` holds is part of a task's identity. Raises TaskFailed, Discards, NeededAgain,
+        `paths.DamagedFile`."""
         self.still()
         folder = paths.join(self.folder, step)
         settings = fingerprint(configuration)
         source = code_fingerprint(function, configuration)
         there = _files_in(folder)
         found = _manifests(folder, there)
-        results: dict[str, Manifest] = {}
-        reasons: dict[str, int] = {}
-        waiting = []
+        gone = freed.load(folder, there)
 
         def judge(task: Task) -> Manifest | str:
-            return self._standing(found.get(task.key), task, settings, source, there)
+            return self._standing(found.get(task.key), task, settings, source, there, gone)
 
-        judged = parallel.each(judge, tasks, folder) if self.check else map(judge, tasks)
-        for task, standing in zip(tasks, judged):
-            if isinstance(standing, Manifest):
-                results[task.key] = standing
-            else:
-                reasons[standing] = reasons.get(standing, 0) + 1
-                waiting.append(task)
-        summary = MapSummary(step, len(tasks), len(results), reasons)
+        def judge_all() -> list[Manifest | str]:
+            return parallel.each(judge, tasks, folder) if self.check else list(map(judge, tasks))
+
+        judged = judge_all()
+        if gone and any(isinstance(standing, str) for standing in judged):
+            gone = None  # some of its tasks are to run, all of its outputs may be needed
+            judged = judge_all()
+        results = {task.key: standing for task, standing in zip(tasks, judged) if isinstance(standing, Manifest)}
+        waiting = [task for task in tasks if task.key not in results]
+        reasons = collections.Counter(standing for standing in judged if isinstance(standing, str))
+        summary = MapSummary(step, len(tasks), len(results), dict(reasons))
         self.summaries.append(summary)
+        if gone:
+            self.freed[step] = gone
+            if any(paths.basename(f.path) in there for m in results.values() for f in m.outputs.values()):
+                self._remains.add(step)
         if self.dry_run:
             if waiting:
                 raise NothingRuns(step)
@@ -171,6 +189,8 @@ class Engine:
         keys = {task.key for task in tasks}
         self._check_discards(summary, len({key for key, manifest in found.items() if manifest} - keys))
         if waiting:
+            self._restore(step)
+            freed.forget(folder)
             job = Job(folder, function, settings, source, self.limits, self.environment, common)
             self._run(job, waiting, summary, results)
             there = _files_in(folder)
@@ -178,9 +198,16 @@ class Engine:
         return [results[task.key] for task in tasks]
 
     def _standing(
-        self, manifest: Manifest | None, task: Task, configuration: str, code: str, there: Mapping[str, int]
+        self,
+        manifest: Manifest | None,
+        task: Task,
+        configuration: str,
+        code: str,
+        there: Mapping[str, int],
+        gone: Freed | None,
     ) -> Manifest | str:
-        """The manifest of a task if it stands, or why the task has to run; `there` are the files of the step."""
+        """The manifest of a task if it stands, or why the task has to run; `there` are the files of the step, `gone`
+        says which may be missing."""
         if manifest is None:
             return NEW
         if manifest.inputs != fingerprint_of(task.inputs):
@@ -191,7 +218,36 @@ class Engine:
             return "code changed"
         if manifest.excluded and manifest.limits != self.limits:
             return "records were left out under other limits"
-        return manifest if all(_is_whole(file, there, self.check) for file in manifest.outputs.values()) else DAMAGED
+        whole = all(
+            (gone and gone.covers(name) and paths.basename(file.path) not in there)
+            or _is_whole(file, there, self.check)
+            for name, file in manifest.outputs.items()
+        )
+        return manifest if whole else DAMAGED
+
+    def _restore(self, step: str) -> None:
+        """Raises NeededAgain where a step that has tasks to run may need what was freed of steps before it: those that
+        were read until a map that does not stand yet. They are done again."""
+        passed = {summary.step for summary in self.summaries[:-1]}
+        needed = [name for name, each in self.freed.items() if each.until not in passed]
+        for name in needed:
+            freed.forget(paths.join(self.folder, name))
+        if needed:
+            raise NeededAgain(step, needed)
+
+    def free(self, step: str, until: str, keep: str, notes: dict[str, Any]) -> None:
+        """Delete the outputs of a map of this run, which the map `until` was the last to read, but for those whose
+        names end with `keep`. As long as the maps up to that one stand, so does this one; `freed` says so to later
+        runs, and keeps the notes for them."""
+        if self.dry_run or (step in self.freed and step not in self._remains):
+            return
+        folder = paths.join(self.folder, step)
+        if step not in self.freed:
+            self.freed[step] = Freed(until, keep, notes)
+            freed.save(folder, self.freed[step])
+        names = [name for name in _files_in(folder) if is_of_attempt(name) and self.freed[step].covers(name)]
+        parallel.each(lambda name: paths.remove([paths.join(folder, name)]), names, folder)
+        self._remains.discard(step)
 
     def _check_discards(self, summary: MapSummary, gone: int) -> None:
         """Raises Discards if tasks would replace what they must not."""
@@ -288,7 +344,7 @@ def _is_whole(file: File, there: Mapping[str, int], check: bool) -> bool:
 def _sweep(folder: str, there: Mapping[str, int], keys: set[str], results: dict[str, Manifest]) -> None:
     """Delete manifests of tasks that are no more, and files of tasks that no manifest names."""
     named = {paths.basename(file.path) for manifest in results.values() for file in manifest.outputs.values()}
-    rubbish = [name for name in there if name not in named and is_ours(name)]
+    rubbish = [name for name in there if name not in named and name != freed.NAME and is_ours(name)]
     manifests = [name for name in rubbish if is_manifest(name)]
     for names in ([name for name in manifests if key_of(name) not in keys], set(rubbish) - set(manifests)):
         parallel.each(lambda name: paths.remove([paths.join(folder, name)]), names, folder)

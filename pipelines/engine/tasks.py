@@ -17,6 +17,7 @@ import xxhash
 
 from corpus import closure
 from corpus.io import paths, recorded, retries
+from pipelines.engine import freed
 
 RETRIES = "storage_retries"
 """The counter in which a manifest has how often an attempt asked storage again, if it did."""
@@ -158,7 +159,8 @@ def is_of_attempt(name: str) -> bool:
 
 def is_ours(name: str) -> bool:
     """Whether a file in the folder of a step has a name that a task could have given it."""
-    return is_manifest(name) or is_of_attempt(name) or paths.is_temporary(name) or _UNPLACED.fullmatch(name) is not None
+    known = is_manifest(name) or is_of_attempt(name) or name == freed.NAME
+    return known or paths.is_temporary(name) or _UNPLACED.fullmatch(name) is not None
 
 
 def task_key(number: int) -> str:

@@ -14,7 +14,7 @@ from corpus.io import paths, shards
 from corpus.step import Place
 from corpus.views import Layer, ShardView
 from pipelines import publishing
-from pipelines.engine import Manifest
+from pipelines.engine import Manifest, freed
 from pipelines.engine.engine import manifests_in
 from pipelines.inspection import places
 from pipelines.inspection.lookup import check_text, is_named
@@ -69,6 +69,8 @@ def _decided(output: str, document: str, most: int) -> list[Text]:
     view: list[ShardView] = []
     manifests: dict[str, list[Manifest]] = {}
     for folder in publishing.step_folders(output):
+        if freed.load(folder):
+            return [Text("work/ was freed while the run went on (keep_work: false), so that cuts cannot be shown")]
         found = manifests_in(folder)
         if keys := [key for key, manifest in found.items() if manifest is None]:
             return [_unknown(f"{paths.join(folder, keys[0])}.json is damaged")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from corpus.io import paths, shards
 from corpus.tokens import manifest as token_manifest
 from pipelines import publishing
-from pipelines.engine import describe_file
+from pipelines.engine import describe_file, freed
 from pipelines.engine.engine import manifests_in
 from pipelines.publishing import OutputError, Published
 from pipelines.report import report
@@ -26,9 +26,11 @@ def verify(output: str) -> list[str]:
     problems += [f"{published.path(name)} {why}" for name in published.strangers()]
     for folder in publishing.step_folders(output):
         found = manifests_in(folder)
+        gone = freed.load(folder)
         for manifest in filter(None, found.values()):
-            for file in manifest.outputs.values():
-                problems += _compared(file.path, (file.bytes, file.hash))
+            for name, file in manifest.outputs.items():
+                if not (gone and gone.covers(name) and not paths.exists(file.path)):
+                    problems += _compared(file.path, (file.bytes, file.hash))
         problems += [
             f"{paths.join(folder, key)}.json is damaged: its task has to be done again"
             for key, manifest in found.items()
@@ -37,6 +39,14 @@ def verify(output: str) -> list[str]:
     if not published.finished:
         return [*problems, f"{output}: the run has not finished"]
     return problems + _counted(output, published)
+
+
+def no_longer_there(output: str) -> str:
+    """A sentence about what of work/ was deleted while the run went on; "" where all of it is there."""
+    steps = [paths.basename(folder) for folder in publishing.step_folders(output) if freed.load(folder)]
+    if not steps:
+        return ""
+    return f"work/ no longer holds what {', '.join(steps)} wrote, which no later step reads (keep_work: false)"
 
 
 def _compared(path: str, entry: tuple[int, str]) -> list[str]:

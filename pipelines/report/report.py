@@ -44,8 +44,9 @@ def build(recipe: Recipe, published: Published, result: Result) -> dict[str, Any
         "dropped": sum(sum(step["dropped"].values()) for step in steps),
         "quarantined": account.quarantined,
     }
-    skipped, languages = {}, {}
-    lengths = []
+    skipped: dict[str, int] = {}
+    languages: dict[str, int] = {}
+    lengths: list[int] = []
     for counters in accounts.of_passes(result.manifests):
         _add(skipped, counters["skipped"])
         if any(name.endswith(".parquet") for name in counters["shards"]):  # the last pass
@@ -65,7 +66,7 @@ def build(recipe: Recipe, published: Published, result: Result) -> dict[str, Any
         "lengths": lengths,
         "token_lengths": result.token_lengths,
         "examples": _examples(published, _dropped_in(result)),
-        "clusters": {name: _clusters(found_, result.before.get(name, [])) for name, found_ in result.examples.items()},
+        "clusters": result.clusters,
         "figures": result.figures,
         "tokens": {**tokens, "quarantined": account.not_encoded} if tokens else {},
         "passes": [vars(summary) for summary in result.summaries],
@@ -140,17 +141,17 @@ def _examples(published: Published, dropped: dict[str, list[str]]) -> dict[str, 
     return dict(sorted(examples.items()))
 
 
-def _clusters(clusters: list[dict[str, Any]], before: list[ShardView]) -> list[dict[str, Any]]:
-    """The largest clusters with ids and the start of the texts, looked up by address."""
-    wanted = {address for c in clusters for address in (c["kept"], *(a for a, _ in c["dropped"]))}
-    found = {address: _lookup(before, address) for address in sorted(wanted)}
+def clusters(found: list[dict[str, Any]], before: list[ShardView]) -> list[dict[str, Any]]:
+    """Clusters, as a step has found them among the documents of a view, with ids and the start of the texts."""
+    wanted = {address for c in found for address in (c["kept"], *(a for a, _ in c["dropped"]))}
+    texts = {address: _lookup(before, address) for address in sorted(wanted)}
     return [
         {
             "size": c["size"],
-            "kept": found[c["kept"]],
-            "dropped": [{**found[a], "similarity": s} for a, s in c["dropped"]],
+            "kept": texts[c["kept"]],
+            "dropped": [{**texts[a], "similarity": s} for a, s in c["dropped"]],
         }
-        for c in clusters
+        for c in found
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a run of many files asks of storage grows with the files, and a rerun with nothing to do asks for its manifests."""
+"""What a run of many files asks of storage grows with the files; a rerun with nothing to do asks for its manifests."""
 
 import os
 
