@@ -170,10 +170,12 @@ def _print_plan(recipe: Recipe, result: Result) -> None:
     for summary in result.summaries:
         why = "".join(f"; {number} {reason}" for reason, number in sorted(summary.reasons.items()))
         print(f"  {summary.step}: {summary.tasks} tasks, {summary.done} done already{why}")
-    if result.waiting:
-        print(f"  what comes after {result.waiting} has a task for each shard that it writes")
-    else:
+    if not result.waiting:
         print("nothing to do: every task is done")
+        return
+    print(f"  what comes after {result.waiting} has a task for each shard that it writes")
+    for line in result.estimate.lines() if result.estimate else []:
+        print(line)
 
 
 def _fail(code: int, sentence: str) -> NoReturn:

@@ -25,7 +25,7 @@ from corpus.language.profiles import LANGUAGES
 from corpus.reading import readers, records
 from corpus.step import Filter, unique_names
 from corpus.views import ShardView
-from pipelines import publishing
+from pipelines import estimate, publishing
 from pipelines import recipe as recipes
 from pipelines.accounts import NotProven
 from pipelines.context import Context, Findings, GlobalStep, TokenStep
@@ -43,6 +43,7 @@ from pipelines.engine import (
     describe_file,
 )
 from pipelines.engine.one_task import OneTask, Ran
+from pipelines.estimate import Estimate
 from pipelines.lock import Lock
 from pipelines.maps import passes
 from pipelines.publishing import OutputError, Published
@@ -56,7 +57,8 @@ MOST_REPAIRS = 100
 @dataclasses.dataclass
 class Result(Findings):
     """What a run did, and found: what each map had to do; how often storage was asked again, since it failed for a
-    while; where a dry run had to stop; the largest clusters of near-duplicates, by step, with their texts; its report.
+    while; where a dry run had to stop, and what it says the run needs; the largest clusters of near-duplicates, by
+    step, with their texts; its report.
 
     >>> import corpus, pipelines, pyarrow.parquet as pq
     >>> pq.write_table(corpus.as_table(["one", "one"]), "docs.parquet")
@@ -69,6 +71,7 @@ class Result(Findings):
     summaries: list[MapSummary] = dataclasses.field(default_factory=list)
     storage_retries: int = 0
     waiting: str | None = None
+    estimate: Estimate | None = None
     clusters: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
     report: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -83,6 +86,11 @@ class Input(NamedTuple):
 
     sources: list[paths.Source]
     units: list[readers.Unit]
+
+
+def _groups(recipe: Recipe, given: Input) -> list[list[readers.Unit]]:
+    """The units that each task of the first pass reads."""
+    return passes.group_units(given.units, max(1, recipe.task_bytes // 4))
 
 
 class Runner:
@@ -192,10 +200,9 @@ class Runner:
         return passes.new_view(manifests)
 
     def _input_tasks(self, shared: passes.Pass) -> list[Task]:
-        sources, units = self.given
-        groups = passes.group_units(units, max(1, self.recipe.task_bytes // 4))
         shared = dataclasses.replace(shared, read=self.recipe.read)
-        return passes.input_tasks(groups, {source.path: source for source in sources}, shared, self.limit)
+        sources = {source.path: source for source in self.given.sources}
+        return passes.input_tasks(_groups(self.recipe, self.given), sources, shared, self.limit)
 
     def _publish_documents(self) -> None:
         shards = self.result.documents
@@ -392,14 +399,11 @@ def _run(
     for note in notes:
         say(note)
     if dry_run:
-        return _carry_out(
-            recipe,
-            given,
-            publishing.open_output(output),
-            limit,
-            _engine(recipe, output, workers, address, progress, dry_run=True),
-            say,
-        )
+        engine = _engine(recipe, output, workers, address, progress, dry_run=True)
+        result = _carry_out(recipe, given, publishing.open_output(output), limit, engine, say)
+        if limit is None:
+            result.estimate = estimate.of_run(recipe, given.sources, len(_groups(recipe, given)))
+        return result
     before = retries.count()
     with Lock(output, say) as lock:
         published = publishing.open_output(output)  # as it is now that nobody else writes to it

@@ -1,5 +1,6 @@
 """Answers come in the order of what was asked, whoever is first."""
 
+import doctest
 import threading
 
 import pytest
@@ -11,6 +12,10 @@ from corpus.io import parallel
 @pytest.mark.parametrize("count", [0, 1, 2, 1000])
 def test_answers_are_in_order(where, count):
     assert parallel.each(lambda number: number * 2, range(count), where) == [number * 2 for number in range(count)]
+
+
+def test_examples():
+    assert doctest.testmod(parallel) == (0, 2)
 
 
 def test_a_store_is_asked_at_the_same_time():
