@@ -21,7 +21,8 @@ ROOMS = {
 """Rooms in corpus, and what each may import of the others; `loader` is what a training image installs."""
 ENGINE = {"corpus.closure", "corpus.io", "pipelines.stopping"}
 HEAVY = {
-    "ray": {"pipelines.engine.backends"}, "typer": {"pipelines.cli"}, "torch": {"corpus.loader.torch"},
+    "ray": {"pipelines.engine.backends", "pipelines.engine.workers"},
+    "typer": {"pipelines.cli"}, "torch": {"corpus.loader.torch"},
     "pydantic": {"corpus.options"}, "tokenizers": {"corpus.encoding.encoders", "tokenizer_training.families.wordpiece"},
 }  # fmt: skip
 """Libraries that these modules alone import."""

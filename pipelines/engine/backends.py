@@ -3,172 +3,94 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from corpus.io import paths
 from pipelines import stopping
-from pipelines.engine import isolation, limits
-from pipelines.engine.isolation import Failure, GivenUp
-from pipelines.engine.tasks import (
-    MAX_ATTEMPTS,
-    Exclusion,
-    InputChanged,
-    Job,
-    Manifest,
-    Task,
-    TaskFailed,
-    Unproven,
-    execute,
-    probe,
-)
+from pipelines.engine import limits, retries, workers
+from pipelines.engine.cluster import LOOK, Cluster
+from pipelines.engine.failures import Failure, failure_of
+from pipelines.engine.isolation import Attempt, Work
+from pipelines.engine.tasks import Exclusion, Job, Manifest, Task, execute
 
 if TYPE_CHECKING:
     import ray
 
     from pipelines.engine.engine import MapSummary
 
-BACKOFF = 0.2
-"""Seconds before storage that failed is tried again; twice as many each time."""
-ROUNDS = 2
-"""How often records that a task fails at are looked for."""
-
-AGAIN, OF_RECORDS = ("storage", "death"), ("error", "death")
-"""Kinds of failures after which a task is tried again, and of those that may be the fault of its records."""
-
 Say = Callable[[str], None]
-Work = Callable[[Job, Task, str, Sequence[Exclusion]], bytes]
-"""What an attempt does: `execute` or `probe`."""
-Attempt = Callable[[Work, Sequence[Exclusion], limits.Limits], bytes | Failure]
-"""Do it without some records of a task, within limits; what it returned, or why it did not."""
-_FINAL = (InputChanged, Unproven, ImportError, paths.DamagedFile)
-"""Errors that are no record's fault, and that come again."""
 
 
 class Backend(Protocol):
     """A place where attempts run."""
 
     def run(self, job: Job, tasks: Sequence[Task], summary: MapSummary, say: Say) -> Iterator[tuple[Task, Manifest]]:
-        """Every task with its manifest, in the order in which they are done; retries are counted in `summary`. Raises
-        what `failed` gives."""
+        """See `retries.run`."""
 
     def close(self) -> None:
         """Let go of the workers."""
-
-
-def failure_of(error: Exception, trace: str) -> Failure:
-    """What an exception out of a task means."""
-    reason = f"{type(error).__name__}: {error}"
-    if isinstance(error, _FINAL):
-        return Failure(str(error) if isinstance(error, InputChanged) else reason, "final", error, trace)
-    if isinstance(error, OSError):
-        return Failure(reason, "storage", error, trace)
-    if isinstance(error, MemoryError):
-        return Failure("ran out of memory", "death", error, trace)
-    return Failure(reason, "error", error, trace)
-
-
-def failed(step: str, task: Task, failure: Failure) -> Exception:
-    """The exception that ends a map."""
-    if isinstance(failure.error, paths.DamagedFile):
-        return failure.error
-    names = ", ".join(name for name, _ in task.inputs[:3])
-    trace = "" if isinstance(failure.error, (OSError, ImportError, InputChanged)) else failure.trace
-    where = "".join(f", {note}" for note in getattr(failure.error, "__notes__", ()))
-    sentence = f"step {step}, task {task.key} ({names}): {failure.reason}{where}".strip()
-    return TaskFailed(sentence, trace, f"{step}/{task.key}")
-
-
-def without_poison(job: Job, task: Task, step: str, last: Failure, attempt: Attempt, say: Say) -> bytes:
-    """Find the records that a task fails at, and run it without them; its manifest as JSON. Raises TaskFailed."""
-    say(f"{step}, task {task.key}: {last.reason}; looking for the record at which it fails")
-    found: list[Exclusion] = []
-
-    def try_without(exclusions: Sequence[Exclusion], share: float) -> bytes | Failure:
-        return attempt(probe, [*found, *exclusions], isolation.share_of(job.limits, share))
-
-    for _ in range(ROUNDS):
-        try:
-            found += isolation.find(task, try_without)
-        except GivenUp as problem:
-            raise failed(step, task, problem.failure) from problem.failure.error
-        for each in found:
-            say(f"  left out: {_name(task, each)}: {each.reason}")
-        answer = attempt(execute, found, job.limits)
-        if not isinstance(answer, Failure):
-            return answer
-        last = answer
-    together = "" if found else "its records succeed one by one but not together; "
-    raise failed(step, task, Failure(together + last.reason, last.kind, last.error, last.trace))
-
-
-def _name(task: Task, each: Exclusion) -> str:
-    of = task.inputs[each.part][0] if each.part < len(task.inputs) else f"part {each.part}"
-    if each.end is None:
-        return f"all of {of}"
-    records = f"record {each.first}" if each.end == each.first + 1 else f"records {each.first} and on"
-    return f"{records} of {of}"
 
 
 class InProcess:
     """Runs tasks one after the other in this process: for debugging, same results. Without limits."""
 
     def run(self, job: Job, tasks: Sequence[Task], summary: MapSummary, say: Say) -> Iterator[tuple[Task, Manifest]]:
-        for task in tasks:
-            yield task, Manifest.from_json(self._done(job, task, summary.step, say), job.folder)
-
-    def _done(self, job: Job, task: Task, step: str, say: Say) -> bytes:
-        def attempt(work: Work, exclusions: Sequence[Exclusion], _: limits.Limits) -> bytes | Failure:
-            try:
-                return work(job, task, uuid.uuid4().hex[:8], exclusions)
-            except Exception as error:
-                return failure_of(error, traceback.format_exc())
-
-        for number in range(1, MAX_ATTEMPTS + 1):
-            answer = attempt(execute, (), job.limits)
-            if not isinstance(answer, Failure):
-                return answer
-            last = answer
-            if last.kind not in AGAIN:
-                break
-            if last.kind == "storage" and number < MAX_ATTEMPTS:
-                time.sleep(BACKOFF * 2**number)
-        if last.kind in OF_RECORDS and task.parts:
-            return without_poison(job, task, step, last, attempt, say)
-        raise failed(step, task, last) from last.error
+        yield from retries.run(job, tasks, summary, say, _OneByOne(job))
 
     def close(self) -> None:
         pass
 
 
-def _guarded(
-    work: Work, job: Job, task: Task, attempt: str, exclusions: Sequence[Exclusion], given: limits.Limits
-) -> bytes:
-    """An attempt in a worker, within its limits."""
-    allowed = limits.Limits(given.seconds + task.extra.seconds, given.memory + task.extra.memory)
-    with limits.guard(allowed, _reason_file(job, task, attempt)):
-        return work(job, task, attempt, exclusions)
+class _OneByOne:
+    """The tasks of a map in this process: one in flight, which runs when it is waited for."""
 
+    def __init__(self, job: Job):
+        self._job = job
+        self._task: Task | None = None
 
-def _reason_file(job: Job, task: Task, attempt: str) -> str:
-    return paths.join(job.folder, f"{task.key}-{attempt}-reason.txt")
+    def __len__(self) -> int:
+        return self._task is not None
+
+    def room(self) -> int:
+        return self._task is None
+
+    def start(self, task: Task) -> None:
+        self._task = task
+
+    def ended(self, seconds: float) -> tuple[Task, bytes | Failure] | None:
+        if self._task is None:
+            time.sleep(seconds)
+            return None
+        task, self._task = self._task, None
+        return task, self.attempt(task)(execute, (), self._job.limits)
+
+    def attempt(self, task: Task) -> Attempt:
+        def attempt(work: Work, exclusions: Sequence[Exclusion], _: limits.Limits) -> bytes | Failure:
+            try:
+                return work(self._job, task, uuid.uuid4().hex[:8], exclusions)
+            except Exception as error:
+                return failure_of(error, traceback.format_exc())
+
+        return attempt
 
 
 class OnRay:
-    """Runs tasks as Ray tasks, at most twice as many in flight as there are processors: what
-    waits is a name, never data. A Ray that this process has started already is used as it is."""
+    """Runs tasks as Ray tasks, twice as many in flight as there are processors at the time: what waits is a name,
+    never data. A Ray that this process has started already is used as it is."""
 
     def __init__(self, workers: int, address: str | None):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed")  # we say so ourselves
+        said_by_us = "A worker died or was killed|Raylet is terminated|has been marked dead"
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", said_by_us)
         import ray
 
-        self.ray = ray
+        self._ray = ray
         self._mine = not ray.is_initialized()
         with stopping.handlers_kept():
             if self._mine and address:
@@ -182,57 +104,93 @@ class OnRay:
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                 )
-        self._remote = ray.remote(num_cpus=1, max_retries=0)(_guarded)
+        self._cluster = Cluster(ray, own=self._mine and not address)
 
     def run(self, job: Job, tasks: Sequence[Task], summary: MapSummary, say: Say) -> Iterator[tuple[Task, Manifest]]:
-        shared = self.ray.put(job)
-        limit = 2 * max(1, int(self.ray.cluster_resources().get("CPU", 1)))
-        queue = [(task, 1) for task in reversed(tasks)]
-        flying: dict[ray.ObjectRef[bytes], tuple[Task, int, str]] = {}
-        poisoned: list[tuple[Task, Failure]] = []
-        while queue or flying:
-            while queue and len(flying) < limit:
-                task, number = queue.pop()
-                name = uuid.uuid4().hex[:8]
-                flying[self._remote.remote(execute, shared, task, name, (), job.limits)] = (task, number, name)
-            (reference,), _ = self.ray.wait(list(flying), num_returns=1)
-            task, number, name = flying.pop(reference)
-            answer = self._answer(reference, job, task, name)
-            if not isinstance(answer, Failure):
-                yield task, Manifest.from_json(answer, job.folder)
-            elif answer.kind in AGAIN and number < MAX_ATTEMPTS:
-                summary.retries += 1
-                if answer.kind == "storage":
-                    time.sleep(BACKOFF * 2**number)
-                queue.append((task, number + 1))
-            elif answer.kind in OF_RECORDS and task.parts:
-                poisoned.append((task, answer))
-            else:
-                raise failed(summary.step, task, answer) from None
-        for task, answer in poisoned:  # last, so that everything else is done
-            data = without_poison(job, task, summary.step, answer, self._attempt(shared, job, task), say)
-            yield task, Manifest.from_json(data, job.folder)
-
-    def _attempt(self, shared: ray.ObjectRef[Job], job: Job, task: Task) -> Attempt:
-        def attempt(work: Work, exclusions: Sequence[Exclusion], given: limits.Limits) -> bytes | Failure:
-            name = uuid.uuid4().hex[:8]
-            reference = self._remote.remote(work, shared, task, name, tuple(exclusions), given)
-            return self._answer(reference, job, task, name)
-
-        return attempt
-
-    def _answer(self, reference: ray.ObjectRef[bytes], job: Job, task: Task, name: str) -> bytes | Failure:
-        """What an attempt returned, or why it did not."""
-        try:
-            return self.ray.get(reference)
-        except self.ray.exceptions.RayTaskError as error:
-            return failure_of(error.cause, str(error))
-        except self.ray.exceptions.OutOfMemoryError as error:
-            return Failure("its worker was ended because the machine ran out of memory", "death", error, str(error))
-        except self.ray.exceptions.RayError as error:
-            reason = limits.why(_reason_file(job, task, name)) or f"its worker died ({type(error).__name__})"
-            return Failure(reason, "death", error, str(error))
+        with workers.home(self._cluster.node, job.folder) as home:
+            yield from retries.run(
+                job, tasks, summary, say, _InFlight(self._ray, self._cluster, home, job, summary, say)
+            )
 
     def close(self) -> None:
         if self._mine:
-            self.ray.shutdown()
+            self._ray.shutdown()
+
+
+class _Flight(NamedTuple):
+    """An attempt that is under way: its task, its own name, the bytes of memory that it reserves."""
+
+    task: Task
+    name: str
+    memory: int
+
+
+class _InFlight:
+    """The tasks of a map that are under way in a cluster."""
+
+    def __init__(self, ray: Any, cluster: Cluster, home: workers.Home, job: Job, summary: MapSummary, say: Say):
+        self._ray, self._cluster, self._home, self._job = ray, cluster, home, job
+        self._step, self._say = summary.step, say
+        self._cluster.look(say)
+        self._shared = ray.put(job)
+        self._remote = ray.remote(num_cpus=1, max_retries=0)(workers.carry_out)
+        self._flying: dict[ray.ObjectRef[bytes], _Flight] = {}
+
+    def __len__(self) -> int:
+        return len(self._flying)
+
+    def room(self) -> int:
+        return max(2, 2 * self._cluster.processors) - len(self._flying)  # two that wait ask an autoscaler for nodes
+
+    def start(self, task: Task) -> None:
+        self._submit(task, execute, (), self._job.limits)
+
+    def ended(self, seconds: float) -> tuple[Task, bytes | Failure] | None:
+        if self._cluster.look(self._say):
+            self._cancel_what_fits_nowhere()
+        if not self._flying:
+            time.sleep(min(seconds, LOOK))
+            return None
+        ready, _ = self._ray.wait(list(self._flying), num_returns=1, timeout=min(seconds, LOOK))
+        if not ready:
+            return None
+        flight = self._flying.pop(ready[0])
+        return flight.task, self._answer(ready[0], flight)
+
+    def attempt(self, task: Task) -> Attempt:
+        def attempt(work: Work, exclusions: Sequence[Exclusion], given: limits.Limits) -> bytes | Failure:
+            self._submit(task, work, exclusions, given)
+            while (ended := self.ended(math.inf)) is None:
+                pass
+            return ended[1]
+
+        return attempt
+
+    def _submit(self, task: Task, work: Work, exclusions: Sequence[Exclusion], given: limits.Limits) -> None:
+        flight = _Flight(task, uuid.uuid4().hex[:8], self._cluster.reserved(given, task.extra))
+        remote = self._remote.options(name=f"{self._step}/{task.key}", memory=flight.memory or None)
+        pickled = self._ray.cloudpickle.dumps(task)
+        reference = remote.remote(work, self._home, [self._shared], pickled, flight.name, tuple(exclusions), given)
+        self._flying[reference] = flight
+
+    def _cancel_what_fits_nowhere(self) -> None:
+        """An attempt that waits for a node as large as one that has left would wait for ever."""
+        for reference, flight in self._flying.items():
+            if flight.memory > self._cluster.memory > 0:
+                self._ray.cancel(reference)
+
+    def _answer(self, reference: ray.ObjectRef[bytes], flight: _Flight) -> bytes | Failure:
+        """What an attempt returned, or why it did not."""
+        errors = self._ray.exceptions
+        gone = (errors.NodeDiedError, errors.LocalRayletDiedError, errors.ObjectLostError, errors.TaskCancelledError)
+        try:
+            return self._ray.get(reference)
+        except errors.RayTaskError as error:
+            return failure_of(error.cause, str(error))
+        except errors.OutOfMemoryError as error:
+            return Failure("its worker was ended because the machine ran out of memory", "death", error, str(error))
+        except gone as error:
+            return Failure(f"the node that it ran on was lost ({type(error).__name__})", "lost", error, str(error))
+        except errors.RayError as error:
+            why = limits.why(workers.reason_file(self._job, flight.task, flight.name))
+            return Failure(why or f"its worker died ({type(error).__name__})", "death", error, str(error))

@@ -6,11 +6,14 @@ quarantined, with the reason.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Sequence
 
-from pipelines.engine.tasks import Exclusion, Limits, Task
+from pipelines.engine.failures import Failure
+from pipelines.engine.tasks import Exclusion, Job, Limits, Task, execute, probe
+
+ROUNDS = 2
+"""How often records that a task fails at are looked for."""
 
 IN_A_ROW = 16
 """Records one after the other that each fail alone, after which those behind them are not tried one by one: the first
@@ -22,20 +25,12 @@ ALL = 1 << 62
 """More records than any part has."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Failure:
-    """Why an attempt did not succeed. `reason` is a part of a sentence. `kind` is "error" (an exception of the code,
-    which comes again), "death" (of the process, for whatever reason), "storage" (may pass; no record's fault) or
-    "final" (neither)."""
-
-    reason: str
-    kind: str
-    error: BaseException | None = None
-    trace: str = ""
-
-
 Probe = Callable[[Sequence[Exclusion], float], bytes | Failure]
 """Try a task without some records, with a share of its time; its counters as JSON, or why not."""
+Work = Callable[[Job, Task, str, Sequence[Exclusion]], bytes]
+"""What an attempt does: `execute` or `probe`."""
+Attempt = Callable[[Work, Sequence[Exclusion], Limits], bytes | Failure]
+"""Do it without some records of a task, within limits; what it returned, or why it did not."""
 
 
 def share_of(limits: Limits, share: float) -> Limits:
@@ -50,6 +45,39 @@ class GivenUp(Exception):
     def __init__(self, failure: Failure):
         super().__init__(failure.reason)
         self.failure = failure
+
+
+def without_poison(
+    job: Job, task: Task, step: str, last: Failure, attempt: Attempt, say: Callable[[str], None]
+) -> bytes | Failure:
+    """Find the records that a task fails at, and run it without them; its manifest as JSON, or why there is none."""
+    say(f"{step}, task {task.key}: {last.reason}; looking for the record at which it fails")
+    found: list[Exclusion] = []
+
+    def try_without(exclusions: Sequence[Exclusion], share: float) -> bytes | Failure:
+        return attempt(probe, [*found, *exclusions], share_of(job.limits, share))
+
+    for _ in range(ROUNDS):
+        try:
+            found += find(task, try_without)
+        except GivenUp as problem:
+            return problem.failure
+        for each in found:
+            say(f"  left out: {_name(task, each)}: {each.reason}")
+        answer = attempt(execute, found, job.limits)
+        if not isinstance(answer, Failure):
+            return answer
+        last = answer
+    together = "" if found else "its records succeed one by one but not together; "
+    return Failure(together + last.reason, last.kind, last.error, last.trace)
+
+
+def _name(task: Task, each: Exclusion) -> str:
+    of = task.inputs[each.part][0] if each.part < len(task.inputs) else f"part {each.part}"
+    if each.end is None:
+        return f"all of {of}"
+    records = f"record {each.first}" if each.end == each.first + 1 else f"records {each.first} and on"
+    return f"{records} of {of}"
 
 
 def find(task: Task, attempt: Probe) -> list[Exclusion]:
@@ -100,7 +128,7 @@ class _Search:
     def _answer(self, without: list[tuple[int, int]], share: float) -> bytes | Failure:
         exclusions = [Exclusion(self.part, first, end, "not now") for first, end in without if first < end]
         answer = self.attempt([*self.others, *exclusions], share)
-        if isinstance(answer, Failure) and answer.kind in ("storage", "final"):
+        if isinstance(answer, Failure) and answer.kind not in ("error", "death"):
             raise GivenUp(answer)
         return answer
 

@@ -25,7 +25,7 @@ from outputs import digest
 from corpus.io import paths
 from pipelines import recipe as recipes
 from pipelines import run as runs
-from pipelines.engine import TaskFailed, backends
+from pipelines.engine import TaskFailed, retries
 from pipelines.inspection.verify import verify
 from pipelines.lock import Locked
 from pipelines.publishing import OutputError
@@ -103,7 +103,7 @@ def main() -> int:
     parser.add_argument("--full", type=int, default=10, help="places at which the disk is full from then on")
     parser.add_argument("--first", type=int, default=1)
     options = parser.parse_args()
-    backends.BACKOFF = 0.001
+    retries.BACKOFF = 0.001
     outcomes, failures = collections.Counter(), 0
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)

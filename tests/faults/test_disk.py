@@ -6,7 +6,7 @@ import disk_campaign
 import failing_files
 import pytest
 
-from pipelines.engine import backends
+from pipelines.engine import retries
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def small(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(backends, "BACKOFF", 0.001)
+    monkeypatch.setattr(retries, "BACKOFF", 0.001)
 
 
 def outcomes(small, tmp_path, disks):

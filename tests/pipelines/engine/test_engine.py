@@ -20,7 +20,7 @@ def tasks_for(texts, log, prints=None):
 
 @pytest.fixture(params=[0, 2], ids=["in-process", "ray"])
 def make_engine(request, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipelines.engine.backends.BACKOFF", 0.001)
+    monkeypatch.setattr("pipelines.engine.retries.BACKOFF", 0.001)
     if request.param:
         request.getfixturevalue("ray_workers")
     return lambda **options: Engine(str(tmp_path / "work"), request.param, **options)

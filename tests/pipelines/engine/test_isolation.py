@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from outputs import Said
 
 from pipelines.engine import Engine, Exclusion, Limits, Task, TaskFailed, isolation
-from pipelines.engine.isolation import IN_A_ROW, Failure, GivenUp
+from pipelines.engine.failures import Failure
+from pipelines.engine.isolation import IN_A_ROW, GivenUp
 
 
 class Fake:
@@ -135,7 +136,7 @@ def test_records_at_which_a_task_raises_are_left_out_in_this_process(tmp_path, k
 
 
 def test_storage_that_fails_is_tried_again_and_never_a_records_fault(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipelines.engine.backends.BACKOFF", 0.001)
+    monkeypatch.setattr("pipelines.engine.retries.BACKOFF", 0.001)
     engine = Engine(str(tmp_path / "work"), 0)
     (manifest,) = engine.map("busy", map_functions.fail_at_first, [Task("00000", str(tmp_path / "tries"), ())])
     assert manifest.counters == {"documents": 1} and (tmp_path / "tries").read_text() == "3"
@@ -149,7 +150,7 @@ LITTLE_TIME, LITTLE_MEMORY = Limits(2.0, 600 << 20), Limits(300.0, 600 << 20)
 
 @pytest.mark.parametrize("what, reason", [("kill", "its worker died"), ("huge", "ran out of memory")])
 def test_records_that_a_worker_dies_of_are_left_out(tmp_path, ray_workers, monkeypatch, what, reason):
-    monkeypatch.setattr("pipelines.engine.backends.MAX_ATTEMPTS", 2)
+    monkeypatch.setattr("pipelines.engine.retries.MAX_ATTEMPTS", 2)
     tasks = [numbers(tmp_path, [(1, 2, what)], parts=(3, 4), known=True)]
     engine = Engine(str(tmp_path / "work"), ray_workers)
     (manifest,) = engine.map("numbers", map_functions.list_numbers, tasks)
@@ -166,7 +167,7 @@ def test_records_that_a_worker_dies_of_are_left_out(tmp_path, ray_workers, monke
     ("eat", LITTLE_MEMORY, "above the limit of 600 MiB (task_memory)"),
 ])  # fmt: skip
 def test_records_over_the_limits_are_left_out_and_said_why(tmp_path, ray_workers, monkeypatch, what, limits, reason):
-    monkeypatch.setattr("pipelines.engine.backends.MAX_ATTEMPTS", 1)
+    monkeypatch.setattr("pipelines.engine.retries.MAX_ATTEMPTS", 1)
     tasks = [numbers(tmp_path, [(0, 1, what)], parts=(2,), known=True)]
     engine = Engine(str(tmp_path / "work"), ray_workers, limits=limits)
     (manifest,) = engine.map("numbers", map_functions.list_numbers, tasks)
@@ -177,7 +178,7 @@ def test_records_over_the_limits_are_left_out_and_said_why(tmp_path, ray_workers
 
 @pytest.mark.slow
 def test_what_a_task_needs_by_design_is_beyond_the_limit(tmp_path, ray_workers, monkeypatch):
-    monkeypatch.setattr("pipelines.engine.backends.MAX_ATTEMPTS", 1)
+    monkeypatch.setattr("pipelines.engine.retries.MAX_ATTEMPTS", 1)
     task = numbers(tmp_path, [(0, 1, "eat")], parts=(2,))
     needs_more = Task("00000", task.argument, (), extra=Limits(0.0, 300 << 20))
     with pytest.raises(TaskFailed, match="above the limit of 900 MiB"):
