@@ -46,8 +46,8 @@ class Cluster:
         self.memory = int(max((node.get("memory", 0) for node in nodes), default=0))
         if not self.processors and (before or first):
             say("the cluster has no processors at the moment: waiting for some")
-        elif not before and not first:
-            say(f"the cluster has {self.processors} processors now")
+        elif self.processors and not before and not first:
+            say("the cluster has processors now")
         self._next = time.monotonic() + LOOK
         return True
 

@@ -86,6 +86,10 @@ class Queue:
     def __len__(self) -> int:
         return len(self._fresh) + len(self._later)
 
+    def fresh(self) -> int:
+        """How many of them nobody has tried."""
+        return len(self._fresh)
+
     def next(self) -> Task | None:
         """The next task; None if there is none, or its time has not come."""
         if self._later and self._later[0][0] <= time.monotonic():
@@ -138,7 +142,7 @@ def run(
         else:
             failed.append((task, answer))
             in_a_row += 1
-            if in_a_row >= max(IN_A_ROW, len(place)) or answer.kind == "place":
+            if (in_a_row >= max(IN_A_ROW, len(place)) and queue.fresh()) or answer.kind == "place":
                 untried += queue.clear()
     for task, answer in [] if untried else poisoned:  # last, so that everything else is done
         found = isolation.without_poison(job, task, summary.step, answer, _patient(place.attempt(task)), say)

@@ -131,3 +131,62 @@ def join_files(argument, outputs):
         file.write("join\n")
     pathlib.Path(outputs.path("text.txt")).write_text(text)
     return {"documents": len(text)}
+
+
+def copy_at_word(argument, outputs):
+    """Notes where it runs, waits until it is given the word, and writes the argument in upper case."""
+    text, folder = argument
+    note(text, folder)
+    while not (pathlib.Path(folder) / "word").exists():
+        time.sleep(0.02)
+    pathlib.Path(outputs.path("text.txt")).write_text(text.upper())
+    return {"documents": len(text)}
+
+
+def note(text, folder):
+    """Note that an attempt at `text` began, on which node."""
+    import ray
+
+    with open(pathlib.Path(folder) / f"{text}.begun", "a") as file:
+        file.write(ray.get_runtime_context().get_node_id() + "\n")
+
+
+def busy_until_all_others_are_done(argument, outputs):
+    """The storage fails at task "first" until the other tasks, so many, have left their marks in the folder."""
+    text, folder, others = argument
+    marks = pathlib.Path(folder)
+    with open(marks / f"{text}.tries", "a") as file:
+        file.write("x")
+    if text == "first" and len(list(marks.glob("*.done"))) < others:
+        raise OSError(5, "the disk is busy")
+    (marks / f"{text}.done").touch()
+    pathlib.Path(outputs.path("text.txt")).write_text(text.upper())
+    return {"documents": 1}
+
+
+def fail_some(argument, outputs):
+    """Fails at texts that begin with "bad", as the next letter says; notes each attempt."""
+    text, log = argument
+    with open(log, "a") as file:
+        file.write(text + "\n")
+    if text.startswith("bad-storage"):
+        raise OSError(5, f"the disk is gone ({text})")
+    if text.startswith("bad-import"):
+        import nothing_of_this_name  # noqa: F401
+    if text.startswith("bad"):
+        raise ZeroDivisionError(text)
+    pathlib.Path(outputs.path("text.txt")).write_text(text.upper())
+    return {"documents": 1}
+
+
+def find_damage(argument, outputs):
+    """Fails by a bug, or at a file of ours that is damaged."""
+    if argument == "damaged":
+        raise paths.DamagedFile("file.arrow", "its checksum is wrong")
+    raise ZeroDivisionError("planted")
+
+
+def copy_own(argument, outputs):
+    """Writes the text of an object of a class of one's own."""
+    pathlib.Path(outputs.path("text.txt")).write_text(argument.text)
+    return {}

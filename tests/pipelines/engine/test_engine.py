@@ -1,12 +1,16 @@
 """The durable map: what is done is not done again, what died is done again, what changed is seen."""
 
+import importlib
+import importlib.util
 import json
 import pathlib
+import sys
 
 import map_functions
 import pytest
 import slow_store
 
+from corpus.io import paths
 from pipelines import engine
 from pipelines.engine import Engine, Manifest, Task, TaskFailed
 
@@ -255,3 +259,80 @@ def test_a_manifest_is_held_small(tmp_path):
     assert manifest.inputs == engine.tasks.fingerprint_of(task.inputs) and len(manifest.packed) < 1200
     stored = json.loads((tmp_path / "work" / "count" / "00000.json").read_text())
     assert stored["inputs"] == [["x.warc.gz", "a fingerprint"]] * 50 and stored["counters"] == manifest.counters
+
+
+def test_storage_that_fails_for_one_task_keeps_no_other_waiting(make_engine, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.engine.retries.BACKOFF", 0.5)
+    texts = ["first", *(f"other{i}" for i in range(6))]
+    tasks = [Task(f"{i:05d}", (text, str(tmp_path), 6), ((text, "x"),)) for i, text in enumerate(texts)]
+    runner = make_engine()
+    runner.map("busy", map_functions.busy_until_all_others_are_done, tasks)
+    tries = {text: len((tmp_path / f"{text}.tries").read_text()) for text in texts}
+    assert tries.pop("first") > 1 and set(tries.values()) == {1}
+    assert runner.summaries[-1].retries == len((tmp_path / "first.tries").read_text()) - 1
+
+
+def failing(tmp_path, texts):
+    return [Task(f"{i:05d}", (text, str(tmp_path / "log")), ((f"{text}.txt", "x"),)) for i, text in enumerate(texts)]
+
+
+def test_what_fails_for_good_is_reported_when_all_else_is_done(make_engine, tmp_path):
+    texts = [f"bad-{'storage' if i % 4 else 'bug'}{i}" if i % 2 else f"good{i}" for i in range(26)]
+    runner = make_engine()
+    with pytest.raises(TaskFailed) as failure:
+        runner.map("some", map_functions.fail_some, failing(tmp_path, texts))
+    first, *lines, last = str(failure.value).split("\n")
+    assert first == "step some: 13 of 26 tasks failed for good, all others are done:"
+    assert lines[0] == "  task 00001 (bad-storage1.txt): OSError: [Errno 5] the disk is gone (bad-storage1)"
+    assert [line[:12] for line in lines] == [f"  task {i:05d}" for i in range(1, 20, 2)] + ["  and 3 more"]
+    assert last == "see to the storage; the same command tries only what is left"
+    assert failure.value.name == "some/00001"
+    done = sorted(path.name for path in (tmp_path / "work" / "some").glob("?????.json"))
+    assert done == [f"{i:05d}.json" for i in range(0, 26, 2)]
+    (tmp_path / "log").write_text("")
+    with pytest.raises(TaskFailed):
+        runner.map("some", map_functions.fail_some, failing(tmp_path, texts))
+    assert {text[:3] for text in (tmp_path / "log").read_text().split()} == {"bad"}
+
+
+@pytest.mark.parametrize("kind, reason", [("import", "No module named 'nothing_of_this_name'"), ("bug", "bad-bug")])
+def test_what_fails_for_every_task_does_not_burn_the_whole_map(make_engine, tmp_path, kind, reason):
+    texts = ["good", *(f"bad-{kind}{i}" for i in range(40))]
+    with pytest.raises(TaskFailed, match=reason) as failure:
+        make_engine().map("all", map_functions.fail_some, failing(tmp_path, texts))
+    attempts = len((tmp_path / "log").read_text().split()) - 1
+    assert 8 <= attempts <= 12  # those in flight, too
+    first = str(failure.value).split("\n")[0]
+    assert (
+        first
+        == f"step all: {attempts} of 41 tasks failed for good, so many in a row that {40 - attempts} were not tried:"
+    )
+
+
+def test_a_damaged_file_is_what_a_run_can_mend_and_goes_before_all_else(make_engine, tmp_path):
+    tasks = [Task("00000", "bug", (("a", "x"),)), Task("00001", "damaged", (("b", "x"),))]
+    with pytest.raises(paths.DamagedFile, match="file.arrow is damaged: its checksum is wrong"):
+        make_engine().map("damaged", map_functions.find_damage, tasks)
+
+
+def test_a_class_that_only_the_driver_can_import_is_named(tmp_path, ray_workers, monkeypatch):
+    (tmp_path / "mine.py").write_text("class Mine:\n    text = 'mine'\n")
+    specification = importlib.util.spec_from_file_location("mine_alone", tmp_path / "mine.py")
+    module = importlib.util.module_from_spec(specification)
+    monkeypatch.setitem(sys.modules, "mine_alone", module)
+    specification.loader.exec_module(module)
+    task = Task("00000", module.Mine(), (("a", "x"),))
+    with pytest.raises(TaskFailed) as failure:
+        Engine(str(tmp_path / "work"), ray_workers).map("own", map_functions.copy_own, [task])
+    sentence = str(failure.value)
+    assert sentence.startswith("step own: node ") and "No module named 'mine_alone'" in sentence
+    assert "must be importable on every node" in sentence and "\n" not in sentence and failure.value.trace == ""
+
+
+def test_a_class_beside_modules_of_the_driver_is_found(tmp_path, ray_workers, monkeypatch):
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "mine_beside.py").write_text("class Mine:\n    text = 'mine'\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    task = Task("00000", importlib.import_module("mine_beside").Mine(), (("a", "x"),))
+    (manifest,) = Engine(str(tmp_path / "work"), ray_workers).map("own", map_functions.copy_own, [task])
+    assert texts_of([manifest]) == ["mine"]
