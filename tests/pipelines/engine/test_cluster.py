@@ -3,9 +3,13 @@
 import os
 import pathlib
 import signal
+import subprocess
 
+import corpora
 import pytest
 from cluster_driver import Driver, until
+from commands import FRESH, winnow
+from outputs import digest
 
 from pipelines.engine import Engine, Limits, Task
 from pipelines.engine.cluster import Cluster
@@ -174,3 +178,23 @@ def test_a_node_that_does_not_see_the_input_says_so(tmp_path, make_cluster):
     assert ended["failed"].startswith("step step: node "), errors
     assert f"does not see {nowhere}: on a cluster" in ended["failed"] and "\n" not in ended["failed"]
     assert begun(tmp_path) == {} and not list(pathlib.Path(tmp_path / "work" / "step").iterdir())
+
+
+@pytest.mark.slow
+def test_a_run_that_loses_a_node_and_gets_another_leaves_the_same_bytes(tmp_path, make_cluster):
+    recipe = tmp_path / "recipe.yaml"
+    given = corpora.write_inputs(tmp_path / "input")["input"]
+    recipe.write_text(f"input: {given}\ntask_bytes: 8192\nsteps: [url_dedup, c4, exact_dedup, near_dedup]")
+    winnow("run", recipe, "--output", tmp_path / "alone", "--workers", 0, check=0)
+    cluster, (_, third) = make_cluster(1, {}, {})
+    output = tmp_path / "output"
+    command = [*FRESH, "run", recipe, "--output", output, "--address", cluster.address]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
+        until(lambda: len(list(output.glob("work/*/?????.json"))) > 10, "some tasks to be done")
+        cluster.remove_node(third, allow_graceful=False)
+        cluster.add_node(num_cpus=1, **SMALL)
+        done = len(list(output.glob("work/*/?????.json")))
+        errors = run.communicate(timeout=600)[1]
+    assert run.returncode == 0 and "Traceback" not in errors, errors
+    assert done < len(list(output.glob("work/*/?????.json")))
+    assert digest(output) == digest(tmp_path / "alone")
