@@ -150,7 +150,7 @@ class Runner:
         last to read them. What is published of them, rows in Parquet, stays."""
         if self.recipe.keep_work:
             return
-        needed = {_step_of(path) for s in view for path in (s.path, *(path for path, _ in s.decisions))}
+        needed = {_step_of(path) for s in view for path in (s.path, *(layer.path for layer in s.decisions))}
         *done, last = (summary.step for summary in self.engine.summaries)
         for step in done[first:]:
             if step not in needed:
