@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import time
 import traceback
 import uuid
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pipelines import stopping
 from pipelines.engine import limits, retries, workers
-from pipelines.engine.cluster import LOOK, Cluster
+from pipelines.engine.cluster import LOOK, Cluster, answers
 from pipelines.engine.failures import Failure, failure_of
 from pipelines.engine.isolation import Attempt, Work
-from pipelines.engine.tasks import Exclusion, Job, Manifest, Task, execute
+from pipelines.engine.tasks import Exclusion, Job, Manifest, Task, TaskFailed, execute
 
 if TYPE_CHECKING:
     import ray
@@ -92,18 +93,9 @@ class OnRay:
 
         self._ray = ray
         self._mine = not ray.is_initialized()
-        with stopping.handlers_kept():
-            if self._mine and address:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-            elif self._mine:
-                ray.init(
-                    address="local",
-                    num_cpus=workers,
-                    object_store_memory=128 << 20,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                )
+        if self._mine:
+            with stopping.handlers_kept():
+                _connect(ray, workers, address)
         self._cluster = Cluster(ray, own=self._mine and not address)
 
     def run(self, job: Job, tasks: Sequence[Task], summary: MapSummary, say: Say) -> Iterator[tuple[Task, Manifest]]:
@@ -115,6 +107,23 @@ class OnRay:
     def close(self) -> None:
         if self._mine:
             self._ray.shutdown()
+
+
+def _connect(ray: Any, workers: int, address: str | None) -> None:
+    """Raises TaskFailed where there is no such cluster, or it does not take this process."""
+    if address and re.fullmatch(r"[^/]+:\d+", address) and not answers(address):  # Ray itself tries for two minutes
+        raise TaskFailed(f"no Ray cluster answers at {address}")
+    local = {"num_cpus": workers, "object_store_memory": 128 << 20, "include_dashboard": False}
+    try:
+        ray.init(
+            address=address or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **({} if address else local),
+        )
+    except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
+        where = f"connect to the Ray cluster at {address}" if address else "start Ray on this machine"
+        raise TaskFailed(f"cannot {where}: {error}") from error
 
 
 class _Flight(NamedTuple):
@@ -186,6 +195,8 @@ class _InFlight:
         try:
             return self._ray.get(reference)
         except errors.RayTaskError as error:
+            if isinstance(error.cause, errors.RaySystemError):  # before any code of ours could run
+                return failure_of(workers.not_importable("a node", error.cause), str(error))
             return failure_of(error.cause, str(error))
         except errors.OutOfMemoryError as error:
             return Failure("its worker was ended because the machine ran out of memory", "death", error, str(error))

@@ -9,10 +9,11 @@ from typing import Any
 
 from pipelines.engine.tasks import Limits, TaskFailed
 
-LOOK = 5.0
+LOOK = 3.0
 """Seconds between looks at the cluster."""
-PATIENCE = 20.0
-"""Seconds for which it may be silent. Ray itself ends a process that its head does not answer for 60."""
+PATIENCE, SURE = 20.0, 1.0
+"""Seconds for which the head of a cluster may be silent, which can come back, and a part of it on this machine, which
+cannot. Ray itself ends a process without a word some 13 seconds after the latter has died, and 60 after the former."""
 SHARE = 6
 """A task reserves this part of the memory at which it is ended (1 GiB by default), which is about what it takes."""
 
@@ -27,9 +28,10 @@ class Cluster:
         context = ray.get_runtime_context()
         self.node: str = context.get_node_id()
         (here,) = (node for node in ray.nodes() if node["NodeID"] == self.node)
+        raylet = f"{here['NodeManagerAddress']}:{here['NodeManagerPort']}"
         self._parts = {
-            "its head": context.gcs_address,
-            "Ray on this machine": f"{here['NodeManagerAddress']}:{here['NodeManagerPort']}",
+            "Ray on this machine": (raylet, SURE),
+            "its head": (context.gcs_address, SURE if own else PATIENCE),
         }
         self._next = 0.0
         self.processors = self.memory = 0
@@ -62,18 +64,19 @@ class Cluster:
 
     def _check_answers(self) -> None:
         """Raises TaskFailed if a part of the cluster that this process cannot do without has been silent for long."""
-        deadline = time.monotonic() + PATIENCE
-        while silent := [name for name, address in self._parts.items() if not _answers(address)]:
-            if time.monotonic() > deadline:
-                raise TaskFailed(
-                    f"the Ray cluster is gone ({' and '.join(silent)} no longer answers); what is done is kept: "
-                    "the same command continues, once there is a cluster"
-                )
-            time.sleep(0.5)
+        for name, (address, patience) in self._parts.items():
+            deadline = time.monotonic() + patience
+            while not answers(address):
+                if time.monotonic() > deadline:
+                    raise TaskFailed(
+                        f"the Ray cluster is gone ({name} no longer answers); what is done is kept: "
+                        f"the same command continues{'' if self._own else ', once there is a cluster'}"
+                    )
+                time.sleep(0.2)
 
 
-def _answers(address: str) -> bool:
-    """Whether somebody listens there."""
+def answers(address: str) -> bool:
+    """Whether somebody listens there, at HOST:PORT."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()

@@ -9,7 +9,7 @@ import pickle
 import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from corpus.io import paths
 from pipelines.engine import limits
@@ -75,6 +75,12 @@ def carry_out(
         return work(found, each, attempt, exclusions)
 
 
+def not_importable(who: str, problem: BaseException) -> WrongPlace:
+    """What to raise where a node could not unpickle something."""
+    why = str(problem).split("\n")[0].removeprefix("System error: ")  # Ray adds a traceback
+    return WrongPlace(f"{who} cannot import what a task is made of ({why}): {IMPORTABLE}")
+
+
 def reason_file(job: Job, task: Task, attempt: str) -> str:
     """Where an attempt that was over its limits has left why."""
     return paths.join(job.folder, f"{task.key}-{attempt}-reason.txt")
@@ -93,12 +99,7 @@ def _unpickled(job: ray.ObjectRef[Job], task: bytes) -> tuple[Job, Task]:
     try:
         return ray.get(job), pickle.loads(task)
     except (ImportError, AttributeError, ray.exceptions.RaySystemError) as problem:
-        error: Any = getattr(problem, "client_exc", problem)
-        if not isinstance(error, (ImportError, AttributeError)):
-            raise
-        raise WrongPlace(
-            f"node {platform.node()} cannot import what a task is made of ({error}): {IMPORTABLE}"
-        ) from None
+        raise not_importable(f"node {platform.node()}", problem) from None
 
 
 def _check_shared(home: Home, task: Task) -> None:

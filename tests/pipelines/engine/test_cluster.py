@@ -52,7 +52,7 @@ class Nodes:
     ([{"memory": 64 * GIB}], False, 6 * GIB, 5 * GIB, 0),  # what will be there nobody knows
 ])  # fmt: skip
 def test_a_task_reserves_what_it_is_expected_to_take(monkeypatch, nodes, own, limit, extra, reserved):
-    monkeypatch.setattr("pipelines.engine.cluster._answers", lambda address: True)
+    monkeypatch.setattr("pipelines.engine.cluster.answers", lambda address: True)
     cluster = Cluster(Nodes(*nodes), own)
     cluster.look(print)
     assert cluster.reserved(Limits(1.0, limit), Limits(0.0, extra)) == reserved
