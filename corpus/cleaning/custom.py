@@ -254,8 +254,11 @@ def _check_defines(file: pathlib.Path, name: str) -> None:
 
 
 def load(function: str) -> Callable:
-    """The function, imported. Raises ImportError where that is not possible."""
-    found = find(function)
+    """The function, imported. Raises ImportError where that is not possible: on a node that lacks the module, say."""
+    try:
+        found = find(function)
+    except ValueError as error:
+        raise ImportError(str(error)) from None
     return _load(found)
 
 

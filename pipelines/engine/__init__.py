@@ -1,8 +1,10 @@
-"""The durable map: what is done stays done. Knows nothing of text, and only `backends` of Ray.
+"""The durable map: what is done stays done. Knows nothing of text, and only `backends` and `workers` of Ray.
 
-`tasks` says what a task, its outputs and its manifest are; `engine` runs maps of them; `backends` carries out attempts,
-here or in Ray's workers; `limits` bounds these in time and memory; `isolation` finds the records that a task dies of;
-`freed` is what becomes of outputs that nobody reads any more.
+`tasks` says what a task, its outputs and its manifest are; `engine` runs maps of them; `retries` takes a map's tasks
+from the first attempt to the last, and `failures` says what it means that one did not succeed; `backends` carries out
+attempts, here or in Ray's workers; `workers` is what runs in these, `cluster` what nodes there are; `limits` bounds
+attempts in time and memory; `isolation` finds the records that a task dies of; `freed` is what becomes of outputs that
+nobody reads any more.
 Start with `engine.Engine.map`. May import `corpus.io` and `corpus.closure` only.
 """
 

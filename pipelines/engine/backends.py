@@ -111,6 +111,8 @@ class OnRay:
 
 def _connect(ray: Any, workers: int, address: str | None) -> None:
     """Raises TaskFailed where there is no such cluster, or it does not take this process."""
+    if address and address.startswith("ray://"):
+        raise TaskFailed(f"{address} is an address for Ray Client, which is not what this is for: use `ray job submit`")
     if address and re.fullmatch(r"[^/]+:\d+", address) and not answers(address):  # Ray itself tries for two minutes
         raise TaskFailed(f"no Ray cluster answers at {address}")
     local = {"num_cpus": workers, "object_store_memory": 128 << 20, "include_dashboard": False}

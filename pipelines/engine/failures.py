@@ -80,9 +80,11 @@ def _lines(step: str, failed: Sequence[tuple[Task, Failure]], tasks: int, untrie
         rest = "all other tasks of the step are done, and " if tasks > 1 else ""
         todo = f" ({what}{rest}the same command tries it again)" if what or rest else ""
         return [f"step {step}, task {_said(*each)}{todo}"]
-    begin = f"step {step}: {len(failed)} of {tasks} tasks failed for good"
-    rest = f"so many in a row that {untried} were not tried" if untried else "all others are done"
-    lines = [f"{begin}, {rest}:", *(f"  task {_said(*each)}".split("\n")[0] for each in failed[:LISTED])]
+    rest = "" if len(failed) == tasks else ", all others are done"
+    if untried:
+        rest = f", so many in a row that {untried} were not tried"
+    lines = [f"step {step}: {len(failed)} of {tasks} tasks failed for good{rest}:"]
+    lines += [f"  task {_said(*each)}".split("\n")[0] for each in failed[:LISTED]]
     lines += [f"  and {len(failed) - LISTED} more"] if len(failed) > LISTED else []
     return [*lines, f"{what}the same command tries only what is left"]
 

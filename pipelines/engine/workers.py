@@ -69,10 +69,17 @@ def carry_out(
     unpickled here. Raises WrongPlace, and what the work raises."""
     _be_at_home(home)
     found, each = _unpickled(job[0], task)
-    _check_shared(home, each)
+    elsewhere = _node() != home.node
+    if elsewhere:
+        _check_sees(home, each)
     allowed = limits.Limits(given.seconds + each.extra.seconds, given.memory + each.extra.memory)
     with limits.guard(allowed, reason_file(found, each, attempt)):
-        return work(found, each, attempt, exclusions)
+        try:
+            return work(found, each, attempt, exclusions)
+        except ImportError as problem:
+            if elsewhere:  # the driver can import it, or would not have begun
+                raise not_importable(f"node {platform.node()}", problem) from None
+            raise
 
 
 def not_importable(who: str, problem: BaseException) -> WrongPlace:
@@ -102,12 +109,15 @@ def _unpickled(job: ray.ObjectRef[Job], task: bytes) -> tuple[Job, Task]:
         raise not_importable(f"node {platform.node()}", problem) from None
 
 
-def _check_shared(home: Home, task: Task) -> None:
-    """Raises WrongPlace where this node does not see what the driver sees."""
+def _node() -> str:
+    """The node that this is."""
     import ray
 
-    if ray.get_runtime_context().get_node_id() == home.node:
-        return
+    return ray.get_runtime_context().get_node_id()
+
+
+def _check_sees(home: Home, task: Task) -> None:
+    """Raises WrongPlace where this node does not see what the driver sees."""
     needed = [*([home.mark] if home.mark else []), *(source.path for source in task.sources)]
     for name in needed:
         local = paths.local_path(name)

@@ -63,7 +63,9 @@ def assert_no_result(output):
 
 
 def test_documents_that_fail_only_together_are_named(tmp_path):
-    sentence = r"but not together; ArithmeticError: together, at 3 documents, '0' of .*0\.jsonl to '2' of .*0\.jsonl$"
+    sentence = (
+        r"(?m)but not together; ArithmeticError: together, at 3 documents, '0' of .*0\.jsonl to '2' of .*0\.jsonl$"
+    )
     with pytest.raises(TaskFailed, match=sentence) as failed:
         run_with(lying_steps.FailsTogether(), tmp_path)
     assert failed.value.name == "00-read+fails_together+documents/00000"

@@ -42,6 +42,16 @@ def test_what_is_not_there_or_elsewhere_is_refused_without_importing_it(function
         Custom(function).check()
 
 
+def test_a_module_that_is_gone_when_it_is_needed_is_an_import_that_fails(tmp_path, monkeypatch):
+    (tmp_path / "gone.py").write_text("def long(text):\n    return True\n")
+    monkeypatch.setenv("WINNOW_FILTERS", str(tmp_path))
+    step = Custom("gone:long")
+    step.check()
+    (tmp_path / "gone.py").unlink()
+    with pytest.raises(ImportError, match="cannot find gone:long: there is no gone.py"):
+        step.apply(BATCH)
+
+
 def test_nothing_is_imported_before_a_document_needs_it(tmp_path, monkeypatch):
     (tmp_path / "explosive.py").write_text("raise RuntimeError('imported')\ndef f(text):\n    return True\n")
     monkeypatch.setenv("WINNOW_FILTERS", str(tmp_path))

@@ -58,6 +58,17 @@ def test_a_task_reserves_what_it_is_expected_to_take(monkeypatch, nodes, own, li
     assert cluster.reserved(Limits(1.0, limit), Limits(0.0, extra)) == reserved
 
 
+@pytest.mark.parametrize("address, words", [
+    ("127.0.0.1:1", "no Ray cluster answers at 127.0.0.1:1"),
+    ("ray://127.0.0.1:1", "use `ray job submit`"),
+])  # fmt: skip
+def test_a_cluster_that_is_not_there_is_one_sentence(tmp_path, address, words):
+    program = [*FRESH, "dedup", "exact", tmp_path / "a.jsonl", tmp_path / "output", "--address", address]
+    (tmp_path / "a.jsonl").write_text('{"text": "a text"}\n')
+    ended = subprocess.run(program, capture_output=True, text=True)
+    assert ended.returncode == 1 and words in ended.stderr.split("\n")[-2] and "Traceback" not in ended.stderr
+
+
 # ------------------------------------------------------------------ clusters that change
 
 
