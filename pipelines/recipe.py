@@ -77,6 +77,11 @@ class Recipe:
     task_memory: int = option(LIMITS.memory, "Bytes of memory that it may take there.", gt=0)
     folder: str = dataclasses.field(default="", compare=False)
 
+    @property
+    def read_bytes(self) -> int:
+        """Bytes of the input that a task reads at most, about: `task_bytes`, unless a task costs more than that."""
+        return max(self.task_bytes, min(self.working_bytes, LEAST_READ))
+
     def __post_init__(self) -> None:
         steps = (self.steps,) if isinstance(self.steps, (Step, str)) else self.steps
         object.__setattr__(self, "steps", tuple(steps or ()))
@@ -94,6 +99,8 @@ _TOP = (
     *("name", "input", "read", "steps", "output", "seed", "max_quarantined"),
     *("task_bytes", "working_bytes", "keep_work", "partition_by", "task_seconds", "task_memory"),
 )
+LEAST_READ = 4 << 20
+"""Bytes of plain input: a task takes a few milliseconds for itself."""
 MOST_NODES = 10_000
 """Values in a recipe, those that aliases repeat counted each time: a few aliases can stand for billions."""
 MOST_BYTES = 1 << 20

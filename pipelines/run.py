@@ -90,7 +90,7 @@ class Input(NamedTuple):
 
 def _groups(recipe: Recipe, given: Input) -> list[list[readers.Unit]]:
     """The units that each task of the first pass reads."""
-    return passes.group_units(given.units, max(1, recipe.task_bytes // 4))
+    return passes.group_units(given.units, max(1, recipe.read_bytes // 4))
 
 
 class Runner:
@@ -288,7 +288,7 @@ def _divided_input(recipe: Recipe, output: str) -> tuple[Input, list[str]]:
     sources, notes = input_sources(recipe.input, output)
     try:
         recipe.read.check()
-        return Input(sources, readers.split(sources, recipe.read, recipe.task_bytes)), notes
+        return Input(sources, readers.split(sources, recipe.read, recipe.read_bytes)), notes
     except (ImportError, ValueError) as error:
         raise RecipeError(str(error)) from None
 

@@ -8,6 +8,7 @@ the probability of that is `1 - (1 - s**rows)**bands`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ def candidate_probability(similarity: Number, bands: int, rows: int) -> Number:
     return 1.0 - (1.0 - similarity**rows) ** bands
 
 
+@functools.cache
 def choose_bands(threshold: float, permutations: int, recall: float = 0.99) -> tuple[int, int]:
     """(bands, rows) for finding pairs of similarity `threshold` with probability `recall`.
 

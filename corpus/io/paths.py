@@ -427,7 +427,7 @@ def open_output(name: str) -> pa.NativeFile:
     on a local disk: write to a name nobody reads, or use `write_atomic`."""
     fs, path = filesystem(name)
     parent = path.rpartition("/")[0]
-    if parent:
+    if parent and not (fs is LOCAL and os.path.isdir(parent)):
         fs.create_dir(parent, recursive=True)
     return recorded.watch(name, fs.open_output_stream(path, compression=None))
 

@@ -19,6 +19,9 @@ import pyarrow as pa
 Found = dict[str, tuple[int, str]]
 """By path or URI: bytes and xxh3-128 of a file that was written."""
 
+AT_A_TIME = 1 << 18
+"""Bytes that are written and hashed at a time, or more."""
+
 _into: ContextVar[Found | None] = ContextVar("_into", default=None)
 
 
@@ -36,7 +39,10 @@ def into(found: Found) -> Iterator[None]:
 def watch(name: str, file: pa.NativeFile) -> pa.NativeFile:
     """A file that has just been opened for writing, from its beginning to its end; hashed where that is wanted."""
     found = _into.get()
-    return file if found is None else pa.PythonFile(_Hashed(name, file, found), "w")
+    if found is None:
+        return file
+    # formats write many small pieces, and each that comes through to Python costs more than hashing it
+    return pa.BufferedOutputStream(pa.PythonFile(_Hashed(name, file, found), "w"), AT_A_TIME)
 
 
 class _Hashed:

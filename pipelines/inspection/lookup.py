@@ -34,7 +34,7 @@ def find(recipe: Recipe, name: str) -> pa.RecordBatch | None:
     RecipeError where there is no input."""
     check_text(name, f"the id or URL {name!r}")
     sources, _ = input_sources(recipe.input)
-    for unit in readers.split(sources, recipe.read, recipe.task_bytes):
+    for unit in readers.split(sources, recipe.read, recipe.read_bytes):
         for reading in readers.read(unit, recipe.read):
             found = reading.documents.filter(is_named(reading.documents, name))
             if found.num_rows:

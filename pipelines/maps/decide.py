@@ -107,7 +107,7 @@ class _Work:
 
     def decided(self, shard: ShardView, proposals: pa.Table, decisions: views.Decisions) -> pa.Table:
         """The decisions about a shard."""
-        found = [self._set_aside(shard)]
+        found = [self._set_aside(shard) if shard.excluded else DECISION_SCHEMA.empty_table()]
         for rows, batch in views.read(shard, decisions):
             if len(rows):
                 found += self._in_batch(rows, batch, _between(proposals, rows[0], rows[-1]))

@@ -194,6 +194,18 @@ class _Work:
             self._write_part(folder, part)
 
     def _write_part(self, folder: str, batch: pa.RecordBatch) -> None:
+        if text_bytes(batch.column("text")) <= self.argument.task_bytes:
+            self._write_rows(folder, batch)
+            return
+        before = pc.cumulative_sum(pc.binary_length(batch.column("text")).cast(pa.int64())).to_numpy()
+        start = 0
+        while start < batch.num_rows:  # as many rows as fill a shard
+            filled = self.argument.task_bytes + (before[start - 1] if start else 0)
+            end = min(int(np.searchsorted(before, filled)) + 1, batch.num_rows)
+            self._write_rows(folder, batch.slice(start, end - start))
+            start = end
+
+    def _write_rows(self, folder: str, batch: pa.RecordBatch) -> None:
         if folder in self.writers and self.writers[folder][1].schema != batch.schema:
             self._close(folder)  # inputs with other columns
         if folder not in self.writers:

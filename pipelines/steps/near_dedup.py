@@ -12,7 +12,7 @@ that have candidates, and not with the number of shards.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -186,30 +186,45 @@ def emit_signatures(argument: Keys[NearDedup], outputs: Outputs) -> dict[str, An
         shards.ShardWriter(outputs.path(SHINGLES), SHINGLE_SCHEMA, checked=True) as sidecar,
         exchanges.Writer(outputs.path(KEYS), schema, argument.hold) as writer,
     ):
-        for shard, rows, batch in views.read_all(argument.group.shards):
-            for part in _parts(batch):
-                with at_hand(part):
-                    signed = argument.step.sign(part.column("text"))
-                addresses = address(shard.number, rows[: part.num_rows])
-                rows = rows[part.num_rows :]
-                sets = pa.LargeListArray.from_arrays(signed.offsets, signed.values)
-                sidecar.write(pa.RecordBatch.from_arrays([pa.array(addresses), sets], schema=SHINGLE_SCHEMA))
-                keys = signed.keys.ravel()
-                owners = np.repeat(addresses[signed.filled], signed.keys.shape[1])
-                writer.add(pa.table([keys, owners], schema=schema), (keys % partitions).astype(np.int64))
-                documents += part.num_rows
+        for addresses, part in _parts(argument.group.shards):
+            with at_hand(part):
+                signed = argument.step.sign(part.column("text"))
+            sets = pa.LargeListArray.from_arrays(signed.offsets, signed.values)
+            sidecar.write(pa.RecordBatch.from_arrays([pa.array(addresses), sets], schema=SHINGLE_SCHEMA))
+            keys = signed.keys.ravel()
+            owners = np.repeat(addresses[signed.filled], signed.keys.shape[1])
+            writer.add(pa.table([keys, owners], schema=schema), (keys % partitions).astype(np.int64))
+            documents += part.num_rows
     return {"documents": documents, KEYS: writer.counters()}
 
 
-def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """A batch in parts of about TEXT_AT_A_TIME; a longer document is a part of its own."""
-    before = buffers(batch.column("text"))[1]
-    start = 0
-    while start < batch.num_rows:
-        end = int(np.searchsorted(before, before[start] + TEXT_AT_A_TIME, side="right")) - 1
-        end = max(end, start + 1)
-        yield batch.slice(start, end - start)
-        start = end
+def _parts(view: Iterable[ShardView]) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
+    """The documents of shards with their addresses, in parts of TEXT_AT_A_TIME at most; a longer document is a part of
+    its own."""
+    waiting: list[tuple[np.ndarray, pa.RecordBatch]] = []
+    held = 0
+    for shard, rows, batch in views.read_all(view):
+        batch = batch.select([name for name in ("id", "text", "source") if name in batch.schema.names])
+        before = buffers(batch.column("text"))[1]
+        start = 0
+        while start < len(rows):
+            end = int(np.searchsorted(before, before[start] + TEXT_AT_A_TIME - held, side="right")) - 1
+            if waiting and (end <= start or waiting[0][1].schema != batch.schema):
+                yield _joined(waiting)
+                waiting, held = [], 0
+                continue
+            end = max(end, start + 1)
+            waiting.append((address(shard.number, rows[start:end]), batch.slice(start, end - start)))
+            held += int(before[end] - before[start])
+            start = end
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(parts: list[tuple[np.ndarray, pa.RecordBatch]]) -> tuple[np.ndarray, pa.RecordBatch]:
+    addresses, batches = zip(*parts)
+    (batch,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return np.concatenate(addresses), batch
 
 
 def find_candidates(partition: int, outputs: Outputs, common: Reduction) -> dict[str, Any]:
