@@ -173,12 +173,15 @@ def _steps(folder: str, progress: Progress | None) -> None:
 
 
 def _signatures() -> None:
-    """MinHash of texts, which a run has in two parts."""
+    """MinHash of texts, which a run has in two parts; footers of Parquet files that are large."""
+    import numpy as np
     import pyarrow as pa
 
     from corpus.dedup import minhash
+    from corpus.reading import footer_sizes
 
     minhash.signatures(pa.array([text(0)]))
+    footer_sizes.compressed(np.frombuffer(b"\0", np.uint8))
 
 
 def _family(family: str, folder: str) -> None:

@@ -48,13 +48,13 @@ def row_group_ranges(source: Source, unit_bytes: int) -> list[Range]:
     cannot be read."""
     with paths.open_input(source.path) as file:
         try:
-            groups = parquet_footer.read(file).groups
+            sizes = parquet_footer.row_group_sizes(file)
         except ValueError:
             return []
     ranges, start, size = [], 0, 0
-    for number, group in enumerate(groups):
-        size += group.extent[1]
-        if size >= unit_bytes or number == len(groups) - 1:
+    for number, more in enumerate(sizes):
+        size += more
+        if size >= unit_bytes or number == len(sizes) - 1:
             ranges.append(Range(start, number + 1, size))
             start, size = number + 1, 0
     return ranges

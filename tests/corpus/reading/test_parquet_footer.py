@@ -4,13 +4,14 @@ import datetime
 import io
 import random
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.reading import parquet_footer
+from corpus.reading import footer_sizes, parquet_footer
 
 FIELDS = {
     "id": pa.string(),
@@ -97,6 +98,69 @@ def test_it_says_what_pyarrow_says(options, rows):
         )
 
 
+@pytest.mark.parametrize("options", OPTIONS, ids=range(len(OPTIONS)))
+@pytest.mark.parametrize("rows", [0, 1, 100])
+def test_sizes_of_row_groups_are_those_of_the_whole_footer(options, rows):
+    file = written(table(rows), **options)
+    data = footer_bytes(file)
+    sizes, sure = footer_sizes.compressed(np.frombuffer(data, np.uint8))
+    expected = [group.extent[1] for group in parquet_footer.read(file).groups]
+    assert sure and sizes.tolist() == expected == parquet_footer.row_group_sizes(file)
+
+
+def test_a_footer_longer_than_what_is_read_first():
+    wide = pa.table({f"column {i}": [i] * 200 for i in range(100)})
+    file = written(wide, row_group_size=10)
+    assert len(footer_bytes(file)) > parquet_footer.TAIL
+    assert len(parquet_footer.read(file).groups) == len(parquet_footer.row_group_sizes(file)) == 20
+
+
+@pytest.mark.parametrize("data", [
+    b"", b"\x00", b"\x16", b"\x26\x02\x00", b"\x36\x02\x00", b"\x38\x01x\x00", b"\x49\x0c\x00", b"\x49\x1c\x00\x00",
+    b"\x49\x16\x02\x00", b"\x4c\x00\x00", b"\x49\xfc\xff\xff\x7f\x00", b"\x49\x1c\x19\x1c\x3c\x76\x0a\x00\x00\x00\x00",
+    b"\x49\x1c\x19\x1c\x3c\x76\x09\x00\x00\x00\x00", b"\x49\x1c\x19\x1c\x3c\x78\x01x\x00\x00\x00\x00",
+    b"\x49\x1c\x19\x1c\x3c\x73\x05\x00\x00\x00\x00", b"\x49\x1c\x00\x09\x08\x1c\x00\x00", b"\x1b\x01\x88\x01a\x01b\x00",
+    b"\x1b\x00\x00", b"\x1b\x02\x11\x01\x01\x02\x02\x00", b"\x19\x21\x01\x02\x00", b"\x17" + bytes(8) + b"\x00",
+    b"\x1c\x03" + b"\xff" * 10, b"\x1c\x07" + b"\xff" * 10, b"\x49\x11\x01\x00", b"\x49\x1c\x19\x11\x01\x00\x00", b"\x06\x0e\x02\x00", b"\x1c" * 60 + bytes(61), b"\x1c" * 25 + bytes(26), b"\x19\x1c" * 25 + bytes(26),
+])  # fmt: skip
+def test_sizes_of_footers_by_hand(data):
+    same_sizes(data)
+
+
+def test_sizes_that_a_kernel_tells():
+    """Each way through it, and not only those that are left to Python."""
+    column = b"\x3c\x76\x0a\x00\x00"  # 5 bytes, as zigzag
+    for data, sizes in [
+        (b"\x00", []),
+        (b"\x49\x1c\x19\x2c" + column * 2 + b"\x00\x00", [10]),
+        (b"\x49\x2c\x00\x19\x1c" + column + b"\x00\x00", [0, 5]),
+        (b"\x1b\x02\x11\x01\x01\x02\x02\x39\x0c\x00", []),  # a map of truths, an empty list
+    ]:
+        found, sure = footer_sizes.compressed(np.frombuffer(data, np.uint8))
+        assert sure and found.tolist() == sizes
+        same_sizes(data)
+
+
+def same_sizes(data):
+    """What the kernel tells is what the whole footer says; where it does not, nothing is claimed."""
+    sizes, sure = footer_sizes.compressed(np.frombuffer(data, np.uint8))
+    file = pa.BufferReader(data + len(data).to_bytes(4, "little") + b"PAR1")
+    try:
+        expected = [group.extent[1] for group in parquet_footer.read(file).groups]
+    except ValueError:
+        assert not sure
+        with pytest.raises(ValueError):
+            parquet_footer.row_group_sizes(file)
+        return
+    assert parquet_footer.row_group_sizes(file) == expected and (not sure or sizes.tolist() == expected)
+
+
+def footer_bytes(file):
+    data = file.read_buffer().to_pybytes()
+    file.seek(0)
+    return data[-8 - int.from_bytes(data[-8:-4], "little") : -8]
+
+
 def test_the_size_of_a_dictionary_is_that_of_its_page():
     file = written(pa.table({"text": ["x" * 1000] * 5000}), compression="zstd")
     (group,) = parquet_footer.read(file).groups
@@ -127,6 +191,7 @@ def test_a_changed_footer_is_read_or_a_value_error(data):
     footer = bytearray(FOOTER)
     for _ in range(data.draw(st.integers(1, 4))):
         footer[data.draw(st.integers(0, len(footer) - 1))] = data.draw(st.integers(0, 255))
+    same_sizes(bytes(footer))
     try:
         found = parquet_footer.read(pa.BufferReader(bytes(footer) + len(footer).to_bytes(4, "little") + b"PAR1"))
     except ValueError:
