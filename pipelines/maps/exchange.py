@@ -33,6 +33,8 @@ a dollar on an object store."""
 
 LEAST_HELD = 1 << 16
 """Bytes below which a task does not divide what it reads: each part is a reading of all."""
+LEAST_PARTITION = 1 << 10
+"""Bytes below which no partition is aimed at."""
 LEAST_FILES = 8
 """Files below which there is nothing to be won."""
 
@@ -49,8 +51,8 @@ class Exchange:
     bytes: int
 
     def files(self, partition: int) -> tuple[str, ...]:
-        """Those that may hold a partition."""
-        return self.ranges[partition * len(self.ranges) // self.partitions] if self.ranges else ()
+        """Those that may hold a partition: range r begins with partition floor(partitions * r / ranges)."""
+        return self.ranges[((partition + 1) * len(self.ranges) - 1) // self.partitions]
 
     def inputs(self, name: str) -> tuple[tuple[str, str], ...]:
         """What a task says that reads it."""
@@ -77,6 +79,7 @@ def power_of_two(least: float) -> int:
 def partitions_for(expected: int, working_bytes: int) -> int:
     """Into how many partitions, a power of two, so many bytes go: so that one fits a task. From the data alone, and
     the same for a little more of them."""
+    working_bytes = max(working_bytes, LEAST_PARTITION)
     few = power_of_two(4 * expected / working_bytes)
     return min(few, max(FEW_PARTITIONS, power_of_two(expected / working_bytes)), MOST_PARTITIONS)
 

@@ -313,18 +313,19 @@ def _similarity(group: int, sidecar: File, common: Verification, first: np.ndarr
         return similarity
     own = _sets([_among((first, second), batch) for batch in _sidecar(sidecar)])
 
-    def compare(sets: Sets, low: int, high: int) -> None:
-        places = np.searchsorted(sets.addresses, first[low:high]), np.searchsorted(own.addresses, second[low:high])
-        similarity[low:high] = shingles.jaccard(
-            sets.values, sets.offsets, places[0], own.values, own.offsets, places[1]
+    def compare(sets: Sets) -> None:
+        """Pairs whose first documents these sets are of."""
+        low, high = np.searchsorted(first, sets.addresses[0]), np.searchsorted(first, sets.addresses[-1], side="right")
+        places = np.searchsorted(sets.addresses, first[low:high])
+        here = np.flatnonzero(sets.addresses[places] == first[low:high])
+        others = np.searchsorted(own.addresses, second[low:high][here])
+        similarity[low + here] = shingles.jaccard(
+            sets.values, sets.offsets, places[here], own.values, own.offsets, others
         )
 
-    home = group_of(common.firsts, shard_and_row(first)[0])
-    compare(own, *np.searchsorted(home, [group, group + 1]).tolist())
+    compare(own)
     for piece in exchanges.pieces(common.visitors, group) if common.visitors else ():
-        visiting = _sets([piece])
-        ends = visiting.addresses[[0, -1]]
-        compare(visiting, int(np.searchsorted(first, ends[0])), int(np.searchsorted(first, ends[1], side="right")))
+        compare(_sets([piece]))
     if np.isnan(similarity).any():
         raise Unproven(f"{np.isnan(similarity).sum()} of {len(first)} pairs of documents could not be compared")
     return similarity

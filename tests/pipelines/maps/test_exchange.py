@@ -13,7 +13,7 @@ from pipelines.engine import Engine
 from pipelines.engine.tasks import Task, task_key
 from pipelines.maps import exchange
 
-PARTITIONS = 8
+PARTITIONS = 11
 SCHEMA = pa.schema([("value", pa.string())])
 
 
@@ -53,7 +53,9 @@ def test_partitions_hold_exactly_their_rows(tmp_path_factory, files, hold, most_
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exchange, "MOST_READS", most_reads)
         made, engine = exchanged(tmp_path_factory.mktemp("exchange"), files, hold)
-    expected = {p: [f"{n}.{i}" for n, file in enumerate(files) for i, q in enumerate(file) if q == p] for p in range(8)}
+    expected = {
+        p: [f"{n}.{i}" for n, file in enumerate(files) for i, q in enumerate(file) if q == p] for p in range(PARTITIONS)
+    }
     assert {p: rows_of(made, p) for p in range(PARTITIONS)} == expected
     assert made.rows == sum(map(len, files)) and (made.bytes > 0) == (made.rows > 0)
     combined = [summary.step for summary in engine.summaries] == ["rows", "rows-combine"]
@@ -108,4 +110,5 @@ def test_damage_to_a_piece_is_noticed(tmp_path):
     (1 << 60, 64, 1 << 16),
 ])  # fmt: skip
 def test_partitions_follow_from_bytes(expected, working_bytes, partitions):
-    assert exchange.partitions_for(expected, working_bytes) == partitions
+    assert exchange.partitions_for(expected << 10, working_bytes << 10) == partitions
+    assert exchange.partitions_for(expected << 4, 1) == exchange.partitions_for(expected << 4, 1 << 10)
