@@ -384,10 +384,14 @@ def stat(name: str) -> Source | None:
 
 
 def sync(names: Iterable[str]) -> None:
-    """Have the storage keep what is in files through a loss of power; their names it keeps with those that are put
-    beside them by `write_atomic` later. Object stores do so by themselves."""
-    for name in filter(is_local, names):
-        _sync(name)
+    """Have the storage keep files, and their names, through a loss of power. Object stores do so by themselves."""
+    folders = set()
+    for name in names:
+        if is_local(name):
+            _sync(name)
+            folders.add(os.path.dirname(name) or ".")
+    for folder in sorted(folders):
+        _sync(folder)
 
 
 def _sync(name: str) -> None:

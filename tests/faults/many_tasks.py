@@ -53,7 +53,8 @@ def write_files(folder: pathlib.Path, count: int, format: str) -> int:
 
 def recipe_for(source: str, steps: list[str], task_bytes: int, **options) -> recipes.Recipe:
     """A recipe in which every file is a task."""
-    return recipes.parse({"name": "many", "input": [source], "task_bytes": task_bytes, "steps": steps, **options})
+    sizes = {"task_bytes": task_bytes, "working_bytes": task_bytes}
+    return recipes.parse({"name": "many", "input": [source], **sizes, "steps": steps, **options})
 
 
 def _phase(options: argparse.Namespace, folder: pathlib.Path, phase: str) -> dict:

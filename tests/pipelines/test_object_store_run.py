@@ -157,7 +157,7 @@ def test_a_store_that_fails_for_good_ends_the_run_in_one_sentence_and_the_next_g
     local, bucket, object_store, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(retries, "ATTEMPTS", 2)
-    monkeypatch.setattr("pipelines.engine.backends.BACKOFF", 0.001)
+    monkeypatch.setattr("pipelines.engine.retries.BACKOFF", 0.001)
     with object_store.behind(
         lambda number, method, path: "503" if "/01-url_dedup" in path and method == "PUT" else None
     ) as bad:

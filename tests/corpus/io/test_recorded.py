@@ -91,4 +91,5 @@ def test_a_write_that_fails_is_raised_as_it_is():
         file = recorded.watch("x", Full())
         with pytest.raises(OSError, match="no space left") as error:
             file.write(b"data")
+            file.close()
     assert error.value.errno == 28
