@@ -19,7 +19,7 @@ import pyarrow as pa
 Found = dict[str, tuple[int, str]]
 """By path or URI: bytes and xxh3-128 of a file that was written."""
 
-AT_A_TIME = 1 << 18
+AT_A_TIME = 1 << 16
 """Bytes that are written and hashed at a time, or more."""
 
 _into: ContextVar[Found | None] = ContextVar("_into", default=None)

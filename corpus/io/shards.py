@@ -126,7 +126,7 @@ def open_checked(path: str) -> Iterator[pa.ipc.RecordBatchFileReader]:
     """A reader of a file written with `checked`. Raises DamagedFile if it is no such file."""
     with contextlib.ExitStack() as stack:
         with _ours(path):
-            source = stack.enter_context(paths.open_input(path))
+            source = _mapped(path) if paths.is_local(path) else stack.enter_context(paths.open_input(path))
             reader = stack.enter_context(pa.ipc.open_file(source, options=_ONE_THREAD))
         yield reader
 
@@ -146,28 +146,30 @@ def write_table(path: str, table: pa.Table) -> None:
 def read(path: str, digest: str | None = None) -> Iterator[pa.RecordBatch]:
     """Batches of a shard, Parquet or Arrow IPC, by its suffix; a local one is memory-mapped. Raises DamagedFile if
     it cannot be read, or if `digest`, its xxh3-128 in hex, is given and wrong."""
-    with contextlib.ExitStack() as stack:
+    with _ours(path):
+        source = _mapped(path) if paths.is_local(path) else _fetched(path)
+        if digest is not None and xxhash.xxh3_128_hexdigest(source.read_buffer()) != digest:
+            raise paths.DamagedFile(path, "its checksum is wrong")
+        source.seek(0)
+        is_parquet = paths.has_suffix(path, ".parquet")
+        batches = pq.ParquetFile(source).iter_batches(use_threads=False) if is_parquet else _ipc(source)
+    while True:
         with _ours(path):
-            source = stack.enter_context(pa.memory_map(path) if paths.is_local(path) else _fetched(path))
-            if digest is not None and xxhash.xxh3_128_hexdigest(source.read_buffer()) != digest:
-                raise paths.DamagedFile(path, "its checksum is wrong")
-            source.seek(0)
-            batches = (
-                pq.ParquetFile(source).iter_batches(use_threads=False)
-                if paths.has_suffix(path, ".parquet")
-                else _ipc(source)
-            )
-        while True:
-            with _ours(path):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield batch
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
 
 
 def count_rows(path: str) -> int:
     """Rows of a shard. Raises DamagedFile if it cannot be read."""
     return sum(batch.num_rows for batch in read(path))
+
+
+def _mapped(path: str) -> pa.BufferReader:
+    """A local file as memory: of what is no buffer Arrow asks other threads, which takes ten times as long."""
+    with pa.memory_map(path) as file:
+        return pa.BufferReader(file.read_buffer())
 
 
 def _fetched(path: str) -> pa.BufferReader:
