@@ -30,7 +30,7 @@ class Findings:
     documents: the shards of documents/; empty until they are written
     tokenized: manifests of the map that encodes
     token_lengths: documents by tokens, in the bins of `maps.step_counts`
-    token_indexes: of each token shard, its index and its key
+    token_indexes: of each token shard, its index and its name
     """
 
     manifests: list[Manifest] = dataclasses.field(default_factory=list)

@@ -221,17 +221,6 @@ class Published:
         return ", ".join(said) or "nothing yet"
 
 
-def numbered(number: int, count: int) -> str:
-    """In names, a number of `count`, from 0: five digits, or as many as the largest has, so that as text they sort as
-    numbers do.
-
-    >>> from pipelines.publishing import numbered
-    >>> numbered(7, 100_000), numbered(7, 100_001)
-    ('00007', '000007')
-    """
-    return f"{number:0{max(5, len(str(count - 1)))}d}"
-
-
 def _in_the_way(path: str) -> OutputError:
     return OutputError(f"{path} is in the way: no run has put it there. Move it, or choose another --output")
 

@@ -41,6 +41,7 @@ from pipelines.engine import (
     Task,
     TaskFailed,
     describe_file,
+    numbered,
 )
 from pipelines.engine.one_task import OneTask, Ran
 from pipelines.estimate import Estimate
@@ -206,7 +207,7 @@ class Runner:
 
     def _publish_documents(self) -> None:
         shards = self.result.documents
-        names = {s.path: f"{s.folder}/{publishing.numbered(s.number, len(shards))}.parquet".lstrip("/") for s in shards}
+        names = {s.path: f"{s.folder}/{numbered(s.number, len(shards))}.parquet".lstrip("/") for s in shards}
         outputs = [file for manifest in self.result.manifests for file in manifest.outputs.values()]
         self._publish("documents", {names[file.path]: file for file in outputs if file.path in names})
         self._publish_rows("dropped")
@@ -220,7 +221,7 @@ class Runner:
         for manifest in manifests:
             if file := manifest.outputs.get(f"{folder}.parquet"):
                 step = "+".join(manifest.counters.get("steps", ["tokenize"])) or "documents"
-                found[f"{step}-{publishing.numbered(int(manifest.key), count)}.parquet"] = file
+                found[f"{step}-{numbered(int(manifest.key), count)}.parquet"] = file
         self._publish(folder, found)
 
     def _publish(self, folder: str, files: dict[str, File], keep: tuple[str, ...] = ()) -> None:

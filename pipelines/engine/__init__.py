@@ -25,6 +25,7 @@ from pipelines.engine.tasks import (
     describe_file,
     fingerprint,
     fingerprint_of_files,
+    numbered,
     outputs_named,
     task_key,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "describe_file",
     "fingerprint",
     "fingerprint_of_files",
+    "numbered",
     "outputs_named",
     "task_key",
 ]

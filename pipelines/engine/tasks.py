@@ -168,6 +168,17 @@ def task_key(number: int) -> str:
     return f"{number:05d}"
 
 
+def numbered(number: int, count: int) -> str:
+    """In names, a number of `count`, from 0: five digits, or as many as the largest has, so that as text they sort as
+    numbers do.
+
+    >>> from pipelines.engine import numbered
+    >>> numbered(7, 100_000), numbered(7, 100_001)
+    ('00007', '000007')
+    """
+    return f"{number:0{max(5, len(str(count - 1)))}d}"
+
+
 def key_of(name: str) -> str:
     """The key of the task that gave a file its name."""
     return name.partition("-")[0].removesuffix(".json")

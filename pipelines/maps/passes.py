@@ -300,10 +300,14 @@ def new_view(manifests: list[Manifest]) -> list[ShardView]:
     """The shards that a pass wrote, numbered in corpus order."""
     written: list[ShardView] = []
     for manifest in manifests:
-        for name, (documents, size, folder) in sorted(manifest.counters["shards"].items()):
+        for name, (documents, size, folder) in sorted(manifest.counters["shards"].items(), key=_in_order):
             file = manifest.outputs[name]
             written.append(ShardView(len(written), file.path, file.hash, documents, size, folder=folder))
     return written
+
+
+def _in_order(shard: tuple[str, Any]) -> tuple[int, str]:
+    return len(shard[0]), shard[0]  # documents-10000 comes after documents-9999
 
 
 def group_units(units: list[readers.Unit], bytes_per_task: int) -> list[list[readers.Unit]]:

@@ -9,7 +9,7 @@ from corpus.io import paths
 from corpus.options import option
 from corpus.tokens import megatron, packing
 from pipelines.context import Context, TokenStep
-from pipelines.engine import File, Outputs, Task, check_file
+from pipelines.engine import File, Outputs, Task, check_file, task_key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,16 +41,22 @@ class Pack(TokenStep):
 
     def run(self, context: Context) -> None:
         """One map. Leaves OUT/tokens/packing/PLAN."""
+        indexes = context.found.token_indexes
         tasks = [
-            Task(key, PackShard(file, self.sequence_length, context.seed), ((f"index {key}", file.hash),), file.bytes)
-            for file, key in context.found.token_indexes
+            Task(
+                task_key(i),
+                PackShard(file, self.sequence_length, context.seed),
+                ((f"index {name}", file.hash),),
+                file.bytes,
+            )
+            for i, (file, name) in enumerate(indexes)
         ]
         packed = context.map("plan", pack_shard, tasks, (self, context.seed))
         folder = context.path("tokens")
-        plans = {f"{m.key}.arrow": m.outputs["plan.arrow"] for m in packed}
+        plans = {f"{name}.arrow": m.outputs["plan.arrow"] for m, (_, name) in zip(packed, indexes)}
         context.publish(f"tokens/packing/{self.plan}", plans, keep=("figures.json",))
         if packed and not context.dry_run:
-            figures = {m.key: m.counters["figures"] for m in packed}
+            figures = {name: m.counters["figures"] for m, (_, name) in zip(packed, indexes)}
             context.found.figures[f"pack {self.plan}"] = packing.summarize(
                 folder, self.plan, figures, put=context.published.put
             )

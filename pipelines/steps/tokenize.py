@@ -22,7 +22,7 @@ from corpus.tokens import manifest as token_manifest
 from corpus.tokens import megatron
 from corpus.views import ShardView
 from pipelines.context import Context, TokenStep
-from pipelines.engine import Exclusion, Outputs, Task, describe_file, task_key
+from pipelines.engine import Exclusion, Outputs, Task, describe_file, numbered, task_key
 from pipelines.maps import exchange
 from pipelines.maps import groups as grouping
 from pipelines.maps.exchange import Exchange
@@ -101,7 +101,9 @@ class Tokenize(TokenStep):
         plans = tuple(f"packing/{each.plan}/" for each in context.steps if isinstance(each, Pack))
         files_written = {name: file for m in written for name, file in m.outputs.items()}
         context.publish("tokens", files_written, keep=("manifest.json", *plans))
-        context.found.token_indexes[:] = [(m.outputs[f"{m.key}.idx"], m.key) for m in written]
+        context.found.token_indexes[:] = [
+            (m.outputs[f"{name}.idx"], name) for m in written for name in [m.counters["shard"]["name"]]
+        ]
         if context.dry_run:
             return
         described = token_manifest.write(
@@ -210,7 +212,7 @@ def encode_group(argument: Encode, outputs: Outputs, common: Encoding) -> dict:
 def write_shard(number: int, outputs: Outputs, common: Writing) -> dict:
     """Reduce: one Megatron shard, its documents in the order of their keys."""
     order, starts, lengths, tokens = _collected(common, number)
-    name = f"{number:05d}"
+    name = numbered(number, common.encoded.partitions)
     prefix = paths.without_suffix(outputs.path(f"{name}.bin"), ".bin")
     outputs.path(f"{name}.idx")
     with megatron.ShardWriter(prefix, common.vocab_size) as writer:
