@@ -8,8 +8,8 @@ import slow_store
 
 from corpus.io import paths
 from corpus.reading import readers
-from pipelines import publishing
 from pipelines import run as runs
+from pipelines.engine import numbered
 from pipelines.engine.engine import committed
 
 STEPS = [{"length": {"max_characters": 115}}]  # which drops about half
@@ -68,6 +68,6 @@ def test_on_a_store_a_rerun_asks_for_manifests_only(tmp_path):
 
 
 def test_published_names_are_as_wide_as_the_largest_number_needs():
-    assert [publishing.numbered(7, count) for count in (1, 8, 100_000)] == ["00007"] * 3
-    names = [publishing.numbered(number, 100_002) for number in (0, 99_999, 100_000, 100_001)]
+    assert [numbered(7, count) for count in (1, 8, 100_000)] == ["00007"] * 3
+    names = [numbered(number, 100_002) for number in (0, 99_999, 100_000, 100_001)]
     assert names == sorted(names) == ["000000", "099999", "100000", "100001"]
