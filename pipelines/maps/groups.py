@@ -61,9 +61,10 @@ class Group:
         return Task(task_key(self.shards[0].number), argument, (*self.inputs(), *inputs), self.text_bytes, parts=parts)
 
 
-def of_view(view: Sequence[ShardView], target: int) -> list[Group]:
-    """The groups of a view, of about `target` bytes of text at most, or of twice that, four times that, ..., where
-    there would be more than MOST_GROUPS."""
+def of_view(view: Sequence[ShardView], working_bytes: int) -> list[Group]:
+    """The groups of a view, of a quarter of `working_bytes` of text at most, so that a small corpus has work for
+    several processors; or of twice that, four times that, ..., where there would be more than MOST_GROUPS."""
+    target = max(1, working_bytes // 4)
     before = np.cumsum([0, *(shard.text_bytes for shard in view)])
     while True:
         ranges = _ranges(before, target)

@@ -291,9 +291,9 @@ def _unit_name(unit: readers.Unit) -> str:
     return unit.path if unit.start is None else f"{unit.path}[{unit.start}:{unit.end}]"
 
 
-def view_tasks(view: list[ShardView], argument: Pass, target: int) -> list[Task]:
-    """One task for each group of a view's shards, of about `target` bytes of text."""
-    return [group.task(dataclasses.replace(argument, group=group)) for group in groups.of_view(view, target)]
+def view_tasks(view: list[ShardView], argument: Pass, working_bytes: int) -> list[Task]:
+    """One task for each group of a view's shards, by their size."""
+    return [group.task(dataclasses.replace(argument, group=group)) for group in groups.of_view(view, working_bytes)]
 
 
 def new_view(manifests: list[Manifest]) -> list[ShardView]:

@@ -22,6 +22,7 @@ import tempfile
 import venv
 
 import inputs
+import pipeline
 from cases import CASES, Case
 from rich.console import Console
 from rich.table import Table
@@ -216,10 +217,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bytes", type=parse_size, default="50MB", help="text to read at most (default: 50MB)")
     parser.add_argument("--repeat", type=int, default=3, help="attempts of each side (default: 3)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there, one JSON object a line")
+    parser.add_argument("--parallel", action="store_true", help="pipeline: without the steps that are one task")
     parser.add_argument("--no-peers", action="store_true", help="time our side alone")
     parser.add_argument("--peers", metavar="PYTHON", help="Python with the peers, instead of .venv-peers")
     chosen = parser.parse_args()
-    unknown = [case for case in chosen.cases if case not in CASES]
+    if "pipeline" in chosen.cases and (len(chosen.cases) > 1 or not chosen.corpus):
+        parser.error("the case pipeline stands alone, and wants --corpus")
+    unknown = [case for case in chosen.cases if case not in (*CASES, "pipeline")]
     if unknown:
         parser.error(f"no case {', '.join(unknown)}; the cases are {', '.join(CASES)}")
     if chosen.repeat < 1:
@@ -232,7 +236,10 @@ def main() -> int:
     if options.list:
         for name, case in CASES.items():
             print(f"{name:15}{case.about}" + (f"; beside {case.peer}" if case.peer else ""))
+        print(f"{'pipeline':15}the recipe pretrain with one worker and with two, and where the time goes")
         return 0
+    if options.cases == ["pipeline"]:
+        return pipeline.main([options.corpus], options.parallel)
     chosen = options.cases or list(CASES)
     peers = None
     if not options.no_peers and any(CASES[name].peer for name in chosen):

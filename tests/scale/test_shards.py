@@ -74,7 +74,7 @@ def test_the_same_documents_decisions_and_tokens_in_any_number_of_shards(corpus)
         shards_of.append(len(found[3].before["near_dedup"]))
         (made,) = [each.tasks for each in found[3].summaries if each.step.endswith("near_dedup-signatures")]
         assert (made == shards_of[-1]) == (working_bytes == 12_000)
-    assert 40 < shards_of[0] < 100 < 700 < shards_of[1] == shards_of[2] and shards_of[4] > 2500, shards_of
+    assert 40 < shards_of[0] < 100 < 700 < shards_of[1] < shards_of[2] + 9 and shards_of[4] > 2000, shards_of
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ def view(sizes):
 
 
 def ranges(sizes, target):
-    return [(g.shards[0].number, g.shards[-1].number + 1) for g in groups.of_view(view(sizes), target)]
+    return [(g.shards[0].number, g.shards[-1].number + 1) for g in groups.of_view(view(sizes), 4 * target)]
 
 
 sizes = st.lists(st.integers(0, 40), max_size=70)
@@ -22,7 +22,7 @@ sizes = st.lists(st.integers(0, 40), max_size=70)
 
 @given(sizes, st.integers(1, 100))
 def test_groups_are_the_largest_aligned_runs_that_fit(sizes, target):
-    found = groups.of_view(view(sizes), target)
+    found = groups.of_view(view(sizes), 4 * target)
     assert [shard.number for group in found for shard in group.shards] == list(range(len(sizes)))
     assert [group.number for group in found] == list(range(len(found)))
     for group in found:
@@ -42,7 +42,7 @@ def test_a_corpus_that_grows_keeps_its_groups_but_those_at_its_end(sizes, more, 
     assert set(before) - set(after) <= {pair for pair in before if pair[1] == len(sizes)} | {
         pair for pair in before if any(new[0] <= pair[0] and new[1] > len(sizes) for new in after)
     }
-    tasks = {group.task(None).key for group in groups.of_view(view(sizes), target)}
+    tasks = {group.task(None).key for group in groups.of_view(view(sizes), 4 * target)}
     assert len(tasks) == len(before)
 
 
@@ -59,7 +59,7 @@ def test_a_task_reads_no_more_shards_than_it_may(monkeypatch):
 
 
 def test_documents_are_left_out_of_the_shard_that_has_them():
-    (group,) = groups.of_view(view([1, 1, 1, 1]), 10)
+    (group,) = groups.of_view(view([1, 1, 1, 1]), 40)
     without = group.without([Exclusion(1, 2, 4, "bad"), Exclusion(3, 0, None, "gone")])
     assert [shard.excluded for shard in without.shards[:3]] == [(), ((2, "bad"), (3, "bad")), ()]
     assert [row for row, _ in without.shards[3].excluded] == list(range(10))
