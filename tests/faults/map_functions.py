@@ -157,6 +157,8 @@ def busy_until_all_others_are_done(argument, outputs):
     marks = pathlib.Path(folder)
     with open(marks / f"{text}.tries", "a") as file:
         file.write("x")
+    while not (marks / "first.tries").exists():
+        time.sleep(0.01)
     if text == "first" and len(list(marks.glob("*.done"))) < others:
         raise OSError(5, "the disk is busy")
     (marks / f"{text}.done").touch()
