@@ -195,7 +195,9 @@ def test_a_node_that_does_not_see_the_input_says_so(tmp_path, make_cluster):
 def test_a_run_that_loses_a_node_and_gets_another_leaves_the_same_bytes(tmp_path, make_cluster):
     recipe = tmp_path / "recipe.yaml"
     given = corpora.write_inputs(tmp_path / "input")["input"]
-    recipe.write_text(f"input: {given}\ntask_bytes: 8192\nworking_bytes: 8192\nsteps: [url_dedup, c4, exact_dedup, near_dedup]")
+    recipe.write_text(
+        f"input: {given}\ntask_bytes: 8192\nworking_bytes: 8192\nsteps: [url_dedup, c4, exact_dedup, near_dedup]"
+    )
     winnow("run", recipe, "--output", tmp_path / "alone", "--workers", 0, check=0)
     cluster, (_, third) = make_cluster(1, {}, {})
     output = tmp_path / "output"
