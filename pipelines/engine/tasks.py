@@ -185,7 +185,7 @@ def key_of(name: str) -> str:
 
 
 def key_order(key: str) -> tuple[int, str]:
-    """By this keys are sorted: 99999 comes before 100000, which as text it does not."""
+    """By this keys are sorted, and names that end in a number: 99999 comes before 100000, which as text it does not."""
     return len(key), key
 
 

@@ -23,7 +23,7 @@ from corpus.io import partitions, paths, shards
 from corpus.reading import readers
 from corpus.step import Filter
 from corpus.views import ShardView
-from pipelines.engine import Exclusion, Manifest, Outputs, Task, Unproven, task_key
+from pipelines.engine import Exclusion, Manifest, Outputs, Task, Unproven, key_order, task_key
 from pipelines.maps import groups
 from pipelines.maps.groups import Group
 from pipelines.maps.sinks import Quarantine, Rows
@@ -300,14 +300,12 @@ def new_view(manifests: list[Manifest]) -> list[ShardView]:
     """The shards that a pass wrote, numbered in corpus order."""
     written: list[ShardView] = []
     for manifest in manifests:
-        for name, (documents, size, folder) in sorted(manifest.counters["shards"].items(), key=_in_order):
+        counted = manifest.counters["shards"]
+        for name in sorted(counted, key=key_order):
+            documents, size, folder = counted[name]
             file = manifest.outputs[name]
             written.append(ShardView(len(written), file.path, file.hash, documents, size, folder=folder))
     return written
-
-
-def _in_order(shard: tuple[str, Any]) -> tuple[int, str]:
-    return len(shard[0]), shard[0]  # documents-10000 comes after documents-9999
 
 
 def group_units(units: list[readers.Unit], bytes_per_task: int) -> list[list[readers.Unit]]:

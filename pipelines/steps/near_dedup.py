@@ -48,8 +48,18 @@ KEY_BYTES = 16
 """Of a band of a document in the exchange: its key and the document's address."""
 TEXT_AT_A_TIME = 8 << 20
 """Bytes of text that are signed at a time: their shingles, and room to sort these, take some 60 bytes for each word."""
+ROWS_AT_A_TIME = 4096
+"""Documents that are sent at a time: one may be wanted by thousands of groups."""
 MEMORY_A_DOCUMENT, MEMORY_AN_EDGE = 8, 100
 """Bytes that the clusters task takes at most, with room."""
+
+PAIRS, WANTED, VISITORS, SHINGLES, EDGES = (
+    f"{name}.arrow" for name in ("pairs", "wanted", "visitors", "shingles", "edges")
+)
+PAIR_SCHEMA = pa.schema([("first", pa.int64()), ("second", pa.int64())])
+WANTED_SCHEMA = pa.schema([("address", pa.int64()), ("group", pa.int64())])
+EDGE_SCHEMA = pa.schema([("first", pa.int64()), ("second", pa.int64()), ("similarity", pa.float64())])
+SHINGLE_SCHEMA = pa.schema([("address", pa.int64()), ("shingles", pa.large_list(pa.uint64()))])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,15 +137,6 @@ def _sidecar_tasks(groups: list[Group], sidecars: list[File], inputs: tuple[tupl
         Task(task_key(group.shards[0].number), (group.number, file), (*inputs, ("shingles", file.hash)), file.bytes)
         for group, file in zip(groups, sidecars)
     ]
-
-
-PAIRS, WANTED, VISITORS, SHINGLES, EDGES = (
-    f"{name}.arrow" for name in ("pairs", "wanted", "visitors", "shingles", "edges")
-)
-PAIR_SCHEMA = pa.schema([("first", pa.int64()), ("second", pa.int64())])
-WANTED_SCHEMA = pa.schema([("address", pa.int64()), ("group", pa.int64())])
-EDGE_SCHEMA = pa.schema([("first", pa.int64()), ("second", pa.int64()), ("similarity", pa.float64())])
-SHINGLE_SCHEMA = pa.schema([("address", pa.int64()), ("shingles", pa.large_list(pa.uint64()))])
 
 
 class Sending(NamedTuple):
@@ -238,8 +239,8 @@ def find_candidates(partition: int, outputs: Outputs, common: Reduction) -> dict
     ):
         for split in range(common.splits):
 
-            def chosen(piece: pa.RecordBatch, wanted: int = partition + split * partitions) -> np.ndarray:
-                return piece["key"].to_numpy() % np.uint64(partitions * common.splits) == np.uint64(wanted)
+            def chosen(piece: pa.RecordBatch, finer: int = partition + split * partitions) -> np.ndarray:
+                return piece["key"].to_numpy() % np.uint64(partitions * common.splits) == np.uint64(finer)
 
             table = exchanges.read(common.exchange, partition, chosen if common.splits > 1 else None)
             keys, addresses = table["key"].to_numpy(), table["address"].to_numpy()
@@ -270,10 +271,6 @@ def send(argument: tuple[int, File], outputs: Outputs, common: Sending) -> dict[
                     rows = batch.take(pa.array(places[here]))
                     writer.add(pa.Table.from_batches([rows]), to[low:high][here])
     return {"documents": writer.rows, VISITORS: writer.counters()}
-
-
-ROWS_AT_A_TIME = 4096
-"""Documents that are sent at a time: one may be wanted by thousands of groups."""
 
 
 def _sidecar(file: File) -> Iterator[pa.RecordBatch]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
-import os
-import tempfile
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -167,15 +165,8 @@ TOKEN_SCHEMA = pa.schema([("key", pa.uint64()), ("address", pa.int64()), ("token
 
 @functools.lru_cache(maxsize=2)
 def encoder_of(folder: str, prints: tuple[tuple[str, str], ...]) -> Encoder:
-    """The encoder in `folder`, whose files have these fingerprints, loaded once a process; files on an object store
-    are fetched first."""
-    if paths.is_local(folder):
-        return load_encoder(folder)
-    with tempfile.TemporaryDirectory() as local:
-        for source in paths.list_files(folder):
-            with open(os.path.join(local, paths.basename(source.path)), "wb") as file:
-                file.write(paths.read_bytes(source.path))
-        return load_encoder(local)
+    """The encoder in `folder`, whose files have these fingerprints, loaded once a process."""
+    return load_encoder(folder)
 
 
 def encode_group(argument: Encode, outputs: Outputs, common: Encoding) -> dict:

@@ -78,6 +78,14 @@ def write_jsonl(path: pathlib.Path, rows: list[dict]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
+def write_files(folder, rows, files):
+    """Documents as JSON lines in so many files of a new folder, the first of them in the first."""
+    folder.mkdir()
+    each = -(-len(rows) // files)
+    for number in range(files):
+        write_jsonl(folder / f"{number}.jsonl", rows[each * number :][:each])
+
+
 def warc_record(
     kind: str, url: str, content: bytes, length: int | None = None, media_type="application/http; msgtype=response"
 ) -> bytes:

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import traceback
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -104,7 +105,7 @@ class FailingFile:
 @contextlib.contextmanager
 def on(disk: Disk):
     """What is inside uses that disk."""
-    local, open_, memory_map = paths.LOCAL, builtins.open, pa.memory_map
+    open_, memory_map = builtins.open, pa.memory_map
     of_os = {name: getattr(os, name) for name in OF_OS}
     system = FailingFileSystem()
     system.disk = disk
@@ -128,15 +129,13 @@ def on(disk: Disk):
         return call
 
     FailingFileSystem.open_input_file.__globals__["open"] = open_  # ours opens by itself
-    paths.LOCAL, builtins.open, pa.memory_map = system, opening, mapping
-    for name in OF_OS:
-        setattr(os, name, wrapped(name))
-    try:
+    with (
+        mock.patch.object(paths, "LOCAL", system),
+        mock.patch.object(builtins, "open", opening),
+        mock.patch.object(pa, "memory_map", mapping),
+        mock.patch.multiple(os, **{name: wrapped(name) for name in OF_OS}),
+    ):
         yield disk
-    finally:
-        paths.LOCAL, builtins.open, pa.memory_map = local, open_, memory_map
-        for name, function in of_os.items():
-            setattr(os, name, function)
 
 
 def _is_data(file) -> bool:

@@ -18,6 +18,7 @@ import os
 import pathlib
 import threading
 import time
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -136,7 +137,7 @@ def counting(*folders):
     counts = Counts(folders)
     disk = _CountedDisk()
     disk.note = counts.note
-    local, open_, memory_map = paths.LOCAL, builtins.open, pa.memory_map
+    open_, memory_map = builtins.open, pa.memory_map
     of_os = {name: getattr(os, name) for name in OF_OS}
 
     def opening(file, mode="r", *arguments, **named):
@@ -160,15 +161,13 @@ def counting(*folders):
 
         return call
 
-    paths.LOCAL, builtins.open, pa.memory_map = disk, opening, mapping
-    for name in OF_OS:
-        setattr(os, name, counted(name))
-    try:
+    with (
+        mock.patch.object(paths, "LOCAL", disk),
+        mock.patch.object(builtins, "open", opening),
+        mock.patch.object(pa, "memory_map", mapping),
+        mock.patch.multiple(os, **{name: counted(name) for name in OF_OS}),
+    ):
         yield counts
-    finally:
-        paths.LOCAL, builtins.open, pa.memory_map = local, open_, memory_map
-        for name, function in of_os.items():
-            setattr(os, name, function)
 
 
 class _Store(pafs.FileSystemHandler):

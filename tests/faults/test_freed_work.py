@@ -30,10 +30,7 @@ STAYS = ["best_fit-64-plan", "tokenizer-train"]
 def kept(tmp_path_factory):
     """(a recipe of every kind of map that frees its work, what it leaves if it does not, that run)."""
     folder = tmp_path_factory.mktemp("kept")
-    (folder / "in").mkdir()
-    rows = corpora.documents(48)
-    for i in range(3):
-        corpora.write_jsonl(folder / "in" / f"{i}.jsonl", rows[16 * i : 16 * i + 16])
+    corpora.write_files(folder / "in", corpora.documents(48), 3)
     recipe = recipes.parse(
         {"name": "freed", "input": [str(folder / "in")], "task_bytes": 16384, "keep_work": False, "steps": STEPS}
     )

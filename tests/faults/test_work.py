@@ -34,10 +34,7 @@ from pipelines.recipe import RecipeError
 def whole(tmp_path_factory):
     """A run of a recipe with every kind of map, three shards: (recipe, its output)."""
     folder = tmp_path_factory.mktemp("whole")
-    (folder / "in").mkdir()
-    rows = corpora.documents(48)
-    for i in range(3):
-        corpora.write_jsonl(folder / "in" / f"{i}.jsonl", rows[16 * i : 16 * i + 16])
+    corpora.write_files(folder / "in", corpora.documents(48), 3)
     document = {
         "name": "whole",
         "input": [str(folder / "in")],
