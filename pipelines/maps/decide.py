@@ -241,12 +241,13 @@ class ProposalWriter:
         """Add proposals (PROPOSAL_SCHEMA, or what the step's `finish` makes these of), with the shard of each."""
         table = table.append_column(SHARD, pa.array(shards, pa.int64()))
         if self._writer is None:
-            self._writer = exchanges.Writer(self._path, table.schema, self._hold)
+            self._writer = exchanges.Writer(self._path, table.schema, self._hold, len(self._firsts))
         self._writer.add(table, group_of(self._firsts, shards))
 
     def close(self) -> dict[str, Any]:
         """Complete the file; the counters of the task."""
         if self._writer is None:
-            self._writer = exchanges.Writer(self._path, PROPOSAL_SCHEMA.append(pa.field(SHARD, pa.int64())), 0)
+            schema = PROPOSAL_SCHEMA.append(pa.field(SHARD, pa.int64()))
+            self._writer = exchanges.Writer(self._path, schema, self._hold, len(self._firsts))
         self._writer.close()
         return {PROPOSALS: self._writer.counters()}

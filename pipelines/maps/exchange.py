@@ -4,9 +4,10 @@ file. No open sockets: a partition is read by whoever needs it, whenever.
 A file is Arrow IPC. Its record batches are pieces of partitions, in the order in which memory ran out and there by
 partition; the last batch is empty, and its note says of which partition each piece is. So a file takes what its rows
 take, however many partitions there are, and rows of a partition keep their order. Each batch carries its checksum, so
-that who reads one partition need not read the others to know that it is whole.
+that who reads one partition need not read the others to know that it is whole. With more partitions than MOST_PIECES a
+piece holds some neighbours, and a column of it says whose each row is.
 
-Where many files and many partitions would make too many pieces, a *combining* map stands between: each of its tasks
+Where many files and many partitions would make too many reads, a *combining* map stands between: each of its tasks
 reads a range of partitions from some of the files and writes them as one file.
 """
 
@@ -30,6 +31,10 @@ FEW_PARTITIONS = 256
 MOST_READS = 1 << 18
 """Files times partitions above which a combining map pays: reading costs a request for each, 30 ms and a 2,500,000th of
 a dollar on an object store."""
+MOST_PIECES = 1 << 10
+"""Into how many pieces what is held at a time is divided: smaller ones cost more than the rows in them."""
+PARTITION = "partition"
+"""The column that says whose a row is, where a piece holds more than one partition."""
 
 LEAST_HELD = 1 << 16
 """Bytes below which a task does not divide what it reads: each part is a reading of all."""
@@ -85,13 +90,15 @@ def partitions_for(expected: int, working_bytes: int) -> int:
 
 
 class Writer:
-    """Writes a file of an exchange; holds at most `hold` bytes of rows, beside those that it is given. A context
-    manager. `rows` and `bytes` of what it was given."""
+    """Writes a file of an exchange that has so many partitions; holds at most `hold` bytes of rows, beside those that
+    it is given. A context manager. `rows` and `bytes` of what it was given."""
 
-    def __init__(self, path: str, schema: pa.Schema, hold: int):
-        self.schema, self.hold = schema, hold
+    def __init__(self, path: str, schema: pa.Schema, hold: int, partitions: int):
+        self.hold = hold
         self.rows = self.bytes = 0
-        self._file = shards.ShardWriter(path, schema, checked=True)
+        self._width = power_of_two(partitions / MOST_PIECES)
+        self._schema = schema.append(pa.field(PARTITION, pa.int32())) if self._width > 1 else schema
+        self._file = shards.ShardWriter(path, self._schema, checked=True)
         self._waiting: list[pa.Table] = []
         self._of: list[np.ndarray] = []
         self._held = 0
@@ -112,11 +119,13 @@ class Writer:
     def _spill(self) -> None:
         if not self._waiting:
             return
-        table = pa.concat_tables(self._waiting).cast(self.schema).combine_chunks()
-        partition = np.concatenate(self._of)
+        table, partition = pa.concat_tables(self._waiting), np.concatenate(self._of)
         self._waiting, self._of, self._held = [], [], 0
+        if self._width > 1:
+            table = table.append_column(PARTITION, pa.array(partition, pa.int32()))
+        table = table.cast(self._schema).combine_chunks()
         order = np.argsort(partition, kind="stable")
-        present, first = np.unique(partition[order], return_index=True)
+        present, first = np.unique(partition[order] // self._width, return_index=True)
         for number, start, end in zip(present.tolist(), first.tolist(), [*first[1:].tolist(), len(order)]):
             (piece,) = table.take(pa.array(order[start:end])).combine_chunks().to_batches()
             self._file.write(piece)
@@ -129,8 +138,8 @@ class Writer:
     def close(self) -> None:
         """Complete the file."""
         self._spill()
-        pieces = np.array(self._pieces, "<i4").tobytes()
-        self._file.write(pa.RecordBatch.from_pylist([], self.schema), note=pieces)
+        index = np.array([self._width, *self._pieces], "<i4").tobytes()
+        self._file.write(pa.RecordBatch.from_pylist([], self._schema), note=index)
         self._file.close()
 
     def __enter__(self) -> Writer:
@@ -144,17 +153,26 @@ class Writer:
 
 
 class _File:
-    """An open file of an exchange: which piece is of which partition."""
+    """An open file of an exchange: piece i holds partitions `numbers[i] * width` to that of the next number."""
 
     def __init__(self, path: str, reader: pa.ipc.RecordBatchFileReader):
         self.path, self.reader = path, reader
+        self.schema = pa.schema([field for field in reader.schema if field.name != PARTITION])
         _, note = shards.noted_batch(path, reader, reader.num_record_batches - 1)
-        self.partition = np.frombuffer(note, "<i4")
+        index = np.frombuffer(note, "<i4")
+        self.width, self.numbers = int(index[0]), index[1:]
 
-    def pieces(self, partition: int) -> Iterator[pa.RecordBatch]:
-        """Those of a partition, in order."""
-        for index in np.flatnonzero(self.partition == partition).tolist():
-            yield shards.checked_batch(self.path, self.reader, index)
+    def pieces(self, start: int, end: int) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
+        """The rows of partitions from `start` to before `end`, in the order in which they came, and whose each is."""
+        for index in np.flatnonzero((self.numbers >= start // self.width) & (self.numbers * self.width < end)).tolist():
+            piece = shards.checked_batch(self.path, self.reader, index)
+            if self.width == 1:
+                yield piece, np.full(piece.num_rows, self.numbers[index])
+            else:
+                partition = piece[PARTITION].to_numpy()
+                here = (partition >= start) & (partition < end)
+                if here.any():
+                    yield piece.select(self.schema.names).filter(pa.array(here)), partition[here]
 
 
 @contextlib.contextmanager
@@ -167,7 +185,7 @@ def pieces(exchange: Exchange, partition: int) -> Iterator[pa.RecordBatch]:
     """A partition, piece by piece, in the order of the tasks that wrote it. Raises DamagedFile."""
     for path in exchange.files(partition):
         with _opened(path) as file:
-            yield from file.pieces(partition)
+            yield from (piece for piece, _ in file.pieces(partition, partition + 1))
 
 
 def read(exchange: Exchange, partition: int, chosen: Callable[[pa.RecordBatch], np.ndarray] | None = None) -> pa.Table:
@@ -176,8 +194,8 @@ def read(exchange: Exchange, partition: int, chosen: Callable[[pa.RecordBatch], 
     found, schema = [], None
     for path in exchange.files(partition):
         with _opened(path) as file:
-            schema = schema or file.reader.schema
-            for piece in file.pieces(partition):
+            schema = schema or file.schema
+            for piece, _ in file.pieces(partition, partition + 1):
                 found.append(piece if chosen is None else piece.filter(pa.array(chosen(piece))))
     return pa.Table.from_batches(found, schema)
 
@@ -227,15 +245,16 @@ class Combine:
 
 
 def combine(argument: Combine, outputs: Outputs, common: tuple[Exchange, int]) -> dict[str, Any]:
-    """Some files' pieces of a range of partitions, as one file in the order of partitions."""
+    """Some files' rows of a range of partitions, as one file."""
     exchange, hold = common
     start, end = (exchange.partitions * number // argument.ranges for number in (argument.range, argument.range + 1))
     first = argument.group * argument.files
-    with contextlib.ExitStack() as stack:
-        names = exchange.ranges[0][first : first + argument.files]
-        files = [stack.enter_context(_opened(path)) for path in names]
-        writer = stack.enter_context(Writer(outputs.path("combined.arrow"), files[0].reader.schema, hold))
-        for partition in range(start, end):
-            for piece in (piece for file in files for piece in file.pieces(partition)):
-                writer.add(pa.Table.from_batches([piece]), np.full(piece.num_rows, partition))
+    writer: Writer | None = None
+    for path in exchange.ranges[0][first : first + argument.files]:
+        with _opened(path) as file:
+            writer = writer or Writer(outputs.path("combined.arrow"), file.schema, hold, end - start)
+            for piece, partition in file.pieces(start, end):
+                writer.add(pa.Table.from_batches([piece]), partition)
+    assert writer is not None  # a group has files
+    writer.close()
     return {"combined.arrow": writer.counters()}

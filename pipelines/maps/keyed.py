@@ -72,7 +72,7 @@ def emit_keys(argument: Keys[KeyedStep], outputs: Outputs) -> dict[str, Any]:
         with at_hand(batch):
             table, keys = argument.step.keys(rows, batch, shard.number)
         if writer is None:
-            writer = exchanges.Writer(outputs.path(KEYS), table.schema, argument.hold)
+            writer = exchanges.Writer(outputs.path(KEYS), table.schema, argument.hold, argument.partitions)
         writer.add(table, exact.partition_of(keys, argument.partitions))
     if writer is None:
         return {"documents": 0}

@@ -185,7 +185,7 @@ def emit_signatures(argument: Keys[NearDedup], outputs: Outputs) -> dict[str, An
     schema = pa.schema([("key", pa.uint64()), ("address", pa.int64())])
     with (
         shards.ShardWriter(outputs.path(SHINGLES), SHINGLE_SCHEMA, checked=True) as sidecar,
-        exchanges.Writer(outputs.path(KEYS), schema, argument.hold) as writer,
+        exchanges.Writer(outputs.path(KEYS), schema, argument.hold, argument.partitions) as writer,
     ):
         for addresses, part in _parts(argument.group.shards):
             with at_hand(part):
@@ -234,8 +234,8 @@ def find_candidates(partition: int, outputs: Outputs, common: Reduction) -> dict
     partitions, firsts = common.exchange.partitions, common.firsts
     found = 0
     with (
-        exchanges.Writer(outputs.path(PAIRS), PAIR_SCHEMA, common.hold) as pairs,
-        exchanges.Writer(outputs.path(WANTED), WANTED_SCHEMA, common.hold) as wanted,
+        exchanges.Writer(outputs.path(PAIRS), PAIR_SCHEMA, common.hold, len(firsts)) as pairs,
+        exchanges.Writer(outputs.path(WANTED), WANTED_SCHEMA, common.hold, len(firsts)) as wanted,
     ):
         for split in range(common.splits):
 
@@ -260,7 +260,7 @@ def send(argument: tuple[int, File], outputs: Outputs, common: Sending) -> dict[
     group, sidecar = argument
     table = exchanges.read(common.wanted, group)
     wanted, to = lsh.unique_pairs(table["address"].to_numpy(), table["group"].to_numpy())
-    with exchanges.Writer(outputs.path(VISITORS), SHINGLE_SCHEMA, common.hold) as writer:
+    with exchanges.Writer(outputs.path(VISITORS), SHINGLE_SCHEMA, common.hold, common.wanted.partitions) as writer:
         for batch in _sidecar(sidecar) if len(wanted) else ():
             addresses = batch.column(0).to_numpy()
             if len(addresses):

@@ -179,7 +179,7 @@ def encode_group(argument: Encode, outputs: Outputs, common: Encoding) -> dict:
         for reasons, batch in views.read_excluded(shard):
             quarantine.add_documents(batch, reasons, "tokenize")
     quarantine.close()
-    with exchange.Writer(outputs.path(TOKENS), TOKEN_SCHEMA, common.hold) as writer:
+    with exchange.Writer(outputs.path(TOKENS), TOKEN_SCHEMA, common.hold, common.shards) as writer:
         for shard, rows, batch in views.read_all(argument.group.shards):
             with at_hand(batch):
                 tokens, offsets = encoder.encode(batch.column("text"), append_end=True)

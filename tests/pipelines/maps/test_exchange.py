@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.io import paths
+from corpus.io import paths, shards
 from pipelines.engine import Engine
 from pipelines.engine.tasks import Task, task_key
 from pipelines.maps import exchange
@@ -20,7 +20,7 @@ SCHEMA = pa.schema([("value", pa.string())])
 def write(argument, outputs):
     """A map task: rows "NUMBER.i" to the partitions given, in tables of three."""
     number, partition, hold = argument
-    with exchange.Writer(outputs.path("rows.arrow"), SCHEMA, hold) as writer:
+    with exchange.Writer(outputs.path("rows.arrow"), SCHEMA, hold, PARTITIONS) as writer:
         for start in range(0, len(partition), 3):
             part = np.array(partition[start : start + 3], np.int64)
             values = [f"{number}.{start + i}" for i in range(len(part))]
@@ -48,10 +48,12 @@ def rows_of(made, partition):
     st.lists(st.lists(st.integers(0, PARTITIONS - 1), max_size=20), min_size=1, max_size=20),
     st.sampled_from([1, 40, 1 << 20]),
     st.sampled_from([1, 1 << 20]),
+    st.sampled_from([1, 3, 1 << 10]),
 )
-def test_partitions_hold_exactly_their_rows(tmp_path_factory, files, hold, most_reads):
+def test_partitions_hold_exactly_their_rows(tmp_path_factory, files, hold, most_reads, most_pieces):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exchange, "MOST_READS", most_reads)
+        patch.setattr(exchange, "MOST_PIECES", most_pieces)
         made, engine = exchanged(tmp_path_factory.mktemp("exchange"), files, hold)
     expected = {
         p: [f"{n}.{i}" for n, file in enumerate(files) for i, q in enumerate(file) if q == p] for p in range(PARTITIONS)
@@ -82,10 +84,20 @@ def test_a_file_takes_what_its_rows_take(tmp_path):
     sizes = []
     for partitions in (8, 1 << 16):
         path = tmp_path / f"{partitions}.arrow"
-        with exchange.Writer(str(path), SCHEMA, 1 << 20) as writer:
+        with exchange.Writer(str(path), SCHEMA, 1 << 20, partitions) as writer:
             writer.add(pa.table({"value": ["a", "b"]}), np.array([0, partitions - 1]))
         sizes.append(path.stat().st_size)
-    assert sizes[0] == sizes[1] < 2000
+    assert sizes[0] < sizes[1] < sizes[0] + 600 < 2000  # a column more
+
+
+def test_what_is_held_makes_no_more_pieces_than_are_worth_it(tmp_path):
+    partitions, path = 1 << 16, str(tmp_path / "rows.arrow")
+    with exchange.Writer(path, SCHEMA, 1 << 20, partitions) as writer:
+        writer.add(pa.table({"value": [str(i) for i in range(partitions)]}), np.arange(partitions)[::-1])
+    with shards.open_checked(path) as reader:
+        assert reader.num_record_batches == exchange.MOST_PIECES + 1
+    made = exchange.Exchange(((path,),), partitions, "", partitions, 0)
+    assert [rows_of(made, p) for p in (0, 77, partitions - 1)] == [[str(partitions - 1 - p)] for p in (0, 77, partitions - 1)]
 
 
 def test_damage_to_a_piece_is_noticed(tmp_path):
