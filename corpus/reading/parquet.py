@@ -31,6 +31,9 @@ PAGES = 512 << 20
 """Bytes of the pages that are decoded at a time, one of each column, unless records may be an eighth of that or
 larger."""
 
+FEW_ROWS, FEW_BYTES = 256, 1 << 20
+"""Of a batch that has less of either, documents are gathered with those of others."""
+
 
 def columns(path: str) -> list[str]:
     """Names of a Parquet file's columns, those of its folders too; none if it cannot be read."""
@@ -229,6 +232,10 @@ class _RowGroup:
             yield batch
             return
         row_number = self.first - self.number + number
+        documents = _as_documents(batch, options, self.name, row_number)
+        if documents is not None:
+            yield documents
+            return
         for place, (row, repaired) in enumerate(_rows(batch, options), row_number):
             try:
                 if isinstance(row, Exception):
@@ -252,16 +259,46 @@ def _is_document_table(batch: pa.RecordBatch, options: ReadOptions) -> bool:
         batch.schema.get_field_index(f.name) < 0 or batch.schema.field(f.name).type != f.type for f in records.SCHEMA
     ):
         return False
-    text = batch.column("text")
     if any(batch.column(name).null_count for name in ("id", "text", "source")):
         return False
     try:
-        batch.validate(full=True)  # UTF-8 among other things
+        batch.validate(full=True)
     except pa.ArrowInvalid:
         return False
-    lengths = pc.binary_length(text)
+    return _all_texts(batch.column("text"), options)
+
+
+def _as_documents(batch: pa.RecordBatch, options: ReadOptions, path: str, first: int) -> pa.RecordBatch | None:
+    """The documents of a batch, whose first row has this number in the file, as a table, so that texts do not become
+    Python objects; None where rows are few, or need a look each."""
+    if batch.num_rows < FEW_ROWS and batch.nbytes < FEW_BYTES:
+        return None
+    place = batch.schema.get_field_index(options.text_field)
+    if place < 0 or not _all_texts(batch.column(place), options):  # there may be two of that name
+        return None
+    text, others = batch.column(place), batch.remove_column(place)
+    found = []
+    for row, repaired in _rows(others, options) if others.num_columns else [({}, False)] * batch.num_rows:
+        if repaired or isinstance(row, Exception):
+            return None
+        try:
+            found.append(records.document({options.text_field: "-", **row}, options, path, str(first + len(found))))
+        except Exception:
+            return None
+    table = records.table(found)
+    return table.set_column(1, records.SCHEMA.field("text"), text.cast(records.SCHEMA.field("text").type))
+
+
+def _all_texts(text: pa.Array, options: ReadOptions) -> bool:
+    """Whether no text is one that a rule or a fault would take out, and there is room for all."""
+    if not (pa.types.is_string(text.type) or pa.types.is_large_string(text.type)) or text.null_count:
+        return False
+    try:
+        text.validate(full=True)  # UTF-8
+    except pa.ArrowInvalid:
+        return False
     blank = pc.any(pc.equal(pc.binary_length(pc.ascii_trim_whitespace(text)), 0)).as_py()
-    longest = pc.max(lengths).as_py() or 0
+    longest = pc.max(pc.binary_length(text)).as_py() or 0
     return not blank and longest <= options.max_record_bytes and text_bytes(text) <= MAX_BATCH_TEXT
 
 

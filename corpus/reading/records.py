@@ -13,7 +13,7 @@ import dataclasses
 import datetime
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
@@ -213,10 +213,14 @@ class _Pending:
             self.other -= len(event.text)
 
     def reading(self) -> Reading:
-        columns = zip(*self.kept) if self.kept else [[] for _ in SCHEMA]
-        arrays = [pa.array(list(column), field.type) for column, field in zip(columns, SCHEMA)]
-        batch = pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
-        return Reading(batch, self.dropped, self.quarantined, self.skipped, self.text, self.repaired)
+        return Reading(table(self.kept), self.dropped, self.quarantined, self.skipped, self.text, self.repaired)
+
+
+def table(found: Sequence[Document]) -> pa.RecordBatch:
+    """Documents as a table."""
+    columns = zip(*found) if found else [[] for _ in SCHEMA]
+    arrays = [pa.array(list(column), field.type) for column, field in zip(columns, SCHEMA)]
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
 def utf8(data: bytes, options: ReadOptions) -> tuple[bytes, bool]:

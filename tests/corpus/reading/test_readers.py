@@ -312,6 +312,48 @@ def test_parquet_other_columns(tmp_path):
     assert kept[1]["metadata"] == '{"meta":null,"raw":"/w==","score":null,"tags":[]}'
 
 
+@hypothesis.settings(deadline=None, max_examples=60)
+@hypothesis.given(st.data())
+def test_rows_that_are_read_together_are_those_read_one_by_one(tmp_path_factory, data):
+    """Whatever is beside the texts, and whatever is wrong with some of these."""
+    rows = data.draw(st.integers(1, 12))
+    bad = data.draw(st.sampled_from(["", " ", b"\xff".decode("latin-1"), None, "x" * 41]))
+    texts = [data.draw(st.sampled_from(["one", "zwei ☃", "x" * 40])) for _ in range(rows)]
+    if data.draw(st.booleans()):
+        texts[data.draw(st.integers(0, rows - 1))] = bad
+    kinds = {
+        "id": st.none() | st.text(max_size=3) | st.sampled_from(["7", "a"]),
+        "url": st.none() | st.sampled_from(["", "http://a.b/"]),
+        "timestamp": st.none() | st.datetimes(),
+        "date": st.sampled_from(["", "2020"]),
+        "source": st.none() | st.integers(0, 9),
+        "language": st.binary(max_size=2),
+        "metadata": st.sampled_from(['{"a":1}', None]),
+        "score": st.none() | st.floats(),
+        "tags": st.lists(st.text(max_size=2), max_size=3),
+    }
+    names = data.draw(st.lists(st.sampled_from(sorted(kinds)), unique=True))
+    columns = {name: [data.draw(kinds[name]) for _ in range(rows)] for name in names}
+    path = str(tmp_path_factory.mktemp("rows") / "x.parquet")
+    pq.write_table(pa.table({"text": pa.array(texts, pa.string()), **columns}), path)
+    options = readers.ReadOptions(max_record_bytes=40 * 16)
+    found = []
+    for few in (0, 1 << 30):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(parquet, "FEW_ROWS", few)
+            patch.setattr(parquet, "FEW_BYTES", few)
+            found.append(of_file(path, options))
+    assert found[0] == found[1]
+    assert sum(map(len, found[0])) == rows
+
+
+def test_of_two_columns_of_one_name_the_last_is_read(tmp_path):
+    twice = pa.Table.from_arrays([pa.array(["a"] * 300), pa.array(["b"] * 300)], names=["text", "text"])
+    pq.write_table(twice, tmp_path / "x.parquet")
+    kept, dropped, quarantined = of_file(tmp_path / "x.parquet")
+    assert [row["text"] for row in kept] == ["b"] * 300 and not dropped and not quarantined
+
+
 def test_parquet_row_groups_are_units_and_ids_do_not_depend_on_them(tmp_path):
     texts = [random.Random(i).randbytes(300).hex() for i in range(100)]
     path = table(tmp_path / "x.parquet", texts, groups=10)
