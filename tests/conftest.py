@@ -16,7 +16,7 @@ if os.environ.get("CI"):
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Helpers and oracles are imported by name, also by worker processes.
-for folder in ("faults", "oracles"):
+for folder in ("bench", "faults", "oracles"):
     sys.path.insert(0, str(ROOT / "tests" / folder))
     os.environ["PYTHONPATH"] = os.pathsep.join(
         filter(None, [str(ROOT / "tests" / folder), os.environ.get("PYTHONPATH")])

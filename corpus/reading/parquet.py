@@ -277,14 +277,16 @@ def _as_documents(batch: pa.RecordBatch, options: ReadOptions, path: str, first:
     if place < 0 or not _all_texts(batch.column(place), options):  # there may be two of that name
         return None
     text, others = batch.column(place), batch.remove_column(place)
-    found = []
+    found: list[records.Document] = []
     for row, repaired in _rows(others, options) if others.num_columns else [({}, False)] * batch.num_rows:
         if repaired or isinstance(row, Exception):
             return None
         try:
-            found.append(records.document({options.text_field: "-", **row}, options, path, str(first + len(found))))
-        except Exception:
+            document = records.document({options.text_field: "-", **row}, options, path, str(first + len(found)))
+        except Exception:  # pyarrow gives those of the libraries it asks
             return None
+        assert isinstance(document, records.Document)  # nothing was to be repaired
+        found.append(document)
     table = records.table(found)
     return table.set_column(1, records.SCHEMA.field("text"), text.cast(records.SCHEMA.field("text").type))
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import corpora
+import pipeline
 import pytest
 
 BENCH = pathlib.Path(__file__).parent / "bench.py"
@@ -37,3 +38,14 @@ def test_our_side_of_the_first_cases_runs(tmp_path):
         assert KEYS <= result.keys()
         assert result["mb_per_s"] > 0 and result["corpus_bytes"] > 0
         assert result["peer_mb_per_s"] is None and result["cores"] == 1
+
+
+def test_the_time_of_a_whole_recipe_is_divided(tmp_path):
+    corpora.write_jsonl(tmp_path / "docs.jsonl", corpora.documents(300))
+    run = pipeline.timed([str(tmp_path / "docs.jsonl")], ["length", "url_dedup", "near_dedup"], workers=0)
+    names = ["read+length", "url_dedup-keys", "url_dedup-reduce", "url_dedup-decide", "near_dedup-signatures"]
+    assert [name.partition("-")[2] for name in run.maps][:5] == names
+    assert all(tasks > 0 and seconds > 0 for tasks, seconds in run.maps.values())
+    kernels = sum(run.maps[name][1] for name in ("01-url_dedup-keys", "02-near_dedup-signatures"))
+    assert kernels + run.filters < run.kernels < run.in_tasks and 0 < run.filters + run.reading < run.in_tasks
+    assert run.started > 0 and run.ended > 0 and run.running < run.seconds and run.text > 0
