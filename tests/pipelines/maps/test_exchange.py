@@ -99,8 +99,6 @@ def test_what_is_held_makes_no_more_pieces_than_are_worth_it(tmp_path):
     made = exchange.Exchange(((path,),), partitions, "", partitions, 0)
     for partition in (0, 77, partitions - 1):
         assert rows_of(made, partition) == [str(partitions - 1 - partition)]
-        [str(partitions - 1 - p)] for p in (0, 77, partitions - 1)
-    ]
 
 
 def test_damage_to_a_piece_is_noticed(tmp_path):
