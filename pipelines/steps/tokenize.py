@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 from typing import Any, ClassVar, NamedTuple
@@ -216,18 +215,17 @@ def write_shard(number: int, outputs: Outputs, common: Writing) -> dict:
 
 
 def _collected(common: Writing, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(the order of a token shard's documents, where the tokens of each begin, how many they are, all tokens)."""
+    """(the order of a token shard's documents, where the tokens of each begin, how many they are, all tokens). What is
+    exchanged is read twice, so that tokens are held once."""
     columns = [(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.int64))]
-    waiting: collections.deque[np.ndarray] = collections.deque()
     for piece in exchange.pieces(common.encoded, number):
-        lists = piece.column(2)
-        waiting.append(megatron.stored(lists.flatten().to_numpy(), common.vocab_size))
-        columns.append((piece.column(0).to_numpy(), piece.column(1).to_numpy(), np.diff(lists.offsets.to_numpy())))
+        lengths = np.diff(piece.column(2).offsets.to_numpy())
+        columns.append((piece.column(0).to_numpy().copy(), piece.column(1).to_numpy().copy(), lengths))
     keys, addresses, lengths = (np.concatenate(column) for column in zip(*columns))
     tokens = np.empty(lengths.sum(), megatron.token_dtype(common.vocab_size))
     end = 0
-    while waiting:  # each piece goes as soon as it is copied
-        part = waiting.popleft()
+    for piece in exchange.pieces(common.encoded, number):
+        part = megatron.stored(piece.column(2).flatten().to_numpy(), common.vocab_size)
         tokens[end : end + len(part)] = part
         end += len(part)
     return np.lexsort((addresses, keys)), np.cumsum(lengths) - lengths, lengths, tokens
