@@ -2,7 +2,8 @@
 
     python tests/bench/measure_work.py FOLDER        # of files as ../shared/data has them: jsonl/, web/, wet/
 
-Prints bytes of text for each byte of a file, by its format, and bytes that a run leaves for each byte of text, by step.
+Prints bytes of text for each byte of a file, by its format, and by map of a run, for each byte of text that enters its
+step: bytes that it leaves, bytes that are exchanged (in memory, and on disk), and seconds a gigabyte.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from corpus.reading import readers
 from pipelines import publishing
 from pipelines import recipe as recipes
 from pipelines import run as runs
+from pipelines.engine.engine import committed
 
 STEPS = [
     "url_dedup", "exact_dedup", "line_dedup", "near_dedup", "substring_dedup", {"decontaminate": {"against": ["EVAL"]}},
@@ -72,11 +74,13 @@ def formats(data: pathlib.Path, folder: pathlib.Path) -> dict[str, float]:
 
 
 def work(data: pathlib.Path, folder: pathlib.Path) -> dict[str, float]:
-    """By map: bytes of its outputs for each byte of text that entered its step."""
+    """By map: bytes of its outputs for each byte of text that entered its step, seconds for each gigabyte. A first run
+    has kernels compiled."""
     steps = json.loads(json.dumps(STEPS).replace("EVAL", str(data / "eval" / "*.jsonl")))
     inputs = [str(data / "wet"), str(data / "jsonl"), str(data / "web")]
     recipe = recipes.parse({"name": "measured", "input": inputs, "steps": steps, "max_quarantined": 1.0})
     output = str(folder / "out")
+    runs.run(recipe, str(folder / "first"), 0, limit=200)
     result = runs.run(recipe, output, 0)
     entered = {step["name"]: step["bytes_in"] for step in result.report["steps"]}
     text = result.report["steps"][-1]["bytes_out"]
@@ -89,6 +93,11 @@ def work(data: pathlib.Path, folder: pathlib.Path) -> dict[str, float]:
         step = name.partition("-")[2].rpartition("-")[0]
         into = entered["read"] if name == "00-read" else entered.get(step, text)
         found[name] = size["bytes"] / into
+        manifests = committed(path).values()
+        found[f"{name}, seconds a GB"] = sum(manifest.seconds for manifest in manifests) * 1e9 / into
+        exchanged = [c for m in manifests for n, c in m.counters.items() if n.endswith(".arrow") and "rows" in c]
+        if exchanged:
+            found[f"{name}, exchanged in memory"] = sum(counters["bytes"] for counters in exchanged) / into
     found["text in"], found["text out"] = entered["read"], text
     found["documents out"] = result.report["documents"]["kept"]
     return found
