@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from corpus.io import shards
+from corpus.io import parallel, paths, shards
 from pipelines.context import Context
 from pipelines.engine import Manifest, Outputs, Task, fingerprint_of_files, outputs_named, task_key
 
@@ -36,6 +36,8 @@ MOST_PIECES = 1 << 10
 PARTITION = "partition"
 """The column that says whose a row is, where a piece holds more than one partition."""
 
+FILES_AT_A_TIME = 32
+"""Files of a store that a task reads at a time."""
 LEAST_HELD = 1 << 16
 """Bytes below which a task does not divide what it reads: each part is a reading of all."""
 LEAST_PARTITION = 1 << 10
@@ -183,21 +185,36 @@ def _opened(path: str) -> Iterator[_File]:
 
 def pieces(exchange: Exchange, partition: int) -> Iterator[pa.RecordBatch]:
     """A partition, piece by piece, in the order of the tasks that wrote it. Raises DamagedFile."""
-    for path in exchange.files(partition):
-        with _opened(path) as file:
-            yield from (piece for piece, _ in file.pieces(partition, partition + 1))
+    for _, piece in _pieces(exchange, partition):
+        yield from piece
 
 
 def read(exchange: Exchange, partition: int, chosen: Callable[[pa.RecordBatch], np.ndarray] | None = None) -> pa.Table:
     """The rows of a partition, or those of each piece that `chosen` (bool[rows]) names, in the order of the tasks that
     wrote them. Raises DamagedFile."""
     found, schema = [], None
-    for path in exchange.files(partition):
-        with _opened(path) as file:
-            schema = schema or file.schema
-            for piece, _ in file.pieces(partition, partition + 1):
-                found.append(piece if chosen is None else piece.filter(pa.array(chosen(piece))))
+    for each, some in _pieces(exchange, partition):
+        schema = each
+        found += [piece if chosen is None else piece.filter(pa.array(chosen(piece))) for piece in some]
     return pa.Table.from_batches(found, schema)
+
+
+def _pieces(exchange: Exchange, partition: int) -> Iterator[tuple[pa.Schema, Iterable[pa.RecordBatch]]]:
+    """Of each file in turn the schema, and what it has of a partition; of files in a store some at a time, for what
+    these cost is waiting."""
+    names = exchange.files(partition)
+    if names and paths.is_local(names[0]):
+        for name in names:
+            with _opened(name) as file:
+                yield file.schema, (piece for piece, _ in file.pieces(partition, partition + 1))
+        return
+
+    def fetched(name: str) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+        with _opened(name) as file:
+            return file.schema, [piece for piece, _ in file.pieces(partition, partition + 1)]
+
+    for start in range(0, len(names), FILES_AT_A_TIME):
+        yield from parallel.each(fetched, names[start : start + FILES_AT_A_TIME], names[0])
 
 
 def gather(context: Context, what: str, mapped: Sequence[Manifest], output: str, partitions: int) -> Exchange:

@@ -23,7 +23,7 @@ from unittest import mock
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from corpus.io import paths
+from corpus.io import paths, retries
 
 SCHEME = "slow://"
 LISTED_AT_ONCE = 1000
@@ -75,6 +75,13 @@ class _File:
         data = self._file.read(*arguments)
         self._note("reads", self._path)
         self._note("bytes read", self._path, len(data))
+        return data
+
+    def read_buffer(self, *arguments):
+        """Arrow asks for this where there is one."""
+        data = self._file.read_buffer(*arguments)
+        self._note("reads", self._path)
+        self._note("bytes read", self._path, data.size)
         return data
 
     def write(self, data):
@@ -238,10 +245,12 @@ class _Store(pafs.FileSystemHandler):
 @contextlib.contextmanager
 def store(folder, seconds=0.03):
     """An object store for what is inside: `slow://x/y` is the file x/y in `folder`, and each request takes `seconds`.
-    Its operations are counted."""
+    Its operations are counted, as they are asked of a store in the field: see `corpus.io.retries`."""
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     counts = Counts()
-    slow, known = pafs.PyFileSystem(_Store(folder, seconds, counts)), paths.filesystem
+    files = pafs.PyFileSystem(_Store(folder, seconds, counts))
+    slow = pafs.PyFileSystem(retries.Steady(files, SCHEME, "a slow store", lambda: files, flat=True))
+    known = paths.filesystem
 
     def filesystem(name):
         return (slow, name.removeprefix(SCHEME)) if name.startswith(SCHEME) else known(name)
