@@ -148,7 +148,7 @@ def execute(
         again = f"\nto run that task alone: winnow task {output} {error.name}" if error.trace else ""
         _fail(EXIT_FAILED, f"{error}{again}")
     if dry_run:
-        _print_plan(recipe, result)
+        _print_plan(recipe, output, result)
         return None
     _print_result(output, result)
     return result.report
@@ -165,7 +165,9 @@ def _print_result(output: str, result: Result) -> None:
     print(f"report: {paths.join(output, 'report.html')}")
 
 
-def _print_plan(recipe: Recipe, result: Result) -> None:
+def _print_plan(recipe: Recipe, output: str, result: Result) -> None:
+    from corpus.io import paths
+
     print("steps: read, " + ", ".join(step.name for step in recipe.steps))
     for summary in result.summaries:
         why = "".join(f"; {number} {reason}" for reason, number in sorted(summary.reasons.items()))
@@ -174,8 +176,8 @@ def _print_plan(recipe: Recipe, result: Result) -> None:
         print("nothing to do: every task is done")
         return
     print(f"  what comes after {result.waiting} has a task for each shard that it writes")
-    for line in result.estimate.lines() if result.estimate else []:
-        print(line)
+    if result.estimate:
+        print(*result.estimate.lines(store=not paths.is_local(output)), sep="\n")
 
 
 def _fail(code: int, sentence: str) -> NoReturn:

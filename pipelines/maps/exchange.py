@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -217,16 +217,36 @@ def _pieces(exchange: Exchange, partition: int) -> Iterator[tuple[pa.Schema, Ite
         yield from parallel.each(fetched, names[start : start + FILES_AT_A_TIME], names[0])
 
 
+class Combining(NamedTuple):
+    """A combining map: each of its tasks reads one of `ranges` ranges of partitions from `together` files, which are
+    one of `groups` groups."""
+
+    together: int
+    groups: int
+    ranges: int
+
+
+def combining(files: int, partitions: int) -> Combining | None:
+    """The one for so many files, or None where it is not worth it."""
+    if files * partitions <= MOST_READS or files < LEAST_FILES:
+        return None
+    together = power_of_two(files**0.5)
+    return Combining(together, -(-files // together), min(partitions, power_of_two(partitions**0.5)))
+
+
+def openings(files: int, partitions: int) -> int:
+    """How often files are opened until all partitions have been read."""
+    way = combining(files, partitions)
+    return files * partitions if way is None else files * way.ranges + way.groups * partitions
+
+
 def gather(context: Context, what: str, mapped: Sequence[Manifest], output: str, partitions: int) -> Exchange:
     """What a map has exchanged: its outputs called `output`, whose counters stand under that name in its manifests.
     With so many of them, and of partitions, that reading all would cost too much, combined."""
     made = of_map(mapped, output, partitions)
-    files = len(made.ranges[0])
-    if files * partitions <= MOST_READS or files < LEAST_FILES:
+    if (way := combining(len(made.ranges[0]), partitions)) is None:
         return made
-    together = power_of_two(files**0.5)  # files that a task reads
-    ranges = min(partitions, power_of_two(partitions**0.5))
-    groups = -(-files // together)
+    together, groups, ranges = way
     inputs, weight = made.inputs("exchange"), made.bytes // (groups * ranges)
     arguments = [Combine(number, group, together, ranges) for number in range(ranges) for group in range(groups)]
     tasks = [Task(task_key(number), argument, inputs, weight) for number, argument in enumerate(arguments)]

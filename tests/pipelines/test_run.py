@@ -143,7 +143,10 @@ def test_dry_run_plans_and_writes_nothing(full_run, tmp_path):
     _, recipe, _, _ = full_run
     done = winnow("run", recipe, "--output", tmp_path / "out", "--dry-run", check=0)
     assert "0 done already" in done.stdout and "length" in done.stdout
-    assert not (tmp_path / "out").exists()
+    assert (
+        "\nnear_dedup: about " in done.stdout and " of one core; a task takes 1.0 GB of memory at most\n" in done.stdout
+    )
+    assert "requests" not in done.stdout and not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
