@@ -11,7 +11,9 @@ from corpus.reading import readers
 from pipelines import run as runs
 from pipelines.engine import numbered
 from pipelines.engine.engine import committed
+from pipelines.maps import exchange
 
+ALIKE = {"near_dedup": {"threshold": 0.4, "ngram": 1, "permutations": 64}}
 STEPS = [{"length": {"max_characters": 115}}]  # which drops about half
 
 
@@ -71,3 +73,32 @@ def test_published_names_are_as_wide_as_the_largest_number_needs():
     assert [numbered(7, count) for count in (1, 8, 100_000)] == ["00007"] * 3
     names = [numbered(number, 100_002) for number in (0, 99_999, 100_000, 100_001)]
     assert names == sorted(names) == ["000000", "099999", "100000", "100001"]
+
+
+@pytest.mark.slow
+def test_global_steps_of_thousands_of_tasks(tmp_path, monkeypatch):
+    """Every file is a group; exchanges are combined. What is opened is what the arithmetic says."""
+    monkeypatch.setattr(exchange, "MOST_READS", 1 << 12)
+    tasks = []
+    for files in (125, 500):
+        folder = tmp_path / f"{files}"
+        task_bytes = many_tasks.write_files(folder / "in", files, "jsonl")
+        recipe = many_tasks.recipe_for(str(folder / "in"), ["exact_dedup", ALIKE], task_bytes)
+        with slow_store.counting(folder / "out" / "work") as counts:
+            result = runs.run(recipe, str(folder / "out"))
+        assert result.report["documents"]["in"] == 2 * files
+        made = {summary.step.partition("-")[2]: summary.tasks for summary in result.summaries}
+        maps = ["read", "exact_dedup-keys", "exact_dedup-decide", "near_dedup-signatures", "near_dedup-send"]
+        assert [made[name] for name in [*maps, "near_dedup-verify", "near_dedup-decide", "documents"]] == [files] * 8
+        exact, near = made["exact_dedup-reduce"], made["near_dedup-reduce"]
+        ways = {
+            "exact_dedup-keys": (files, exact), "exact_dedup-reduce": (exact, files), "near_dedup-keys": (files, near),
+            "near_dedup-pairs": (near, files), "near_dedup-wanted": (near, files), "near_dedup-send": (files, files),
+        }  # fmt: skip
+        combined = {name for name, way in ways.items() if exchange.combining(*way)}
+        assert {name.removesuffix("-combine") for name in made if "combine" in name} == combined
+        openings = sum(exchange.openings(*way) for way in ways.values())
+        assert openings / 2 < counts["opens"] < openings + 16 * files  # shards, decisions, sidecars, edges
+        tasks.append(sum(made.values()))
+    assert {"near_dedup-keys", "near_dedup-pairs", "near_dedup-send"} <= combined
+    assert tasks[1] > 5000 and tasks[1] < 5 * tasks[0]
