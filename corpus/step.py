@@ -52,6 +52,10 @@ class Step(abc.ABC):
         """Before a run: raises ImportError for a package that is missing, ValueError for what cannot be used. Imports
         nothing of the user's."""
 
+    def left_out(self) -> str | None:
+        """Why a run leaves it out, or None: a recipe may have a list for its users to give, and empty until they do."""
+        return None
+
     def inputs(self) -> Sequence[str]:
         """Paths of files that it reads beside documents. Raises FileNotFoundError where there are none."""
         return ()

@@ -33,7 +33,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Raw web text in, packed and sharded token streams out.",
-    epilog="First run: winnow quickstart. Recipes: winnow run RECIPE --input 'crawl/*.warc.gz' --output OUT",
+    epilog="First run: winnow quickstart. Then: winnow run c4 --input 'crawl/*.warc.gz' --output OUT; winnow recipes; "
+    "winnow steps",
 )
 dedup_app = typer.Typer(no_args_is_help=True, help="Remove duplicates: exact, near, substring, lines, urls.")
 app.add_typer(dedup_app, name="dedup")
@@ -85,7 +86,7 @@ def main() -> None:
 
 @app.command()
 def run(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, for example pipelines/recipes/pretrain.yaml.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one of `winnow recipes`.")],
     input: Annotated[list[str] | None, typer.Option("--input", help="Path, folder, glob or URI. Repeatable.")] = None,
     output: Annotated[str | None, typer.Option("--output", help="Run directory.")] = None,
     set: Overrides = None,
@@ -97,7 +98,7 @@ def run(
 ) -> None:
     """Run a recipe. What is done already is not done again.
 
-    Example: winnow run pipelines/recipes/c4.yaml --input 'crawl/*.warc.wet.gz' --output out --workers 2
+    Example: winnow run c4 --input 'crawl/*.warc.wet.gz' --output out --workers 2
     """
     from pipelines import recipe as recipes
 
@@ -340,6 +341,60 @@ def filter_(
     execute(recipe, output, workers, address, limit, dry_run, replace)
 
 
+# ------------------------------------------------------------------ what there is
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from corpus import __version__
+
+        print(f"winnow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _all(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Raw web text in, packed and sharded token streams out."""
+
+
+@app.command("recipes")
+def recipes_(
+    name: Annotated[str | None, typer.Argument(help="One of them, to see what is in it.")] = None,
+) -> None:
+    """List the recipes that come with Winnow, or show one.
+
+    Example: winnow recipes c4 > mine.yaml
+    """
+    from pipelines import recipe as recipes
+    from pipelines.inspection import catalogue
+
+    try:
+        print(catalogue.show_recipe(name) if name else catalogue.list_recipes())
+    except recipes.RecipeError as error:
+        _fail(EXIT_USAGE, str(error))
+
+
+@app.command()
+def steps(
+    name: Annotated[str | None, typer.Argument(help="One of them, with every option.")] = None,
+) -> None:
+    """List the steps that a recipe can have, or explain one with every option, its type, default and meaning.
+
+    Example: winnow steps near_dedup
+    """
+    from pipelines import recipe as recipes
+    from pipelines.inspection import catalogue
+
+    try:
+        print(catalogue.show_step(name) if name else catalogue.list_steps())
+    except recipes.RecipeError as error:
+        _fail(EXIT_USAGE, str(error))
+
+
 # ------------------------------------------------------------------ looking at runs
 
 
@@ -458,9 +513,9 @@ def explain(
 
     Example: winnow explain OUT https://example.org/page
 
-    Example: winnow explain pipelines/recipes/c4.yaml page.txt
+    Example: winnow explain c4 page.txt
 
-    Example: winnow explain pipelines/recipes/c4.yaml https://example.org/page --input 'crawl/*.warc.wet.gz'
+    Example: winnow explain c4 https://example.org/page --input 'crawl/*.warc.wet.gz'
     """
     from corpus.cleaning import custom
     from corpus.io import paths
@@ -470,7 +525,7 @@ def explain(
     from pipelines.inspection import lookup, trace
     from pipelines.publishing import OutputError
 
-    if not any(paths.has_suffix(where, suffix) for suffix in (".yaml", ".yml")):
+    if where not in recipes.shipped() and not any(paths.has_suffix(where, suffix) for suffix in (".yaml", ".yml")):
         try:
             found = inspection.explain(where, document, most)
         except (OutputError, lookup.NotText) as error:

@@ -49,7 +49,8 @@ class Recipe:
     tasks are ended again and again is quarantined. They are figures of the machine: changing them redoes nothing.
     Without `keep_work` the files of a step in work/ are deleted as soon as no later step reads them; a run of the same
     recipe still finds everything done, one that needs them does them again.
-    `folder` is where the recipe lies: filters of the user's own are looked for there.
+    `folder` is where the recipe lies: filters of the user's own are looked for there. `left_out`: steps that are not
+    done, and why: those whose list nobody has given.
 
     >>> import corpus, pipelines
     >>> steps = [corpus.Length(min_words=50), corpus.C4(), pipelines.NearDedup(threshold=0.8)]
@@ -76,6 +77,7 @@ class Recipe:
     task_seconds: float = option(LIMITS.seconds, "Seconds that an attempt at a task may take in a worker.", gt=0)
     task_memory: int = option(LIMITS.memory, "Bytes of memory that it may take there.", gt=0)
     folder: str = dataclasses.field(default="", compare=False)
+    left_out: tuple[tuple[str, str], ...] = dataclasses.field(default=(), compare=False)
 
     @property
     def read_bytes(self) -> int:
@@ -84,7 +86,13 @@ class Recipe:
 
     def __post_init__(self) -> None:
         steps = (self.steps,) if isinstance(self.steps, (Step, str)) else self.steps
-        object.__setattr__(self, "steps", tuple(steps or ()))
+        steps = tuple(steps or ())
+        left_out = [(step.name, why) for step in steps if isinstance(step, Step) and (why := step.left_out())]
+        done = tuple(step for step in steps if not isinstance(step, Step) or not step.left_out())
+        if left_out and not done:
+            raise RecipeError(f"there is nothing to do: step {left_out[0][0]!r}: {left_out[0][1]}")
+        object.__setattr__(self, "steps", done)
+        object.__setattr__(self, "left_out", (*self.left_out, *left_out))
         if not isinstance(self.read, ReadOptions):
             raise RecipeError(f"`read` is ReadOptions(...), not {self.read!r}")
         object.__setattr__(self, "folder", self.folder or os.getcwd())
@@ -113,9 +121,9 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 def load(
     path: str, overrides: Sequence[str] = (), input: Sequence[str] = (), output: str | None = None, own: bool = False
 ) -> Recipe:
-    """The recipe in a YAML file, with `--set path=value` overrides applied. `${NAME}` and
-    `${NAME:-default}` stand for environment variables. `own`: import the step classes of one's own that a run of step
-    objects has written down, as module:Class. Raises RecipeError.
+    """The recipe in a YAML file, or a shipped one by its name (c4, fineweb, ...), with `--set path=value` overrides
+    applied. `${NAME}` and `${NAME:-default}` stand for environment variables. `own`: import the step classes of one's
+    own that a run of step objects has written down, as module:Class. Raises RecipeError.
 
     >>> import pathlib, pipelines
     >>> _ = pathlib.Path("mine.yaml").write_text("steps: [{length: {min_words: 50}}, exact_dedup]")
@@ -123,10 +131,11 @@ def load(
     >>> recipe.name, recipe.steps[0].min_words
     ('mine', 20)
     """
+    path = shipped().get(path, path)
     try:
         document = read_yaml(_text_of(path))
     except FileNotFoundError:
-        raise RecipeError(f"no such recipe: {path}") from None
+        raise RecipeError(f"no such recipe: {path}{_nearest(path)}") from None
     except OSError as error:
         raise RecipeError(f"cannot read {path}: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -141,6 +150,21 @@ def load(
     if output:
         document["output"] = output
     return parse(document, os.path.dirname(os.path.abspath(path)) if paths.is_local(path) else os.getcwd(), own)
+
+
+def shipped() -> dict[str, str]:
+    """Recipes that come with Winnow: the path of each by its name."""
+    folder = os.path.join(os.path.dirname(__file__), "recipes")
+    return {name.removesuffix(".yaml"): os.path.join(folder, name) for name in sorted(os.listdir(folder))}
+
+
+def _nearest(path: str) -> str:
+    """What to say of a recipe that is not there."""
+    try:
+        options.check_known([path], list(shipped()), "recipe", "Winnow")
+    except options.OptionError as error:
+        return f"; {str(error).rpartition('; ')[2]}"
+    return ""
 
 
 def _text_of(path: str) -> str:

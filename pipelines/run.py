@@ -281,6 +281,7 @@ def check(recipe: Recipe, output: str) -> tuple[Input, list[str]]:
     check_steps(recipe, given.sources)
     _check_code(recipe)
     _check_recipe(recipe, publishing.open_output(output))
+    notes += [f"left out: step {name!r}: {why}" for name, why in recipe.left_out]
     return given, [*notes, *(f"imports {what}" for step in recipe.steps if (what := step.imports()))]
 
 

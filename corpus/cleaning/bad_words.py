@@ -72,12 +72,17 @@ class BadWords(Filter):
     rules: ClassVar[tuple[str, ...]] = ("bad_word",)
 
     path: str = option(
-        help="The list, a text file of one entry a line; or a folder of such files named by language code."
+        help="The list, a text file of one entry a line; or a folder of such files named by language code. A recipe "
+        "leaves the step out where it is empty."
     )
     language: str = option("en", "Language of all documents, or auto: that of the column language.")
     drop_fraction: float = option(
         1.0, "Share of the documents with a match that is dropped: 1.0 in C4, 0.999 in mC4.", ge=0, le=1
     )
+
+    def left_out(self) -> str | None:
+        """Without a list it drops nothing."""
+        return None if self.path else "it has no list; --set bad_words.path=FILE names one of words, an entry a line"
 
     def inputs(self) -> list[str]:
         """The list files it reads."""

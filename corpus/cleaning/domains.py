@@ -51,10 +51,17 @@ class DomainFilter(Filter):
     name: ClassVar[str] = "domains"
     rules: ClassVar[tuple[str, ...]] = ("no_url", "not_listed")
 
-    path: str = option(help="A file, folder or glob of lists: text with an entry a line, or a .json object of domains.")
+    path: str = option(
+        help="A file, folder or glob of lists: text with an entry a line, or a .json object of domains. "
+        "A recipe leaves the step out where it is empty."
+    )
     entries: Literal["domains", "urls"] = option(
         "domains", "What the entries are: domains, with all that lies below them, or whole URLs."
     )
+
+    def left_out(self) -> str | None:
+        """Without a list nobody knows what to keep."""
+        return None if self.path else "it has no list; --set domains.path=FILE names one of domains, an entry a line"
 
     def inputs(self) -> list[str]:
         """The list files it reads."""

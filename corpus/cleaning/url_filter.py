@@ -73,6 +73,13 @@ class UrlFilter(Filter):
     name: ClassVar[str] = "url_filter"
     rules: ClassVar[tuple[str, ...]] = ("domain", "host", "url", "hard_word", "soft_words", "subword")
 
+    def left_out(self) -> str | None:
+        """Without a list it drops nothing."""
+        lists = ("domains", "hosts", "urls", "hard_words", "soft_words", "subwords")
+        if any(getattr(self, name) for name in lists):
+            return None
+        return "it has no list; --set url_filter.domains=FILE names one of domains, an entry a line"
+
     def inputs(self) -> list[str]:
         """The list files it reads."""
         names = (self.domains, self.hosts, self.urls, self.hard_words, self.soft_words, self.subwords)

@@ -37,7 +37,8 @@ class Decontaminate(Step):
     rules: ClassVar[tuple[str, ...]] = ("any", "overlap")
 
     against: tuple[str, ...] = option(
-        help="Evaluation files: paths, folders, globs or URIs of JSON lines.", min_length=1
+        help="Evaluation files: paths, folders, globs or URIs of JSON lines. A recipe leaves the step out where there "
+        "are none."
     )
     fields: tuple[str, ...] = option(("text",), "Fields that make an item's texts.", min_length=1)
     ngram: int = option(13, "Words of a gram: 13 are GPT-3's.", ge=1, le=MOST_WORDS)
@@ -46,6 +47,10 @@ class Decontaminate(Step):
         "any", "any drops a document for one gram of any item, overlap for min_overlap of the grams of one."
     )
     min_overlap: float = option(0.7, "Least share of an item's grams for the rule overlap: 0.7 is PaLM's.", ge=0, le=1)
+
+    def left_out(self) -> str | None:
+        """Without test sets it drops nothing."""
+        return None if any(self.against) else "it has no test sets; --set 'decontaminate.against=[FILES]' names some"
 
     def refuse(self) -> None:
         """Raises ValueError where shorter items would need more words than a gram has."""

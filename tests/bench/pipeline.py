@@ -17,7 +17,6 @@ reach here.
 from __future__ import annotations
 
 import dataclasses
-import json
 import multiprocessing
 import os
 import pathlib
@@ -100,10 +99,12 @@ def _name(step: Any) -> str:
 
 def timed(corpus: list[str], chosen: list[Any], workers: int, **options: Any) -> Timed:
     """One run."""
-    os.environ.setdefault("WINNOW_DATA", str(ROOT.parent / "shared" / "data"))
+    data = pathlib.Path(os.environ.get("WINNOW_DATA", ROOT.parent / "shared" / "data"))
+    if data.exists():
+        os.environ.setdefault("BAD_WORDS", str(data / "badwords"))
+        os.environ.setdefault("TEST_SETS", str(data / "eval" / "*.jsonl"))
     with tempfile.TemporaryDirectory(prefix="winnow-pipeline-") as folder:
-        document = recipes.read_yaml(_expanded(chosen))
-        recipe = recipes.parse({"name": "pipeline", "input": corpus, "steps": document, **options})
+        recipe = recipes.parse({"name": "pipeline", "input": corpus, "steps": chosen, **options})
         began, clock = time.time(), time.perf_counter()
         result = run(recipe, folder, workers=workers)
         seconds = time.perf_counter() - clock
@@ -131,11 +132,6 @@ def timed(corpus: list[str], chosen: list[Any], workers: int, **options: Any) ->
 
 def _filters(recipe: recipes.Recipe) -> set[str]:
     return {step.name for step in recipe.steps if isinstance(step, Filter)}
-
-
-def _expanded(chosen: list[Any]) -> str:
-    data = os.environ.get("WINNOW_DATA", "")
-    return json.dumps(chosen).replace("${WINNOW_DATA:-../shared/data}", data)
 
 
 def show(runs: list[Timed]) -> Table:

@@ -48,10 +48,15 @@ def write(folder: pathlib.Path) -> None:
     corpora.write_jsonl(folder / "data" / "eval" / "questions.jsonl", [{"id": "lanterns", "text": corpora.QUESTION}])
 
 
+def lists(data: str, options: str = ""):
+    """The settings that name the lists in a folder."""
+    against = paths.join(data, "eval/*.jsonl") + options
+    return f"decontaminate.against=['{against}']", f"bad_words.path={paths.join(data, 'badwords')}{options}"
+
+
 def run(base: str, name: str, said=None, **options):
     """Run the recipe from BASE/in to BASE/NAME, in this process."""
-    os.environ["WINNOW_DATA"] = paths.join(base, "data")
-    recipe = recipes.load(RECIPE, SMALL, [paths.join(base, "in")])
+    recipe = recipes.load(RECIPE, [*SMALL, *lists(paths.join(base, "data"))], [paths.join(base, "in")])
     return runs.run(recipe, paths.join(base, name), progress=said, **options)
 
 
@@ -60,12 +65,8 @@ def local(tmp_path_factory):
     """The run on a disk: its folder."""
     folder = tmp_path_factory.mktemp("local")
     write(folder)
-    before = os.environ.get("WINNOW_DATA")
     run(str(folder), "out")
-    yield folder
-    os.environ.pop("WINNOW_DATA")
-    if before is not None:
-        os.environ["WINNOW_DATA"] = before
+    return folder
 
 
 @pytest.fixture
@@ -126,12 +127,8 @@ def test_options_in_names_do_as_the_environment_does(local, bucket, object_store
     """And input, lists and output may lie in different places: here the output on a disk."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     options = object_store.options()
-    monkeypatch.setenv("WINNOW_DATA", str(local / "data"))
-    lists = (
-        f"decontaminate.against=['s3://{bucket}/data/eval/*.jsonl{options}']",
-        f"bad_words.path=s3://{bucket}/data/badwords{options}",
-    )
-    recipe = recipes.load(RECIPE, [*SMALL, *lists], [f"s3://{bucket}/in/*{options}"])
+    settings = [*SMALL, *lists(f"s3://{bucket}/data", options)]
+    recipe = recipes.load(RECIPE, settings, [f"s3://{bucket}/in/*{options}"])
     runs.run(recipe, str(tmp_path / "out"))
     assert digest(tmp_path / "out") == digest(local / "out")
 
@@ -190,9 +187,9 @@ def test_a_run_over_a_bad_store_is_the_run_on_a_disk(local, bucket, object_store
 
 def command(bucket, endpoint, workers):
     """The run as a process of its own."""
-    settings = [word for setting in SMALL for word in ("--set", setting)]
+    settings = [word for setting in (*SMALL, *lists(f"s3://{bucket}/data")) for word in ("--set", setting)]
     words = ["run", RECIPE, "--input", f"s3://{bucket}/in", "--output", f"s3://{bucket}/out", *settings]
-    environment = {**os.environ, "AWS_ENDPOINT_URL": endpoint, "WINNOW_DATA": f"s3://{bucket}/data"}
+    environment = {**os.environ, "AWS_ENDPOINT_URL": endpoint}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(
         [*FRESH, *words, "--workers", str(workers)], env=environment, start_new_session=True, **pipes
