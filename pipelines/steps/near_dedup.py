@@ -281,26 +281,41 @@ def _sidecar(file: File) -> Iterator[pa.RecordBatch]:
 
 
 def verify(argument: tuple[int, File], outputs: Outputs, common: Verification) -> dict[str, Any]:
-    """Exact Jaccard of every pair; those at the threshold or above become edges, ascending by (second, first). Where
-    there are many pairs, those of some of the second documents at a time."""
+    """Exact Jaccard of every pair; those at the threshold or above become edges, ascending by (second, first). Pairs
+    are read once, and those that several buckets have become one: some at a time where there are many."""
     group, sidecar = argument
-    splits, compared, edges = common.pairs.splits(common.hold), 0, []
-    for split in range(splits):
-
-        def chosen(piece: pa.RecordBatch, split: int = split) -> np.ndarray:
-            return piece["second"].to_numpy() % splits == split
-
-        table = exchanges.read(common.pairs, group, chosen if splits > 1 else None)
-        first, second = lsh.unique_pairs(table["first"].to_numpy(), table["second"].to_numpy())
-        del table
+    edges = []
+    for first, second in _distinct(exchanges.pieces(common.pairs, group), common.hold):
         similarity = _similarity(group, sidecar, common, first, second)
         keep = similarity >= common.threshold
-        compared += len(keep)
         edges.append((first[keep], second[keep], similarity[keep]))
-    columns = [np.concatenate(column) for column in zip(*edges)]
-    order = np.lexsort(columns[:2])
-    shards.write_table(outputs.path(EDGES), pa.table([column[order] for column in columns], schema=EDGE_SCHEMA))
-    return {"pairs": compared, "verified": len(order)}
+    edges = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)), *edges]
+    first, second, similarity = (np.concatenate(column) for column in zip(*edges))
+    order = np.lexsort((first, second))
+    first, second, similarity = first[order], second[order], similarity[order]
+    is_new = np.ones(len(order), np.bool_)
+    is_new[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+    table = pa.table([column[is_new] for column in (first, second, similarity)], schema=EDGE_SCHEMA)
+    shards.write_table(outputs.path(EDGES), table)
+    return {"verified": table.num_rows}
+
+
+def _distinct(pieces: Iterable[pa.RecordBatch], hold: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs, ascending and each once: all of them where that takes no more than `hold` bytes, else a part at a time; a
+    pair may be in several parts."""
+    waiting: list[tuple[np.ndarray, np.ndarray]] = []
+    held = 0
+    for piece in pieces:
+        waiting.append((piece["first"].to_numpy(), piece["second"].to_numpy()))
+        held += piece.nbytes
+        if held >= hold:
+            waiting = [lsh.unique_pairs(*map(np.concatenate, zip(*waiting)))]
+            held = sum(column.nbytes for column in waiting[0])
+            if held > hold // 2:
+                yield waiting[0]
+                waiting, held = [], 0
+    if waiting:
+        yield lsh.unique_pairs(*map(np.concatenate, zip(*waiting)))
 
 
 def _similarity(group: int, sidecar: File, common: Verification, first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -99,10 +99,6 @@ def _name(step: Any) -> str:
 
 def timed(corpus: list[str], chosen: list[Any], workers: int, **options: Any) -> Timed:
     """One run."""
-    data = pathlib.Path(os.environ.get("WINNOW_DATA", ROOT.parent / "shared" / "data"))
-    if data.exists():
-        os.environ.setdefault("BAD_WORDS", str(data / "badwords"))
-        os.environ.setdefault("TEST_SETS", str(data / "eval" / "*.jsonl"))
     with tempfile.TemporaryDirectory(prefix="winnow-pipeline-") as folder:
         recipe = recipes.parse({"name": "pipeline", "input": corpus, "steps": chosen, **options})
         began, clock = time.time(), time.perf_counter()
@@ -163,6 +159,10 @@ def without_ray(corpus: list[str], chosen: list[Any]) -> tuple[float, float]:
 
 def main(corpus: list[str], parallel: bool) -> int:
     """Time it and say so."""
+    data = pathlib.Path(os.environ.get("WINNOW_DATA", ROOT.parent / "shared" / "data"))
+    if data.exists():
+        os.environ.setdefault("BAD_WORDS", str(data / "badwords"))
+        os.environ.setdefault("TEST_SETS", str(data / "eval" / "*.jsonl"))
     with tempfile.TemporaryDirectory(prefix="winnow-tokenizer-") as folder:
         chosen = steps(parallel, folder, corpus)
         runs = [timed(corpus, chosen, workers) for workers in (1, 2)]

@@ -125,6 +125,25 @@ def test_shingles_are_read_no_more_often_in_many_shards(tmp_path):
         assert again + visitors < 3 * sidecars
 
 
+def test_pairs_that_every_band_finds_are_read_once(tmp_path):
+    """Pages of one template: the pairs fill the memory that a task may have five times, and shingles are not read
+    for each time."""
+    rows = [{"id": f"{number}", "text": " ".join([f"word{i}" for i in range(59)] + [f"page{number}"])}
+            for number in range(2000)]  # fmt: skip
+    corpora.write_jsonl(tmp_path / "in.jsonl", rows)
+    signatures = tmp_path / "out" / "work" / "01-near_dedup-signatures"
+    with slow_store.counting(signatures) as counts:
+        *_, result = outcome(tmp_path, "out", ["near_dedup"], working_bytes=1 << 20)
+    pairs = sum(
+        json.loads(path.read_text())["counters"]["pairs"]
+        for path in signatures.parent.glob("01-near_dedup-reduce/*.json")
+    )
+    distinct = result.figures["near_dedup"]["dropped"] * 32 - 32 * 31 // 2
+    assert distinct < 64_000 and pairs > 5 * distinct > 5 * (1 << 20) / 17
+    (sidecar,) = signatures.glob("*-shingles.arrow")
+    assert counts.opened[str(sidecar)] == 4 < 16 * pairs / (1 << 20)
+
+
 def test_a_map_says_what_it_reads_in_one_fingerprint(tmp_path):
     corpora.write_jsonl(tmp_path / "in.jsonl", documents(200))
     outcome(tmp_path, "out", STEPS[:5], task_bytes=500, working_bytes=5000)
