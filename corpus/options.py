@@ -45,6 +45,13 @@ class Option(NamedTuple):
     choices: tuple[str, ...]
     many: bool
 
+    def values(self) -> str:
+        """What it may be, in a word: its choices, or the kind of value."""
+        if self.choices:
+            return "|".join(self.choices)
+        kinds = (("bool", "true|false"), ("int", "INTEGER"), ("float", "NUMBER"), ("dict", "MAP"))
+        return next((word for kind, word in kinds if kind in self.type), "TEXT")
+
 
 def option(default: Any = dataclasses.MISSING, help: str = "", **bounds: Any) -> Any:
     """A field of a dataclass that is an option, or one that must be given where there is no default. `help`: what it
@@ -68,13 +75,13 @@ def option(default: Any = dataclasses.MISSING, help: str = "", **bounds: Any) ->
 
 def build(kind: type[T], given: Mapping[str, Any], where: str) -> T:
     """An instance of a dataclass of options. Raises OptionError for one that is unknown, missing or cannot be."""
-    check_known(given, [field.name for field in dataclasses.fields(cast(Any, kind)) if field.init], "option", where)
-    try:
-        return kind(**given)
-    except OptionError:
-        raise
-    except TypeError as error:  # an option is missing
-        raise OptionError(f"{where}: {str(error).partition('__init__() ')[2]}") from None
+    fields = [field for field in dataclasses.fields(cast(Any, kind)) if field.init]
+    check_known(given, [field.name for field in fields], "option", where)
+    none = dataclasses.MISSING
+    for field in fields:
+        if field.name not in given and field.default is none and field.default_factory is none:
+            raise OptionError(f"{where} needs the option {field.name!r}: {field.metadata.get('help', '')}".rstrip(": "))
+    return kind(**given)
 
 
 def document(kind: type) -> None:

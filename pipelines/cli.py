@@ -84,8 +84,9 @@ def main() -> None:
             raise SystemExit(EXIT_FAILED) from None
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True})
 def run(
+    context: typer.Context,
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one of `winnow recipes`.")],
     input: Annotated[list[str] | None, typer.Option("--input", help="Path, folder, glob or URI. Repeatable.")] = None,
     output: Annotated[str | None, typer.Option("--output", help="Run directory.")] = None,
@@ -102,6 +103,8 @@ def run(
     """
     from pipelines import recipe as recipes
 
+    if context.args:
+        _fail(EXIT_USAGE, f"`winnow run` takes one recipe, and files by option: --input {context.args[0]} --output DIR")
     try:
         loaded = recipes.load(recipe, set or [], input or [], output)
     except recipes.RecipeError as error:
@@ -221,8 +224,7 @@ def _help_on_reading() -> str:
 
     lines = [f"Files are read by their suffixes ({formats.suffixes()}). How, can be said by --set read.NAME=VALUE:"]
     for option in described.describe(ReadOptions):
-        values = "|".join(option.choices) or "VALUE"
-        lines.append(f"read.{option.name}={values}: {option.help} Default: {option.default}.")
+        lines.append(f"read.{option.name}={option.values()}: {option.help} Default: {option.default}.")
     return "\n\n".join(lines)
 
 
@@ -281,7 +283,7 @@ def _verb(words: tuple[str, ...], steps: tuple[str, ...]) -> Callable[..., None]
     ]
     for key, (_, option) in fields.items():
         text = f"{option.help} {'Must be given.' if option.default is None else f'Default: {option.default}.'}"
-        flag = typer.Option("--" + key.replace("_", "-"), help=text, metavar="|".join(option.choices) or "VALUE")
+        flag = typer.Option("--" + key.replace("_", "-"), help=text, metavar=option.values())
         parameters.append(
             inspect.Parameter(key, positional, default=None, annotation=Annotated[list[str] | None, flag])
         )
@@ -545,6 +547,8 @@ def explain(
         else:
             text = sys.stdin.read() if document == "-" else open(document, encoding="utf-8").read()
             batch = lookup.document_of(text, url)
+    except (FileNotFoundError, IsADirectoryError):
+        _fail(EXIT_USAGE, f"no such file: {document}; with --input FILES it can be the id or URL of a document in them")
     except (recipes.RecipeError, OSError, UnicodeDecodeError, lookup.NotText) as error:
         _fail(EXIT_USAGE, str(error))
     if batch is None:

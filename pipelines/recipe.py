@@ -139,7 +139,9 @@ def load(
     except OSError as error:
         raise RecipeError(f"cannot read {path}: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        if not path.endswith((".yaml", ".yml")):
+            raise RecipeError(f"{path} is not a recipe, which are YAML; input is named by --input") from None
+        raise RecipeError(f"{path} is not YAML: {_problem(error)}") from None
     if not isinstance(document, dict):
         raise RecipeError(f"{path} is not a recipe: expected a map with `input` and `steps`")
     document.setdefault("name", os.path.splitext(paths.basename(path))[0])
@@ -150,6 +152,13 @@ def load(
     if output:
         document["output"] = output
     return parse(document, os.path.dirname(os.path.abspath(path)) if paths.is_local(path) else os.getcwd(), own)
+
+
+def _problem(error: Exception) -> str:
+    """What a parser of YAML found, and where."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {error.problem}"
+    return " ".join(str(error).split())
 
 
 def shipped() -> dict[str, str]:
@@ -389,6 +398,10 @@ def override(document: dict[str, Any], setting: str) -> None:
         raise RecipeError("`steps` is a list of names, and of maps with one name")
     names = [entry if isinstance(entry, str) else next(iter(entry), None) for entry in steps]
     places = [i for i, name in enumerate(names) if name == head or str(i + 1) == head]
+    if not places and head in STEPS:
+        raise RecipeError(
+            f"--set {path}: the recipe has no step {head!r}; it has {', '.join(map(str, names)) or 'none'}"
+        )
     if not places:
         known([head], ["read", *names], "step", "--set")
     if len(places) > 1:

@@ -50,6 +50,7 @@ from pipelines.maps import passes
 from pipelines.publishing import OutputError, Published
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.report import report
+from pipelines.steps import STEPS
 
 MOST_REPAIRS = 100
 """Damaged files in work/ for which a run begins anew, to have their tasks done again."""
@@ -330,6 +331,14 @@ def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
         if isinstance(step, Language):
             codes = LANGUAGES if step.backend == "langdetect" else None
         if isinstance(step, Where):
+            for name in step.names():
+                kind = STEPS.get(name.partition(".")[0])
+                if name not in columns and kind is not None and issubclass(kind, Filter):
+                    how = "mode: tag" if "mode" in kind.__dataclass_fields__ else "tag: true"
+                    raise RecipeError(
+                        f"where {step.expression!r}: the documents are not tagged with {name}; put the step "
+                        f"`{kind.name}: {{{how}}}` before it, or take documents that have been tagged"
+                    )
             recipes.known(step.names(), sorted(columns), "score or column", f"where {step.expression!r}")
             recipes.known(step.languages(), codes or step.languages(), "language", f"where {step.expression!r}")
         elif isinstance(step, Filter):  # what it adds to no documents it adds to any

@@ -58,6 +58,14 @@ did you mean 'sentencepiece-bpe'?
         own = families.named(self.family).special_tokens
         return own + tuple(token for token in self.special_tokens if token not in own)
 
+    def check(self) -> None:
+        """Raises ValueError where `vocab_size` cannot be, whatever the text."""
+        special, least = len(self.all_special_tokens()), families.named(self.family).least
+        if least and self.vocab_size < special + least:
+            raise ValueError(
+                f"vocab_size {self.vocab_size} is too small: {special} special tokens and {least} bytes come first"
+            )
+
     def code(self) -> tuple[closure.Code, ...]:
         """The family's module, which is imported by name."""
         return (closure.Code(families.module_of(self.family)),)

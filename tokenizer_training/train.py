@@ -81,6 +81,7 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: str | os.PathLike[st
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     counts = merge_counts([counts])
+    config.check()
     trained = family.train(counts, config, folder)
     description = _describe(family, config, trained.vocab_size, folder)
     _refuse_spelled_tokens(family, description, folder)

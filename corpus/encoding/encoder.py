@@ -109,6 +109,8 @@ def load_encoder(folder: str | os.PathLike[str]) -> Encoder:
                 pathlib.Path(local, paths.basename(source.path)).write_bytes(paths.read_bytes(source.path))
             return load_encoder(local)
     folder = pathlib.Path(folder)
+    if not (folder / DESCRIPTION).is_file():
+        raise FileNotFoundError(f"{folder} holds no tokenizer of `winnow train-tokenizer`: it has no {DESCRIPTION}")
     description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     for name, digest in description["files"].items():
         if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:

@@ -53,9 +53,8 @@ def show_step(name: str) -> str:
     rules = f"\n\nRules: {', '.join(kind.rules)}" if issubclass(kind, Step) and kind.rules else ""
     lines = [f"{name}: {about}{rules}", "", "Options:"]
     for option in options.describe(kind):
-        values = "|".join(option.choices) or option.type
         default = "must be given" if option.default is None else f"default {option.default}"
-        lines.append(f"  {option.name} ({values}; {default})")
+        lines.append(f"  {option.name} ({option.values()}; {default})")
         lines.append(textwrap.fill(option.help, WIDTH, initial_indent="      ", subsequent_indent="      "))
     return "\n".join(lines)
 

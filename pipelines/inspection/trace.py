@@ -9,6 +9,7 @@ import pyarrow as pa
 from rich.text import Text
 
 from corpus.step import Filter, Place
+from pipelines.context import TokenStep
 from pipelines.inspection import places
 from pipelines.inspection.explain import KEPT
 from pipelines.recipe import Recipe
@@ -25,7 +26,8 @@ def trace(recipe: Recipe, batch: pa.RecordBatch, most: int) -> list[Text]:
     lines: list[Text] = []
     for step in recipe.steps:
         if not isinstance(step, Filter):
-            lines.append(Text(f"{step.name}: decides over the whole corpus; see `winnow explain OUT ID` after a run"))
+            does = "drops nothing" if isinstance(step, TokenStep) else "decides over the whole corpus"
+            lines.append(Text(f"{step.name}: {does}; see `winnow explain OUT ID` after a run"))
             continue
         said = [Text(f"{name} = {value}") for name, value in _scores(step, batch)]
         outcome = step.apply(batch)

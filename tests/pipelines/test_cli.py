@@ -32,7 +32,7 @@ except SystemExit:
     (["train-tokenizer"], ["--family", "--vocab-size", "32000"]),
     (["pack"], ["--tokenizer", "--sequence-length"]),
     (["decontaminate"], ["--against", "Evaluation files: paths, folders", "Must be given."]),
-    (["run"], ["--dry-run", "--limit", "--address", "--set", "read.text_field=VALUE", "Field or column of the text"]),
+    (["run"], ["--dry-run", "--limit", "--address", "--set", "read.text_field=TEXT", "Field or column of the text"]),
     (["filter"], [f"read.format={'|'.join(formats.CHOICES)}: Format of all input files", ".warc, .wet, .jsonl"]),
     (["dedup", "exact"], ["read.invalid_utf8=quarantine|repair"]),
 ])  # fmt: skip

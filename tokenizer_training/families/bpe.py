@@ -35,15 +35,9 @@ def count(text: pa.Array, config: TrainTokenizer) -> pa.Table:
 
 
 def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> Trained:
-    """Trains and writes the files. Raises ValueError where `vocab_size` has
-    no room for the bytes."""
+    """Trains and writes the files."""
     special = config.all_special_tokens()
     alphabet = byte_level.alphabet()
-    if config.vocab_size < len(special) + len(alphabet):
-        raise ValueError(
-            f"vocab_size {config.vocab_size} is too small: {len(special)} special tokens and "
-            f"{len(alphabet)} bytes come first"
-        )
     ids = np.empty(256, np.int32)
     for i, character in enumerate(alphabet):
         ids[byte_level.to_bytes(character)[0]] = len(special) + i
@@ -138,4 +132,5 @@ BPE = Family(
     files=("tokenizer.json", "vocab.json", "merges.txt", "tokenizer.tiktoken", PRETOKENS),
     encoder="bpe",
     space_before_word=True,
+    least=256,
 )

@@ -35,6 +35,7 @@ class Family:
     files               what it writes
     encoder             which of `corpus.encoding.encoders.ENCODERS` reads them; "tokenizers" reads any tokenizer.json
     space_before_word   whether tokens contain the space before a word
+    least               ids that any vocabulary has beside its special tokens
     """
 
     name: str
@@ -47,3 +48,4 @@ class Family:
     files: tuple[str, ...]
     encoder: str
     space_before_word: bool = False
+    least: int = 0

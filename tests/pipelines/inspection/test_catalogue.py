@@ -29,7 +29,7 @@ def test_every_option_is_explained(name):
         place = text.index(f"\n  {option.name} (")
         assert option.help and option.help[:20] in text[place:]
         default = "must be given" if option.default is None else f"default {option.default}"
-        assert f"{option.name} ({'|'.join(option.choices) or option.type}; {default})" in text
+        assert f"{option.name} ({option.values()}; {default})" in text
     for rule in getattr(kind, "rules", ()):
         assert rule in text
 
