@@ -10,11 +10,13 @@ from pipelines import stopping
 _handlers = stopping.exit_at_signals()  # first of all: what comes until `main` takes a tenth of a second or more
 
 import contextlib
+import functools
 import inspect
 import json
 import os
 import sys
 import traceback
+import typing
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -70,6 +72,33 @@ Overrides = Annotated[
 ]
 
 
+FIELDS = ("text", "id", "url", "date", "language")
+"""What the input may call by other names."""
+
+
+def _with_field_flags(function: Callable[..., None]) -> Callable[..., None]:
+    """A command that has `--set`, with a flag for each of FIELDS, which stands for `--set read.NAME_field=VALUE`."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    parameters = [p.replace(annotation=hints[p.name]) for p in inspect.signature(function).parameters.values()]
+    for name in FIELDS:
+        text = f"What the {name} is called in the input; content, or data.{name} for a field within a field."
+        hint = Annotated[str | None, typer.Option(f"--{name}-field", help=text, metavar="NAME")]
+        parameters.append(
+            inspect.Parameter(f"{name}_field", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+        )
+
+    @functools.wraps(function)
+    def command(**given: Any) -> None:
+        named = {name: given.pop(f"{name}_field") for name in FIELDS}
+        # quoted, for the value of --set is YAML
+        flags = [f"read.{name}_field={json.dumps(value)}" for name, value in named.items() if value is not None]
+        function(**{**given, "set": [*(given["set"] or []), *flags]})
+
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # that `inspect` heeds
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
 def main() -> None:
     """Entry point of the console command."""
     for name in ("stdout", "stderr"):
@@ -85,6 +114,7 @@ def main() -> None:
 
 
 @app.command(context_settings={"allow_extra_args": True})
+@_with_field_flags
 def run(
     context: typer.Context,
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one of `winnow recipes`.")],
@@ -298,10 +328,11 @@ def _verb(words: tuple[str, ...], steps: tuple[str, ...]) -> Callable[..., None]
         parameters.append(inspect.Parameter(key, positional, default=default, annotation=annotation))
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # that `inspect` heeds
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return command
+    return _with_field_flags(command)
 
 
 @app.command("filter")
+@_with_field_flags
 def filter_(
     input: Annotated[str, typer.Argument(help="Path, folder, glob or URI.")],
     output: Annotated[str, typer.Argument(help="Run directory.")],
@@ -474,23 +505,31 @@ def verify(output: Annotated[str, typer.Argument(help="Run directory.")]) -> Non
 
 
 @app.command("inspect")
+@_with_field_flags
 def inspect_(
     path: Annotated[str, typer.Argument(help="A run directory, or a file of documents.")],
     documents: Annotated[int, typer.Option("--documents", help="How many documents to show.", min=0)] = 3,
+    set: Overrides = None,
 ) -> None:
-    """Show what is in a run directory or a file of documents.
+    """Show what is in a run directory or in files that Winnow reads, or the reasons in a run's quarantine.
 
     Example: winnow inspect OUT
+
+    Example: winnow inspect OUT/quarantine
+
+    Example: winnow inspect docs.jsonl --text-field content
     """
+    from pipelines import recipe as recipes
     from pipelines.inspection import describe as inspection
 
     try:
-        print(inspection.describe(path, documents))
+        print(inspection.describe(path, documents, recipes.read_options(set or [])))
     except (FileNotFoundError, ValueError) as error:
         _fail(EXIT_USAGE, str(error))
 
 
 @app.command()
+@_with_field_flags
 def explain(
     where: Annotated[str, typer.Argument(help="A run directory, or a recipe.")],
     document: Annotated[

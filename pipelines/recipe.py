@@ -258,6 +258,16 @@ def dump(recipe: Recipe) -> str:
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 
+def read_options(overrides: Sequence[str]) -> ReadOptions:
+    """The options of reading alone, from `--set read.NAME=value`. Raises RecipeError."""
+    document: dict[str, Any] = {}
+    for each in overrides:
+        override(document, each)
+    known(document, ["read"], "recipe key", "--set")
+    options: ReadOptions = _build(ReadOptions, document.get("read") or {}, "read")
+    return options
+
+
 def _written(step: Step) -> str:
     """What a step is called in YAML: by its name, or where its class is the user's own, by that."""
     kind = type(step)

@@ -22,7 +22,7 @@ from corpus.cleaning.where import Where
 from corpus.io import partitions, paths, retries, stores
 from corpus.language.detect import Language
 from corpus.language.profiles import LANGUAGES
-from corpus.reading import readers, records
+from corpus.reading import first_records, readers, records
 from corpus.step import Filter, unique_names
 from corpus.views import ShardView
 from pipelines import estimate, publishing
@@ -282,6 +282,10 @@ def check(recipe: Recipe, output: str) -> tuple[Input, list[str]]:
     check_steps(recipe, given.sources)
     _check_code(recipe)
     _check_recipe(recipe, publishing.open_output(output))
+    try:
+        notes += first_records.check_fields(given.sources, recipe.read)
+    except ValueError as error:
+        raise RecipeError(str(error)) from None
     notes += [f"left out: step {name!r}: {why}" for name, why in recipe.left_out]
     return given, [*notes, *(f"imports {what}" for step in recipe.steps if (what := step.imports()))]
 

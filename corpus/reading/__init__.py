@@ -2,5 +2,6 @@
 
 Start with `readers`: `read_files` for files at hand, `split` and `read` for a run. `reader` says what a format is,
 `formats` which there are, `read_options` how they are read. Below the formats are `streams` (bounded decompression),
-`http`, `charset`, `html` (a child process that extracts text) and `parquet_footer`; `records` gathers what is read into
-batches. May import `corpus.io`, `corpus.documents`, `corpus.options` and `corpus.closure`."""
+`http`, `charset`, `html` (a child process that extracts text), `parquet_footer` and `rows` (of tables); `records`
+gathers what is read into batches. `first_records` tells, before a run works, whether the text is where the options say.
+May import `corpus.io`, `corpus.documents`, `corpus.options` and `corpus.closure`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -29,6 +31,8 @@ BEYOND = 1 << 16
 """Bytes behind a range that are read with it: its last line ends there."""
 COUNTED = 1 << 20
 """Bytes of a line from which its values are counted before it is parsed."""
+FIRST_LINES, FIRST_BYTES = 100, 1 << 20
+"""Lines, and bytes of them, about, that are looked at to know what fields there are."""
 DEPTH = 200
 """Arrays and objects within one another, at most: where Python's own limit lies depends on who calls."""
 
@@ -76,6 +80,23 @@ def read(unit: Unit, options: ReadOptions, excluded: records.Excluded) -> Iterat
                 error = left_out or records.reason(problem)
         raw, span = line.data[: streams.PREFIX], lost.with_fault(*line.span)
         yield Quarantined(unit.name, line.offset, error, raw, line.records, span, identity)
+
+
+def fields(path: str, options: ReadOptions) -> dict[str, int]:
+    """See `Reader.fields`: of the first lines that hold objects."""
+    return records.text_of_fields(_first_rows(path, options.max_record_bytes))
+
+
+def _first_rows(path: str, limit: int) -> Iterator[dict[str, Any]]:
+    size = 0
+    for line in itertools.islice(lines(path, 0, None, limit), FIRST_LINES):
+        size += len(line.data)
+        with contextlib.suppress(ValueError):
+            if line.error is None:
+                _check_shape(line.data, limit // records.BYTES_A_VALUE)
+                yield parse(line.data, repair=True)[0]
+        if size > FIRST_BYTES:
+            return
 
 
 def parse(line: bytes, repair: bool = False) -> tuple[dict[str, Any], bool]:
@@ -207,4 +228,4 @@ def _is_text(data: bytes) -> bool:
     return len(data) - len(data.translate(None, _CONTROL)) <= len(data) // 100
 
 
-READER = Reader("jsonl", (".jsonl", ".ndjson", ".json"), read, ranges=byte_ranges)
+READER = Reader("jsonl", (".jsonl", ".ndjson", ".json"), read, ranges=byte_ranges, fields=fields)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.documents import MAX_BATCH_TEXT, text_bytes
+from corpus.documents import MAX_BATCH_TEXT
 from corpus.io import partitions, paths
 from corpus.io.retries import StoreFailed
-from corpus.reading import parquet_footer, records, streams
+from corpus.reading import parquet_footer, records, rows, streams
 from corpus.reading.reader import Range, Reader, Unit
 from corpus.reading.records import Quarantined
 
@@ -31,9 +30,6 @@ PAGES = 512 << 20
 """Bytes of the pages that are decoded at a time, one of each column, unless records may be an eighth of that or
 larger."""
 
-FEW_ROWS, FEW_BYTES = 256, 1 << 20
-"""Of a batch that has less of either, documents are gathered with those of others."""
-
 
 def columns(path: str) -> list[str]:
     """Names of a Parquet file's columns, those of its folders too; none if it cannot be read."""
@@ -44,6 +40,21 @@ def columns(path: str) -> list[str]:
             raise
         except (pa.ArrowException, OSError):
             return []
+
+
+def fields(path: str, options: ReadOptions) -> dict[str, int]:
+    """See `Reader.fields`: of the schema, and the first row group as the footer describes it."""
+    with paths.open_input(path) as file:
+        try:
+            footer = parquet_footer.read(file)
+            schema = pq.ParquetFile(file).schema_arrow
+        except StoreFailed:
+            raise
+        except (pa.ArrowException, OSError, ValueError):
+            return {}
+    columns = footer.groups[0].columns if footer.groups else []
+    texts = {column.path: column.uncompressed for column in columns if column.type == parquet_footer.BYTE_ARRAY}
+    return {name: texts.get(name, 0) for name in [*rows.fields(schema), *partitions.of_path(path)]}
 
 
 def row_group_ranges(source: Source, unit_bytes: int) -> list[Range]:
@@ -82,7 +93,7 @@ def read(unit: Unit, options: ReadOptions, excluded: records.Excluded) -> Iterat
                 unit.name, 0, f"not a Parquet file: {_first_line(error)}", raw, records, 0 if records else file.size()
             )
             return
-        if options.text_field not in table.schema_arrow.names:
+        if not rows.has_field(table.schema_arrow, options.text_field):
             names = ", ".join(table.schema_arrow.names)
             yield Quarantined(unit.name, 0, f"no column {options.text_field!r}; columns: {names}", b"", records)
             return
@@ -132,9 +143,11 @@ class _RowGroup:
             for batch in self._batches(options.max_record_bytes):
                 for start, end, reason in excluded.runs(self.number + done, self.number + done + batch.num_rows):
                     part = batch.slice(start - self.number - done, end - start)
-                    yield from (
-                        self._left_out(part, start, reason, options) if reason else self._rows(part, start, options)
-                    )
+                    place = rows.Place(self.path, self.name, self.first - self.number + start, self.position)
+                    if reason:
+                        yield from rows.left_out(part, place, reason, options)
+                    else:
+                        yield from rows.documents(part, place, options)
                 done += batch.num_rows
             error = f"row group {self.group} has {done} rows and not {total} as its footer says"
         except StoreFailed:
@@ -143,17 +156,6 @@ class _RowGroup:
             error = f"row group {self.group} is corrupt: {_first_line(problem)}"
         if done < total:
             yield self._lost(error, total - done)
-
-    def _left_out(
-        self, batch: pa.RecordBatch, number: int, reason: str, options: ReadOptions
-    ) -> Iterator[records.Event]:
-        """Rows that are not to be read, by their ids."""
-        ids = batch.column(options.id_field) if options.id_field in batch.schema.names else pa.nulls(batch.num_rows)
-        for place, (row, _) in enumerate(
-            _rows(pa.record_batch({options.id_field: ids}), options), self.first - self.number + number
-        ):
-            name = None if isinstance(row, Exception) else records.identity(row, options, self.name, str(place))
-            yield Quarantined(self.name, self.position, reason, b"", id=name)
 
     def _lost(self, error: str, records: int) -> Quarantined:
         raw = b""
@@ -168,7 +170,7 @@ class _RowGroup:
         average = max(1, self.metadata.bytes // max(1, self.metadata.rows))
         wanted = max(1, min(records.BATCH_ROWS, MAX_BATCH_TEXT // average))
         few = min(wanted, self._safe_rows())
-        if any(map(_has_dictionary, self.table.schema_arrow.types)):
+        if any(map(rows.has_dictionary, self.table.schema_arrow.types)):
             wanted = few  # as Python objects its values are as many as there are rows
         waiting: list[pa.RecordBatch] = []
         count = size = 0
@@ -225,137 +227,9 @@ class _RowGroup:
         kind, size = parquet_footer.page_header(self.file, column.dictionary or column.data)
         return max(size, 0) if kind == parquet_footer.DICTIONARY_PAGE else 0
 
-    def _rows(self, batch: pa.RecordBatch, number: int, options: ReadOptions) -> Iterator[records.Event]:
-        """The documents of a batch, whose first row has this number in the unit."""
-        batch = partitions.add_columns(batch, partitions.of_path(self.path))
-        if _is_document_table(batch, options):
-            yield batch
-            return
-        row_number = self.first - self.number + number
-        documents = _as_documents(batch, options, self.name, row_number)
-        if documents is not None:
-            yield documents
-            return
-        for place, (row, repaired) in enumerate(_rows(batch, options), row_number):
-            try:
-                if isinstance(row, Exception):
-                    raise row
-                yield records.document(row, options, self.name, str(place), repaired)
-            except Exception as error:  # pyarrow gives those of the libraries it asks, for time zones say
-                yield Quarantined(self.name, self.position, f"row {place}: {records.reason(error)}", b"")
-
-
-def _has_dictionary(kind: pa.DataType) -> bool:
-    """Whether values of a type refer to a dictionary, nested ones too."""
-    return pa.types.is_dictionary(kind) or any(_has_dictionary(kind.field(i).type) for i in range(kind.num_fields))
-
-
-def _is_document_table(batch: pa.RecordBatch, options: ReadOptions) -> bool:
-    """Whether a batch is what Winnow writes: all columns of `records.SCHEMA` with their types, and no row
-    that a rule or a fault would take out. It is then passed on whole, further columns and all."""
-    if (options.text_field, options.id_field) != ("text", "id"):
-        return False
-    if any(
-        batch.schema.get_field_index(f.name) < 0 or batch.schema.field(f.name).type != f.type for f in records.SCHEMA
-    ):
-        return False
-    if any(batch.column(name).null_count for name in ("id", "text", "source")):
-        return False
-    try:
-        batch.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return _all_texts(batch.column("text"), options)
-
-
-def _as_documents(batch: pa.RecordBatch, options: ReadOptions, path: str, first: int) -> pa.RecordBatch | None:
-    """The documents of a batch, whose first row has this number in the file, as a table, so that texts do not become
-    Python objects; None where rows are few, or need a look each."""
-    if batch.num_rows < FEW_ROWS and batch.nbytes < FEW_BYTES:
-        return None
-    place = batch.schema.get_field_index(options.text_field)
-    if place < 0 or not _all_texts(batch.column(place), options):  # there may be two of that name
-        return None
-    text, others = batch.column(place), batch.remove_column(place)
-    found: list[records.Document] = []
-    for row, repaired in _rows(others, options) if others.num_columns else [({}, False)] * batch.num_rows:
-        if repaired or isinstance(row, Exception):
-            return None
-        try:
-            document = records.document({options.text_field: "-", **row}, options, path, str(first + len(found)))
-        except Exception:  # pyarrow gives those of the libraries it asks
-            return None
-        assert isinstance(document, records.Document)  # nothing was to be repaired
-        found.append(document)
-    table = records.table(found)
-    return table.set_column(1, records.SCHEMA.field("text"), text.cast(records.SCHEMA.field("text").type))
-
-
-def _all_texts(text: pa.Array, options: ReadOptions) -> bool:
-    """Whether no text is one that a rule or a fault would take out, and there is room for all."""
-    if not (pa.types.is_string(text.type) or pa.types.is_large_string(text.type)) or text.null_count:
-        return False
-    try:
-        text.validate(full=True)  # UTF-8
-    except pa.ArrowInvalid:
-        return False
-    blank = pc.any(pc.equal(pc.binary_length(pc.ascii_trim_whitespace(text)), 0)).as_py()
-    longest = pc.max(pc.binary_length(text)).as_py() or 0
-    return not blank and longest <= options.max_record_bytes and text_bytes(text) <= MAX_BATCH_TEXT
-
-
-def _rows(batch: pa.RecordBatch, options: ReadOptions) -> list[tuple[dict[str, Any] | Exception, bool]]:
-    """Every row, and whether it was repaired; the error in place of one that Python has no form for (text that is not
-    UTF-8 and may not be repaired, dates beyond the year 9999, unknown time zones) or no room."""
-    try:
-        _check_values(batch, options.max_record_bytes // records.BYTES_A_VALUE)
-        return [(row, False) for row in batch.to_pylist()]
-    except MemoryError:
-        raise
-    except Exception as error:
-        if batch.num_rows > 1:
-            half = batch.num_rows // 2
-            return _rows(batch.slice(0, half), options) + _rows(batch.slice(half), options)
-        if options.invalid_utf8 != "repair" or not isinstance(error, UnicodeDecodeError):
-            return [(error, False)]
-        return [({name: _repaired(batch.column(name)[0]) for name in batch.schema.names}, True)]
-
-
-def _check_values(batch: pa.RecordBatch, most: int) -> None:
-    """Raises ValueError where lists hold more than `most` values: as Python objects they take far more room."""
-    if sum(map(_values_in, batch.columns)) > most:
-        raise ValueError(f"lists of more than {most} values")
-
-
-def _values_in(array: pa.Array) -> int:
-    """How many values the lists of an array hold, at any depth."""
-    kind = array.type
-    if pa.types.is_struct(kind):
-        return sum(map(_values_in, array.flatten()))
-    if pa.types.is_map(kind):  # pyarrow flattens lists, and not maps
-        array = array.cast(pa.list_(pa.struct([kind.key_field, kind.item_field])))
-    if not pa.types.is_nested(array.type) or pa.types.is_union(kind):
-        return 0
-    values = array.flatten()
-    return len(values) + _values_in(values)
-
-
-def _repaired(value: pa.Scalar) -> Any:
-    """A cell as a Python object, with U+FFFD for what is not UTF-8 in its strings, nested ones too."""
-    try:
-        return value.as_py()
-    except UnicodeDecodeError:
-        if isinstance(value, pa.StructScalar):
-            return {name: _repaired(item) for name, item in value.items()}
-        if isinstance(value, pa.MapScalar):
-            return [tuple(_repaired(item) for item in pair.values()) for pair in value.values]
-        if isinstance(value, pa.ListScalar):  # of any kind
-            return [_repaired(item) for item in value.values]
-        return value.as_buffer().to_pybytes().decode("utf-8", "replace")
-
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-READER = Reader("parquet", (".parquet",), read, ranges=row_group_ranges, compressed=False, columns=columns)
+READER = Reader("parquet", (".parquet",), read, row_group_ranges, compressed=False, columns=columns, fields=fields)

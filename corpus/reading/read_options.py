@@ -17,6 +17,8 @@ else:
     Format = Literal[formats.CHOICES]
     Extract = Literal[tuple(html.EXTRACTORS)]
 
+FIELDS = ("text", "id", "url", "date", "language")
+"""Columns of the document table for which an option `NAME_field` says what they are called in the input."""
 MOST_RECORD_BYTES = (1 << 31) - 1
 """What a string of Arrow's can hold."""
 
@@ -40,8 +42,13 @@ class ReadOptions:
     """
 
     format: Format = option("auto", "Format of all input files; auto goes by their suffixes.")
-    text_field: str = option("text", "Field or column of the text, in formats that have any.")
+    text_field: str = option(
+        "text", "Field or column of the text, in formats that have any; data.text is the field text within data."
+    )
     id_field: str = option("id", "Field or column of the id, in formats that have any.")
+    url_field: str = option("url", "Field or column of the URL, in formats that have any.")
+    date_field: str = option("date", "Field or column of the date; where there is no date, timestamp serves.")
+    language_field: str = option("language", "Field or column of the language, in formats that have any.")
     extract: Extract = option(
         "resiliparse", "HTML to text: the whole page, or the main content by either of two extractors."
     )
@@ -55,6 +62,10 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         options.validate(self, "read")
+
+    def own_names(self) -> bool:
+        """Whether every field is named as it is in the document table."""
+        return all(getattr(self, f"{name}_field") == name for name in FIELDS)
 
     def check(self) -> None:
         """Raises ImportError if the package that `extract` names is missing."""

@@ -52,6 +52,9 @@ class Reader:
     alone; there are none where it is to be read whole. None: no file is ever divided. `compressed`: whether files are
     read that are compressed as a whole (`streams.COMPRESSIONS`). `columns(path)`: names of a file's columns, those that
     documents may keep; none if it cannot be read. None: all that is not in `records.SCHEMA` goes to `metadata`.
+    `fields(path, options)`: the names that a text could have in a file's first records, nested ones with dots, with
+    about how many bytes of text there are of each, 0 for what is none; nothing where none of these records can be read.
+    None: records have no fields.
     """
 
     name: str
@@ -61,3 +64,4 @@ class Reader:
     compressed: bool = True
     rules: tuple[str, ...] = ()
     columns: Callable[[str], list[str]] | None = None
+    fields: Callable[[str, ReadOptions], dict[str, int]] | None = None

@@ -255,13 +255,13 @@ def document(
     """The document that a JSON object, or a row of a table, describes; takes `row` apart. It is
     marked if it was `repaired`, or is so here.
 
-    A missing id becomes `path#place`; a field `timestamp` serves as date if there is no `date`;
-    an empty string is no url, date, source or language. Raises ValueError if there is no text.
+    The options name the fields, nested ones with dots. A missing id becomes `path#place`; a field `timestamp` serves as
+    date if there is no `date` and the options name no other; an empty string is no url, date, source or language.
+    Raises ValueError if there is no text.
     """
-    try:
-        text = row.pop(options.text_field)
-    except KeyError:
-        raise ValueError(f"no field {options.text_field!r}") from None
+    text = _take(row, options.text_field, _ABSENT)
+    if text is _ABSENT:
+        raise ValueError(f"no field {options.text_field!r}")
     if isinstance(text, str):
         text = text.encode()
     elif isinstance(text, bytes):  # Parquet without the annotation UTF8
@@ -271,16 +271,55 @@ def document(
         raise ValueError(f"field {options.text_field!r} must be a string, not {kind(text)}")
     check_size(len(text), options)
     name = identity(row, options, path, place)
-    url = _string(row.pop("url", None))
-    date = _string(row.pop("date" if "date" in row else "timestamp", None))
+    url = _string(_take(row, options.url_field))
+    date = _take(row, options.date_field, _ABSENT)
+    if date is _ABSENT:
+        date = row.pop("timestamp", None) if options.date_field == "date" else None
     source = _string(row.pop("source", None)) or path
-    language = _string(row.pop("language", None))
-    return marked(Document(name, text, url, date, source, language, _metadata(row) if row else None), repaired)
+    language = _string(_take(row, options.language_field))
+    metadata = _metadata(row) if row else None
+    return marked(Document(name, text, url, _string(date), source, language, metadata), repaired)
+
+
+_ABSENT = object()
+"""What a field holds that is not there."""
+
+
+def _take(row: dict[str, Any], field: str, default: Any = None) -> Any:
+    """What a field holds, of objects within the row too (`data.text`); takes it out of them, and them out of the row
+    where nothing else is in them."""
+    if field in row:
+        return row.pop(field)
+    outer, dot, inner = field.partition(".")
+    within = row.get(outer) if dot else None
+    if not isinstance(within, dict):
+        return default
+    value = _take(within, inner, default)
+    if not within:
+        del row[outer]
+    return value
 
 
 def identity(row: dict[str, Any], options: ReadOptions, path: str, place: str) -> str:
     """The id of the document that a JSON object, or a row of a table, describes; takes it out of `row`."""
-    return _string(row.pop(options.id_field, None)) or f"{path}#{place}"
+    return _string(_take(row, options.id_field)) or f"{path}#{place}"
+
+
+def text_of_fields(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """How many characters of text there are in each field of some rows, in order of appearance; those of objects within
+    rows under names with dots, as the options name them."""
+    found: dict[str, int] = {}
+
+    def add(row: dict[str, Any], above: str) -> None:
+        for name, value in row.items():
+            if isinstance(value, dict):
+                add(value, f"{above}{name}.")
+            else:
+                found[above + name] = found.get(above + name, 0) + (len(value) if isinstance(value, str) else 0)
+
+    for row in rows:
+        add(row, "")
+    return found
 
 
 def _metadata(row: dict[str, Any]) -> str | None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from corpus.io import paths
-from corpus.reading import readers
+from corpus.reading import first_records, readers
 from corpus.tokens import manifest as token_manifest
 from pipelines import publishing
 from pipelines.report import report
 
 
-def describe(path: str, documents: int) -> str:
-    """A few lines about a run directory, or about a file of documents with its first `documents`. Raises
-    FileNotFoundError where there is neither, ValueError for a run that has not finished, or whose report is damaged."""
+def describe(path: str, documents: int, options: readers.ReadOptions = readers.ReadOptions()) -> str:
+    """A few lines about a run directory, or about files of documents with their first `documents`. Raises
+    FileNotFoundError where there is neither, ValueError for a run that has not finished, or whose report is damaged,
+    and for files that are not read, or whose first records have no text."""
     if paths.exists(paths.join(path, "report.json")):
         return "\n".join(_about_run(path))
     if paths.exists(paths.join(path, publishing.NAME)):
         raise ValueError(f"the run in {path} has not finished; the same command continues it")
-    return "\n".join(_first_documents(path, documents))
+    return "\n".join(_first_documents(path, documents, options))
 
 
 def _about_run(path: str) -> list[str]:
@@ -29,11 +30,11 @@ def _about_run(path: str) -> list[str]:
     return lines
 
 
-def _first_documents(path: str, most: int) -> list[str]:
-    """The first documents of a file, and what of it cannot be read before them."""
-    options = readers.ReadOptions()
-    lines, shown = [], 0
-    for unit in readers.split(paths.expand(path), options):
+def _first_documents(path: str, most: int, options: readers.ReadOptions) -> list[str]:
+    """The first documents of some files, and what of them cannot be read before these."""
+    sources = paths.expand(path)
+    lines, shown = first_records.check_fields(sources, options), 0
+    for unit in readers.split(sources, options):
         for reading in readers.read(unit, options):
             for document in reading.documents.slice(0, most - shown).to_pylist():
                 text = document.pop("text")

@@ -18,6 +18,7 @@ from corpus import documents
 from corpus.io import paths, shards
 from corpus.options import OptionError
 from corpus.reading import formats, jsonl, parquet, readers, records, streams
+from corpus.reading import rows as rows_of_tables
 
 OPTIONS = readers.ReadOptions()
 
@@ -340,8 +341,8 @@ def test_rows_that_are_read_together_are_those_read_one_by_one(tmp_path_factory,
     found = []
     for few in (0, 1 << 30):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(parquet, "FEW_ROWS", few)
-            patch.setattr(parquet, "FEW_BYTES", few)
+            patch.setattr(rows_of_tables, "FEW_ROWS", few)
+            patch.setattr(rows_of_tables, "FEW_BYTES", few)
             found.append(of_file(path, options))
     assert found[0] == found[1]
     assert sum(map(len, found[0])) == rows

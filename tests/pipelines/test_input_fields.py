@@ -1,0 +1,59 @@
+"""Input whose fields have other names, through the command line: refused before work, read with a flag."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from commands import winnow
+
+ROWS = [{"content": f"Some words of page {i}.", "key": f"k{i}", "data": {"url": f"http://e.x/{i}"}} for i in range(5)]
+
+
+@pytest.fixture
+def docs(tmp_path):
+    path = tmp_path / "docs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    return path
+
+
+@pytest.mark.parametrize("command", [["dedup", "exact"], ["filter", "--step", "length"]])
+def test_input_without_text_stops_before_work_and_the_remedy_works(tmp_path, docs, command):
+    out = tmp_path / "out"
+    said = winnow(*command, docs, out, "--workers", 0, check=2).stderr.splitlines()
+    assert said[-1] == (
+        f"winnow: the first records of {docs} have no field 'text'; they have content, key, data.url: "
+        "say --text-field content (read.text_field in a recipe)"
+    )
+    assert not out.exists()
+    flags = ["--text-field", "content", "--id-field", "key", "--url-field", "data.url"]
+    winnow(*command, docs, out, *flags, "--workers", 0, check=0)
+    assert pq.read_table(out / "documents").select(["id", "text", "url"]).to_pylist() == [
+        {"id": row["key"], "text": row["content"], "url": row["data"]["url"]} for row in ROWS
+    ]
+
+
+def test_a_recipe_names_fields_and_flags_come_before_it(tmp_path, docs):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("read: {text_field: body, id_field: key}\nsteps: [length]\n")
+    given = ["run", recipe, "--input", docs, "--output", tmp_path / "out", "--workers", 0]
+    assert "no field 'body'" in winnow(*given, check=2).stderr
+    winnow(*given, "--text-field", "content", "--set", "read.url_field=data.url", check=0)
+    assert (tmp_path / "out" / "recipe.yaml").read_text().count("text_field: content\n  id_field: key\n") == 1
+
+
+def test_a_name_that_is_yaml_is_a_name(tmp_path, docs):
+    said = winnow("dedup", "exact", docs, tmp_path / "out", "--text-field", "true", check=2).stderr
+    assert "no field 'true'" in said
+
+
+def test_a_further_field_that_is_not_there_is_said_and_no_error(tmp_path, docs):
+    flags = ["--text-field", "content", "--language-field", "lang", "--workers", 0]
+    said = winnow("dedup", "exact", docs, tmp_path / "out", *flags, check=0).stderr
+    assert f"read.language_field: the first records of {docs} have no field 'lang'; they have content" in said
+
+
+def test_inspect_takes_the_same_flags(tmp_path, docs):
+    assert "say --text-field content" in winnow("inspect", docs, check=2).stderr
+    said = winnow("inspect", docs, "--text-field", "content", "--documents", 1, check=0).stdout
+    assert "Some words of page 0." in said and "page 1" not in said
+    assert "unknown recipe key 'seed'" in winnow("inspect", docs, "--set", "seed=1", check=2).stderr
