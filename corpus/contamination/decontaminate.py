@@ -25,8 +25,9 @@ MOST_WORDS = 1 << 20
 class Decontaminate(Step):
     """Drop the documents that hold text of evaluation items.
 
-    against: paths, folders, globs or URIs of JSON lines files. fields: the fields that make
-    the items' texts. ngram, min_words: see `corpus.contamination.index`; 13 and 8 are GPT-3's
+    against: paths, folders, globs or URIs of JSON lines or Parquet files. fields: the fields
+    that make the items' texts (`data.text` for one within another); each file has some of
+    them. ngram, min_words: see `corpus.contamination.index`; 13 and 8 are GPT-3's
     (arXiv 2005.14165, appendix C). rule: "any" drops a document for one gram of any item, as
     GPT-3 calls a collision (GPT-3 then cuts the text around it; here the document goes);
     "overlap" drops it if at least the share `min_overlap` of the grams of one item is found;
@@ -37,10 +38,12 @@ class Decontaminate(Step):
     rules: ClassVar[tuple[str, ...]] = ("any", "overlap")
 
     against: tuple[str, ...] = option(
-        help="Evaluation files: paths, folders, globs or URIs of JSON lines. A recipe leaves the step out where there "
-        "are none."
+        help="Evaluation files: paths, folders, globs or URIs of JSON lines or Parquet. A recipe leaves the step out "
+        "where there are none."
     )
-    fields: tuple[str, ...] = option(("text",), "Fields that make an item's texts.", min_length=1)
+    fields: tuple[str, ...] = option(
+        ("text",), "Fields that make an item's texts; data.text is the field text within data.", min_length=1
+    )
     ngram: int = option(13, "Words of a gram: 13 are GPT-3's.", ge=1, le=MOST_WORDS)
     min_words: int = option(8, "Words that a shorter item needs to be looked for whole: 8 are GPT-3's.", ge=1)
     rule: Rule = option(
@@ -63,8 +66,14 @@ class Decontaminate(Step):
 
     def index(self) -> indexes.Index:
         """The index of the evaluation files, kept until one of them changes."""
-        sources = dict.fromkeys(s for pattern in self.against for s in paths.expand(pattern))
-        return _index(tuple(sources), self.fields, self.ngram, self.min_words)
+        return _index(self._sources(), self.fields, self.ngram, self.min_words)
+
+    def check(self) -> None:
+        """Raises ValueError for files that cannot be read, or have no text in the fields."""
+        _items(self._sources(), self.fields)
+
+    def _sources(self) -> tuple[paths.Source, ...]:
+        return tuple(dict.fromkeys(s for pattern in self.against for s in paths.expand(pattern)))
 
     def decisions(self, batch: pa.RecordBatch) -> pa.Table:
         """Decisions (`documents.DECISION_SCHEMA`) about the rows of a batch with a column `text`."""
@@ -74,8 +83,12 @@ class Decontaminate(Step):
 
 @functools.lru_cache(maxsize=4)
 def _index(sources: tuple[paths.Source, ...], fields: tuple[str, ...], ngram: int, min_words: int) -> indexes.Index:
-    items = [item for source in sources for item in indexes.load_items(source.path, fields)]
-    return indexes.build(items, ngram, min_words)
+    return indexes.build(_items(sources, fields), ngram, min_words)
+
+
+@functools.lru_cache(maxsize=4)
+def _items(sources: tuple[paths.Source, ...], fields: tuple[str, ...]) -> list[indexes.Item]:
+    return indexes.load_files([source.path for source in sources], fields)
 
 
 def decisions(spans: pa.Table, index: indexes.Index, rule: Rule = "any", min_overlap: float = 0.7) -> pa.Table:

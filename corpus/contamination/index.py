@@ -16,10 +16,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numba
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from corpus.contamination import words
 from corpus.io import paths
@@ -28,6 +30,9 @@ from corpus.text.leaf import leaf
 
 FILTER_BITS_PER_GRAM = 16
 """Size of the prefilter. With two bits set for a gram it lets through about 2 % of the rest."""
+
+MOST_NAMES, MOST_LOOKED_AT = 20, 100
+"""Fields that a message lists, and records of a file that are looked at for it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,12 +93,12 @@ def from_table(table: pa.Table) -> Index:
 
 
 def load_items(path: str, fields: tuple[str, ...] = ("text",)) -> list[Item]:
-    """Items of a JSON lines file (.gz, .zst and .bz2 are decompressed), in order.
+    """Items of a JSON lines file (.gz, .zst and .bz2 are decompressed) or a Parquet file, in order.
 
-    A field may hold a string or a list of strings, each a text of its own; a record may lack
-    some of the fields. The name is that of the file, without folders, a colon, and the record's
+    A field may hold a string or a list of strings, each a text of its own, and may lie within others (`data.text`); a
+    record may lack some of the fields. The name is that of the file, without folders, a colon, and the record's
     "id", or the number of its line, from 1. Raises ValueError for a line that is not a JSON
-    object, and for a field that no record has.
+    object, and for a field that no record has, with those that they have.
 
     >>> import corpus, pathlib, tempfile
     >>> file = pathlib.Path(tempfile.mkdtemp(), "quiz.jsonl")
@@ -101,37 +106,97 @@ def load_items(path: str, fields: tuple[str, ...] = ("text",)) -> list[Item]:
     >>> corpus.load_items(str(file), fields=("question", "answers"))
     [Item(name='quiz.jsonl:q1', texts=('Who wrote it?', 'She did.', 'He did.'))]
     """
-    file = paths.basename(path)
+    return load_files([path], fields)
+
+
+def load_files(names: Iterable[str], fields: tuple[str, ...] = ("text",)) -> list[Item]:
+    """Items of several files; see `load_items`. Every file has some of the fields, every field is in some file."""
     items: list[Item] = []
+    lacking: dict[str, tuple[str, dict[str, int]]] = {}  # fields that have not been seen: a file, and what that has
     seen: set[str] = set()
-    known: set[str] = set()
-    for number, record in _records(path):
-        texts = [text for field in fields for text in _texts(record.get(field))]
-        items.append(Item(f"{file}:{record.get('id', number)}", tuple(texts)))
-        seen.update(field for field in fields if _texts(record.get(field)))
-        known.update(record)
-    for field in fields:
-        if items and field not in seen:
-            raise ValueError(f"{path}: no record has text in field {field!r}; fields: {sorted(known)}")
+    for path in names:
+        count, here = len(items), set()
+        sizes: dict[str, int] = {}
+        for number, record in _records(path):
+            found = {field: texts for field in fields if (texts := _texts(_value(record, field)))}
+            name = f"{paths.basename(path)}:{record.get('id', number)}"
+            items.append(Item(name, tuple(text for field in fields for text in found.get(field, ()))))
+            here.update(found)
+            if len(items) - count <= MOST_LOOKED_AT:
+                _add_sizes(sizes, record)
+        if len(items) > count and not here:
+            raise _no_text(path, fields[0], sizes)
+        seen |= here
+        if len(items) > count:
+            lacking = {field: (path, sizes) for field in fields if field not in seen}
+    for field, (path, sizes) in lacking.items():
+        raise _no_text(path, field, sizes)
     return items
 
 
-def _records(path: str) -> Iterator[tuple[int, dict]]:
+def _no_text(path: str, field: str, sizes: dict[str, int]) -> ValueError:
+    """What to say of a file whose records have no text in a field; `sizes`: characters of text in those they have."""
+    texts = [name for name, size in sizes.items() if size]
+    likely = max(texts, key=lambda name: sizes[name], default=None)
+    remedy = f"say --set 'decontaminate.fields=[{likely}]'" if likely else "none of which is text"
+    more = f" and {len(sizes) - MOST_NAMES} more" if len(sizes) > MOST_NAMES else ""
+    names = ", ".join(name[:80] for name in list(sizes)[:MOST_NAMES]) + more
+    return ValueError(f"{path}: no record has text in field {field!r}; the fields are {names}: {remedy}")
+
+
+def _add_sizes(sizes: dict[str, int], record: dict[str, Any], above: str = "", depth: int = 8) -> None:
+    """Add to `sizes` how many characters of text a record has in each field, those within fields with dots."""
+    for name, value in record.items():
+        if isinstance(value, dict) and depth:
+            _add_sizes(sizes, value, f"{above}{name}.", depth - 1)
+        else:
+            sizes[above + name] = sizes.get(above + name, 0) + sum(map(len, _texts(value)))
+
+
+def _records(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    name = paths.without_options(path).lower()
     with paths.open_input(path) as file:
-        name = paths.without_options(path)
+        if name.endswith(".parquet"):
+            yield from _rows(path, file)
+            return
         if name.endswith((".gz", ".zst", ".bz2")):
             file = pa.CompressedInputStream(file, pa.Codec.detect(name).name)
-        lines = file.read().split(b"\n")
+        try:
+            lines = file.read().split(b"\n")
+        except OSError as error:
+            if error.errno:  # of the storage; Arrow has none for what it cannot decode
+                raise
+            raise ValueError(f"{path}: {error}") from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}:{number}: {error}") from error
         if not isinstance(record, dict):
             raise ValueError(f"{path}:{number}: not a JSON object")
         yield number, record
+
+
+def _rows(path: str, file: pa.NativeFile) -> Iterator[tuple[int, dict[str, Any]]]:
+    number = 0
+    try:
+        for batch in pq.ParquetFile(file).iter_batches(1000):
+            for row in batch.to_pylist():
+                number += 1
+                yield number, row
+    except pa.ArrowException as error:
+        raise ValueError(f"{path}: {str(error).partition(chr(10))[0]}") from error
+
+
+def _value(record: dict[str, Any], field: str) -> object:
+    """What a field holds, of objects within the record too (`data.text`)."""
+    if field in record:
+        return record[field]
+    outer, dot, inner = field.partition(".")
+    within = record.get(outer) if dot else None
+    return _value(within, inner) if isinstance(within, dict) else None
 
 
 def _texts(value: object) -> list[str]:

@@ -57,3 +57,18 @@ def test_inspect_takes_the_same_flags(tmp_path, docs):
     said = winnow("inspect", docs, "--text-field", "content", "--documents", 1, check=0).stdout
     assert "Some words of page 0." in said and "page 1" not in said
     assert "unknown recipe key 'seed'" in winnow("inspect", docs, "--set", "seed=1", check=2).stderr
+
+
+def test_test_sets_with_other_fields_are_refused_before_work_and_the_remedy_works(tmp_path, docs):
+    question = "Some words of page 3. And more words that make it long enough to be looked for."
+    docs.write_text(json.dumps({"text": question}) + "\n" + json.dumps({"text": "Nothing."}) + "\n")
+    quiz, out = tmp_path / "quiz.jsonl", tmp_path / "out"
+    quiz.write_text(json.dumps({"question": question, "answer": "C"}) + "\n")
+    given = ["decontaminate", docs, out, "--against", quiz, "--workers", 0]
+    assert winnow(*given, check=2).stderr.splitlines()[-1] == (
+        f"winnow: step 'decontaminate': {quiz}: no record has text in field 'text'; the fields are question, answer: "
+        "say --set 'decontaminate.fields=[question]'"
+    )
+    assert not out.exists()
+    winnow(*given, "--set", "decontaminate.fields=[question]", check=0)
+    assert pq.read_table(out / "documents")["text"].to_pylist() == ["Nothing."]

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from corpus import documents
@@ -33,7 +34,9 @@ def test_load_items(tmp_path):
 
 def test_load_items_refuses_what_it_cannot_check(tmp_path):
     path = write(tmp_path / "set.jsonl", [{"text": "t"}])
-    with pytest.raises(ValueError, match="no record has text in field 'question'.*'text'"):
+    with pytest.raises(
+        ValueError, match=r"field 'question'; the fields are text: say --set 'decontaminate.fields=\[text\]'"
+    ):
         index.load_items(path, ("question",))
     (tmp_path / "bad.jsonl").write_text('{"text": "t"}\n\n{"text": \n')
     with pytest.raises(ValueError, match=r"bad.jsonl:3"):
@@ -41,6 +44,34 @@ def test_load_items_refuses_what_it_cannot_check(tmp_path):
     (tmp_path / "list.jsonl").write_text("[1]\n")
     with pytest.raises(ValueError, match="not a JSON object"):
         index.load_items(str(tmp_path / "list.jsonl"))
+
+
+def test_every_file_has_some_field_and_every_field_is_in_some_file(tmp_path):
+    quiz = write(tmp_path / "quiz.jsonl", [{"data": {"question": "What?", "answers": ["This.", "That."]}, "n": 1}])
+    text = str(tmp_path / "text.parquet")
+    pq.write_table(pa.table({"id": ["a", "b"], "text": ["one", None]}), text)
+    items = index.load_files([quiz, text], ("text", "data.answers"))
+    assert [(item.name, item.texts) for item in items] == [
+        ("quiz.jsonl:1", ("This.", "That.")), ("text.parquet:a", ("one",)), ("text.parquet:b", ()),
+    ]  # fmt: skip
+    with pytest.raises(ValueError) as error:
+        index.load_files([text, quiz])
+    assert str(error.value) == (
+        f"{quiz}: no record has text in field 'text'; the fields are data.question, data.answers, n: "
+        "say --set 'decontaminate.fields=[data.answers]'"
+    )
+    with pytest.raises(ValueError, match="no record has text in field 'data.answer'"):
+        index.load_files([quiz, text], ("text", "data.question", "data.answer"))
+    with pytest.raises(ValueError, match="fields are n: none of which is text"):
+        index.load_items(write(tmp_path / "numbers.jsonl", [{"n": 1}]))
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.jsonl", "x.jsonl.gz", "x.jsonl.zst"])
+def test_a_file_that_is_none_is_one_sentence(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\xff none\n" * 100)
+    with pytest.raises(ValueError, match=name) as error:
+        index.load_items(str(tmp_path / name))
+    assert "\n" not in str(error.value)
 
 
 def test_index_survives_a_table():
