@@ -89,10 +89,10 @@ def _with_field_flags(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def command(**given: Any) -> None:
-        named = {name: given.pop(f"{name}_field") for name in FIELDS}
+        named = {name: given.pop(f"{name}_field", None) for name in FIELDS}
         # quoted, for the value of --set is YAML
         flags = [f"read.{name}_field={json.dumps(value)}" for name, value in named.items() if value is not None]
-        function(**{**given, "set": [*(given["set"] or []), *flags]})
+        function(**{**given, "set": [*(given.get("set") or []), *flags]})
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # that `inspect` heeds
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -580,7 +580,7 @@ def explain(
     try:
         loaded = recipes.load(where, set or [], input or [])
         with custom.modules_in(loaded.folder):
-            runs.check_steps(loaded, runs.input_sources(loaded.input)[0] if input else [])
+            runs.check_steps(loaded, runs.input_sources(loaded.input, options=loaded.read)[0] if input else [])
         if input:
             batch = lookup.find(loaded, document)
         else:

@@ -59,8 +59,8 @@ MOST_REPAIRS = 100
 @dataclasses.dataclass
 class Result(Findings):
     """What a run did, and found: what each map had to do; how often storage was asked again, since it failed for a
-    while; where a dry run had to stop, and what it says the run needs; the largest clusters of near-duplicates, by
-    step, with their texts; its report.
+    while; where a dry run had to stop, and what it says the run needs; what there is to say of files left out; the
+    largest clusters of near-duplicates, by step, with their texts; its report.
 
     >>> import corpus, pipelines, pyarrow.parquet as pq
     >>> pq.write_table(corpus.as_table(["one", "one"]), "docs.parquet")
@@ -74,6 +74,7 @@ class Result(Findings):
     storage_retries: int = 0
     waiting: str | None = None
     estimate: Estimate | None = None
+    notes: list[str] = dataclasses.field(default_factory=list)
     clusters: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
     report: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -84,10 +85,11 @@ class Result(Findings):
 
 
 class Input(NamedTuple):
-    """The files of the input, and the units of work that they are divided into."""
+    """The files of the input, the units of work that they are divided into, what there is to say of other files."""
 
     sources: list[paths.Source]
     units: list[readers.Unit]
+    notes: list[str]
 
 
 def _groups(recipe: Recipe, given: Input) -> list[list[readers.Unit]]:
@@ -106,7 +108,7 @@ class Runner:
         self.engine = engine
         self.limit = limit
         self.folders = 0
-        self.result = Result(summaries=engine.summaries)
+        self.result = Result(summaries=engine.summaries, notes=given.notes)
 
     def run(self) -> Result:
         """Run everything; idempotent. Raises TaskFailed, Discards, OutputError, `paths.DamagedFile`."""
@@ -245,21 +247,27 @@ def _step_of(path: str) -> str:
     return paths.basename(paths.parent(path))
 
 
-def input_sources(patterns: tuple[str, ...], output: str | None = None) -> tuple[list[paths.Source], list[str]]:
-    """(files of all patterns, in the order given, each once; what there is to say of files left out: those in the
-    directory `output`, and further names of the same file). Raises RecipeError."""
+def input_sources(
+    patterns: tuple[str, ...], output: str | None = None, options: readers.ReadOptions = readers.ReadOptions()
+) -> tuple[list[paths.Source], list[str]]:
+    """(files of all patterns, in the order given, each once; what there is to say of files left out: those of unknown
+    kind in folders, those in the directory `output`, and further names of the same file). Raises RecipeError."""
     if not patterns:
         raise RecipeError("no input: give --input PATH, or `input:` in the recipe")
     found: dict[str, paths.Source] = {}
+    unknown: list[str] = []
     for pattern in patterns:
         try:
-            for source in paths.expand(pattern):
-                found.setdefault(source.path, source)
+            sources, others = readers.expand(pattern, options)
         except (ValueError, OSError) as error:
             raise RecipeError(f"input {pattern!r}: {error}") from None
+        for source in sources:
+            found.setdefault(source.path, source)
+        unknown += others
     resolve = functools.cache(os.path.realpath)
     sources = [s for s in found.values() if not (output and paths.is_inside(s.path, output, resolve))]
-    notes = []
+    unknown = [path for path in unknown if not (output and paths.is_inside(path, output, resolve))]
+    notes = [readers.passed_over(unknown)] if unknown else []
     if len(sources) < len(found):
         notes.append(
             f"left out: {len(found) - len(sources)} files of the input, which lie in {output}, where this run writes"
@@ -278,10 +286,11 @@ def check(recipe: Recipe, output: str) -> tuple[Input, list[str]]:
     """Everything that can be refused before work starts: (the input; what there is to say before work starts). Raises
     RecipeError, OutputError; writes nothing and imports nothing of the user's."""
     publishing.check_output(output)
-    given, notes = _divided_input(recipe, output)
+    given = _divided_input(recipe, output)
     check_steps(recipe, given.sources)
     _check_code(recipe)
     _check_recipe(recipe, publishing.open_output(output))
+    notes = list(given.notes)
     try:
         notes += first_records.check_fields(given.sources, recipe.read)
     except ValueError as error:
@@ -290,12 +299,12 @@ def check(recipe: Recipe, output: str) -> tuple[Input, list[str]]:
     return given, [*notes, *(f"imports {what}" for step in recipe.steps if (what := step.imports()))]
 
 
-def _divided_input(recipe: Recipe, output: str) -> tuple[Input, list[str]]:
-    """The input, and what there is to say of it; see `input_sources`. Raises RecipeError."""
-    sources, notes = input_sources(recipe.input, output)
+def _divided_input(recipe: Recipe, output: str) -> Input:
+    """The input; see `input_sources`. Raises RecipeError."""
+    sources, notes = input_sources(recipe.input, output, recipe.read)
     try:
         recipe.read.check()
-        return Input(sources, readers.split(sources, recipe.read, recipe.read_bytes)), notes
+        return Input(sources, readers.split(sources, recipe.read, recipe.read_bytes), notes)
     except (ImportError, ValueError) as error:
         raise RecipeError(str(error)) from None
 
@@ -465,7 +474,7 @@ def run_task(output: str, name: str, limit: int | None = None, folder: str = "")
     try:
         with custom.modules_in(folder), _importable(folder):
             recipe = recipes.load(paths.join(output, "recipe.yaml"), own=True)
-            given, _ = _divided_input(recipe, output)
+            given = _divided_input(recipe, output)
             Runner(recipe, given, published, engine, limit).run()
     except Ran as done:
         return done.counters

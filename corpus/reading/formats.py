@@ -25,15 +25,25 @@ CHOICES = ("auto", *READERS)
 def of_file(path: str, format: str = "auto") -> Reader:
     """The reader that `format` names; if that is "auto", the one of the file's suffix, in whatever case, behind which
     that of a compression may stand. Raises ValueError for an unknown suffix."""
-    if format != "auto":
-        return READERS[format]
+    reader = READERS.get(format) or _by_suffix(path)
+    if reader is None:
+        raise ValueError(f"unknown kind of file: {path} (known: {suffixes()})")
+    return reader
+
+
+def is_known(path: str, format: str = "auto") -> bool:
+    """Whether there is a reader for a file; see `of_file`."""
+    return format in READERS or _by_suffix(path) is not None
+
+
+def _by_suffix(path: str) -> Reader | None:
     name = paths.without_options(path).lower()
     for suffix in streams.COMPRESSIONS:
         name = name.removesuffix(suffix)
     for reader in READERS.values():
         if name.endswith(reader.suffixes) and (reader.compressed or not streams.compression(path)):
             return reader
-    raise ValueError(f"unknown kind of file: {path} (known: {suffixes()})")
+    return None
 
 
 def suffixes() -> str:

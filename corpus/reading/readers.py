@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -22,6 +23,8 @@ from corpus.reading.records import Quarantined, Reading
 RULES = (*(rule for reader in formats.READERS.values() for rule in reader.rules), "empty_text")
 """Rules of the step `read`, in order of application."""
 
+MOST_NAMED = 10
+"""Files that are named where there may be many."""
 UNIT_BYTES = 256 << 20
 """Size of a unit of work, in bytes of the file: a few batches."""
 
@@ -31,6 +34,7 @@ def read_files(files: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     `records.SCHEMA`), and `dropped`, `quarantined` and `skipped` say what became of all other records.
 
     `files` are paths, folders, globs or URIs, one or several, of any formats; `options` are those of `ReadOptions`.
+    Of folders and globs, files of unknown kind are passed over, with a warning.
     Raises FileNotFoundError where there are none, ValueError for an unknown suffix or option, ImportError for a package
     that an option needs, before it reads; OSError if the storage does.
 
@@ -49,9 +53,41 @@ def read_files(files: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     chosen = ReadOptions(**options)
     chosen.check()
     patterns = [files] if isinstance(files, (str, os.PathLike)) else files
-    sources = dict.fromkeys(source for pattern in patterns for source in paths.expand(os.fspath(pattern)))
-    units = split(list(sources), chosen)
+    found = [expand(os.fspath(pattern), chosen) for pattern in patterns]
+    if unknown := [path for _, others in found for path in others]:
+        warnings.warn(passed_over(unknown), stacklevel=2)
+    units = split(list(dict.fromkeys(source for sources, _ in found for source in sources)), chosen)
     return (reading for unit in units for reading in read(unit, chosen))
+
+
+def expand(pattern: str, options: ReadOptions) -> tuple[list[paths.Source], list[str]]:
+    """(the files that a path, folder, glob or URI names, sorted by name; the names of further ones that a folder or
+    glob holds, whose kind is not known). Raises FileNotFoundError where there are none, ValueError where none is known.
+
+    >>> import pathlib
+    >>> from corpus.reading import readers
+    >>> pathlib.Path("pages").mkdir()
+    >>> for name in ("a.txt", "README.md"):
+    ...     _ = pathlib.Path("pages", name).write_text("Words.")
+    >>> sources, others = readers.expand("pages", readers.ReadOptions())
+    >>> [source.path for source in sources], others
+    (['pages/a.txt'], ['pages/README.md'])
+    """
+    sources = paths.expand(pattern)
+    if [source.path for source in sources] == [pattern]:  # who names a file wants it read
+        return sources, []
+    known = [source for source in sources if formats.is_known(source.path, options.format)]
+    if not known:
+        formats.of_file(sources[0].path, options.format)  # raises
+    kept = set(known)
+    return known, [source.path for source in sources if source not in kept]
+
+
+def passed_over(unknown: list[str]) -> str:
+    """What to say of files whose kind is not known."""
+    names = ", ".join(unknown[:MOST_NAMED]) + (f" and {len(unknown) - MOST_NAMED} more" * (len(unknown) > MOST_NAMED))
+    files = "a file" if len(unknown) == 1 else f"{len(unknown)} files"
+    return f"left out: {files} of unknown kind: {names} (known: {formats.suffixes()})"
 
 
 def split(sources: list[paths.Source], options: ReadOptions, unit_bytes: int = UNIT_BYTES) -> list[Unit]:

@@ -32,8 +32,9 @@ def _about_run(path: str) -> list[str]:
 
 def _first_documents(path: str, most: int, options: readers.ReadOptions) -> list[str]:
     """The first documents of some files, and what of them cannot be read before these."""
-    sources = paths.expand(path)
+    sources, unknown = readers.expand(path, options)
     lines, shown = first_records.check_fields(sources, options), 0
+    lines += [readers.passed_over(unknown)] if unknown else []
     for unit in readers.split(sources, options):
         for reading in readers.read(unit, options):
             for document in reading.documents.slice(0, most - shown).to_pylist():

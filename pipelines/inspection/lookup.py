@@ -33,7 +33,7 @@ def find(recipe: Recipe, name: str) -> pa.RecordBatch | None:
     """The document of a recipe's input with this id or URL, as a batch of one; the first, or None. Raises NotText,
     RecipeError where there is no input."""
     check_text(name, f"the id or URL {name!r}")
-    sources, _ = input_sources(recipe.input)
+    sources, _ = input_sources(recipe.input, options=recipe.read)
     for unit in readers.split(sources, recipe.read, recipe.read_bytes):
         for reading in readers.read(unit, recipe.read):
             found = reading.documents.filter(is_named(reading.documents, name))

@@ -58,6 +58,7 @@ def build(recipe: Recipe, published: Published, result: Result) -> dict[str, Any
         "documents": documents,
         "problems": account.problems(),
         "left_out": [list(each) for each in recipe.left_out],
+        "notes": result.notes,
         "quarantined_share": max(account.share_of_records, account.share_of_bytes),
         "lost": account.lost,
         "steps": steps,
@@ -219,6 +220,7 @@ def funnel(report: dict[str, Any]) -> str:
     ends = " + ".join(f"{count[end]:,} {end}" for end in ("kept", "dropped", "quarantined"))
     lines.append(f"{count['in']:,} in = {ends}")
     lines += [f"left out: step {name!r}: {why}" for name, why in report.get("left_out", [])]
+    lines += report.get("notes", [])
     lost = report.get("lost", {})
     if lost.get("bytes") or lost.get("ranges"):
         share = lost["bytes"] / max(1, lost["input_bytes"])

@@ -1,4 +1,4 @@
-"""Input whose fields have other names, through the command line: refused before work, read with a flag."""
+"""Input as people have it, through the command line: fields with other names, files of other kinds beside the data."""
 
 import json
 
@@ -72,3 +72,30 @@ def test_test_sets_with_other_fields_are_refused_before_work_and_the_remedy_work
     assert not out.exists()
     winnow(*given, "--set", "decontaminate.fields=[question]", check=0)
     assert pq.read_table(out / "documents")["text"].to_pylist() == ["Nothing."]
+
+
+def test_files_of_unknown_kind_in_a_folder_are_left_out_and_named(tmp_path):
+    folder, out = tmp_path / "docs", tmp_path / "docs" / "out"
+    (folder / "more").mkdir(parents=True)
+    (folder / "a.jsonl").write_text('{"text": "Some words."}\n')
+    for name in ("README.md", "more/logo.png"):
+        (folder / name).write_bytes(b"\x89")
+    said = f"left out: 2 files of unknown kind: {folder}/README.md, {folder}/more/logo.png (known: .warc,"
+    for _ in range(2):  # the second finds the first one's report.html
+        done = winnow("dedup", "exact", folder, out, "--workers", 0, check=0)
+        assert said in done.stderr and said in done.stdout and "report.html, " not in done.stderr
+    report = json.loads((out / "report.json").read_text())
+    assert report["documents"]["in"] == 1 and report["notes"][0].startswith(said)
+    assert f"{folder}/README.md" in (out / "report.html").read_text()
+    assert said in winnow("inspect", out, check=0).stdout
+
+
+def test_a_file_of_unknown_kind_that_is_named_is_an_error(tmp_path):
+    for name in ("a.md", "b.md"):
+        (tmp_path / name).write_text("Some words.")
+    out = tmp_path / "out"
+    for given in (tmp_path / "a.md", tmp_path, tmp_path / "*.md"):
+        said = winnow("dedup", "exact", given, out, "--workers", 0, check=2).stderr
+        assert f"unknown kind of file: {tmp_path}/a.md (known: .warc," in said and not out.exists()
+    winnow("dedup", "exact", tmp_path, out, "--set", "read.format=text", "--workers", 0, check=0)
+    assert json.loads((out / "report.json").read_text())["documents"]["in"] == 2

@@ -115,6 +115,27 @@ def test_unknown_suffix_is_an_error_that_names_the_known(path):
     assert said == f"unknown kind of file: {path} (known: {suffixes}" and ".parquet" in uncompressed
 
 
+def test_what_is_unknown_is_passed_over_unless_it_is_named(tmp_path):
+    for name in ("a.txt", "README.md", "x.bin"):
+        (tmp_path / name).write_text("words")
+    for pattern in (tmp_path, tmp_path / "*"):
+        sources, unknown = readers.expand(str(pattern), OPTIONS)
+        assert [source.path for source in sources] == [str(tmp_path / "a.txt")]
+        assert unknown == [str(tmp_path / "README.md"), str(tmp_path / "x.bin")]
+    assert [s.path for s in readers.expand(str(tmp_path / "x.bin"), OPTIONS)[0]] == [str(tmp_path / "x.bin")]
+    assert len(readers.expand(str(tmp_path), ReadOptions(format="text"))[0]) == 3
+    with pytest.raises(ValueError, match=f"unknown kind of file: {tmp_path}/README.md"):
+        readers.expand(str(tmp_path / "[Rx]*"), OPTIONS)
+    with pytest.warns(UserWarning, match="left out: 2 files of unknown kind: .*README.md, .*x.bin .known"):
+        (reading,) = readers.read_files(tmp_path)
+    assert reading.documents["text"].to_pylist() == ["words"]
+    with pytest.raises(ValueError, match="unknown kind of file"):
+        readers.read_files(tmp_path / "x.bin")
+    assert readers.passed_over([f"{i}.md" for i in range(12)]).startswith(
+        "left out: 12 files of unknown kind: 0.md, 1.md, 2.md, 3.md, 4.md, 5.md, 6.md, 7.md, 8.md, 9.md and 2 more (kn"
+    )
+
+
 def test_what_is_registered_can_be_chosen():
     described = {each.name: each.choices for each in describe(ReadOptions)}
     assert described["format"] == formats.CHOICES == ("auto", *formats.READERS) and described["extract"] == tuple(

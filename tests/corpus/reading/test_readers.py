@@ -565,7 +565,7 @@ def test_read_files_refuses_before_it_reads_and_reads_when_asked(tmp_path, monke
     for files, named, error, words in [
         (tmp_path / "a.jsonl", {"formt": "jsonl"}, OptionError, "unknown option 'formt' in read; did you mean"),
         (tmp_path / "a.jsonl", {"invalid_utf8": "mend"}, OptionError, "'invalid_utf8' of read"),
-        (tmp_path, {}, ValueError, "unknown kind of file: .*b.docx"),
+        (tmp_path / "b.docx", {}, ValueError, "unknown kind of file: .*b.docx"),
         (tmp_path / "*.parquet", {}, FileNotFoundError, "no file matches"),
         ([tmp_path / "a.jsonl", tmp_path / "gone.jsonl"], {}, FileNotFoundError, "gone.jsonl"),
     ]:
