@@ -258,12 +258,12 @@ def input_sources(
     unknown: list[str] = []
     for pattern in patterns:
         try:
-            sources, others = readers.expand(pattern, options)
+            sources, passed_over = readers.expand(pattern, options)
         except (ValueError, OSError) as error:
             raise RecipeError(f"input {pattern!r}: {error}") from None
         for source in sources:
             found.setdefault(source.path, source)
-        unknown += others
+        unknown += passed_over
     resolve = functools.cache(os.path.realpath)
     sources = [s for s in found.values() if not (output and paths.is_inside(s.path, output, resolve))]
     unknown = [path for path in unknown if not (output and paths.is_inside(path, output, resolve))]

@@ -115,7 +115,7 @@ def load_files(names: Iterable[str], fields: tuple[str, ...] = ("text",)) -> lis
     lacking: dict[str, tuple[str, dict[str, int]]] = {}  # fields that have not been seen: a file, and what that has
     seen: set[str] = set()
     for path in names:
-        count, here = len(items), set()
+        count, here = len(items), set[str]()
         sizes: dict[str, int] = {}
         for number, record in _records(path):
             found = {field: texts for field in fields if (texts := _texts(_value(record, field)))}

@@ -50,4 +50,4 @@ def suffixes() -> str:
     """All suffixes, for people."""
     every = ", ".join(suffix for reader in READERS.values() for suffix in reader.suffixes)
     plain = ", ".join(suffix for reader in READERS.values() if not reader.compressed for suffix in reader.suffixes)
-    return f"{every}; {' and '.join(streams.COMPRESSIONS)} of all but {plain}"
+    return f"{every}; {', '.join(streams.COMPRESSIONS)} of all but {plain}"

@@ -1,18 +1,20 @@
-"""Bytes of plain, gzip and zstd files, a bounded piece at a time, with damage reported in place.
+"""Bytes of plain, gzip, zstd, bzip2 and xz files, a bounded piece at a time, with damage reported in place.
 
 Two kinds of trouble are kept apart. What the storage reports (a lost connection, a missing
 file) is raised: the task should be tried again. What the bytes themselves show (a bad
 checksum, a stream that ends early) comes as `Damage` among the `Chunk`s: trying again would
 not help, and what stands before and after it is good. After damage reading goes on at the next
-gzip member or zstd frame that decodes.
+gzip member, zstd frame, bzip2 or xz stream that decodes.
 
-No call puts out more than `BLOCK` bytes, whatever a file claims: zlib is given a limit, and zstd
+No call puts out more than `BLOCK` bytes, whatever a file claims: zlib, bzip2 and xz are given a limit, and zstd
 one block at a time, which holds at most 128 KiB (RFC 8878, section 3.1.1.2.4).
 """
 
 from __future__ import annotations
 
+import bz2
 import collections
+import lzma
 import math
 import re
 import zlib
@@ -58,13 +60,24 @@ DICTIONARY = 16 << 20
 DICTIONARIES = 32
 """Dictionaries that are taken of a file, which may be several put together; DICTIONARY holds for their sum, too."""
 
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
 GZIP_MAGIC = b"\x1f\x8b\x08"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+BZIP2_MAGIC = b"BZh"
+XZ_MAGIC = b"\xfd7zX"
 DICTIONARY_MAGIC = b"\x5d\x2a\x4d\x18"
 """Of the skippable frame that holds a dictionary."""
 DICTIONARY_BEGINS = (b"\x37\xa4\x30\xec", ZSTD_MAGIC)
 """How a dictionary begins, as it is and compressed; a file may begin with one of any other bytes."""
+MAGICS = {
+    "gzip": (GZIP_MAGIC,),
+    "zstd": (ZSTD_MAGIC, DICTIONARY_MAGIC),
+    "bzip2": (BZIP2_MAGIC,),
+    "xz": (XZ_MAGIC,),
+}
+"""How a member begins, in at most four bytes."""
+XZ_MEMORY = 16 << 20
+"""What xz takes beside its dictionary, which is bounded as a window of zstd is."""
 ZSTD_HEADER = 18
 ZSTD_BLOCK = 128 << 10
 ZSTD_WINDOW = 128 << 20
@@ -124,7 +137,7 @@ class _Ended(Corrupt):
 
 
 def compression(path: str) -> str | None:
-    """ "gzip", "zstd" or None, by suffix."""
+    """ "gzip", "zstd", "bzip2", "xz" or None, by suffix."""
     name = paths.without_options(path).lower()
     return next((kind for suffix, kind in COMPRESSIONS.items() if name.endswith(suffix)), None)
 
@@ -207,8 +220,7 @@ class _Members:
     def __init__(self, file: pa.NativeFile, kind: str, plausible: Callable[[bytes], bool], window: int, hold: int):
         self.input, self.kind, self.plausible = _Input(file), kind, plausible
         self.window, self.hold = window, hold
-        magics = [GZIP_MAGIC] if kind == "gzip" else [ZSTD_MAGIC, DICTIONARY_MAGIC]
-        self.magic = re.compile(b"|".join(map(re.escape, magics)))
+        self.magic = re.compile(b"|".join(map(re.escape, MAGICS[kind])))
         self.size = file.size()
         self.zstd = zstandard.ZstdDecompressor(max_window_size=window)  # with the last dictionary, if there is one
         self.by_dictionary: dict[int, zstandard.ZstdDecompressor] = {}
@@ -243,6 +255,10 @@ class _Members:
 
     def _content(self) -> Iterator[bytes]:
         """The content of the member that begins here, in pieces of at most BLOCK bytes. Raises Corrupt."""
+        if self.kind == "bzip2":
+            return self._steps(bz2.BZ2Decompressor())
+        if self.kind == "xz":
+            return self._steps(lzma.LZMADecompressor(lzma.FORMAT_XZ, self.window + XZ_MEMORY))
         return self._gzip() if self.kind == "gzip" else self._zstd()
 
     def _at_end(self) -> bool:
@@ -280,6 +296,28 @@ class _Members:
                 if data:
                     begun = True
                     yield data
+
+    def _steps(self, decompressor: bz2.BZ2Decompressor | lzma.LZMADecompressor) -> Iterator[bytes]:
+        """The content of a bzip2 or xz stream."""
+        begun = False
+        self.noticed, self.ahead = self.input.offset, 0
+        while not decompressor.eof:
+            at = self.input.offset
+            piece = self.input.piece() if decompressor.needs_input else b""
+            if not piece and decompressor.needs_input:
+                raise _Ended
+            self.noticed = at if begun else self.noticed
+            self.work += A_PIECE
+            try:
+                data = decompressor.decompress(piece, BLOCK)
+            except (OSError, lzma.LZMAError) as error:
+                remedy = "; raise read.max_record_bytes" if "Memory usage limit" in str(error) else ""
+                raise Corrupt(f"{error}{remedy}", whole=True) from None  # its checksums come behind what they are of
+            if decompressor.eof:
+                self.input.give_back(decompressor.unused_data)
+            if data:
+                begun = True
+                yield data
 
     def _zstd(self) -> Iterator[bytes]:
         self.noticed, self.ahead = self.input.offset, 0

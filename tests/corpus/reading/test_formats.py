@@ -1,9 +1,11 @@
 """The registry of formats, and what every reader owes. A new one has a line in SAMPLES."""
 
+import bz2
 import dataclasses
 import gzip
 import io
 import json
+import lzma
 import random
 from collections.abc import Callable
 
@@ -19,7 +21,7 @@ from corpus.reading import formats, html, readers, records, streams
 from corpus.reading.readers import ReadOptions
 
 OPTIONS = ReadOptions()
-PACK = {".gz": gzip.compress, ".zst": zstandard.compress}
+PACK = {".gz": gzip.compress, ".zst": zstandard.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +112,7 @@ def test_formats_by_suffix(path, name):
 def test_unknown_suffix_is_an_error_that_names_the_known(path):
     with pytest.raises(ValueError) as error:
         readers.split([paths.Source(path, 1, 0)], OPTIONS)
-    said, _, uncompressed = str(error.value).partition("; .gz and .zst of all but ")
+    said, _, uncompressed = str(error.value).partition("; .gz, .zst, .bz2, .xz of all but ")
     suffixes = ", ".join(suffix for reader in formats.READERS.values() for suffix in reader.suffixes)
     assert said == f"unknown kind of file: {path} (known: {suffixes}" and ".parquet" in uncompressed
 

@@ -1,8 +1,10 @@
 """Compressed files: bounded, and damage costs the member it is in and no more."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import random
 import struct
 import tracemalloc
@@ -54,7 +56,12 @@ def text_of(number, size=3000):
     )
 
 
-PACKED = {".gz": gzip.compress, ".zst": lambda data: zstd(data, write_checksum=True)}
+PACKED = {
+    ".gz": gzip.compress,
+    ".zst": lambda data: zstd(data, write_checksum=True),
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+}
 
 
 # What is whole comes out whole
@@ -149,7 +156,7 @@ def test_dictionaries_are_bounded_in_number_and_size(tmp_path, monkeypatch):
 # What is not
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+@pytest.mark.parametrize("suffix", PACKED)
 @pytest.mark.parametrize("bad", [0, 3, 7])
 @pytest.mark.parametrize("how", ["magic", "middle", "checksum", "zeros", "cut", "removed_end", "garbage_before"])
 def test_damage_costs_its_member(tmp_path, suffix, bad, how):
@@ -185,7 +192,7 @@ def test_damage_costs_its_member(tmp_path, suffix, bad, how):
         )
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+@pytest.mark.parametrize("suffix", PACKED)
 def test_no_record_of_an_undamaged_member_is_lost(tmp_path, suffix):
     """Every place in a file of 12 members is damaged once, in three ways."""
     parts = [text_of(i, 600) for i in range(12)]
@@ -223,7 +230,7 @@ def read_ids(path, **options):
     return ids, faulty, lost
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+@pytest.mark.parametrize("suffix", PACKED)
 def test_lines_that_straddle_members(tmp_path, suffix):
     whole = b"".join(text_of(i, 1500) for i in range(10))
     cuts = [0, *sorted(random.Random(1).sample(range(len(whole)), 30)), len(whole)]
@@ -359,6 +366,8 @@ def test_a_bomb_comes_out_in_bounded_pieces(tmp_path):
         ("x.gz", packed, 200 << 20),
         ("x.zst", rle_frame(1600), 200 << 20),
         ("x.zst", zstd(bytes(200 << 20)), 200 << 20),
+        ("x.bz2", bz2.compress(bytes(200 << 20), 1), 200 << 20),
+        ("x.xz", lzma.compress(bytes(200 << 20), preset=0), 200 << 20),
     ]:
         (tmp_path / name).write_bytes(data)
         assert len(data) < 300_000
@@ -398,6 +407,15 @@ def test_a_window_above_the_limit_is_refused_with_the_remedy(tmp_path):
     )
     assert content(chunks_of(tmp_path / "x.zst", data, limit=1 << 30)).endswith(b"aafter")
     assert streams.MOST_WINDOW == read_options.MOST_RECORD_BYTES
+
+
+def test_a_dictionary_of_xz_above_the_limit_is_refused_with_the_remedy(tmp_path):
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 512 << 20, "mode": lzma.MODE_FAST, "mf": lzma.MF_HC3}]
+    compressor = lzma.LZMACompressor(filters=filters)
+    data = compressor.compress(b"text") + compressor.flush()
+    (damage,) = chunks_of(tmp_path / "x.xz", data)
+    assert damage.error.endswith("Memory usage limit exceeded; raise read.max_record_bytes")
+    assert content(chunks_of(tmp_path / "x.xz", data, limit=1 << 30)) == b"text"
 
 
 def test_a_file_of_beginnings_of_members_is_given_up_in_time(tmp_path, monkeypatch):
