@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from corpus import closure
@@ -157,6 +157,45 @@ def _tell(caching: types.ModuleType) -> None:
     locators = caching.FunctionCache._impl_class._locator_classes  # one list for all kinds of caches
     if ByClosure not in locators:
         locators.insert(0, ByClosure)
+        _listen()
+
+
+# ------------------------------------------------------------------ telling others
+
+Told = Callable[[bool, float], None]
+"""Gets True and 0.0 when a kernel begins to be compiled, False and the seconds that it took when it is."""
+_told: list[Told] = []
+
+
+@contextlib.contextmanager
+def told(who: Told) -> Iterator[None]:
+    """Inside, `who` is told when this process compiles a kernel that it does not have."""
+    _told.append(who)
+    try:
+        yield
+    finally:
+        _told.remove(who)
+
+
+def _listen() -> None:
+    from numba.core import event
+
+    begun: list[float] = []  # of kernels that are being compiled, each for the one before it
+
+    class Compiling(event.Listener):
+        def on_start(self, _: event.Event) -> None:
+            begun.append(time.perf_counter())
+            if len(begun) == 1:
+                for who in _told:
+                    who(True, 0.0)
+
+        def on_end(self, _: event.Event) -> None:
+            seconds = time.perf_counter() - begun.pop()
+            if not begun:
+                for who in _told:
+                    who(False, seconds)
+
+    event.register("numba:compile", Compiling())
 
 
 def install() -> None:

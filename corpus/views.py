@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.documents import replace_column
-from corpus.io import shards
+from corpus.documents import replace_column, text_bytes
+from corpus.io import metered, shards
 from corpus.text import ranges
 
 
@@ -110,6 +110,7 @@ def read(shard: ShardView, decisions: Decisions | None = None) -> Iterator[tuple
     for batch in shards.read(shard.path, shard.hash):
         rows = np.arange(start, start + batch.num_rows, dtype=np.int64)
         start += batch.num_rows
+        metered.add(text_bytes(batch.column("text")), batch.num_rows)
         if len(excluded):
             rows, batch = _rest(rows, batch, ~np.isin(rows, excluded))
         for layer in layers:

@@ -19,7 +19,7 @@ ROOMS = {
     "filtering": {"documents", "step", "tables", "cleaning"},
 }  # fmt: skip
 """Rooms in corpus, and what each may import of the others; `loader` is what a training image installs."""
-ENGINE = {"corpus.closure", "corpus.io", "pipelines.stopping"}
+ENGINE = {"corpus.closure", "corpus.kernel_cache", "corpus.io", "pipelines.stopping"}
 HEAVY = {
     "ray": {"pipelines.engine.backends", "pipelines.engine.workers"},
     "typer": {"pipelines.cli"}, "torch": {"corpus.loader.torch"},

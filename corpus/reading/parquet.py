@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpus.documents import MAX_BATCH_TEXT
-from corpus.io import partitions, paths
+from corpus.io import metered, partitions, paths
 from corpus.io.retries import StoreFailed
 from corpus.reading import parquet_footer, records, rows, streams
 from corpus.reading.reader import Range, Reader, Unit
@@ -149,6 +149,7 @@ class _RowGroup:
                     else:
                         yield from rows.documents(part, place, options)
                 done += batch.num_rows
+                metered.add(self.size * batch.num_rows // max(1, total))
             error = f"row group {self.group} has {done} rows and not {total} as its footer says"
         except StoreFailed:
             raise

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from corpus.io import parallel, paths
+from corpus.io import metered, parallel, paths
 from corpus.options import check_known
 from corpus.reading import formats, records
 from corpus.reading.read_options import ReadOptions
@@ -134,7 +134,13 @@ def read(unit: Unit, options: ReadOptions, excluded: tuple[tuple[int, int, str],
     if paths.size(unit.path) == 0:
         return records.batches([Quarantined(unit.name, 0, "file is empty", b"")])
     reader = formats.READERS[unit.format]
-    return records.batches(reader.read(unit, options, records.Excluded(excluded)))
+    return _counted(records.batches(reader.read(unit, options, records.Excluded(excluded))))
+
+
+def _counted(readings: Iterator[Reading]) -> Iterator[Reading]:
+    for reading in readings:
+        metered.add(0, reading.documents.num_rows)
+        yield reading
 
 
 def columns(sources: Iterable[paths.Source], options: ReadOptions) -> list[str]:

@@ -25,7 +25,7 @@ import pyarrow as pa
 import zstandard
 
 from corpus.documents import PREFIX_BYTES as PREFIX
-from corpus.io import paths
+from corpus.io import metered, paths
 
 PIECE = 64 << 10
 """Compressed bytes handed to zlib at a time: small, because at the end of each gzip member (one a
@@ -161,11 +161,15 @@ def chunks(
     kind = compression(path)
     with paths.open_input(path) as file:
         if kind:
-            yield from _Members(file, kind, plausible or (lambda data: True), max(limit, ZSTD_WINDOW), hold).chunks()
+            for chunk in _Members(file, kind, plausible or (lambda data: True), max(limit, ZSTD_WINDOW), hold).chunks():
+                metered.add(max(0, chunk.end - start))
+                start = max(start, chunk.end)
+                yield chunk
             return
         file.seek(start)
         size = min(first or BLOCK, BLOCK)
         while data := file.read(size):
+            metered.add(len(data))
             start += len(data)
             size = BLOCK
             yield Chunk(data, 0, start)

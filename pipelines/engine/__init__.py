@@ -4,8 +4,8 @@
 from the first attempt to the last, and `failures` says what it means that one did not succeed; `backends` carries out
 attempts, here or in Ray's workers; `workers` is what runs in these, `cluster` what nodes there are; `limits` bounds
 attempts in time and memory; `isolation` finds the records that a task dies of; `freed` is what becomes of outputs that
-nobody reads any more.
-Start with `engine.Engine.map`. May import `corpus.io` and `corpus.closure` only.
+nobody reads any more; `under_way` how far tasks are.
+Start with `engine.Engine.map`. May import `corpus.io`, `corpus.closure` and `corpus.kernel_cache` only.
 """
 
 from pipelines.engine.engine import Discards, Engine, MapSummary, NothingRuns, Progress
@@ -30,6 +30,7 @@ from pipelines.engine.tasks import (
     outputs_named,
     task_key,
 )
+from pipelines.engine.under_way import Reached
 
 __all__ = [
     "MAX_ATTEMPTS",
@@ -44,6 +45,7 @@ __all__ = [
     "NothingRuns",
     "Outputs",
     "Progress",
+    "Reached",
     "Task",
     "TaskFailed",
     "Unproven",

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from corpus.io import parallel, paths
-from pipelines.engine import freed
+from pipelines.engine import freed, under_way
 from pipelines.engine.backends import Backend, InProcess, OnRay
 from pipelines.engine.freed import Freed, NeededAgain
 from pipelines.engine.tasks import (
@@ -39,6 +39,7 @@ from pipelines.engine.tasks import (
     key_of,
     key_order,
 )
+from pipelines.engine.under_way import Reached, UnderWay
 
 LIMITS = Limits(seconds=7200.0, memory=6 << 30)
 """What an attempt at a task may take unless the recipe says otherwise; the processes that it starts, such as that for
@@ -78,8 +79,9 @@ class MapSummary:
 class Progress(Protocol):
     """What is told how far a map is."""
 
-    def start(self, summary: MapSummary, weight: int) -> None:
-        """A map begins, whose tasks that are to be done read so many bytes."""
+    def start(self, summary: MapSummary, weight: int, reached: Callable[[], Reached]) -> None:
+        """A map begins, whose tasks that are to be done read so many bytes; `reached` says, to any thread, what those
+        have done that have begun and are not done."""
 
     def advance(self, weight: int, counters: dict[str, Any]) -> None:
         """A task is done."""
@@ -192,7 +194,8 @@ class Engine:
             self._restore(step)
             freed.forget(folder)
             job = Job(folder, function, settings, source, self.limits, self.environment, common)
-            self._run(job, waiting, summary, results)
+            with under_way.watched({task.key: task.weight for task in waiting}) as watched:
+                self._run(dataclasses.replace(job, under_way=watched.folder), waiting, summary, results, watched)
             there = _files_in(folder)
         _sweep(folder, there, keys, results)
         return [results[task.key] for task in tasks]
@@ -256,15 +259,23 @@ class Engine:
         if (self.protect and replaced) or (self.protect == "all" and new):
             raise Discards(summary, gone)
 
-    def _run(self, job: Job, waiting: Sequence[Task], summary: MapSummary, results: dict[str, Manifest]) -> None:
+    def _run(
+        self,
+        job: Job,
+        waiting: Sequence[Task],
+        summary: MapSummary,
+        results: dict[str, Manifest],
+        watched: UnderWay,
+    ) -> None:
         self.before_work()
         started = time.perf_counter()
-        self._start(summary, waiting)
-        for task, manifest in self._get_backend().run(job, waiting, summary, self._say):
+        self._start(summary, waiting, watched)
+        for task, manifest in self._get_backend(watched).run(job, waiting, summary, self._say):
             self.still()
             results[task.key] = manifest
             summary.excluded += bool(manifest.excluded)
             summary.storage_retries += manifest.counters.get(RETRIES, 0)
+            watched.forget(task.key)
             if self.progress:
                 self.progress.advance(task.weight, manifest.counters)
         summary.seconds = time.perf_counter() - started
@@ -285,14 +296,17 @@ class Engine:
         paths.remove([paths.join(folder, f"{manifest.key}.json")])
         return True
 
-    def _start(self, summary: MapSummary, waiting: Sequence[Task]) -> None:
+    def _start(self, summary: MapSummary, waiting: Sequence[Task], watched: UnderWay) -> None:
         if self.progress:
-            self.progress.start(summary, sum(task.weight for task in waiting))
+            self.progress.start(summary, sum(task.weight for task in waiting), watched.reached)
 
-    def _get_backend(self) -> Backend:
-        if self._backend is None:
-            in_process = self.workers == 0 and not self.address
-            self._backend = InProcess() if in_process else OnRay(self.workers, self.address)
+    def _get_backend(self, watched: UnderWay) -> Backend:
+        if self._backend is None and self.workers == 0 and not self.address:
+            self._backend = InProcess()
+        elif self._backend is None:
+            watched.doing = under_way.STARTING
+            self._backend = OnRay(self.workers, self.address)
+            watched.doing = ""
         return self._backend
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipelines.engine import isolation
+from pipelines.engine import isolation, under_way
 from pipelines.engine.failures import Failure, report
 from pipelines.engine.isolation import Attempt
 from pipelines.engine.tasks import MAX_ATTEMPTS, Job, Manifest, Task
@@ -132,6 +132,8 @@ def run(
         if ended is None:
             continue
         task, answer = ended
+        if isinstance(answer, Failure):
+            under_way.forget(job.under_way, task.key)
         if not isinstance(answer, Failure):
             in_a_row = 0
             yield task, Manifest.from_json(answer, job.folder)

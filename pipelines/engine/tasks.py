@@ -17,7 +17,7 @@ import xxhash
 
 from corpus import closure
 from corpus.io import paths, recorded, retries
-from pipelines.engine import freed
+from pipelines.engine import freed, under_way
 
 RETRIES = "storage_retries"
 """The counter in which a manifest has how often an attempt asked storage again, if it did."""
@@ -307,7 +307,8 @@ class InputChanged(RuntimeError):
 @dataclasses.dataclass(frozen=True)
 class Job:
     """What all tasks of a map share. `environment` is set in the process that runs them; `common` is given to the
-    function behind its argument and outputs, unless it is None."""
+    function behind its argument and outputs, unless it is None; how far attempts are is noted in the folder
+    `under_way`."""
 
     folder: str
     function: Callable[..., dict[str, Any]]
@@ -316,13 +317,14 @@ class Job:
     limits: Limits
     environment: tuple[tuple[str, str], ...] = ()
     common: Any = None
+    under_way: str = ""
 
 
 def execute(job: Job, task: Task, attempt: str, excluded: Sequence[Exclusion] = ()) -> bytes:
     """One attempt at a task, wherever it runs, without the records `excluded`; commits it. Its manifest as JSON."""
     started, before = time.perf_counter(), retries.count()
     outputs = Outputs(job.folder, task.key, attempt)
-    with recorded.into(outputs.written):
+    with recorded.into(outputs.written), under_way.noted(job.under_way, task.key):
         counters = call(job, task, outputs, excluded)
     for source in task.sources:
         _check_unchanged(source)

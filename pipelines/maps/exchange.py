@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from corpus.io import parallel, paths, shards
+from corpus.io import metered, parallel, paths, shards
 from pipelines.context import Context
 from pipelines.engine import Manifest, Outputs, Task, fingerprint_of_files, outputs_named, task_key
 
@@ -168,6 +168,7 @@ class _File:
         """The rows of partitions from `start` to before `end`, in the order in which they came, and whose each is."""
         for index in np.flatnonzero((self.numbers >= start // self.width) & (self.numbers * self.width < end)).tolist():
             piece = shards.checked_batch(self.path, self.reader, index)
+            metered.add(piece.nbytes)
             if self.width == 1:
                 yield piece, np.full(piece.num_rows, self.numbers[index])
             else:

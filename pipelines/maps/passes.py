@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from corpus import filtering, views
 from corpus.cleaning.kernels import shared_words
 from corpus.documents import DROPPED_SCHEMA, dropped_rows, span, text_bytes
-from corpus.io import partitions, paths, shards
+from corpus.io import metered, partitions, paths, shards
 from corpus.reading import readers
 from corpus.step import Filter
 from corpus.views import ShardView
@@ -63,6 +63,7 @@ def run_pass(argument: Pass, outputs: Outputs) -> dict[str, Any]:
     "input_bytes", "lost": {"ranges", "bytes"} that could not be read, "set_aside": documents left out where no step
     could account for them}."""
     work = _Work(argument, outputs)
+    metered.divide(1 + len(argument.stages))
     if argument.group is None:
         for number, (unit, limit) in enumerate(zip(argument.units, argument.limits)):
             work.read_unit(unit, limit, [each for each in argument.excluded if each.part == number])
@@ -180,6 +181,7 @@ class _Work:
                     given.take(pa.array(list(outcome.faulty))), list(outcome.faulty.values()), name
                 )
             batch = outcome.kept
+            metered.part_done()
         if batch.num_rows:
             self._write(shared_words.offer(batch, None))
 

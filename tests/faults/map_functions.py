@@ -7,7 +7,7 @@ import re
 import signal
 import time
 
-from corpus.io import paths
+from corpus.io import metered, paths
 
 
 def copy_upper(argument, outputs):
@@ -192,3 +192,28 @@ def copy_own(argument, outputs):
     """Writes the text of an object of a class of one's own."""
     pathlib.Path(outputs.path("text.txt")).write_text(argument.text)
     return {}
+
+
+def read_half(argument, outputs):
+    """Reads 50 bytes, and goes on when somebody has seen it."""
+    metered.add(50, 1)
+    wait_for(argument)
+    return {"documents": 1}
+
+
+def read_and_die_at_first(argument, outputs):
+    """Reads 60 bytes and kills its own process once somebody has seen it; the next attempt waits until that is
+    forgotten."""
+    seen, forgotten = argument
+    if not os.path.exists(seen):
+        metered.add(60)
+        wait_for(seen)
+        os.kill(os.getpid(), signal.SIGKILL)
+    wait_for(forgotten)
+    return {}
+
+
+def wait_for(file):
+    """Until a file is there."""
+    while not os.path.exists(file):
+        time.sleep(0.01)

@@ -10,7 +10,7 @@ import pytest
 from stop_campaign import screen
 
 from pipelines import progress
-from pipelines.engine import MapSummary
+from pipelines.engine import MapSummary, Reached
 from pipelines.progress import MapProgress
 
 
@@ -172,7 +172,7 @@ def test_plain_lines_where_there_is_no_terminal(clock, monkeypatch):
         time.sleep(0.01)
     shown.finish()
     lines = stream.getvalue().splitlines()
-    assert "  02-c4: 1/4 tasks, 12.5 MB/s, 2,500 documents/s, 2 s gone, 6 s left" in lines
+    assert "  02-c4: 25 %, 1/4 tasks, 12.5 MB/s, 2,500 documents/s, 2 s gone, 6 s left" in lines
     assert lines[-1] == "02-c4: 1 task, 12.5 MB/s, 2,500 documents/s, 2.0 s"
     assert "\x1b" not in stream.getvalue() and "\r" not in stream.getvalue()
 
@@ -184,3 +184,54 @@ def test_a_dumb_terminal_gets_plain_lines(clock, monkeypatch):
     shown.start(summary(), 100)
     shown.finish()
     assert terminal.getvalue() == "02-c4: 0 tasks, 0.0 MB/s, 0.0 s\n"
+
+
+def test_tasks_that_are_under_way_count_and_time_left_is_reckoned_without_what_is_no_work(clock, monkeypatch):
+    monkeypatch.setattr(progress, "BAR_SECONDS", 1000.0)
+    terminal = Terminal()
+    shown = MapProgress(terminal)
+    now = [Reached(0, 0, "starting Ray")]
+    shown.start(summary(), 100_000_000, lambda: now[0])
+    assert terminal.shown() == ["  02-c4 0/100 MB " + "╺" * 34 + " starting Ray -:--:--"]
+    clock[0] += 10
+    shown._draw()
+    now[0] = Reached(20_000_000, 4000)
+    clock[0] += 2
+    shown._draw()
+    assert terminal.shown()[0].endswith("1.7 MB/s, 333 documents/s 0:00:08")
+    clock[0] += 1
+    now[0] = Reached(500_000_000, 0)  # never more than there is
+    shown.advance(50_000_000, {})
+    assert terminal.shown()[0].startswith("  02-c4 100/100 MB ━") and terminal.shown()[0].endswith("0:00:00")
+    now[0] = Reached(0, 0, "", 12.25)
+    shown._draw()
+    assert terminal.shown()[0].startswith("  02-c4 50/100 MB ━")
+    shown.finish()
+    assert terminal.shown() == ["02-c4: 1 task, 3.8 MB/s, 13.0 s, 12.2 s of them compiling kernels, once", ""]
+
+
+def test_a_long_name_leaves_room_for_the_time_left(clock, monkeypatch):
+    monkeypatch.setattr(progress, "BAR_SECONDS", 1000.0)
+    terminal = Terminal()
+    shown = MapProgress(terminal)
+    shown.start(summary("00-read+gopher_quality+gopher_repetition+language+documents"), 100_000_000)
+    (line,) = terminal.shown()
+    assert line.startswith("  00-read+gopher_quality+") and line.endswith(" 0/100 MB  0.0 MB/s -:--:--")
+
+
+def test_plain_lines_name_what_begins_and_do_not_repeat_themselves(clock, monkeypatch):
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.01)
+    stream = io.StringIO()
+    shown = MapProgress(stream)
+    now, asked = [Reached(0, 0, "starting Ray")], []
+    shown.start(summary(), 100_000_000, lambda: asked.append(1) or now[0])
+    while len(asked) < 20:
+        time.sleep(0.01)
+    assert stream.getvalue() == "  02-c4: 0 %, 0/4 tasks, starting Ray, 0 s gone, unknown left\n"
+    now[0] = Reached(50_000_000, 10, "compiling kernels, once")
+    while len(asked) < 40:
+        time.sleep(0.01)
+    shown.close()
+    assert stream.getvalue().splitlines()[1:] == [
+        "  02-c4: 50 %, 0/4 tasks, compiling kernels, once, 0 s gone, unknown left"
+    ]
