@@ -33,6 +33,10 @@ run c4 --input nothere.jsonl --output OUT                               | no suc
 run c4 --input 'nowhere/*.jsonl' --output OUT                           | no file matches nowhere/*.jsonl
 run c4 --input folder --output OUT                                      | no file matches folder
 run c4 --input image.png --output OUT                                   | .jsonl
+run c4 --input content.jsonl --output OUT                               | they have content: say --text-field content
+run c4 --input nested.jsonl --output OUT                                | they have data.text: say --text-field data.text
+run c4 --input body.parquet --output OUT                                | they have body: say --text-field body
+run c4 --input docs.jsonl --output OUT --text-field body                | they have id, text: say --text-field text
 run c4 --input s4://x/y.jsonl --output OUT                              | Protocol not known: s4
 run missing.yaml --input docs.jsonl --output OUT                        | no such recipe: missing.yaml
 run bad.yaml --input docs.jsonl --output OUT                            | bad.yaml is not YAML: line 2
@@ -73,6 +77,8 @@ dedup near docs.jsonl OUT --ngrams 5                                    | --ngra
 dedup nearly docs.jsonl OUT                                             | Did you mean 'near'?
 decontaminate docs.jsonl OUT                                            | needs the option 'against': Evaluation files
 decontaminate docs.jsonl OUT --against none.jsonl                       | no such file or folder: none.jsonl
+decontaminate docs.jsonl OUT --against content.jsonl                    | --set 'decontaminate.fields=[content]'
+decontaminate docs.jsonl OUT --against body.parquet                     | --set 'decontaminate.fields=[body]'
 decontaminate docs.jsonl OUT --against docs.jsonl --ngram 5             | min_words is 8, more than the 5 words
 tokenize docs.jsonl OUT                                                 | or the option 'tokenizer'
 tokenize docs.jsonl OUT --tokenizer none                                | none holds no tokenizer
@@ -95,6 +101,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mistakes")
     corpora.write_jsonl(folder / "docs.jsonl", DOCS)
     pq.write_table(pa.table({"body": ["a b c"] * 10}), folder / "body.parquet")
+    corpora.write_jsonl(folder / "content.jsonl", [{"content": "some words"}] * 9)
+    corpora.write_jsonl(folder / "nested.jsonl", [{"data": {"text": "some words"}}] * 9)
     (folder / "image.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     for name, text in RECIPES.items():
         (folder / f"{name}.yaml").write_text(text)
