@@ -34,7 +34,7 @@ run c4 --input 'nowhere/*.jsonl' --output OUT                           | no fil
 run c4 --input folder --output OUT                                      | no file matches folder
 run c4 --input image.png --output OUT                                   | .jsonl
 run c4 --input content.jsonl --output OUT                               | they have content: say --text-field content
-run c4 --input nested.jsonl --output OUT                                | they have data.text: say --text-field data.text
+run c4 --input nested.jsonl --output OUT                                | say --text-field data.text
 run c4 --input body.parquet --output OUT                                | they have body: say --text-field body
 run c4 --input docs.jsonl --output OUT --text-field body                | they have id, text: say --text-field text
 run c4 --input s4://x/y.jsonl --output OUT                              | Protocol not known: s4
