@@ -13,6 +13,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from corpus.io import paths
 from corpus.step import Step
 from pipelines.context import GlobalStep, TokenStep
@@ -41,6 +44,8 @@ FORMATS = {
 COMPRESSED, PLAIN = Format(2.5, 8), Format(1.0, 6)
 """Of other files: what JSON lines have."""
 
+FOOTERS = 8
+"""Parquet files, or some more, whose footers say how much text they have."""
 PASS, PASS_SECONDS = 0.62, 5
 """Bytes of the shards that a pass writes for the next step, Arrow IPC with lz4, for each byte of text; seconds a
 gigabyte, without its filters."""
@@ -173,10 +178,12 @@ def of_run(recipe: Recipe, sources: Sequence[paths.Source], reading: int) -> Est
     ...     print(line)
     input: 90,000 files, 9.0 TB, about 17.1 TB of text; 90,000 tasks read it and leave about 270,000 shards
     work/: about 17.9 TB, or with keep_work: false 17.8 TB at most at a time; documents/: 7.2 TB
-    exact_dedup: about 10,426 tasks; 85.5 GB are exchanged in 2,048 partitions
-    in all about 102,535 tasks, 142.5 hours of one core; a task takes 1.0 GB of memory at most
+    exact_dedup: about 161,880 tasks; 85.5 GB are exchanged in 2,048 partitions
+    in all about 319,380 tasks, 142.5 hours of one core; a task takes 1.0 GB of memory at most
     """
-    text = sum(source.size * format_of(source.path).text for source in sources)
+    of_parquet = _text_of_parquet(sources, recipe.read.text_field)
+    texts = [source.size * (_is_parquet(source) and of_parquet or format_of(source.path).text) for source in sources]
+    text = sum(texts)
     work, freed = _room(recipe.steps)
     names = {step.name for step in recipe.steps}
     shards = reading * max(1, -(-round(text) // max(1, reading * recipe.task_bytes)))
@@ -198,7 +205,7 @@ def of_run(recipe: Recipe, sources: Sequence[paths.Source], reading: int) -> Est
         freed=round(text * freed),
         documents=round(text * DOCUMENTS),
         tokens=round(text * STEPS["tokenize"].stays) if "tokenize" in names else 0,
-        seconds=_seconds(recipe.steps, text, sources),
+        seconds=_seconds(recipe.steps, sources, texts),
         memory=round(text / TEXT_A_DOCUMENT) * MEMORY_A_DOCUMENT if "near_dedup" in names else 0,
         reads=REQUESTS_AN_OPENING * (maps * shards + sum(step.openings for step in steps) + tasks),
         writes=round(FILES_A_TASK * tasks) + shards * passes + written // PART,
@@ -215,10 +222,32 @@ def format_of(path: str) -> Format:
     return COMPRESSED if compressed else PLAIN
 
 
+def _is_parquet(source: paths.Source) -> bool:
+    return paths.has_suffix(source.path.lower(), ".parquet")
+
+
+def _text_of_parquet(sources: Sequence[paths.Source], field: str) -> float | None:
+    """Bytes of text for each byte of the Parquet files, as the footers of some of them say; None where they do not."""
+    files = [source for source in sources if _is_parquet(source) and source.size]
+    text = size = 0
+    for source in files[:: max(1, len(files) // FOOTERS)]:
+        try:
+            with paths.open_input(source.path) as file:
+                footer = pq.read_metadata(file)
+        except (OSError, pa.ArrowException):  # of which the run will speak
+            continue
+        groups_ = [footer.row_group(number) for number in range(footer.num_row_groups)]
+        columns = [group.column(number) for group in groups_ for number in range(group.num_columns)]
+        text += sum(each.total_uncompressed_size for each in columns if each.path_in_schema == field)
+        size += source.size
+    return text / size if text else None
+
+
 def _groups(text: float, shards: int, working_bytes: int) -> int:
     """Into how many groups the shards of so much text go; see `groups.of_view`."""
     target = max(1.0, working_bytes / 4, text / max(1, shards))
-    while text / target > max(groups.MOST_GROUPS, shards / groups.MOST_SHARDS):
+    most = max(groups.MOST_GROUPS, shards / groups.MOST_SHARDS)
+    while text / target > most and 2 * target <= groups.LARGEST * working_bytes:
         target *= 2
     return max(1, min(shards, round(text / target)))
 
@@ -247,8 +276,10 @@ def _passes(steps: Sequence[Step]) -> int:
     return found + 1
 
 
-def _seconds(steps: Sequence[Step], text: float, sources: Sequence[paths.Source]) -> float:
-    reading = sum(source.size * format_of(source.path).text * format_of(source.path).seconds for source in sources)
+def _seconds(steps: Sequence[Step], sources: Sequence[paths.Source], texts: Sequence[float]) -> float:
+    """`texts`: bytes of text of each file."""
+    text = sum(texts)
+    reading = sum(size * format_of(source.path).seconds for source, size in zip(sources, texts))
     a_gigabyte: float = PASS_SECONDS * (_passes(steps) - 1) + DOCUMENTS_SECONDS
     a_gigabyte += sum(STEPS[step.name].seconds if step.name in STEPS else FILTERS.get(step.name, 1) for step in steps)
     return (reading + text * a_gigabyte) / 1e9

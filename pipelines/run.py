@@ -359,9 +359,7 @@ def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
     if recipe.partition_by:
         files_need = {"id", "text", "url"}
         usable = sorted(
-            name
-            for name in columns - files_need
-            if not name.startswith(("_", ".")) and len(name) <= partitions.MOST_COLUMN
+            name for name in columns - files_need if not name.startswith(("_", ".")) and partitions.can_name(name)
         )
         recipes.known([recipe.partition_by], usable, "column", "partition_by")
 

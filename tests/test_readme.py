@@ -1,10 +1,15 @@
-"""What the README shows of Python runs as it stands."""
+"""What the README shows of Python, and its commands, run as they stand."""
 
 import pathlib
 import re
+import shlex
 
+import corpora
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+import zstandard
+from commands import winnow
 
 README = (pathlib.Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
 PASSAGE = "This passage is in two of the documents, word for word, and so it is found by all who look for passages. "
@@ -42,3 +47,50 @@ def test_the_section_about_python_runs_as_it_stands(tmp_path, monkeypatch):
     documents = names["result"].report["documents"]
     assert (documents["in"], documents["quarantined"]) == (6, 0) and documents["kept"] == 3
     assert names["batch"]["tokens"].shape == (4, 256)
+
+
+# ------------------------------------------------------------------ commands
+
+ELSEWHERE = ("--address", "https://example.org/docs")
+"""Commands for several machines, which tests/pipelines/engine/test_cluster.py has, and for the web, which
+tests/corpus/io/test_object_stores.py has."""
+PLACES = {
+    "RECIPE": "mine.yaml", "OUT": "out", "ID": "m1", "NAME": "near_dedup", "LIST": "list",
+    "STEP/KEY": "00-read+length/00000",
+}  # fmt: skip
+"""What a reader puts in place of a word in capital letters."""
+
+
+def commands():
+    """Every command that the README shows, in order: those of its blocks without a language, and those within lines,
+    which begin with `winnow` and a verb."""
+    found = []
+    for block in re.finditer(r"^```(\w*)\n(.*?)^```|`((?:bin/)?winnow [a-z][^`]*)`", README, re.MULTILINE | re.DOTALL):
+        lines = "" if block[1] else (block[2] or block[3]).replace("\\\n", " ")
+        for line in lines.splitlines():
+            command = " ".join(line.partition(" #")[0].split())
+            if re.match(r"(bin/)?winnow [a-z]", command) and not any(each in command for each in ELSEWHERE):
+                found.append(re.sub("|".join(PLACES), lambda match: PLACES[match[0]], command))
+    return found
+
+
+@pytest.mark.slow
+def test_the_commands_run_in_order(tmp_path, object_store):
+    """In a folder with an archive, documents and a recipe, as a reader has them."""
+    shown = commands()
+    assert len(shown) > 15 and "quickstart" in shown[0] and "s3://bucket/out" in " ".join(shown)
+    rows = [{"id": f"m{i}", "text": text, "url": "https://example.org/page"} for i, text in enumerate(TEXTS)]
+    corpora.write_jsonl(tmp_path / "more.jsonl", rows)
+    for name in ("docs.jsonl.zst", "more.jsonl.zst"):
+        (tmp_path / name).write_bytes(zstandard.compress((tmp_path / "more.jsonl").read_bytes()))
+    (tmp_path / "page.txt").write_text(TEXTS[0])
+    (tmp_path / "mine.yaml").write_text("steps: [length]\n")
+    object_store.make_bucket("bucket")
+    for command in shown:
+        if "crawl/" in command and not (tmp_path / "crawl").exists():
+            (tmp_path / "crawl").symlink_to(tmp_path / "winnow-quickstart" / "web")
+            for file in (tmp_path / "crawl").glob("*.warc.gz"):
+                object_store.put(f"bucket/crawl/{file.name}", file.read_bytes())
+        words = shlex.split(command)[1:]
+        done = winnow(*words, cwd=tmp_path, check=0, **object_store.variables())
+        assert done.stdout or done.stderr, command

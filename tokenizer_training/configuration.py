@@ -22,7 +22,7 @@ else:  # the registry alone says which there are
 
 @dataclasses.dataclass(frozen=True)
 class TrainTokenizer(Step):
-    """Configuration of the step. `special_tokens` come after the family's own;
+    """Train a tokenizer on a sample of the documents. `special_tokens` come after the family's own;
     `sentinels` is the number of ids for span corruption put on top of `vocab_size`;
     `vocab_size` says nothing to the byte family. `min_frequency` is the least count of a pair
     that may merge (bpe, wordpiece); `lowercase` (wordpiece) also strips accents, as BERT does;

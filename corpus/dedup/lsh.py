@@ -18,8 +18,8 @@ import numpy as np
 Number = TypeVar("Number", float, np.ndarray)
 ALL_PAIRS_LIMIT = 32
 """Members of a bucket up to which all its pairs are candidates."""
-PAIRS_AT_A_TIME = 1 << 22
-"""Pairs that are held before those that several buckets have become one: 32 MiB."""
+PAIRS_AT_A_TIME = 1 << 20
+"""Pairs that are held before those that several buckets have become one: 8 MiB."""
 
 
 def candidate_probability(similarity: Number, bands: int, rows: int) -> Number:

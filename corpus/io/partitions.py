@@ -22,9 +22,9 @@ MISSING = "__HIVE_DEFAULT_PARTITION__"
 
 MOST_NAME = 200
 """Bytes in the name of a folder at most; file systems allow 255."""
-MOST_COLUMN = 40
-"""Characters in the name of a column by which documents can be partitioned; each may take 12 bytes, and there
-must be room for a value."""
+MOST_COLUMN = 160
+"""Bytes that the name of a column by which documents are partitioned may take, percent-encoded: there must be room for a
+value."""
 METADATA = b"winnow.partition"
 """Under this name the schema of a file has its column and value as JSON, where the folder cannot say them."""
 HASH = "+"
@@ -44,6 +44,11 @@ def folder(column: str, value: str | None) -> str:
     while len(start + urllib.parse.quote(shown, safe="") + digest) > MOST_NAME and shown:
         shown = shown[:-1]
     return start + urllib.parse.quote(shown, safe="") + digest
+
+
+def can_name(column: str) -> bool:
+    """Whether folders can have the name of this column."""
+    return len(urllib.parse.quote(column, safe="")) <= MOST_COLUMN
 
 
 def holds(folder: str) -> bool:

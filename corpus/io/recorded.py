@@ -46,7 +46,8 @@ def watch(name: str, file: pa.NativeFile) -> pa.NativeFile:
 
 
 class _Hashed:
-    """A file that can only be written to, and that notes what was."""
+    """A file that can only be written to, and that notes what was. Once that has failed it takes the rest and says
+    nothing: whoever had the error gives the file up, and Arrow flushes and closes it once more as it goes."""
 
     def __init__(self, name: str, file: pa.NativeFile, found: Found):
         import xxhash  # whoever only reads does without
@@ -54,15 +55,22 @@ class _Hashed:
         found.pop(name, None)
         self._name, self._file, self._found = name, file, found
         self._digest, self._bytes = xxhash.xxh3_128(), 0
+        self._failed = False
 
     @property
     def closed(self) -> bool:
         return bool(self._file.closed)
 
     def write(self, data: Any) -> int:
-        self._file.write(data)
-        self._digest.update(data)
         size = memoryview(data).nbytes
+        if self._failed:
+            return size
+        try:
+            self._file.write(data)
+        except BaseException:
+            self._failed = True
+            raise
+        self._digest.update(data)
         self._bytes += size
         return size
 
@@ -70,9 +78,15 @@ class _Hashed:
         return self._bytes
 
     def flush(self) -> None:
-        self._file.flush()
+        if not self._failed:
+            self._file.flush()
 
     def close(self) -> None:
-        if not self._file.closed:
+        if self._failed:
+            with contextlib.suppress(OSError):
+                self._file.close()
+        elif not self._file.closed:
+            self._failed = True  # until it is closed
             self._file.close()
+            self._failed = False
             self._found[self._name] = self._bytes, self._digest.hexdigest()

@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.io import metered, parallel, paths, shards
+from corpus.io.paths import DamagedFile
 from pipelines.context import Context
 from pipelines.engine import Manifest, Outputs, Task, fingerprint_of_files, outputs_named, task_key
 
@@ -159,9 +160,11 @@ class _File:
 
     def __init__(self, path: str, reader: pa.ipc.RecordBatchFileReader):
         self.path, self.reader = path, reader
-        self.schema = pa.schema([field for field in reader.schema if field.name != PARTITION])
         _, note = shards.noted_batch(path, reader, reader.num_record_batches - 1)
         index = np.frombuffer(note, "<i4")
+        if len(index) != reader.num_record_batches:  # a damaged footer lists others
+            raise DamagedFile(path, "its index is not at its end")
+        self.schema = pa.schema([field for field in reader.schema if field.name != PARTITION])
         self.width, self.numbers = int(index[0]), index[1:]
 
     def pieces(self, start: int, end: int) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:

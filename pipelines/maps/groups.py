@@ -17,6 +17,8 @@ from pipelines.engine import Exclusion, Manifest, Task, task_key
 
 MOST_GROUPS = 4096
 """Tasks of a map over a view above which groups become larger: what such maps exchange costs a read for each."""
+LARGEST = 4
+"""Times `working_bytes` that a group has at most, however many there are: memory of a task grows with its group."""
 MOST_SHARDS = 1024
 """Shards of a group at most, however small: each costs an open, and tasks are what runs in parallel."""
 
@@ -63,12 +65,14 @@ class Group:
 
 def of_view(view: Sequence[ShardView], working_bytes: int) -> list[Group]:
     """The groups of a view, of a quarter of `working_bytes` of text at most, so that a small corpus has work for
-    several processors; or of twice that, four times that, ..., where there would be more than MOST_GROUPS."""
+    several processors; or of twice that, four times that, to LARGEST times `working_bytes`, where there would be more
+    than MOST_GROUPS."""
     target = max(1, working_bytes // 4)
     before = np.cumsum([0, *(shard.text_bytes for shard in view)])
     while True:
         ranges = _ranges(before, target)
-        if len(ranges) <= max(MOST_GROUPS, -(-len(view) // MOST_SHARDS)):
+        enough = len(ranges) <= max(MOST_GROUPS, -(-len(view) // MOST_SHARDS))
+        if enough or 2 * target > LARGEST * working_bytes:
             return [Group(number, tuple(view[start:end])) for number, (start, end) in enumerate(ranges)]
         target *= 2
 

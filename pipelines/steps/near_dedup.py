@@ -12,6 +12,9 @@ that have candidates, and not with the number of shards.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -23,6 +26,7 @@ from corpus.dedup import clusters, lsh, shingles
 from corpus.dedup.near import Near
 from corpus.documents import ROW_BITS, address, at_hand, shard_and_row
 from corpus.io import shards
+from corpus.io.paths import DamagedFile
 from corpus.text.arrow import buffers
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
@@ -52,6 +56,10 @@ ROWS_AT_A_TIME = 4096
 """Documents that are sent at a time: one may be wanted by thousands of groups."""
 MEMORY_A_DOCUMENT, MEMORY_AN_EDGE = 8, 100
 """Bytes that the clusters task takes at most, with room."""
+MOST_PARTS = 1024
+"""Into how many parts the pairs of a group are divided, at most."""
+END = b"end"
+"""Note of the last batch of a sidecar."""
 
 PAIRS, WANTED, VISITORS, SHINGLES, EDGES = (
     f"{name}.arrow" for name in ("pairs", "wanted", "visitors", "shingles", "edges")
@@ -196,6 +204,7 @@ def emit_signatures(argument: Keys[NearDedup], outputs: Outputs) -> dict[str, An
             owners = np.repeat(addresses[signed.filled], signed.keys.shape[1])
             writer.add(pa.table([keys, owners], schema=schema), (keys % partitions).astype(np.int64))
             documents += part.num_rows
+        sidecar.write(pa.RecordBatch.from_pylist([], SHINGLE_SCHEMA), note=END)
     return {"documents": documents, KEYS: writer.counters()}
 
 
@@ -276,46 +285,63 @@ def send(argument: tuple[int, File], outputs: Outputs, common: Sending) -> dict[
 def _sidecar(file: File) -> Iterator[pa.RecordBatch]:
     """The batches of a sidecar. Raises DamagedFile."""
     with shards.open_checked(file.path) as reader:
-        for index in range(reader.num_record_batches):
+        last = reader.num_record_batches - 1
+        if shards.noted_batch(file.path, reader, last)[1] != END:  # a damaged footer lists fewer
+            raise DamagedFile(file.path, "its end is missing")
+        for index in range(last):
             yield shards.checked_batch(file.path, reader, index)
 
 
 def verify(argument: tuple[int, File], outputs: Outputs, common: Verification) -> dict[str, Any]:
-    """Exact Jaccard of every pair; those at the threshold or above become edges, ascending by (second, first). Pairs
-    are read once, and those that several buckets have become one: some at a time where there are many."""
+    """Exact Jaccard of every pair; those at the threshold or above become edges, ascending by (second, first)."""
     group, sidecar = argument
-    edges = []
-    for first, second in _distinct(exchanges.pieces(common.pairs, group), common.hold):
-        similarity = _similarity(group, sidecar, common, first, second)
-        keep = similarity >= common.threshold
-        edges.append((first[keep], second[keep], similarity[keep]))
-    edges = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)), *edges]
-    first, second, similarity = (np.concatenate(column) for column in zip(*edges))
-    order = np.lexsort((first, second))
-    first, second, similarity = first[order], second[order], similarity[order]
-    is_new = np.ones(len(order), np.bool_)
-    is_new[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
-    table = pa.table([column[is_new] for column in (first, second, similarity)], schema=EDGE_SCHEMA)
-    shards.write_table(outputs.path(EDGES), table)
-    return {"verified": table.num_rows}
+    compared = verified = 0
+    with shards.ShardWriter(outputs.path(EDGES), EDGE_SCHEMA) as writer:
+        writer.write(pa.RecordBatch.from_pylist([], EDGE_SCHEMA))
+        for first, second in _by_second(group, sidecar, common):
+            similarity = _similarity(group, sidecar, common, first, second)
+            found = np.flatnonzero(similarity >= common.threshold)
+            found = found[np.lexsort((first[found], second[found]))]
+            columns = [pa.array(column[found]) for column in (first, second, similarity)]
+            writer.write(pa.RecordBatch.from_arrays(columns, schema=EDGE_SCHEMA))
+            compared, verified = compared + len(first), verified + len(found)
+    return {"pairs": compared, "verified": verified}
 
 
-def _distinct(pieces: Iterable[pa.RecordBatch], hold: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs, ascending and each once: all of them where that takes no more than `hold` bytes, else a part at a time; a
-    pair may be in several parts."""
-    waiting: list[tuple[np.ndarray, np.ndarray]] = []
-    held = 0
+def _by_second(group: int, sidecar: File, common: Verification) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The pairs of a group, each once, ascending: all at once, or, where they take more than `hold` bytes, those of
+    some of its second documents after those of the documents before. Such pairs go through a file."""
+    pieces, head, held = exchanges.pieces(common.pairs, group), [], 0
     for piece in pieces:
-        waiting.append((piece["first"].to_numpy(), piece["second"].to_numpy()))
+        head.append(piece)
         held += piece.nbytes
-        if held >= hold:
-            waiting = [lsh.unique_pairs(*map(np.concatenate, zip(*waiting)))]
-            held = sum(column.nbytes for column in waiting[0])
-            if held > hold // 2:
-                yield waiting[0]
-                waiting, held = [], 0
-    if waiting:
-        yield lsh.unique_pairs(*map(np.concatenate, zip(*waiting)))
+        if held > common.hold:
+            break
+    else:
+        yield _distinct(head)
+        return
+    parts = min(exchanges.power_of_two(4 * common.pairs.bytes / common.hold), MOST_PARTS)
+    addresses = np.concatenate([batch.column(0).to_numpy() for batch in _sidecar(sidecar)])
+    bounds = addresses[np.arange(1, parts) * len(addresses) // parts]
+    with tempfile.TemporaryDirectory(prefix="winnow-pairs-") as folder:
+        path = os.path.join(folder, PAIRS)
+        with exchanges.Writer(path, PAIR_SCHEMA, common.hold // 4, parts) as writer:
+            for piece in itertools.chain(head, pieces):
+                writer.add(pa.Table.from_batches([piece]), np.searchsorted(bounds, piece["second"], side="right"))
+            del head
+        divided = Exchange(((path,),), parts, "", writer.rows, writer.bytes)
+        waiting: list[tuple[np.ndarray, np.ndarray]] = []
+        for part in range(parts):
+            waiting.append(_distinct(exchanges.pieces(divided, part)))
+            if part + 1 == parts or sum(first.nbytes for first, _ in waiting) > common.hold // 4:
+                yield lsh.unique_pairs(*map(np.concatenate, zip(*waiting)))
+                waiting = []
+
+
+def _distinct(pieces: Iterable[pa.RecordBatch]) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs that several buckets may have, each once, ascending by (first, second)."""
+    table = pa.Table.from_batches(pieces, PAIR_SCHEMA)
+    return lsh.unique_pairs(table["first"].to_numpy(), table["second"].to_numpy())
 
 
 def _similarity(group: int, sidecar: File, common: Verification, first: np.ndarray, second: np.ndarray) -> np.ndarray:

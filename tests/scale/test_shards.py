@@ -81,7 +81,8 @@ def test_the_same_documents_decisions_and_tokens_in_any_number_of_shards(corpus)
 def test_the_same_where_exchanges_are_combined_and_divided(corpus, monkeypatch):
     expected = outcome(corpus, "apart", STEPS, task_bytes=12_000)
     for module, name, value in [
-        (exchange, "MOST_READS", 16), (exchange, "LEAST_HELD", 1 << 10), (groups, "MOST_GROUPS", 16)
+        (exchange, "MOST_READS", 16), (exchange, "LEAST_HELD", 1 << 10), (groups, "MOST_GROUPS", 16),
+        (groups, "LARGEST", 1 << 20),
     ]:  # fmt: skip
         monkeypatch.setattr(module, name, value)
     found = outcome(corpus, "combined", STEPS, task_bytes=12_000, working_bytes=2048)

@@ -52,6 +52,12 @@ def test_above_the_most_groups_they_become_larger(monkeypatch):
     assert ranges([10] * 17, 10) == [(i, min(i + 2, 17)) for i in range(0, 17, 2)]
 
 
+def test_groups_do_not_become_larger_than_memory_allows(monkeypatch):
+    monkeypatch.setattr(groups, "MOST_GROUPS", 1)
+    assert ranges([10] * 64, 10) == [(i, i + 16) for i in range(0, 64, 16)]  # LARGEST times four times the target
+    assert ranges([100] * 8, 10) == [(i, i + 1) for i in range(8)]
+
+
 def test_a_task_reads_no_more_shards_than_it_may(monkeypatch):
     monkeypatch.setattr(groups, "MOST_SHARDS", 4)
     monkeypatch.setattr(groups, "MOST_GROUPS", 1)
