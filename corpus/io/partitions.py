@@ -23,8 +23,8 @@ MISSING = "__HIVE_DEFAULT_PARTITION__"
 MOST_NAME = 200
 """Bytes in the name of a folder at most; file systems allow 255."""
 MOST_COLUMN = 160
-"""Bytes that the name of a column by which documents are partitioned may take, percent-encoded: there must be room for a
-value."""
+"""Bytes that the name of a column by which documents are partitioned may take, percent-encoded: there must be room for
+a value."""
 METADATA = b"winnow.partition"
 """Under this name the schema of a file has its column and value as JSON, where the folder cannot say them."""
 HASH = "+"
