@@ -1,4 +1,5 @@
-"""From files to documents, a module a format, each with a `Reader`: web_pages (on warc), jsonl, parquet, text_files.
+"""From files to documents, a module a format, each with a `Reader`: web_pages (on warc), jsonl, parquet, delimited,
+text_files.
 
 Start with `readers`: `read_files` for files at hand, `split` and `read` for a run. `reader` says what a format is,
 `formats` which there are, `read_options` how they are read. Below the formats are `streams` (bounded decompression),

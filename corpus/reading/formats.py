@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from corpus.io import paths
-from corpus.reading import jsonl, parquet, streams, text_files, web_pages
+from corpus.reading import delimited, jsonl, parquet, streams, text_files, web_pages
 from corpus.reading.reader import Reader
 
 READERS: dict[str, Reader] = {
@@ -13,6 +13,7 @@ READERS: dict[str, Reader] = {
         web_pages.READER,
         jsonl.READER,
         parquet.READER,
+        *delimited.READERS,
         text_files.READER,
     )
 }

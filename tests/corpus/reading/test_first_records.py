@@ -133,6 +133,16 @@ def test_further_names_that_are_not_there_are_said(tmp_path, suffix):
     ]
 
 
+@pytest.mark.parametrize("suffix, delimiter", [(".csv", ","), (".tsv", "\t"), (".csv.gz", ";")])
+def test_a_header_has_the_fields(tmp_path, suffix, delimiter):
+    lines = [["n", "body", "when"], ["1", "Some words.", "2020"], ["too few"], ["2", "More words.", "2021"]]
+    data = "\n".join(delimiter.join(line) for line in lines).encode()
+    (tmp_path / f"x{suffix}").write_bytes(gzip.compress(data) if suffix.endswith(".gz") else data)
+    with pytest.raises(ValueError, match="they have n, body, when: say --text-field body "):
+        check(str(tmp_path / f"x{suffix}"))
+    assert check(str(tmp_path / f"x{suffix}"), text_field="body", date_field="when") == []
+
+
 def test_formats_are_looked_at_apart_and_those_without_fields_not_at_all(tmp_path):
     (tmp_path / "a.txt").write_text("text")
     good = written(tmp_path, ".jsonl", [{"text": "x"}])

@@ -1,6 +1,7 @@
 """The registry of formats, and what every reader owes. A new one has a line in SAMPLES."""
 
 import bz2
+import csv
 import dataclasses
 import gzip
 import io
@@ -46,6 +47,13 @@ def archive(ids, texts):
     return b"".join((head % (name, len(each))).encode() + each + b"\r\n\r\n" for name, each in zip(named, data))
 
 
+def rows(ids, texts, delimiter=","):
+    file, kept = io.StringIO(newline=""), any(ids)
+    writer = csv.writer(file, delimiter=delimiter)
+    writer.writerows([["id", "text"], *zip(ids, texts)] if kept else [["text"], *([text] for text in texts)])
+    return file.getvalue().encode()
+
+
 def table(ids, texts):
     file, kept = io.BytesIO(), {"id": ids} if any(ids) else {}
     # no statistics: they would be as they were where a test changes the data
@@ -58,6 +66,8 @@ SAMPLES = {
     "warc": Sample(".wet", archive),
     "jsonl": Sample(".jsonl", lines),
     "parquet": Sample(".parquet", table),
+    "csv": Sample(".csv", rows),
+    "tsv": Sample(".tsv", lambda ids, texts: rows(ids, texts, "\t")),
     "text": Sample(".txt", lambda ids, texts: texts[0].encode(), many=False),
 }
 every = pytest.mark.parametrize("name", SAMPLES)
