@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from corpus.io import paths
-from corpus.reading import delimited, jsonl, parquet, streams, text_files, web_pages
+from corpus.reading import delimited, json_values, jsonl, parquet, streams, text_files, web_pages
 from corpus.reading.reader import Reader
 
 READERS: dict[str, Reader] = {
@@ -12,6 +12,7 @@ READERS: dict[str, Reader] = {
     for reader in (
         web_pages.READER,
         jsonl.READER,
+        json_values.READER,
         parquet.READER,
         *delimited.READERS,
         text_files.READER,

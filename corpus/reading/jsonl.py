@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numba
@@ -59,9 +59,17 @@ def byte_ranges(source: Source, unit_bytes: int) -> list[Range]:
 
 def read(unit: Unit, options: ReadOptions, excluded: records.Excluded) -> Iterator[records.Event]:
     """Documents of the lines that begin in the unit's byte range."""
+    every = lines(unit.path, unit.start or 0, unit.end, options.max_record_bytes)
+    return documents(every, unit, options, excluded)
+
+
+def documents(
+    every: Iterable[Line], unit: Unit, options: ReadOptions, excluded: records.Excluded, what: str = "a line"
+) -> Iterator[records.Event]:
+    """Documents of lines, or of what else holds an object each and is called so."""
     repair = options.invalid_utf8 == "repair"
     number, lost = 0, streams.Lost()
-    for line in lines(unit.path, unit.start or 0, unit.end, options.max_record_bytes):
+    for line in every:
         if line.error is None and (line.data.isspace() or not line.data):
             continue
         error, identity = line.error, None
@@ -69,8 +77,8 @@ def read(unit: Unit, options: ReadOptions, excluded: records.Excluded) -> Iterat
         number += line.records
         if error is None:
             try:
-                _check_shape(line.data, options.max_record_bytes // records.BYTES_A_VALUE)
-                row, repaired = parse(line.data, repair)
+                _check_shape(line.data, options.max_record_bytes // records.BYTES_A_VALUE, what)
+                row, repaired = parse(line.data, repair, what)
                 if left_out is None:
                     yield records.document(row, options, unit.name, str(line.offset), repaired)
                     continue
@@ -84,40 +92,42 @@ def read(unit: Unit, options: ReadOptions, excluded: records.Excluded) -> Iterat
 
 def fields(path: str, options: ReadOptions) -> dict[str, int]:
     """See `Reader.fields`: of the first lines that hold objects."""
-    return records.text_of_fields(_first_rows(path, options.max_record_bytes))
+    limit = options.max_record_bytes
+    return records.text_of_fields(first_rows(lines(path, 0, None, limit), limit))
 
 
-def _first_rows(path: str, limit: int) -> Iterator[dict[str, Any]]:
+def first_rows(every: Iterable[Line], limit: int) -> Iterator[dict[str, Any]]:
+    """The objects in the first lines, of those that hold any."""
     size = 0
-    for line in itertools.islice(lines(path, 0, None, limit), FIRST_LINES):
+    for line in itertools.islice(every, FIRST_LINES):
         size += len(line.data)
         with contextlib.suppress(ValueError):
             if line.error is None:
-                _check_shape(line.data, limit // records.BYTES_A_VALUE)
+                _check_shape(line.data, limit // records.BYTES_A_VALUE, "a line")
                 yield parse(line.data, repair=True)[0]
         if size > FIRST_BYTES:
             return
 
 
-def parse(line: bytes, repair: bool = False) -> tuple[dict[str, Any], bool]:
+def parse(line: bytes, repair: bool = False, what: str = "a line") -> tuple[dict[str, Any], bool]:
     """(the object that a line holds, whether it was repaired). Raises ValueError
     if it holds none, is not UTF-8, or escapes half a surrogate pair, which no
     UTF-8 text can hold. `repair` puts U+FFFD in place of both."""
     try:
-        value = _object(line.decode())
+        value = _object(line.decode(), what)
         if _ESCAPED_SURROGATE.search(line):
             json.dumps(value, ensure_ascii=False).encode()
         return value, False
     except UnicodeError:
         if not repair:
             raise
-        return _without_surrogates(_object(line.decode("utf-8", "replace"))), True
+        return _without_surrogates(_object(line.decode("utf-8", "replace"), what)), True
 
 
-def _object(line: str) -> dict[str, Any]:
+def _object(line: str, what: str) -> dict[str, Any]:
     value = _decode(line)
     if not isinstance(value, dict):
-        raise ValueError(f"a line must hold an object, not {records.kind(value)}")
+        raise ValueError(f"{what} must hold an object, not {records.kind(value)}")
     return value
 
 
@@ -132,15 +142,15 @@ def _without_surrogates(value: Any) -> Any:
     return value
 
 
-def _check_shape(line: bytes, most: int) -> None:
+def _check_shape(line: bytes, most: int, what: str) -> None:
     """Raises ValueError for a line that is nested deeper than DEPTH, and for a long one of more than `most` values."""
     if len(line) <= COUNTED and line.count(b"[") + line.count(b"{") <= DEPTH:
         return
     values, depth = _shape(np.frombuffer(line, np.uint8))
     if depth > DEPTH:
-        raise ValueError(f"a line of values nested deeper than {DEPTH}")
+        raise ValueError(f"{what} of values nested deeper than {DEPTH}")
     if len(line) > COUNTED and values > most:
-        raise ValueError(f"a line of more than {most} values")
+        raise ValueError(f"{what} of more than {most} values")
 
 
 @numba.njit(cache=True, nogil=True)
@@ -228,4 +238,4 @@ def _is_text(data: bytes) -> bool:
     return len(data) - len(data.translate(None, _CONTROL)) <= len(data) // 100
 
 
-READER = Reader("jsonl", (".jsonl", ".ndjson", ".json"), read, ranges=byte_ranges, fields=fields)
+READER = Reader("jsonl", (".jsonl", ".ndjson"), read, ranges=byte_ranges, fields=fields)

@@ -37,7 +37,11 @@ def as_parquet(rows, path):
     pq.write_table(pa.Table.from_pylist(rows), path)
 
 
-WRITE = {".jsonl": as_lines, ".parquet": as_parquet}
+def as_array(rows, path):
+    path.write_text(json.dumps(rows, indent=1))
+
+
+WRITE = {".jsonl": as_lines, ".json": as_array, ".parquet": as_parquet}
 every = pytest.mark.parametrize("suffix", WRITE)
 
 

@@ -47,6 +47,10 @@ def archive(ids, texts):
     return b"".join((head % (name, len(each))).encode() + each + b"\r\n\r\n" for name, each in zip(named, data))
 
 
+def array(ids, texts):
+    return b"[" + lines(ids, texts).rstrip(b"\n").replace(b"\n", b",\n") + b"]"
+
+
 def rows(ids, texts, delimiter=","):
     file, kept = io.StringIO(newline=""), any(ids)
     writer = csv.writer(file, delimiter=delimiter)
@@ -66,6 +70,7 @@ SAMPLES = {
     "warc": Sample(".wet", archive),
     "jsonl": Sample(".jsonl", lines),
     "parquet": Sample(".parquet", table),
+    "json": Sample(".json", array),
     "csv": Sample(".csv", rows),
     "tsv": Sample(".tsv", lambda ids, texts: rows(ids, texts, "\t")),
     "text": Sample(".txt", lambda ids, texts: texts[0].encode(), many=False),
@@ -110,7 +115,7 @@ def test_every_format_has_a_sample_and_names_of_its_own():
 
 @pytest.mark.parametrize("path, name", [
     ("a.warc", "warc"), ("a.warc.gz", "warc"), ("a.wet", "warc"), ("A.WARC.WET.GZ", "warc"), ("a.warc.zst", "warc"),
-    ("a.jsonl", "jsonl"), ("a.jsonl.zst", "jsonl"), ("c4-train.00000-of-01024.json.gz", "jsonl"), ("a.ndjson", "jsonl"),
+    ("a.jsonl", "jsonl"), ("a.jsonl.zst", "jsonl"), ("c4-train.00000-of-01024.json.gz", "json"), ("a.ndjson", "jsonl"),
     ("a.parquet", "parquet"), ("a.txt", "text"), ("a.txt.gz", "text"),
 ])  # fmt: skip
 def test_formats_by_suffix(path, name):
