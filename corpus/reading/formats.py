@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from corpus.io import paths
-from corpus.reading import delimited, json_values, jsonl, parquet, streams, text_files, web_pages
+from corpus.reading import arrow_files, delimited, json_values, jsonl, parquet, streams, text_files, web_pages
 from corpus.reading.reader import Reader
 
 READERS: dict[str, Reader] = {
@@ -14,6 +14,7 @@ READERS: dict[str, Reader] = {
         jsonl.READER,
         json_values.READER,
         parquet.READER,
+        arrow_files.READER,
         *delimited.READERS,
         text_files.READER,
     )

@@ -23,6 +23,8 @@ from corpus.reading.records import Quarantined, Reading
 RULES = (*(rule for reader in formats.READERS.values() for rule in reader.rules), "empty_text")
 """Rules of the step `read`, in order of application."""
 
+BESIDE_ARROW = ("dataset_dict.json", "dataset_info.json", "state.json")
+"""Files that are no documents where Arrow files are in the same folder, or below."""
 MOST_NAMED = 10
 """Files that are named where there may be many."""
 UNIT_BYTES = 256 << 20
@@ -76,11 +78,19 @@ def expand(pattern: str, options: ReadOptions) -> tuple[list[paths.Source], list
     sources = paths.expand(pattern)
     if [source.path for source in sources] == [pattern]:  # who names a file wants it read
         return sources, []
-    known = [source for source in sources if formats.is_known(source.path, options.format)]
+    known = [s for s in sources if formats.is_known(s.path, options.format) and not _is_beside_arrow(s.path, sources)]
     if not known:
         formats.of_file(sources[0].path, options.format)  # raises
     kept = set(known)
     return known, [source.path for source in sources if source not in kept]
+
+
+def _is_beside_arrow(path: str, sources: list[paths.Source]) -> bool:
+    """Whether a file says something of the Arrow files in its folder, as `save_to_disk` of `datasets` has it."""
+    if paths.basename(path) not in BESIDE_ARROW:
+        return False
+    folder = path.removesuffix(paths.basename(path))
+    return any(s.path.startswith(folder) and paths.has_suffix(s.path, ".arrow") for s in sources)
 
 
 def passed_over(unknown: list[str]) -> str:

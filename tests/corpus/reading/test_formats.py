@@ -66,11 +66,20 @@ def table(ids, texts):
     return file.getvalue()
 
 
+def batches(ids, texts):
+    file, kept = io.BytesIO(), {"id": ids} if any(ids) else {}
+    columns = pa.table({**kept, "text": texts})
+    with pa.ipc.new_stream(file, columns.schema) as writer:
+        writer.write_table(columns, max_chunksize=5)
+    return file.getvalue()
+
+
 SAMPLES = {
     "warc": Sample(".wet", archive),
     "jsonl": Sample(".jsonl", lines),
     "parquet": Sample(".parquet", table),
     "json": Sample(".json", array),
+    "arrow": Sample(".arrow", batches),
     "csv": Sample(".csv", rows),
     "tsv": Sample(".tsv", lambda ids, texts: rows(ids, texts, "\t")),
     "text": Sample(".txt", lambda ids, texts: texts[0].encode(), many=False),
