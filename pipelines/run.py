@@ -25,7 +25,7 @@ from corpus.language.profiles import LANGUAGES
 from corpus.reading import first_records, readers, records
 from corpus.step import Filter, unique_names
 from corpus.views import ShardView
-from pipelines import estimate, publishing
+from pipelines import estimate, publishing, standard_input
 from pipelines import recipe as recipes
 from pipelines.accounts import NotProven
 from pipelines.context import Context, Findings, GlobalStep, TokenStep
@@ -256,16 +256,21 @@ def input_sources(
         raise RecipeError("no input: give --input PATH, or `input:` in the recipe")
     found: dict[str, paths.Source] = {}
     unknown: list[str] = []
+    spooled = standard_input.kept(output) if output and standard_input.NAME in patterns else None
     for pattern in patterns:
+        if pattern == standard_input.NAME and spooled is None:
+            raise RecipeError("input '-': nothing came on standard input, and no run before has kept any")
         try:
-            sources, passed_over = readers.expand(pattern, options)
+            sources, passed_over = readers.expand((pattern == standard_input.NAME and spooled) or pattern, options)
         except (ValueError, OSError) as error:
             raise RecipeError(f"input {pattern!r}: {error}") from None
         for source in sources:
             found.setdefault(source.path, source)
         unknown += passed_over
     resolve = functools.cache(os.path.realpath)
-    sources = [s for s in found.values() if not (output and paths.is_inside(s.path, output, resolve))]
+    sources = [
+        s for s in found.values() if s.path == spooled or not (output and paths.is_inside(s.path, output, resolve))
+    ]
     unknown = [path for path in unknown if not (output and paths.is_inside(path, output, resolve))]
     notes = [readers.passed_over(unknown)] if unknown else []
     if len(sources) < len(found):
@@ -364,6 +369,18 @@ def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
         recipes.known([recipe.partition_by], usable, "column", "partition_by")
 
 
+def _keep_standard_input(recipe: Recipe, output: str, replace: bool, say: Callable[[str], None]) -> None:
+    """See `standard_input.keep`. What else can be refused before is."""
+    _check_recipe(recipe, publishing.open_output(output))
+    check_steps(recipe, [])
+    try:
+        standard_input.keep(output, recipe.read, replace, sys.stdin.buffer, say)
+    except OutputError:
+        raise
+    except ValueError as error:
+        raise RecipeError(f"input '-': {error}") from None
+
+
 def _check_recipe(recipe: Recipe, published: Published) -> None:
     """Raises OutputError if a run of another recipe is in the directory."""
     before, steps = published.recipe, [step.name for step in recipe.steps]
@@ -417,6 +434,8 @@ def _run(
     replace: bool,
 ) -> Result:
     say: Callable[[str], None] = progress.say if progress else lambda line: None
+    if standard_input.NAME in recipe.input and not dry_run:
+        _keep_standard_input(recipe, output, replace, say)
     given, notes = check(recipe, output)
     for note in notes:
         say(note)

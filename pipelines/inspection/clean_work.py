@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from corpus.io import paths
-from pipelines import publishing
+from pipelines import publishing, standard_input
 from pipelines.engine.tasks import is_ours
 from pipelines.lock import Lock
 from pipelines.publishing import OutputError
@@ -23,7 +23,9 @@ def clean_work(output: str, say: Callable[[str], None]) -> tuple[int, int]:
         folders = publishing.step_folders(output)
         found = {paths.join(folder, entry.name): entry for folder in folders for entry in paths.entries(folder)}
         ours = [path for path, entry in found.items() if entry.kind == "file" and is_ours(entry.name)]
-        left = len(found) - len(ours) + len(paths.entries(paths.join(output, "work"))) - len(folders)
+        spooled = [entry.name for entry in paths.entries(paths.join(output, "work")) if standard_input.is_ours(entry)]
+        left = len(found) - len(ours) + len(paths.entries(paths.join(output, "work"))) - len(folders) - len(spooled)
+        ours += [paths.join(output, "work", name) for name in spooled]
         paths.remove(ours)
         paths.remove_empty([*folders, paths.join(output, "work")])
     return len(ours), left
