@@ -6,11 +6,13 @@ from corpus.io import paths
 from corpus.reading import first_records, readers
 from corpus.tokens import manifest as token_manifest
 from pipelines import publishing
+from pipelines.inspection import quarantine
 from pipelines.report import report
 
 
 def describe(path: str, documents: int, options: readers.ReadOptions = readers.ReadOptions()) -> str:
-    """A few lines about a run directory, or about files of documents with their first `documents`. Raises
+    """A few lines about a run directory, about files of documents with their first `documents`, or about those of a
+    quarantine with their first records. Raises
     FileNotFoundError where there is neither, ValueError for a run that has not finished, or whose report is damaged,
     and for files that are not read, or whose first records have no text."""
     if paths.exists(paths.join(path, "report.json")):
@@ -22,6 +24,8 @@ def describe(path: str, documents: int, options: readers.ReadOptions = readers.R
 
 def _about_run(path: str) -> list[str]:
     lines = [report.funnel(report.load(paths.join(path, "report.json")))]
+    if found := [source.path for source in paths.list_files(paths.join(path, "quarantine"))]:
+        lines += ["quarantined, by reason:", *quarantine.describe(found, 0)]
     if paths.exists(paths.join(path, "tokens/manifest.json")):
         tokens = token_manifest.load(paths.join(path, "tokens"))
         shown = {key: tokens[key] for key in ("documents", "tokens", "vocab_size", "dtype", "end_id")}
@@ -33,6 +37,8 @@ def _about_run(path: str) -> list[str]:
 def _first_documents(path: str, most: int, options: readers.ReadOptions) -> list[str]:
     """The first documents of some files, and what of them cannot be read before these."""
     sources, unknown = readers.expand(path, options)
+    if quarantine.is_one([source.path for source in sources[:1]]):
+        return quarantine.describe([source.path for source in sources], most)
     lines, shown = first_records.check_fields(sources, options), 0
     lines += [readers.passed_over(unknown)] if unknown else []
     for unit in readers.split(sources, options):
