@@ -35,9 +35,13 @@ from pipelines.steps import STEPS
 FORMAT = "winnow-published/1"
 NAME = "published.json"
 LOCK = "lock.json"
-FOLDERS = ("documents", "dropped", "quarantine", "tokenizer", "tokens")
+FOLDERS = ("documents", "jsonl", "dropped", "quarantine", "tokenizer", "tokens")
 _FILES = ("recipe.yaml", "report.json", "report.html")
-_INNER = {"documents": re.compile(r"[^/]+=[^/]+"), "tokens": re.compile(r"packing(/[^/]+)?")}
+_INNER = {
+    "documents": re.compile(r"[^/]+=[^/]+"),
+    "jsonl": re.compile(r"[^/]+=[^/]+"),
+    "tokens": re.compile(r"packing(/[^/]+)?"),
+}
 """Folders in these folders that a run may make."""
 _STEP = re.compile(r"(\d{2,}|tokenizer|tokens|best_fit)-.+")
 """Folders in work/ that a run may make."""
@@ -50,6 +54,7 @@ _TITLE = " – Winnow report</title>".encode()
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/(?!/)")
 _NAMES = {
     "documents": re.compile(r"([^/]+=[^/]+/)?\d{5,}\.parquet"),
+    "jsonl": re.compile(r"([^/]+=[^/]+/)?\d{5,}\.jsonl\.zst"),
     "dropped": re.compile(r"[^/]+-\d{5,}\.parquet"),
     "quarantine": re.compile(r"[^/]+-\d{5,}\.parquet"),
     "tokenizer": re.compile(r"(tokenizer|vocab|sentencepiece|special_tokens_map)[^/]*|merges\.txt|pretokens[^/]*"),

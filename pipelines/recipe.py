@@ -48,7 +48,8 @@ class Recipe:
     `task_seconds` and `task_memory` (bytes) are what one attempt at a task may take in a worker; a record over which
     tasks are ended again and again is quarantined. They are figures of the machine: changing them redoes nothing.
     Without `keep_work` the files of a step in work/ are deleted as soon as no later step reads them; a run of the same
-    recipe still finds everything done, one that needs them does them again.
+    recipe still finds everything done, one that needs them does them again. With `jsonl` the documents are there as
+    JSON lines, too, for tools that read those.
     `folder` is where the recipe lies: filters of the user's own are looked for there. `left_out`: steps that are not
     done, and why: those whose list nobody has given.
 
@@ -72,6 +73,7 @@ class Recipe:
     keep_work: bool = option(
         True, "Keep everything in work/; if not, what no later step reads is deleted while the run goes on."
     )
+    jsonl: bool = option(False, "Write the documents as JSON lines, too: OUT/jsonl/00000.jsonl.zst, ...")
     output: str | None = None
     partition_by: str | None = None
     task_seconds: float = option(LIMITS.seconds, "Seconds that an attempt at a task may take in a worker.", gt=0)
@@ -105,7 +107,7 @@ class Recipe:
 
 _TOP = (
     *("name", "input", "read", "steps", "output", "seed", "max_quarantined"),
-    *("task_bytes", "working_bytes", "keep_work", "partition_by", "task_seconds", "task_memory"),
+    *("task_bytes", "working_bytes", "keep_work", "jsonl", "partition_by", "task_seconds", "task_memory"),
 )
 LEAST_READ = 4 << 20
 """Bytes of plain input: a task takes a few milliseconds for itself."""

@@ -46,7 +46,7 @@ from pipelines.engine import (
 from pipelines.engine.one_task import OneTask, Ran
 from pipelines.estimate import Estimate
 from pipelines.lock import Lock
-from pipelines.maps import passes
+from pipelines.maps import as_jsonl, passes
 from pipelines.publishing import OutputError, Published
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.report import report
@@ -135,6 +135,7 @@ class Runner:
                 pending.append((name, step))
         self.result.documents = self._pass(pending, view, ".parquet")
         self._publish_documents()
+        self._write_jsonl()
         self._free(self.result.documents)
 
     def _look_up_clusters(self, name: str) -> None:
@@ -208,9 +209,18 @@ class Runner:
         sources = {source.path: source for source in self.given.sources}
         return passes.input_tasks(_groups(self.recipe, self.given), sources, shared, self.limit)
 
+    def _write_jsonl(self) -> None:
+        """The documents as JSON lines, where the recipe wants them; those of a run that wanted them go."""
+        if self.recipe.jsonl:
+            view = self.result.documents
+            files = as_jsonl.write(self.engine, self._work_name("jsonl"), view, self.recipe.working_bytes)
+            names = _names(view, as_jsonl.SUFFIX)
+            self._publish("jsonl", {names[path]: file for path, file in files.items()})
+        elif self.published.names("jsonl"):
+            self._publish("jsonl", {})
+
     def _publish_documents(self) -> None:
-        shards = self.result.documents
-        names = {s.path: f"{s.folder}/{numbered(s.number, len(shards))}.parquet".lstrip("/") for s in shards}
+        names = _names(self.result.documents, ".parquet")
         outputs = [file for manifest in self.result.manifests for file in manifest.outputs.values()]
         self._publish("documents", {names[file.path]: file for file in outputs if file.path in names})
         self._publish_rows("dropped")
@@ -240,6 +250,11 @@ class Runner:
                 self._free(self.result.documents, first)
         if any(manifest.excluded for manifest in self.result.tokenized):
             self._publish_rows("quarantine")
+
+
+def _names(shards: list[ShardView], suffix: str) -> dict[str, str]:
+    """What the shards of documents are called below their folder in OUT, by path."""
+    return {s.path: f"{s.folder}/{numbered(s.number, len(shards))}{suffix}".lstrip("/") for s in shards}
 
 
 def _step_of(path: str) -> str:
