@@ -190,12 +190,15 @@ def execute(
 
 def _print_result(output: str, result: Result) -> None:
     from corpus.io import paths
+    from pipelines import estimate
     from pipelines.report import report
 
     if not result.worked:
         tasks = sum(summary.tasks for summary in result.summaries)
         print(f"nothing to do: all {tasks} tasks of {len(result.summaries)} maps were done before")
     print(report.funnel(result.report))
+    read = f" from {estimate.shown(result.input_bytes)}, {result.input_bytes / 1e6 / result.seconds:.1f} MB/s"
+    print(f"done in {estimate.duration(result.seconds)}{read if result.worked else ''}; in {output}: {result.published}")
     print(f"report: {paths.join(output, 'report.html')}")
 
 

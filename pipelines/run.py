@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -60,7 +61,8 @@ MOST_REPAIRS = 100
 class Result(Findings):
     """What a run did, and found: what each map had to do; how often storage was asked again, since it failed for a
     while; where a dry run had to stop, and what it says the run needs; what there is to say of files left out; the
-    largest clusters of near-duplicates, by step, with their texts; its report.
+    largest clusters of near-duplicates, by step, with their texts; its report; how long it took, from how many bytes of
+    input, and what is published.
 
     >>> import corpus, pipelines, pyarrow.parquet as pq
     >>> pq.write_table(corpus.as_table(["one", "one"]), "docs.parquet")
@@ -77,6 +79,9 @@ class Result(Findings):
     notes: list[str] = dataclasses.field(default_factory=list)
     clusters: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
     report: dict[str, Any] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+    input_bytes: int = 0
+    published: str = ""
 
     @property
     def worked(self) -> bool:
@@ -431,8 +436,10 @@ def run(
     """
     if type(workers) is not int or workers < 0:
         raise RecipeError(f"workers is a number, 0 for this process alone, not {workers!r}")
+    started = time.perf_counter()
     with custom.modules_in(recipe.folder):
         result = _run(recipe, output, workers, address, limit, dry_run, progress, replace)
+    result.seconds = time.perf_counter() - started
     if not dry_run and (problems := result.report["problems"]):
         raise NotProven(problems, result)
     return result
@@ -484,6 +491,8 @@ def _run(
         finally:
             engine.close()
         _report(recipe, published, as_run, result)
+    result.input_bytes = sum(source.size for source in given.sources)
+    result.published = published.counts()
     elsewhere = sum(summary.storage_retries for summary in result.summaries) if workers or address else 0
     result.storage_retries = retries.count() - before + elsewhere
     if result.storage_retries:
