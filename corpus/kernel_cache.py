@@ -7,7 +7,8 @@ own locators; it answers for our modules only. Imports nothing but the standard 
 
 The folders are in the first place that can be written to of NUMBA_CACHE_DIR, the package's `__pycache__`,
 XDG_CACHE_HOME or ~/.cache, and the directory for temporary files. What a place before that one, which can only be
-read, has of a module (since `winnow warm` ran in an image) is copied.
+read, has of a module (since `winnow warm` ran in an image) is copied. Of processes that want a kernel that nobody has,
+one compiles it, and the others take it from the cache.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import tempfile
 import time
 import types
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import IO, Any
 
 from corpus import closure
 
@@ -157,14 +158,18 @@ def _tell(caching: types.ModuleType) -> None:
     locators = caching.FunctionCache._impl_class._locator_classes  # one list for all kinds of caches
     if ByClosure not in locators:
         locators.insert(0, ByClosure)
+        _take_turns(caching.IndexDataCacheFile)
         _listen()
 
 
 # ------------------------------------------------------------------ telling others
 
 Told = Callable[[bool, float], None]
-"""Gets True and 0.0 when a kernel begins to be compiled, False and the seconds that it took when it is."""
+"""Gets True and 0.0 when a kernel begins to be compiled, here or where it is waited for, False and the seconds that it
+took here when it is."""
 _told: list[Told] = []
+_begun: list[float] = []
+"""Of kernels that are being compiled, each for the one before it: when."""
 
 
 @contextlib.contextmanager
@@ -177,25 +182,25 @@ def told(who: Told) -> Iterator[None]:
         _told.remove(who)
 
 
+def _say(begins: bool, seconds: float) -> None:
+    if not _begun:
+        for who in _told:
+            who(begins, seconds)
+
+
 def _listen() -> None:
-    from numba.core import event
+    from numba.core import event as events
 
-    begun: list[float] = []  # of kernels that are being compiled, each for the one before it
+    class Compiling(events.Listener):
+        def on_start(self, event: events.Event) -> None:
+            _say(True, 0.0)
+            _begun.append(time.perf_counter())
 
-    class Compiling(event.Listener):
-        def on_start(self, _: event.Event) -> None:
-            begun.append(time.perf_counter())
-            if len(begun) == 1:
-                for who in _told:
-                    who(True, 0.0)
+        def on_end(self, event: events.Event) -> None:
+            seconds = time.perf_counter() - _begun.pop()
+            _say(False, seconds)
 
-        def on_end(self, _: event.Event) -> None:
-            seconds = time.perf_counter() - begun.pop()
-            if not begun:
-                for who in _told:
-                    who(False, seconds)
-
-    event.register("numba:compile", Compiling())
+    events.register("numba:compile", Compiling())
 
 
 def install() -> None:
@@ -204,3 +209,73 @@ def install() -> None:
         _tell(sys.modules["numba.core.caching"])
     else:
         sys.meta_path.insert(0, _WhenNumbaComes)
+
+
+# ------------------------------------------------------------------ one compiles, others wait
+
+MOST_SECONDS, LOOK_SECONDS = 120.0, 0.02
+"""Seconds for which a kernel that another process compiles is waited for, before it is compiled here, too; between
+looks at whether it is there."""
+_held: dict[str, IO[bytes]] = {}
+"""Open files, each with a lock on it, of the kernels that this process compiles, by the path of their index."""
+
+
+def _take_turns(file_class: Any) -> None:
+    """Have numba's files of a cache, where a kernel of ours is not in them, ask for it again once whoever compiles it
+    at the moment is done."""
+    load, save = file_class.load, file_class.save
+
+    def load_or_take_turn(self: Any, key: Any) -> Any:
+        found = load(self, key)
+        if found is None and _take_turn(self._index_path):
+            found = load(self, key)
+            if found is not None:
+                _release(self._index_path)
+        return found
+
+    def save_and_release(self: Any, key: Any, data: Any) -> None:
+        try:
+            save(self, key, data)
+        finally:
+            _release(self._index_path)
+
+    file_class.load, file_class.save = load_or_take_turn, save_and_release
+
+
+def _take_turn(index: str) -> bool:
+    """Wait until nobody else compiles the kernel. False where that cannot be known, or takes too long."""
+    if index in _held or not index.startswith(f"{home()}{os.sep}"):
+        return False
+    if not _begun:  # what is held is of a kernel that could not be compiled
+        _release_all()
+    import fcntl
+
+    deadline = time.monotonic() + MOST_SECONDS
+    try:
+        file = open(f"{index}.lock", "wb")
+    except OSError:
+        return False
+    _say(True, 0.0)
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _held[index] = file
+            break
+        except BlockingIOError:
+            time.sleep(LOOK_SECONDS)
+        except OSError:  # a file system without locks
+            break
+    _say(False, 0.0)
+    if index not in _held:
+        file.close()
+    return index in _held
+
+
+def _release(index: str) -> None:
+    if file := _held.pop(index, None):
+        file.close()
+
+
+def _release_all() -> None:
+    for index in list(_held):
+        _release(index)

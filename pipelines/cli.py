@@ -198,7 +198,9 @@ def _print_result(output: str, result: Result) -> None:
         print(f"nothing to do: all {tasks} tasks of {len(result.summaries)} maps were done before")
     print(report.funnel(result.report))
     read = f" from {estimate.shown(result.input_bytes)}, {result.input_bytes / 1e6 / result.seconds:.1f} MB/s"
-    print(f"done in {estimate.duration(result.seconds)}{read if result.worked else ''}; in {output}: {result.published}")
+    print(
+        f"done in {estimate.duration(result.seconds)}{read if result.worked else ''}; in {output}: {result.published}"
+    )
     print(f"report: {paths.join(output, 'report.html')}")
 
 

@@ -1,11 +1,13 @@
 """Compiled kernels: taken from the cache exactly where nothing that they are made of has changed."""
 
 import ast
+import fcntl
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -132,3 +134,48 @@ def name(decorator):
     """Of `@leaf`, `@numba.njit(...)`."""
     decorator = decorator.func if isinstance(decorator, ast.Call) else decorator
     return getattr(decorator, "attr", None) or getattr(decorator, "id", None)
+
+
+def test_of_processes_that_want_a_kernel_one_compiles_it(copy):
+    """They begin together, as the workers of a run do."""
+    together = f"""
+import pathlib, time
+import numba
+pathlib.Path({str(copy.folder)!r}, f"here-{{__import__('os').getpid()}}").touch()
+while len(list(pathlib.Path({str(copy.folder)!r}).glob("here-*"))) < 3:
+    time.sleep(0.001)
+"""
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: copy(first=together), range(3)))
+    assert sorted(each[1:] for each in found) == [(0, 1), (0, 1), (1, 0)]
+    assert len({each[0] for each in found}) == 1
+
+
+def test_a_process_that_dies_while_it_compiles_keeps_nobody_waiting(copy):
+    dies = """
+import os, signal
+from corpus import kernel_cache
+take = kernel_cache._take_turn
+kernel_cache._take_turn = lambda index: take(index) and os.kill(os.getpid(), signal.SIGKILL)
+"""
+    with pytest.raises(AssertionError):
+        copy(first=dies)
+    assert [file.name.partition(".")[0] for file in (copy.folder / "cache").rglob("*.lock")] == ["order"]
+    assert copy()[1:] == (1, 0)
+
+
+def test_a_kernel_that_cannot_be_compiled_is_nobodys_turn(tmp_path, monkeypatch):
+    monkeypatch.setattr(kernel_cache, "home", lambda: tmp_path)
+    index = str(tmp_path / "module" / "kernel.nbi")
+    assert not kernel_cache._take_turn(index)  # there is no such folder
+    (tmp_path / "module").mkdir()
+    assert kernel_cache._take_turn(index)
+    assert not kernel_cache._take_turn(index)  # it is this process's turn already
+    assert kernel_cache._take_turn(index.replace("kernel.nbi", "other.nbi"))  # the first could not be compiled
+    assert len(kernel_cache._held) == 1 and kernel_cache._take_turn(index)
+    assert not kernel_cache._take_turn("/elsewhere/kernel.nbi")
+    kernel_cache._release_all()
+    with open(f"{index}.lock", "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        monkeypatch.setattr(kernel_cache, "MOST_SECONDS", 0.05)
+        assert not kernel_cache._take_turn(index) and not kernel_cache._held  # whoever compiles it takes too long
