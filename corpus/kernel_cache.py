@@ -248,8 +248,10 @@ def _take_turn(index: str) -> bool:
         return False
     if not _begun:  # what is held is of a kernel that could not be compiled
         _release_all()
-    import fcntl
-
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return False
     deadline = time.monotonic() + MOST_SECONDS
     try:
         file = open(f"{index}.lock", "wb")
