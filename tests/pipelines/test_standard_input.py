@@ -44,7 +44,7 @@ def table():
 
 @pytest.mark.parametrize("data, name, more", [
     (LINES, "stdin.jsonl", []),
-    (gzip.compress(LINES), "stdin.jsonl.gz", []),
+    (gzip.compress(LINES, mtime=0), "stdin.jsonl.gz", []),
     (bz2.compress(json.dumps(ROWS).encode()), "stdin.json.bz2", []),
     (json.dumps(ROWS[0], indent=1).encode(), "stdin.json", []),
     (table(), "stdin.parquet", []),
@@ -69,7 +69,7 @@ def test_a_rerun_has_it_and_something_else_needs_a_word(tmp_path):
     said = run(out, other, check=2).stderr.decode()
     assert "stdin.jsonl holds of the run before. Say --replace" in said
     assert documents(out) == ROWS and b"nothing to do: all" in run(out).stdout
-    run(out, gzip.compress(other), "--replace")
+    run(out, gzip.compress(other, mtime=0), "--replace")
     assert len(documents(out)) == 21 and not (out / "work" / "stdin.jsonl").exists()
     winnow("verify", out)
     winnow("clean-work", out)
