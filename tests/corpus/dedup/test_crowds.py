@@ -1,0 +1,109 @@
+"""Documents of crowded buckets against the greedy rule over all pairs that share a bucket."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus.dedup import crowds
+
+
+def crowd_of(numbers, keys, sets):
+    """A crowd in memory."""
+    flat = [np.array([len(k), *sorted(k), *sorted(s)], np.uint64) for k, s in zip(keys, sets)]
+    begins = np.cumsum([0, *map(len, flat)])
+    return crowds.Crowd(np.array(numbers, np.int64), begins, np.concatenate([np.empty(0, np.uint64), *flat]))
+
+
+def greedy(numbers, keys, sets, edges, threshold, known=0, alone=False):
+    """(dropped, by, score) by comparing every document with all that are kept."""
+    kept, found, place = set(), [], {number: i for i, number in enumerate(numbers)}
+    for number in sorted({*numbers, *(second for _, second, _ in edges), *(first for first, _, _ in edges)}):
+        close = [(-score, first) for first, second, score in edges if second == number and first in kept]
+        for other in kept:
+            if number in place and other in place and keys[place[number]] & keys[place[other]]:
+                one, two = sets[place[number]], sets[place[other]]
+                score = len(one & two) / len(one | two)
+                if score >= threshold:
+                    close.append((-score, other))
+        if close and number >= known:
+            found.append((number, min(close)[1], -min(close)[0]))
+        elif not alone or number < known:
+            kept.add(number)
+    return found
+
+
+def result(crowd, edges, ends, threshold, **options):
+    run = crowds.Greedy(crowd, ends[-1], threshold, **options)
+    found, start = [], 0
+    for end in ends:
+        part = sorted((edge for edge in edges if start <= edge[1] < end), key=lambda edge: (edge[1], edge[0]))
+        first, second, score = (np.array(c, d) for c, d in zip(zip(*part) if part else ([], [], []), (int, int, float)))
+        found += zip(*(column.tolist() for column in run.part(first, second, score, end)))
+        start = end
+    return found
+
+
+@st.composite
+def cases(draw):
+    choose = random.Random(draw(st.integers(0, 10**6)))
+    documents = draw(st.integers(1, 60))
+    vocabulary = [choose.getrandbits(64) for _ in range(draw(st.integers(3, 60)))]
+    template = choose.sample(vocabulary, min(len(vocabulary), draw(st.integers(1, 40))))
+    numbers = sorted(choose.sample(range(documents * 2), documents))
+    sets = []
+    for _ in numbers:
+        changed = {choose.choice(vocabulary) for _ in range(choose.randrange(1, 8))}
+        sets.append((set(template) - set(choose.sample(template, choose.randrange(len(template) // 2 + 1)))) | changed)
+    keys = [set(choose.sample(range(6), choose.randrange(1, 4))) for _ in numbers]
+    every = range(documents * 2)
+    edges = {}
+    for _ in range(draw(st.integers(0, 30)) if documents > 1 else 0):
+        first, second = sorted(choose.sample(every, 2))
+        if not (first in numbers and second in numbers):
+            edges[first, second] = choose.choice([0.8, 0.9, 1.0])
+    return numbers, keys, sets, [(*pair, score) for pair, score in edges.items()], choose.choice([0.5, 0.7, 0.8, 1.0])
+
+
+@settings(deadline=None, max_examples=300)
+@given(cases(), st.booleans(), st.integers(1, 3), st.booleans())
+def test_it_is_the_greedy_rule(case, small, parts, some_known):
+    numbers, keys, sets, edges, threshold = case
+    documents = 2 * len(numbers)
+    known = documents // 3 if some_known else 0
+    ends = sorted({documents * (i + 1) // parts for i in range(parts)})
+    with pytest.MonkeyPatch.context() as patch:
+        if small:  # an index that is full all the time, parts of a document, a filter that says little
+            for name, value in (("ENTRIES", 4), ("AT_A_TIME", 16), ("BITS", 64), ("SAMPLE", 8)):
+                patch.setattr(crowds, name, value)
+        for alone in (False, True) if known else (False,):
+            found = result(crowd_of(numbers, keys, sets), edges, ends, threshold, known=known, alone=alone)
+            assert found == greedy(numbers, keys, sets, edges, threshold, known, alone)
+
+
+def test_nobody_in_a_crowd():
+    edges = [(0, 2, 0.9), (1, 2, 0.95), (2, 3, 1.0), (0, 4, 0.8)]
+    assert result(crowd_of([], [], []), edges, [5], 0.8) == [(2, 1, 0.95), (4, 0, 0.8)]
+    assert result(crowd_of([], [], []), [], [0, 0], 0.8) == []
+
+
+def test_pages_of_a_template_are_not_compared_with_each_other():
+    """300 shingles of 380 in common: Jaccard 0.65, and a copy among them."""
+    choose = random.Random(1)
+    common = [choose.getrandbits(64) for _ in range(300)]
+    sets = [{*common, *(choose.getrandbits(64) for _ in range(80))} for _ in range(2000)]
+    sets[1500] = sets[10]
+    crowd = crowd_of(range(2000), [{1}] * 2000, sets)
+    run = crowds.Greedy(crowd, 2000, 0.8)
+    empty = np.empty(0, np.int64)
+    assert [column.tolist() for column in run.part(empty, empty, np.empty(0), 2000)] == [[1500], [10], [1.0]]
+    assert run.compared < 20
+
+
+def test_records():
+    keys, key_offsets = np.array([5, 7, 9], np.uint64), np.array([0, 2, 3])
+    values, offsets = np.array([1, 2, 3, 4], np.uint64), np.array([0, 1, 4])
+    flat, lengths = crowds.records(keys, key_offsets, values, offsets)
+    assert flat.tolist() == [2, 5, 7, 1, 1, 9, 2, 3, 4] and lengths.tolist() == [4, 5]
