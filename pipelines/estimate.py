@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpus.io import paths
+from corpus.reading import streams
 from corpus.step import Step
 from pipelines.context import GlobalStep, TokenStep
 from pipelines.maps import exchange, groups
@@ -218,8 +219,7 @@ def format_of(path: str) -> Format:
     for suffix, found in FORMATS.items():
         if paths.has_suffix(path.lower(), suffix):
             return found
-    compressed = paths.has_suffix(path.lower(), ".gz") or paths.has_suffix(path.lower(), ".zst")
-    return COMPRESSED if compressed else PLAIN
+    return COMPRESSED if streams.compression(path) else PLAIN
 
 
 def _is_parquet(source: paths.Source) -> bool:

@@ -78,6 +78,7 @@ def warm(say: Callable[[str], None], progress: Progress | None = None) -> tuple[
         say("kernels of the steps ...")
         _steps(folder, progress)
         _signatures()
+        _formats(os.path.join(folder, "formats"))
         for family in FAMILIES:
             say(f"kernels of tokenizers: {family} ...")
             _family(family, os.path.join(folder, family))
@@ -182,6 +183,17 @@ def _signatures() -> None:
 
     minhash.signatures(pa.array([text(0)]))
     footer_sizes.compressed(np.frombuffer(b"\0", np.uint8))
+
+
+def _formats(folder: str) -> None:
+    """Files of the formats that have kernels of their own, a quote without end among them."""
+    from corpus.reading import readers
+
+    os.mkdir(folder)
+    for name, content in (("a.csv", 'id,text\n1,"a\n2,b\n3,c\n'), ("b.json", '[{"text": "a"}]')):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.write(content)
+    list(readers.read_files(folder))
 
 
 def _family(family: str, folder: str) -> None:

@@ -18,7 +18,9 @@ def check_fields(sources: Iterable[Source], options: ReadOptions) -> list[str]:
     """Raises ValueError where the first records of a format's files have fields, and none of them is the text's, with
     the one that may be it. Says where there is none of a further name that the options give. Files are looked at
     until one has the text."""
-    notes = []
+    notes: list[str] = []
+    lacking: list[tuple[str, dict[str, int]]] = []
+    having = ""
     for name, files in _by_format(sources, options).items():
         fields = formats.READERS[name].fields
         without: tuple[str, dict[str, int]] | None = None
@@ -26,12 +28,15 @@ def check_fields(sources: Iterable[Source], options: ReadOptions) -> list[str]:
             found = fields(file.path, options) if fields else {}
             if options.text_field in found:
                 notes += _others_missing(file.path, found, options)
+                having = having or file.path
                 break
             if found and not without:
                 without = file.path, found
         else:
-            if without:
-                raise ValueError(_no_text(*without, options))
+            lacking += [without] if without else []
+    if lacking:
+        apart = f"; {having} has it: run the two apart" if having else ""
+        raise ValueError(_no_text(*lacking[0], options) + apart)
     return notes
 
 

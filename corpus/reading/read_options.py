@@ -29,9 +29,10 @@ class ReadOptions:
 
     "resiliparse" keeps the whole page, menus and footers too; "resiliparse_main" and "trafilatura" (settings of
     FineWeb; needs the extra `html`) the main content, as far as each can tell. `max_record_bytes` holds for a line of
-    JSON, the text of a row, a record of an archive, the body of a page without its codings, a text file; what is longer
-    is quarantined, and no decoder holds more. JSON lines, WET records, rows of tables and text files that are repaired
-    are counted as `repaired_utf8`; web pages have charsets, and are always decoded.
+    JSON, an object in an array, a row of CSV, the text of a row of a table, a record of an archive, the body of a page
+    without its codings, a text file; what is longer is quarantined, and no decoder holds more. JSON lines, WET records,
+    rows of tables and text files that are repaired are counted as `repaired_utf8`; web pages have charsets, and are
+    always decoded.
 
     >>> from corpus.reading.read_options import ReadOptions
     >>> ReadOptions(text_field="content", max_record_bytes=1 << 20).format

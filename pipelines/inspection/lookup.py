@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.documents import DOCUMENT_FIELDS
-from corpus.reading import readers
-from pipelines.recipe import Recipe
+from corpus.reading import first_records, readers
+from pipelines.recipe import Recipe, RecipeError
 from pipelines.run import input_sources
 
 
@@ -31,9 +31,13 @@ def is_named(batch: pa.RecordBatch, name: str) -> pa.BooleanArray:
 
 def find(recipe: Recipe, name: str) -> pa.RecordBatch | None:
     """The document of a recipe's input with this id or URL, as a batch of one; the first, or None. Raises NotText,
-    RecipeError where there is no input."""
+    RecipeError where there is no input, or none with text."""
     check_text(name, f"the id or URL {name!r}")
     sources, _ = input_sources(recipe.input, options=recipe.read)
+    try:
+        first_records.check_fields(sources, recipe.read)
+    except ValueError as error:
+        raise RecipeError(str(error)) from None
     for unit in readers.split(sources, recipe.read, recipe.read_bytes):
         for reading in readers.read(unit, recipe.read):
             found = reading.documents.filter(is_named(reading.documents, name))
