@@ -49,10 +49,10 @@ class Custom(Filter):
 
     >>> import corpus, pathlib, tempfile
     >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> _ = (folder / "mine.py").write_text("def is_long(text): return len(text) > 3")
+    >>> _ = (folder / "lengths.py").write_text("def is_long(text): return len(text) > 3")
     >>> from corpus.cleaning.custom import modules_in
     >>> with modules_in(str(folder)):
-    ...     corpus.apply_filters(["no", "long enough"], corpus.Custom("mine:is_long")).kept["text"].to_pylist()
+    ...     corpus.apply_filters(["no", "long enough"], corpus.Custom("lengths:is_long")).kept["text"].to_pylist()
     ['long enough']
     """
 

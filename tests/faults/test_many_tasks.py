@@ -8,6 +8,7 @@ import slow_store
 
 from corpus.io import paths
 from corpus.reading import readers
+from pipelines import estimate
 from pipelines import run as runs
 from pipelines.engine import numbered
 from pipelines.engine.engine import committed
@@ -50,7 +51,8 @@ def test_the_input_is_divided_once(tmp_path, files):
         result = runs.run(recipe, str(tmp_path / "out"), dry_run=True)
     (summary,) = result.summaries
     assert summary.tasks == 2 * files  # a row group a task
-    assert len(counts.opened) == files and counts["opens"] == files + 1  # the first tells its fields, too
+    # the first tells its fields, too, and the estimate looks at the footers of some
+    assert len(counts.opened) == files and files < counts["opens"] <= files + 1 + 2 * estimate.FOOTERS
     units = readers.split(paths.expand(str(tmp_path / "in")), recipe.read, 10)
     assert [unit.path for unit in units] == sorted(unit.path for unit in units)
     assert [unit.start for unit in units] == [0, 1] * files

@@ -37,7 +37,7 @@ except SystemExit:
     (["dedup", "exact"], ["read.invalid_utf8=quarantine|repair"]),
 ])  # fmt: skip
 def test_help_of_a_verb_names_its_options(verb, words):
-    said = winnow(*verb, "--help", check=0, COLUMNS="200").stdout
+    said = " ".join(winnow(*verb, "--help", check=0).stdout.split())
     for word in words:
         assert word in said
 

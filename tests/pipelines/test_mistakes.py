@@ -55,7 +55,7 @@ run c4 --input docs.jsonl --output OUT --set c4.min_sentence=2          | did yo
 run c4 --input docs.jsonl --output OUT --set threshold                  | --set takes path=value
 run c4 --input docs.jsonl --output OUT --set sed=1                      | did you mean 'seed'?
 run c4 --input docs.jsonl --output OUT --set seed=abc                   | should be a valid integer
-run c4 --input docs.jsonl --output OUT --set read.format=json           | did you mean 'jsonl'?
+run c4 --input docs.jsonl --output OUT --set read.format=jason          | did you mean 'json'?
 run c4 --input docs.jsonl --output OUT --set read.text=body             | 'text_field'
 run c4 --input docs.jsonl --output OUT --set bad_words.path=none.txt    | no list of bad words for language
 run c4 --input docs.jsonl --output docs.jsonl                           | is a file, and not a run directory
