@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple
 import numba
 import numpy as np
 
+from corpus.dedup.crowds import NOBODY, Greedy
+
 
 class Edges(NamedTuple):
     """Edges between documents by their numbers, 0 to n: first < second (int64), ascending by (second, first), and
@@ -53,30 +55,24 @@ def leaders(
 
 
 def leaders_in_parts(
-    parts: Callable[[], Iterable[Edges]], ends: Sequence[int], mode: Mode = "leader"
+    parts: Callable[[], Iterable[Edges]], ends: Sequence[int], mode: Mode = "leader", greedy: Greedy | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """`leaders` of more edges than memory holds: what it says of the documents of one part after the other.
 
     parts: gives the edges whose second documents are the numbers below ends[0], from there to below ends[1], and so on;
-    for "components" it is asked twice. Takes a bit for each document, or four bytes (eight above 2^31 documents) for
-    "components", and about 60 bytes for each edge of one part.
+    for "components" it is asked twice. greedy: for "leader", where some documents are in crowded buckets, which have no
+    edges. Takes a bit for each document, or four bytes (eight above 2^31 documents) for "components", and about 60
+    bytes for each edge of one part.
     """
     if mode == "leader":
-        yield from _leaders_in_parts(parts(), ends)
+        greedy = greedy or Greedy(NOBODY, ends[-1] if len(ends) else 0, 0.0)
+        for edges, end in zip(parts(), ends):
+            _check(edges)
+            yield greedy.part(*edges, end)
     elif mode == "components":
         yield from _components_in_parts(parts, ends)
     else:
         raise ValueError(f'mode must be "leader" or "components", not "{mode}"')
-
-
-def _leaders_in_parts(
-    parts: Iterable[Edges], ends: Sequence[int]
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    dropped = np.zeros((ends[-1] if len(ends) else 0) // 8 + 1, np.uint8)
-    for edges in parts:
-        _check(edges)
-        second, by, score = _leaders(*edges, dropped)
-        yield second, by, score
 
 
 def _components_in_parts(
@@ -101,28 +97,6 @@ def _components_in_parts(
 def _check(edges: Edges) -> None:
     if (edges.first >= edges.second).any():
         raise ValueError("an edge must go from an earlier document to a later one")
-
-
-@numba.njit(cache=True, nogil=True)
-def _leaders(first, second, similarity, dropped):
-    """The documents that are dropped, the kept one that each duplicates, and their similarity; `dropped` (a bit for
-    each document) is written, too. Edges come ascending by (second, first), so that whether `first` is kept is settled
-    before it counts."""
-    documents = np.empty(len(first), np.int64)
-    by = np.empty(len(first), np.int64)
-    score = np.empty(len(first), np.float64)
-    found = 0
-    for edge in range(len(first)):
-        i, j = first[edge], second[edge]
-        if dropped[i >> 3] >> (i & 7) & 1:
-            continue
-        if found == 0 or documents[found - 1] != j:
-            documents[found], by[found], score[found] = j, i, similarity[edge]
-            dropped[j >> 3] |= np.uint8(1 << (j & 7))
-            found += 1
-        elif similarity[edge] > score[found - 1]:
-            by[found - 1], score[found - 1] = i, similarity[edge]
-    return documents[:found].copy(), by[:found].copy(), score[:found].copy()
 
 
 @numba.njit(cache=True, nogil=True)

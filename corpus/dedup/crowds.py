@@ -3,11 +3,11 @@
 Locality-sensitive hashing puts the pages of one template, or the versions of one text, into the same buckets by the
 million, and all their pairs are too many to look at. What the greedy rule asks of a document is less: whether one that
 is *kept* is similar enough. Kept ones stand in an index by the rare shingles of each, which a similar document must
-share (prefix filtering: S. Chaudhuri et al. 2006; R. Bayardo et al. 2007; C. Xiao et al. 2008, PPJoin): two sets whose
-Jaccard similarity is t or more have a shingle in common among the first `size - ceil(t * size) + 1` of each, in any one
-order of all shingles, and the first that they have in common leaves at least `t / (1 + t) * (sizes)` from there on. With
-the commonest last in the order, pages of a template that are not similar have nothing in common there. So no pair is
-missed, and few are compared.
+share (prefix filtering: S. Chaudhuri et al. 2006; R. Bayardo et al. 2007; C. Xiao et al. 2008, PPJoin): in any one order
+of all shingles, two sets whose Jaccard similarity is t or more have a shingle in common among the first
+`size - ceil(t * size) + 1` of each, and from the first that they have in common on, both have at least
+`t / (1 + t) * (sizes)`. With the commonest last in the order, pages of a template that are not similar have nothing in
+common there. So no pair is missed, and few are compared.
 
 Where the index would grow beyond its memory the documents behind are compared with what it holds, and it begins anew.
 """
@@ -29,7 +29,7 @@ ENTRIES = 1 << 22
 SAMPLE = 1 << 22
 """Shingles that are looked at to know which are common."""
 BITS = 1 << 30
-"""Bits of a filter that tells shingles which only one document has, at most; of each there are 16 where there is room."""
+"""Bits, at most, of a filter that tells shingles which only one document has: 16 for each where there is room."""
 MIXES = np.uint64(0x9E3779B97F4A7C15)
 """Of a shingle a second place in the filter: 2**64 divided by the golden ratio (D. Knuth, TAOCP 3, 6.4)."""
 AT_A_TIME = 1 << 23
@@ -86,29 +86,44 @@ class Common(NamedTuple):
 
 
 def records(
-    keys: np.ndarray, key_offsets: np.ndarray, values: np.ndarray, offsets: np.ndarray
+    keys: np.ndarray, key_offsets: np.ndarray, values: np.ndarray, offsets: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The records of several documents one after the other, and how long each is (int64): keys and shingle sets of
-    document i are `keys[key_offsets[i]:key_offsets[i + 1]]` and `values[offsets[i]:offsets[i + 1]]`."""
-    lengths = 1 + np.diff(key_offsets) + np.diff(offsets)
+    """The records of several documents one after the other, and how long each is (int64): document i has
+    `keys[key_offsets[i]:key_offsets[i + 1]]` and the shingle set `values[offsets[rows[i]]:offsets[rows[i] + 1]]`."""
+    lengths = 1 + np.diff(key_offsets) + offsets[rows + 1] - offsets[rows]
     flat = np.empty(int(lengths.sum()), np.uint64)
-    _fill(keys, key_offsets, values, offsets, flat)
+    _fill(keys, key_offsets, values, offsets, rows, flat)
     return flat, lengths
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill(keys, key_offsets, values, offsets, flat):
+def _fill(keys, key_offsets, values, offsets, rows, flat):
     at = 0
-    for i in range(len(offsets) - 1):
-        count = key_offsets[i + 1] - key_offsets[i]
-        flat[at] = count
+    for i in range(len(rows)):
+        flat[at] = key_offsets[i + 1] - key_offsets[i]
         at += 1
         for k in range(key_offsets[i], key_offsets[i + 1]):
             flat[at] = keys[k]
             at += 1
-        for k in range(offsets[i], offsets[i + 1]):
+        for k in range(offsets[rows[i]], offsets[rows[i] + 1]):
             flat[at] = values[k]
             at += 1
+
+
+NOBODY = Crowd(np.empty(0, np.int64), np.zeros(1, np.int64), np.empty(0, np.uint64))
+"""A corpus without crowded buckets."""
+
+
+def members(keys: np.ndarray, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Who is in crowded buckets: (documents, ascending (int64); their keys, ascending, and where each one's begin
+    (int64[n + 1])), of a row for each key that a document has, which may come twice."""
+    order = np.lexsort((keys, documents))
+    keys, documents = keys[order], documents[order]
+    new = np.ones(len(keys), np.bool_)
+    new[1:] = (keys[1:] != keys[:-1]) | (documents[1:] != documents[:-1])
+    keys, documents = keys[new], documents[new]
+    found, begins = np.unique(documents, return_index=True)
+    return found, keys, np.append(begins, len(keys)).astype(np.int64)
 
 
 class Greedy:
@@ -298,12 +313,9 @@ def _empty_index(entries: int) -> Index:
     size = 16
     while size < 2 * entries:
         size *= 2
-    return Index(
-        np.zeros(size, np.uint64),
-        np.full(size, -1, np.int32),
-        *(np.empty(entries, np.int32) for _ in range(6)),
-        np.zeros(2, np.int64),
-    )
+    groups, grades, firsts, nexts, places, positions = (np.empty(entries, np.int32) for _ in range(6))
+    tokens, heads, used = np.zeros(size, np.uint64), np.full(size, -1, np.int32), np.zeros(2, np.int64)
+    return Index(tokens, heads, groups, grades, firsts, nexts, places, positions, used)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -97,6 +97,19 @@ def candidate_pairs(
     return unique_pairs(first, second)
 
 
+def crowded(keys: np.ndarray, addresses: np.ndarray, limit: int = ALL_PAIRS_LIMIT) -> np.ndarray:
+    """Which keys, bool[m], are of buckets of more than `limit` documents; as for `candidate_pairs`."""
+    order = np.lexsort((addresses, keys))
+    keys, addresses = keys[order], addresses[order]
+    is_new = np.ones(len(keys), np.bool_)
+    is_new[1:] = (keys[1:] != keys[:-1]) | (addresses[1:] != addresses[:-1])
+    begins = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.empty(0, np.int64)
+    sizes = np.add.reduceat(is_new.astype(np.int64), begins) if len(keys) else begins
+    found = np.empty(len(keys), np.bool_)
+    found[order] = np.repeat(sizes > limit, np.diff(np.append(begins, len(keys))))
+    return found
+
+
 def unique_pairs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pairs (int64), each once, ascending by (first, second)."""
     firsts, seconds = sorted_unique(first.copy()), sorted_unique(second.copy())

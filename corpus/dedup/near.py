@@ -8,14 +8,14 @@ over shards: `pipelines.steps.near_dedup`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from corpus import options, tables
-from corpus.dedup import clusters, lsh, minhash, shingles
+from corpus.dedup import clusters, crowds, lsh, minhash, shingles
+from corpus.dedup.crowds import Crowd
 from corpus.options import option
 from corpus.step import Step
 
@@ -74,19 +74,40 @@ class Near(Step):
         return Signed(values, offsets, filled, lsh.band_keys(signatures, *self.bands())[filled])
 
 
-def candidates(parts: Iterable[Signed]) -> Pairs:
-    """The pairs worth comparing among documents signed part by part, numbered through, compared."""
-    parts = list(parts)
+class Together(NamedTuple):
+    """Documents signed part by part, numbered through: their shingle sets as `Signed` has them; keys of buckets
+    (uint64), and the document that has each (int64)."""
+
+    values: np.ndarray
+    offsets: np.ndarray
+    keys: np.ndarray
+    owners: np.ndarray
+
+
+def _together(parts: list[Signed]) -> Together:
     firsts = np.concatenate([[0], np.cumsum([len(part.offsets) - 1 for part in parts])]).astype(np.int64)
-    values = np.concatenate([part.values for part in parts] or [np.empty(0, np.uint64)])
-    sizes = np.concatenate([np.diff(part.offsets) for part in parts] or [np.empty(0, np.int64)])
-    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    keys = [part.keys.ravel() for part in parts]
+    sizes = np.concatenate([np.empty(0, np.int64), *(np.diff(part.offsets) for part in parts)])
     owners = [np.repeat(part.filled + first, part.keys.shape[1]) for part, first in zip(parts, firsts.tolist())]
-    first, second = lsh.candidate_pairs(
-        np.concatenate(keys or [np.empty(0, np.uint64)]), np.concatenate(owners or [np.empty(0, np.int64)])
+    return Together(
+        np.concatenate([np.empty(0, np.uint64), *(part.values for part in parts)]),
+        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        np.concatenate([np.empty(0, np.uint64), *(part.keys.ravel() for part in parts)]),
+        np.concatenate([np.empty(0, np.int64), *owners]),
     )
-    return Pairs(first, second, shingles.jaccard(values, offsets, first, values, offsets, second))
+
+
+def _pairs(keys: np.ndarray, owners: np.ndarray, sets: Together) -> Pairs:
+    """The pairs worth comparing, compared."""
+    first, second = lsh.candidate_pairs(keys, owners)
+    similarity = shingles.jaccard(sets.values, sets.offsets, first, sets.values, sets.offsets, second)
+    return Pairs(first, second, similarity)
+
+
+def _crowd(keys: np.ndarray, owners: np.ndarray, sets: Together) -> Crowd:
+    """The documents of crowded buckets."""
+    documents, keys, begins = crowds.members(keys, owners)
+    store, lengths = crowds.records(keys, begins, sets.values, sets.offsets, documents)
+    return Crowd(documents, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), store)
 
 
 def near_duplicates(data: Any, against: Any = None, **settings: Any) -> pa.Table:
@@ -95,8 +116,8 @@ def near_duplicates(data: Any, against: Any = None, **settings: Any) -> pa.Table
 
     data, against: anything that `corpus.as_table` takes. settings: the options of `near_dedup` (`Near`): threshold,
     ngram, permutations, recall, mode. With `against`, `by` is the most similar of its documents, of equals the first,
-    and documents of `data` are not compared with each other. Takes memory for about ten times the text. In a bucket of
-    more than 32 alike all are compared with the first 32. Raises OptionError.
+    and documents of `data` are not compared with each other. Takes memory for about ten times the text. With
+    "components", in a bucket of more than 32 alike all are compared with the first 32. Raises OptionError.
 
     >>> import corpus
     >>> text = "the quick brown fox jumps over the lazy dog and runs away into the dark wood"
@@ -109,13 +130,19 @@ def near_duplicates(data: Any, against: Any = None, **settings: Any) -> pa.Table
     near = options.build(Near, settings, "near_duplicates")
     known = [] if against is None else [near.sign(batch["text"]) for batch in tables.batches(against)]
     before = sum(len(part.offsets) - 1 for part in known)
-    found = candidates([*known, *(near.sign(batch["text"]) for batch in tables.batches(data))])
-    close = found.similarity >= near.threshold
-    first, second, similarity = (column[close] for column in found)
-    if against is None:
-        return pa.table(list(clusters.leaders(first, second, similarity, near.mode)), schema=FOUND_SCHEMA)
-    across = (first < before) & (second >= before)
-    first, second, similarity = first[across], second[across], similarity[across]
-    order = np.lexsort((first, -similarity, second))
-    rows, best = np.unique(second[order], return_index=True)
-    return pa.table([rows - before, first[order][best], similarity[order][best]], schema=FOUND_SCHEMA)
+    sets = _together([*known, *(near.sign(batch["text"]) for batch in tables.batches(data))])
+    documents = len(sets.offsets) - 1
+    if near.mode == "components" and against is None:
+        pairs = _pairs(sets.keys, sets.owners, sets)
+        close = pairs.similarity >= near.threshold
+        first, second, similarity = (column[close] for column in pairs)
+        return pa.table(list(clusters.leaders(first, second, similarity, "components")), schema=FOUND_SCHEMA)
+    crowded = lsh.crowded(sets.keys, sets.owners)
+    pairs = _pairs(sets.keys[~crowded], sets.owners[~crowded], sets)
+    order = np.lexsort((pairs.first, pairs.second))
+    order = order[pairs.similarity[order] >= near.threshold]
+    crowd = _crowd(sets.keys[crowded], sets.owners[crowded], sets)
+    greedy = crowds.Greedy(crowd, documents, near.threshold, before, alone=against is not None)
+    first, second, similarity = (column[order] for column in pairs)
+    rows, by, similarity = greedy.part(first, second, similarity, documents)
+    return pa.table([rows - before, by, similarity], schema=FOUND_SCHEMA)

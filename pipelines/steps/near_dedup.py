@@ -1,8 +1,9 @@
-"""Near-duplicates by MinHash: signatures -> candidates -> send -> verify -> clusters -> decide.
+"""Near-duplicates by MinHash: signatures -> candidates -> send -> verify -> crowd -> clusters -> decide.
 
 Candidates come from locality-sensitive hashing, every candidate pair is verified by the exact
 Jaccard similarity of its shingle sets, and in the default mode a document is dropped only for a
-verified similarity to a document that is kept.
+verified similarity to a document that is kept. Documents of crowded buckets have too many pairs: they come to the
+clusters with their shingles (`corpus.dedup.crowds`).
 
 A pair is verified where its second document is: with the group of shards that holds it. The shingles of first
 documents of other groups are sent there, once for each group that wants them. So what is read grows with the documents
@@ -11,18 +12,20 @@ that have candidates, and not with the number of shards.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
+import mmap
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from corpus import views
-from corpus.dedup import clusters, lsh, shingles
+from corpus.dedup import clusters, crowds, lsh, shingles
 from corpus.dedup.near import Near
 from corpus.documents import ROW_BITS, address, at_hand, shard_and_row
 from corpus.io import shards
@@ -56,17 +59,21 @@ ROWS_AT_A_TIME = 4096
 """Documents that are sent at a time: one may be wanted by thousands of groups."""
 MEMORY_A_DOCUMENT, MEMORY_AN_EDGE = 8, 100
 """Bytes that the clusters task takes at most, with room."""
+MEMORY_OF_A_CROWD, MEMORY_IN_A_CROWD = 1 << 29, 64
+"""The same where there are crowded buckets, and for each of their documents."""
 MOST_PARTS = 1024
 """Into how many parts the pairs of a group are divided, at most."""
 END = b"end"
 """Note of the last batch of a sidecar."""
 
-PAIRS, WANTED, VISITORS, SHINGLES, EDGES = (
-    f"{name}.arrow" for name in ("pairs", "wanted", "visitors", "shingles", "edges")
+PAIRS, WANTED, VISITORS, SHINGLES, EDGES, CROWDED, CROWD = (
+    f"{name}.arrow" for name in ("pairs", "wanted", "visitors", "shingles", "edges", "crowded", "crowd")
 )
 PAIR_SCHEMA = pa.schema([("first", pa.int64()), ("second", pa.int64())])
 WANTED_SCHEMA = pa.schema([("address", pa.int64()), ("group", pa.int64())])
 EDGE_SCHEMA = pa.schema([("first", pa.int64()), ("second", pa.int64()), ("similarity", pa.float64())])
+CROWDED_SCHEMA = pa.schema([("address", pa.int64()), ("key", pa.uint64())])
+CROWD_SCHEMA = pa.schema([("address", pa.int64()), ("record", pa.large_list(pa.uint64()))])
 SHINGLE_SCHEMA = pa.schema([("address", pa.int64()), ("shingles", pa.large_list(pa.uint64()))])
 
 
@@ -84,7 +91,7 @@ class NearDedup(Near, GlobalStep):
     """
 
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
-        """The six maps: signatures, reduce, send, verify, clusters, decide."""
+        """The seven maps: signatures, reduce, send, verify, crowd, clusters, decide."""
         hold = context.working_bytes
         groups = grouping.of_view(view, hold)
         expected = sum(shard.documents for shard in view) * self.bands()[0] * KEY_BYTES
@@ -96,7 +103,8 @@ class NearDedup(Near, GlobalStep):
         reduced = reduce_map(context, find_candidates, self, mapped, partitions, groups)
         pairs = exchanges.gather(context, "pairs", reduced, PAIRS, len(groups)) if reduced else None
         edges = self._verify(context, groups, reduced, pairs, sidecars) if pairs and pairs.rows else []
-        clustered = self._cluster(context, groups, edges)
+        crowd = self._crowd(context, groups, reduced, sidecars) if reduced else []
+        clustered = self._cluster(context, groups, edges, crowd)
         bands, rows = self.bands()
         context.found.figures[context.name] = {
             "bands": bands,
@@ -127,15 +135,35 @@ class NearDedup(Near, GlobalStep):
             "verify", verify, tasks, (self, hold), Verification(self.threshold, firsts, pairs, visitors, hold)
         )
 
-    def _cluster(self, context: Context, groups: list[Group], verified: list[Manifest]) -> Manifest:
-        edges = outputs_named(verified, EDGES)
+    def _crowd(
+        self, context: Context, groups: list[Group], reduced: list[Manifest], sidecars: list[File]
+    ) -> list[Manifest]:
+        """A task for each group gathers the shingles of its documents in crowded buckets."""
+        crowded = exchanges.gather(context, "crowded", reduced, CROWDED, len(groups))
+        if not crowded.rows:
+            return []
+        tasks = _sidecar_tasks(groups, sidecars, crowded.inputs("crowded"))
+        return context.map("crowd", gather_crowd, tasks, (), crowded)
+
+    def _cluster(
+        self, context: Context, groups: list[Group], verified: list[Manifest], crowd: list[Manifest]
+    ) -> Manifest:
+        edges, crowded = outputs_named(verified, EDGES), outputs_named(crowd, CROWD)
         documents = [shard.documents for group in groups for shard in group.shards]
         memory = MEMORY_A_DOCUMENT * sum(documents) + MEMORY_AN_EDGE * sum(m.counters["verified"] for m in verified)
+        if crowd:
+            memory += MEMORY_OF_A_CROWD + MEMORY_IN_A_CROWD * sum(m.counters["documents"] for m in crowd)
+        firsts = grouping.firsts_of(groups)
         argument = Cluster(
-            self.mode, tuple(edges), np.array(documents), grouping.firsts_of(groups), context.working_bytes
+            self.mode, self.threshold, tuple(edges), tuple(crowded), np.array(documents), firsts, context.working_bytes
         )
-        inputs = (("edges", fingerprint_of_files(edges)), *(each for group in groups for each in group.inputs()))
-        task = Task("00000", argument, inputs, sum(file.bytes for file in edges), extra=Limits(0.0, memory))
+        inputs = (
+            ("edges", fingerprint_of_files(edges)),
+            ("crowd", fingerprint_of_files(crowded)),
+            *(each for group in groups for each in group.inputs()),
+        )
+        weight = sum(file.bytes for file in (*edges, *crowded))
+        task = Task("00000", argument, inputs, weight, extra=Limits(0.0, memory))
         return context.map("clusters", cluster, [task], (self, context.working_bytes))[0]
 
 
@@ -169,11 +197,14 @@ class Verification(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """Argument of the clusters task: the files of edges, of one group after the other; how many documents each shard
-    has; the first shard of each group; bytes to hold."""
+    """Argument of the clusters task: the files of edges, and of documents in crowded buckets, of one group after the
+    other, none where nobody has any; how many documents each shard has; the first shard of each group; bytes to
+    hold."""
 
     mode: clusters.Mode
+    threshold: float
     files: tuple[File, ...]
+    crowd: tuple[File, ...]
     documents: np.ndarray
     firsts: np.ndarray
     hold: int
@@ -239,10 +270,11 @@ def _joined(parts: list[tuple[np.ndarray, pa.RecordBatch]]) -> tuple[np.ndarray,
 
 def find_candidates(partition: int, outputs: Outputs, common: Reduction) -> dict[str, Any]:
     """Reduce: pairs of documents that share a band key, to the group of the second; what this wants, to the group of
-    the first."""
+    the first; who is in a crowded bucket, to its own group."""
     partitions, firsts = common.exchange.partitions, common.firsts
     found = 0
     with (
+        exchanges.Writer(outputs.path(CROWDED), CROWDED_SCHEMA, common.hold, len(firsts)) as crowd,
         exchanges.Writer(outputs.path(PAIRS), PAIR_SCHEMA, common.hold, len(firsts)) as pairs,
         exchanges.Writer(outputs.path(WANTED), WANTED_SCHEMA, common.hold, len(firsts)) as wanted,
     ):
@@ -254,6 +286,11 @@ def find_candidates(partition: int, outputs: Outputs, common: Reduction) -> dict
             table = exchanges.read(common.exchange, partition, chosen if common.splits > 1 else None)
             keys, addresses = table["key"].to_numpy(), table["address"].to_numpy()
             del table
+            if common.step.mode == "leader":
+                crowded = lsh.crowded(keys, addresses)
+                rows = pa.table([addresses[crowded], keys[crowded]], schema=CROWDED_SCHEMA)
+                crowd.add(rows, group_of(firsts, shard_and_row(addresses[crowded])[0]))
+                keys, addresses = keys[~crowded], addresses[~crowded]
             for first, second in lsh.pair_chunks(keys, addresses):
                 home, target = (group_of(firsts, shard_and_row(each)[0]) for each in (first, second))
                 pairs.add(pa.table([first, second], schema=PAIR_SCHEMA), target)
@@ -261,7 +298,7 @@ def find_candidates(partition: int, outputs: Outputs, common: Reduction) -> dict
                 visits = lsh.unique_pairs(first[away], target[away])
                 wanted.add(pa.table(visits, schema=WANTED_SCHEMA), group_of(firsts, shard_and_row(visits[0])[0]))
                 found += len(first)
-    return {"pairs": found, PAIRS: pairs.counters(), WANTED: wanted.counters()}
+    return {"pairs": found, PAIRS: pairs.counters(), WANTED: wanted.counters(), CROWDED: crowd.counters()}
 
 
 def send(argument: tuple[int, File], outputs: Outputs, common: Sending) -> dict[str, Any]:
@@ -290,6 +327,26 @@ def _sidecar(file: File) -> Iterator[pa.RecordBatch]:
             raise DamagedFile(file.path, "its end is missing")
         for index in range(last):
             yield shards.checked_batch(file.path, reader, index)
+
+
+def gather_crowd(argument: tuple[int, File], outputs: Outputs, common: Exchange) -> dict[str, Any]:
+    """The documents of this group that are in crowded buckets, with their records (see `crowds.Crowd`)."""
+    group, sidecar = argument
+    table = exchanges.read(common, group)
+    documents, keys, begins = crowds.members(table["key"].to_numpy(), table["address"].to_numpy())
+    with shards.ShardWriter(outputs.path(CROWD), CROWD_SCHEMA, checked=True) as writer:
+        for batch in _sidecar(sidecar) if len(documents) else ():
+            sets = _sets([batch])
+            here = slice(*np.searchsorted(documents, [sets.addresses.min(), sets.addresses.max() + 1]).tolist())
+            first, last = begins[here.start], begins[here.stop]
+            places = np.searchsorted(sets.addresses, documents[here])
+            flat, lengths = crowds.records(
+                keys[first:last], begins[here.start : here.stop + 1] - first, sets.values, sets.offsets, places
+            )
+            rows = pa.LargeListArray.from_arrays(np.concatenate([[0], np.cumsum(lengths)]), flat)
+            writer.write(pa.RecordBatch.from_arrays([pa.array(documents[here]), rows], schema=CROWD_SCHEMA))
+        writer.write(pa.RecordBatch.from_pylist([], CROWD_SCHEMA), note=END)
+    return {"documents": len(documents)}
 
 
 def verify(argument: tuple[int, File], outputs: Outputs, common: Verification) -> dict[str, Any]:
@@ -406,16 +463,42 @@ def cluster(argument: Cluster, outputs: Outputs) -> dict[str, Any]:
             table = shards.read_table(file.path, file.hash)
             first, second, similarity = (table[name].to_numpy() for name in EDGE_SCHEMA.names)
             yield clusters.Edges(numbers(first), numbers(second), similarity)
+        if not argument.files:
+            nothing = np.empty(0, np.int64)
+            yield from [clusters.Edges(nothing, nothing, np.empty(0))] * len(ends)
 
     writer = ProposalWriter(outputs, argument.firsts, argument.hold)
     found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
-    for dropped, by, score in clusters.leaders_in_parts(parts, ends, argument.mode):
-        found.append((addresses(dropped), addresses(by), score))
-        writer.add(*proposals(*found[-1][:2], "near_duplicate", score))
+    with _crowd_of(argument.crowd, numbers) as crowd:
+        greedy = crowds.Greedy(crowd, int(begins[-1]), argument.threshold)
+        for dropped, by, score in clusters.leaders_in_parts(parts, ends, argument.mode, greedy):
+            found.append((addresses(dropped), addresses(by), score))
+            writer.add(*proposals(*found[-1][:2], "near_duplicate", score))
+        figures = {"crowded": len(crowd), "compared_in_crowds": greedy.compared}
     counters = writer.close()
     dropped, by, score = (np.concatenate(columns) for columns in zip(*found))
     del found
-    return {"figures": clusters.cluster_figures(by, score), "examples": _largest(dropped, by, score), **counters}
+    figures |= clusters.cluster_figures(by, score)
+    return {"figures": figures, "examples": _largest(dropped, by, score), **counters}
+
+
+@contextlib.contextmanager
+def _crowd_of(files: Sequence[File], numbers: Callable[[np.ndarray], np.ndarray]) -> Iterator[crowds.Crowd]:
+    """The documents of crowded buckets, their records in a file of this machine."""
+    if not files:
+        yield crowds.NOBODY
+        return
+    documents, lengths = [np.empty(0, np.int64)], [np.zeros(1, np.int64)]
+    with tempfile.TemporaryFile(prefix="winnow-crowd-") as store:
+        for file in files:
+            for batch in _sidecar(file):
+                documents.append(numbers(batch.column(0).to_numpy()))
+                lengths.append(np.diff(batch.column(1).offsets.to_numpy()))
+                store.write(batch.column(1).flatten().to_numpy())
+        store.flush()
+        begins = np.cumsum(np.concatenate(lengths)).astype(np.int64)
+        mapped = mmap.mmap(store.fileno(), 0)
+        yield crowds.Crowd(np.concatenate(documents), begins, np.frombuffer(mapped, np.uint64), mapped)
 
 
 def _largest(dropped: np.ndarray, by: np.ndarray, score: np.ndarray, count: int = 10, members: int = 3) -> list[dict]:

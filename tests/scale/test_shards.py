@@ -134,7 +134,7 @@ def test_pairs_that_every_band_finds_are_read_once(tmp_path):
     corpora.write_jsonl(tmp_path / "in.jsonl", rows)
     signatures = tmp_path / "out" / "work" / "01-near_dedup-signatures"
     with slow_store.counting(signatures) as counts:
-        *_, result = outcome(tmp_path, "out", ["near_dedup"], working_bytes=1 << 20)
+        *_, result = outcome(tmp_path, "out", [{"near_dedup": {"mode": "components"}}], working_bytes=1 << 20)
     pairs = sum(
         json.loads(path.read_text())["counters"]["pairs"]
         for path in signatures.parent.glob("01-near_dedup-reduce/*.json")

@@ -104,6 +104,11 @@ def test_pages_of_a_template_are_not_compared_with_each_other():
 
 def test_records():
     keys, key_offsets = np.array([5, 7, 9], np.uint64), np.array([0, 2, 3])
-    values, offsets = np.array([1, 2, 3, 4], np.uint64), np.array([0, 1, 4])
-    flat, lengths = crowds.records(keys, key_offsets, values, offsets)
+    values, offsets = np.array([1, 2, 3, 4], np.uint64), np.array([0, 1, 1, 4])
+    flat, lengths = crowds.records(keys, key_offsets, values, offsets, np.array([0, 2]))
     assert flat.tolist() == [2, 5, 7, 1, 1, 9, 2, 3, 4] and lengths.tolist() == [4, 5]
+
+
+def test_members():
+    documents, keys, begins = crowds.members(np.array([7, 5, 5, 9, 5], np.uint64), np.array([3, 8, 3, 3, 8]))
+    assert (documents.tolist(), keys.tolist(), begins.tolist()) == ([3, 8], [5, 7, 9, 5], [0, 3, 4])
