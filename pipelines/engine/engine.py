@@ -105,7 +105,8 @@ class Engine:
     `protect` is what must not be replaced: "" nothing, "tasks" what is committed, "all" also what a finished run has
     published, so that no task may run at all. `before_work` is called before tasks run; `still` before a map and after
     each task, and may raise to end the run. With `check` the outputs of tasks that are done are compared with their
-    checksums, and those that are damaged done again."""
+    checksums, and those that are damaged done again. `compiling` is called, by any thread, whenever `progress` is shown
+    that kernels are being compiled."""
 
     def __init__(
         self,
@@ -120,6 +121,7 @@ class Engine:
         before_work: Callable[[], None] = lambda: None,
         still: Callable[[], None] = lambda: None,
         check: bool = False,
+        compiling: Callable[[], None] = lambda: None,
     ):
         self.folder = folder
         self.workers = workers
@@ -132,6 +134,7 @@ class Engine:
         self.before_work = before_work
         self.still = still
         self.check = check
+        self.compiling = compiling
         self.summaries: list[MapSummary] = []
         self.freed: dict[str, Freed] = {}
         self._remains: set[str] = set()  # of these, those of which some output is still there
@@ -194,7 +197,8 @@ class Engine:
             self._restore(step)
             freed.forget(folder)
             job = Job(folder, function, settings, source, self.limits, self.environment, common)
-            with under_way.watched({task.key: task.weight for task in waiting}) as watched:
+            weights = {task.key: task.weight for task in waiting}
+            with under_way.watched(weights, self.compiling) as watched:
                 self._run(dataclasses.replace(job, under_way=watched.folder), waiting, summary, results, watched)
             there = _files_in(folder)
         _sweep(folder, there, keys, results)

@@ -11,7 +11,7 @@ import contextlib
 import os
 import struct
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from corpus import kernel_cache
@@ -35,10 +35,11 @@ class Reached(NamedTuple):
 
 class UnderWay:
     """Tasks of a map, by key with their weights. `folder` is where their attempts note how far they are; `doing` what
-    has to be done before any can begin."""
+    has to be done before any can begin; `compiling` is called whenever kernels are seen to be compiled."""
 
-    def __init__(self, folder: str, weights: Mapping[str, int]):
+    def __init__(self, folder: str, weights: Mapping[str, int], compiling: Callable[[], None] = lambda: None):
         self.folder = folder
+        self._call = compiling
         self.doing = ""
         self._weights = weights
         self._compiled = 0
@@ -47,6 +48,8 @@ class UnderWay:
         """What the notes say now; of no task more than its weight."""
         noted = [(self._weights.get(key, 0), *_read(self.folder, key)) for key in _keys(self.folder)]
         compiling = any(each[4] for each in noted)
+        if compiling:
+            self._call()
         return Reached(
             sum(min(weight, size) for weight, size, *_ in noted),
             sum(each[2] for each in noted),
@@ -61,13 +64,13 @@ class UnderWay:
 
 
 @contextlib.contextmanager
-def watched(weights: Mapping[str, int]) -> Iterator[UnderWay]:
+def watched(weights: Mapping[str, int], compiling: Callable[[], None] = lambda: None) -> Iterator[UnderWay]:
     """Tasks that will be under way inside."""
     folder = ""
     with contextlib.suppress(OSError):  # nobody's progress is worth a run
         folder = tempfile.mkdtemp(prefix="winnow-under-way-")
     try:
-        yield UnderWay(folder, weights)
+        yield UnderWay(folder, weights, compiling)
     finally:
         for key in _keys(folder):
             forget(folder, key)
