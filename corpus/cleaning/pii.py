@@ -14,7 +14,7 @@ from corpus.cleaning.kernels.pii_spans import EMAIL, IPV4, IPV6, PHONE, find_spa
 from corpus.documents import replace_column
 from corpus.options import option
 from corpus.step import Filter, Outcome, Place
-from corpus.text import arrow
+from corpus.text import arrow, utf8
 from corpus.text.hashing import hash64
 
 Kind = Literal["emails", "ips", "phones"]
@@ -146,21 +146,14 @@ def replace_spans(data, offsets, starts, ends, first, pool_data, pool_offsets, c
         size += pool_offsets[chosen[span] + 1] - pool_offsets[chosen[span]] - (ends[span] - starts[span])
     out = np.empty(size, np.uint8)
     out_offsets = np.zeros(len(offsets), np.int64)
-    written = 0
+    written = np.int64(0)
     for entry in range(len(offsets) - 1):
         position = offsets[entry]
         for span in range(first[entry], first[entry + 1]):
-            written = _append(out, written, data, position, starts[span])
+            written = utf8.copy(data, position, starts[span], out, written)
             replacement = chosen[span]
-            written = _append(out, written, pool_data, pool_offsets[replacement], pool_offsets[replacement + 1])
+            written = utf8.copy(pool_data, pool_offsets[replacement], pool_offsets[replacement + 1], out, written)
             position = ends[span]
-        written = _append(out, written, data, position, offsets[entry + 1])
+        written = utf8.copy(data, position, offsets[entry + 1], out, written)
         out_offsets[entry + 1] = written
     return out, out_offsets
-
-
-@numba.njit(cache=True, nogil=True)
-def _append(out, written, data, start, end):
-    stop = written + end - start
-    out[written:stop] = data[start:end]
-    return stop

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from corpus.contamination import words
 from corpus.io import paths
-from corpus.text import arrow
+from corpus.text import arrow, utf8
 from corpus.text.leaf import leaf
 
 FILTER_BITS_PER_GRAM = 16
@@ -242,7 +242,7 @@ def _all_grams(data, offsets, item_of_text, table, ngram, min_words):
     hash, whole = np.empty(most, np.uint64), np.empty(most, np.uint64)
     start, end = np.empty(most, np.int64), np.empty(most, np.int64)
     size, item = np.empty(most, np.int64), np.empty(most, np.int64)
-    written = 0
+    written = np.int64(0)
     grams = 0
     for i in range(len(offsets) - 1):
         found = words.room(offsets[i + 1] - offsets[i])
@@ -255,8 +255,7 @@ def _all_grams(data, offsets, item_of_text, table, ngram, min_words):
             end[grams] = written + found.at[first + length]
             size[grams], item[grams] = length, item_of_text[i]
             grams += 1
-        text[written : written + found.at[count]] = found.text[: found.at[count]]
-        written += found.at[count]
+        written = utf8.copy(found.text, np.int64(0), found.at[count], text, written)
     columns = hash[:grams], whole[:grams], start[:grams], end[:grams], size[:grams], item[:grams]
     return (text[:written].copy(),) + columns
 

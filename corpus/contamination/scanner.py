@@ -59,7 +59,7 @@ def _hits(data, offsets, table, grams, min_words):
         longest = max(longest, offsets[row + 1] - offsets[row])
     found = words.room(longest)
     hits = np.empty((64, 5), np.int64)
-    count = 0
+    count = np.int64(0)
     for row in range(len(offsets) - 1 if len(grams.hash) else 0):
         start, end = offsets[row], offsets[row + 1]
         total = words.split(data, start, end, table, found)

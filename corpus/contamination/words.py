@@ -76,7 +76,7 @@ def split(data, start, end, table, words):
     """Writes the words of `data[start:end]` (valid UTF-8) to `words`; returns how many."""
     text, at, source, hash = words
     count = 0
-    written = 0
+    written = np.int64(0)
     state = np.uint64(0)
     inside = False
     position = start

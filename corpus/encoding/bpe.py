@@ -214,7 +214,8 @@ def _merge_by_heap(data, start, end, rules, out, place):
 def _push_growing(heap, size, entry):
     if size == heap.size:
         larger = np.empty(2 * size, np.uint64)
-        larger[:size] = heap
+        for i in range(size):
+            larger[i] = heap[i]
         heap = larger
     return heap, _push(heap, size, entry)
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from corpus.encoding import pretokenize
 from corpus.encoding.pretoken_table import find, key, rehash
 from corpus.encoding.pretokenize import blank_free_end, gpt2_end, is_blank
+from corpus.text import utf8
 from corpus.text.arrow import buffers, string_array
 from corpus.text.leaf import leaf
 
@@ -64,7 +65,7 @@ def _gathered(data: np.ndarray, words: np.ndarray) -> pa.Array:
 def _copy_words(data, words, offsets, copied):
     for i in range(words.shape[0]):
         start = words[i, 0]
-        copied[offsets[i] : offsets[i + 1]] = data[start : start + words[i, 1]]
+        utf8.copy(data, start, start + words[i, 1], copied, offsets[i])
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -91,7 +92,7 @@ def _intern(data, offsets, division, classes, slots, words, occurrences, word_of
         end = offsets[d + 1]
         while i < end:
             if 8 * n >= slots.size:
-                progress[:] = (d, i, n, at)
+                progress[0], progress[1], progress[2], progress[3] = d, i, n, at
                 return False
             if division == GPT2:
                 j = gpt2_end(data, i, end, classes)
@@ -121,5 +122,5 @@ def _intern(data, offsets, division, classes, slots, words, occurrences, word_of
             i = j
         if occurrences.size:
             word_offsets[d + 1] = at
-    progress[:] = (offsets.size - 1, i, n, at)
+    progress[0], progress[1], progress[2], progress[3] = offsets.size - 1, i, n, at
     return True

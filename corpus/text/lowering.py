@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from corpus.text import unicode, utf8
 from corpus.text.leaf import leaf
 
@@ -18,7 +20,7 @@ def lower(data, start, end, lower_table, case_table, out):
     `out` (uint8) needs room for `GREATEST_GROWTH * (end - start)` bytes. The tables are
     `unicode.lower_table()` and `unicode.case_table()`.
     """
-    written = 0
+    written = np.int64(0)  # a literal would have `encode` compiled once more
     position = start
     while position < end:
         byte = data[position]
@@ -29,10 +31,10 @@ def lower(data, start, end, lower_table, case_table, out):
             continue
         code_point, width = utf8.decode(data, position)
         if code_point == 0x0130:
-            written = utf8.encode(0x69, out, written)
-            written = utf8.encode(0x0307, out, written)
+            written = utf8.encode(np.int32(0x69), out, written)
+            written = utf8.encode(np.int32(0x0307), out, written)
         elif code_point == 0x03A3 and _is_final(data, start, position, end, case_table):
-            written = utf8.encode(0x03C2, out, written)
+            written = utf8.encode(np.int32(0x03C2), out, written)
         else:
             written = utf8.encode(lower_table[code_point], out, written)
         position += width

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.text import arrow
+from corpus.text import arrow, utf8
 
 Ranges = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -168,11 +168,9 @@ def _cut(data, offsets, row, start, end):
         # What is copied is data[:source]; the bytes up to this row's start follow it.
         new_offsets[document] = written + offsets[document] - source
         while i < len(row) and row[i] == document:
-            length = offsets[document] + start[i] - source
-            out[written : written + length] = data[source : source + length]
-            written += length
+            written = utf8.copy(data, source, offsets[document] + start[i], out, written)
             source = offsets[document] + end[i]
             i += 1
-    out[written:] = data[source : offsets[-1]]
+    utf8.copy(data, source, offsets[-1], out, written)
     new_offsets[-1] = len(out)
     return out, new_offsets

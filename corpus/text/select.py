@@ -5,6 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from corpus.text import utf8
+
 
 @numba.njit(cache=True, nogil=True)
 def keep_lines(data, starts, ends, first, keep):
@@ -18,7 +20,7 @@ def keep_lines(data, starts, ends, first, keep):
         size += ends[line] - starts[line] + 1 if keep[line] else 0
     out = np.empty(size, np.uint8)
     offsets = np.zeros(len(first), np.int64)
-    written = 0
+    written = np.int64(0)
     for entry in range(len(first) - 1):
         begin = True
         for line in range(first[entry], first[entry + 1]):
@@ -27,8 +29,6 @@ def keep_lines(data, starts, ends, first, keep):
                     out[written] = 0x0A
                     written += 1
                 begin = False
-                length = ends[line] - starts[line]
-                out[written : written + length] = data[starts[line] : ends[line]]
-                written += length
+                written = utf8.copy(data, starts[line], ends[line], out, written)
         offsets[entry + 1] = written
     return out[:written], offsets

@@ -58,6 +58,16 @@ def encode(code_point, out, position):
 
 
 @leaf
+def copy(data, start, end, out, position):
+    """Copies `data[start:end]` to `out` at `position`; returns the position after it. Assigning the slice is slower,
+    and takes two seconds more to compile: what prints the shapes of arrays, for the message where they do not match."""
+    source, target = data[start:end], out[position : position + end - start]
+    for i in range(min(len(source), len(target))):
+        target[i] = source[i]
+    return position + end - start
+
+
+@leaf
 def previous(data, position):
     """Start of the code point that ends before `position`, which must not be the first."""
     position -= 1

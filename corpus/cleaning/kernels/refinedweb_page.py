@@ -130,8 +130,7 @@ def clean_page(data, start, end, out, begin, settings, marks, counters):
         verdict, words = judge_line(data, position, line_end, settings, marks)
         if verdict == KEPT:
             target = written + (kept > 0)
-            stop = target + line_end - position
-            out[target:stop] = data[position:line_end]
+            stop = utf8.copy(data, position, line_end, out, target)
             if words and words <= settings.max_words_to_cut:
                 verdict, stop = cut_line(out, target, stop, counters)
         else:
