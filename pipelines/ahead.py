@@ -26,7 +26,12 @@ from pipelines.context import GlobalStep, TokenStep
 KINDS = ("preset", "unit", "rule", "family")
 """Options that decide which kernels a step has."""
 
-_PROGRAM = "import json, sys; from pipelines import warm; warm.run_steps(sys.argv[1], json.loads(sys.argv[2]))"
+_PROGRAM = """
+import json, os, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()  # whoever began this is gone
+from pipelines import warm
+warm.run_steps(sys.argv[1], json.loads(sys.argv[2]))
+"""
 
 
 def later(steps: Sequence[Step], offered: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -72,6 +77,7 @@ class Ahead:
             process = _start(folder, wanted)
             self._stack.callback(process.wait)
             self._stack.callback(process.kill)
+            self._stack.enter_context(process.stdin or contextlib.nullcontext())
 
     def __enter__(self) -> Ahead:
         return self
@@ -86,7 +92,7 @@ def _start(folder: str, steps: Sequence[dict[str, Any]]) -> subprocess.Popen[byt
     path = os.pathsep.join(filter(None, (closure.ROOT, os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(
         [sys.executable, "-c", _PROGRAM, folder, json.dumps(steps)],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": path},

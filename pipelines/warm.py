@@ -174,14 +174,18 @@ def run_steps(folder: str, wanted: Sequence[dict[str, Any]], progress: Progress 
 
 
 def _signatures() -> None:
-    """MinHash of texts, which a run has in two parts; footers of Parquet files that are large."""
+    """MinHash of texts, which a run has in two parts, and crowded buckets; footers of Parquet files that are large."""
     import numpy as np
     import pyarrow as pa
 
-    from corpus.dedup import minhash
+    from corpus.dedup import crowds, minhash
     from corpus.reading import footer_sizes
 
     minhash.signatures(pa.array([text(0)]))
+    keys, offsets, shingles = np.zeros(3, np.uint64), np.arange(4), np.arange(120).astype(np.uint64)
+    store, lengths = crowds.records(keys, offsets, shingles, 40 * offsets, np.arange(3))
+    crowd, nothing = crowds.Crowd(np.arange(3), np.append(0, np.cumsum(lengths)), store), np.empty(0, np.int64)
+    crowds.Greedy(crowd, 3, 0.5, entries=1).part(nothing, nothing, np.empty(0), 3)
     footer_sizes.compressed(np.frombuffer(b"\0", np.uint8))
 
 

@@ -3,8 +3,8 @@
 Locality-sensitive hashing puts the pages of one template, or the versions of one text, into the same buckets by the
 million, and all their pairs are too many to look at. What the greedy rule asks of a document is less: whether one that
 is *kept* is similar enough. Kept ones stand in an index by the rare shingles of each, which a similar document must
-share (prefix filtering: S. Chaudhuri et al. 2006; R. Bayardo et al. 2007; C. Xiao et al. 2008, PPJoin): in any one order
-of all shingles, two sets whose Jaccard similarity is t or more have a shingle in common among the first
+share (prefix filtering: S. Chaudhuri et al. 2006; R. Bayardo et al. 2007; C. Xiao et al. 2008, PPJoin): in any one
+order of all shingles, two sets whose Jaccard similarity is t or more have a shingle in common among the first
 `size - ceil(t * size) + 1` of each, and from the first that they have in common on, both have at least
 `t / (1 + t) * (sizes)`. With the commonest last in the order, pages of a template that are not similar have nothing in
 common there. So no pair is missed, and few are compared.
@@ -131,10 +131,18 @@ class Greedy:
     one before it is at least `threshold` similar; it names the most similar of them, of equals the first.
 
     crowd: the documents of crowded buckets. documents: how many there are in all. known: the first so many are kept
-    whatever they are like. alone: the others are compared with those only.
+    whatever they are like. alone: the others are compared with those only. entries: room in the index, at most.
     """
 
-    def __init__(self, crowd: Crowd, documents: int, threshold: float, known: int = 0, alone: bool = False):
+    def __init__(
+        self,
+        crowd: Crowd,
+        documents: int,
+        threshold: float,
+        known: int = 0,
+        alone: bool = False,
+        entries: int = ENTRIES,
+    ):
         self.crowd, self.threshold, self.known, self.alone = crowd, threshold, known, alone
         self.dropped = np.zeros(documents // 8 + 1, np.uint8)
         """A bit for each document."""
@@ -144,7 +152,7 @@ class Greedy:
         if len(crowd):
             self._common = _common(crowd)
             self._seen = _seen_twice(crowd, self._common, threshold)
-            entries = min(ENTRIES, max(int((crowd.begins[-1] - crowd.begins[0]) // 2), 1 << 10))
+            entries = min(entries, max(int((crowd.begins[-1] - crowd.begins[0]) // 2), 1 << 10))
             entries = max(entries, int(np.diff(crowd.begins).max()))
             self._index = _empty_index(entries)
             self._stamps = np.full(len(crowd), -1, np.int32)

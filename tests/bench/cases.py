@@ -74,7 +74,7 @@ CASES = {
         8 * MB,
     ),
     "near_dedup": Case(
-        "near-duplicates, whole chain: signatures, candidates, exact Jaccard, clusters",
+        "near-duplicates, a run of the step: from a Parquet file to what is kept",
         "datasketch MinHash and MinHashLSH, candidates only",
         "datasketch",
         8 * MB,

@@ -10,6 +10,7 @@ import zlib
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import worker
 from cases import (
     ARCHIVE,
@@ -26,6 +27,7 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 from worker import Job, Side, digests, over_batches
 
+import pipelines
 from corpus.cleaning.c4 import C4
 from corpus.cleaning.fineweb import FineWeb
 from corpus.cleaning.gopher_quality import GopherQuality
@@ -34,9 +36,8 @@ from corpus.cleaning.kernels import shared_words
 from corpus.cleaning.pii import PersonalData
 from corpus.cleaning.url_filter import UrlFilter
 from corpus.contamination.decontaminate import Decontaminate
-from corpus.dedup import clusters, near
+from corpus.dedup import lsh
 from corpus.dedup import minhash as hashing
-from corpus.dedup.near import Near
 from corpus.dedup.suffix_array import repeated_ranges
 from corpus.encoding.encoder import load_encoder
 from corpus.io import paths
@@ -46,6 +47,7 @@ from corpus.loader import TokenStream
 from corpus.reading import charset, http, readers, streams, web_pages
 from corpus.reading import warc as archives
 from corpus.text.arrow import buffers
+from pipelines.steps.near_dedup import NearDedup
 from tokenizer_training.train import TrainTokenizer, count, merge_counts, train
 
 FEW = 4
@@ -167,23 +169,36 @@ def minhash(job: Job) -> Side:
 
 
 def near_dedup(job: Job) -> Side:
+    """A run of the step: reading a Parquet file and writing what is kept are part of it."""
     batches = job.batches()
-    _near_duplicates([batches[0].slice(0, FEW)] * 2)
+    step = NearDedup(threshold=THRESHOLD, ngram=NGRAM, permutations=PERMUTATIONS)
 
-    def answers(found, documents: int) -> list[str]:
-        first, second, _ = found
-        return [f"{i} {j}" for i, j in zip(first.tolist(), second.tolist()) if j < documents]
+    def run(texts: list[pa.RecordBatch]) -> None:
+        with tempfile.TemporaryDirectory(dir=job.folder) as folder:
+            pipelines.run_recipe(
+                pipelines.Recipe(input=_written(texts, job.folder), steps=[step]),
+                os.path.join(folder, "out"),
+                workers=0,
+            )
 
-    return over_batches(batches, lambda: _near_duplicates(batches), answers)
+    def answers(_: None, documents: int) -> list[str]:
+        """The candidates, which the peer has too."""
+        signed = step.sign(pa.concat_arrays([batch["text"] for batch in batches])[:documents])
+        owners = np.repeat(signed.filled, signed.keys.shape[1])
+        first, second = lsh.candidate_pairs(signed.keys.ravel(), owners, documents)
+        return [f"{i} {j}" for i, j in zip(first.tolist(), second.tolist())]
+
+    run([batches[0].slice(0, FEW)] * 20)
+    _written(batches, job.folder)
+    return over_batches(batches, lambda: run(batches), answers)
 
 
-def _near_duplicates(batches: list[pa.RecordBatch]):
-    """(first and second documents of the candidate pairs, documents dropped)."""
-    step = Near(threshold=THRESHOLD, ngram=NGRAM, permutations=PERMUTATIONS)
-    found = near.candidates(step.sign(batch["text"]) for batch in batches)
-    close = found.similarity >= step.threshold
-    dropped, _, _ = clusters.leaders(*(column[close] for column in found))
-    return found.first, found.second, dropped
+def _written(batches: list[pa.RecordBatch], folder: str) -> str:
+    """A Parquet file of texts, written when it is asked for first."""
+    path = os.path.join(folder, f"near-{sum(map(len, batches))}.parquet")
+    if not os.path.exists(path):
+        pq.write_table(pa.Table.from_batches(batches).select(["text"]), path, compression="zstd")
+    return path
 
 
 def suffix_array(job: Job) -> Side:

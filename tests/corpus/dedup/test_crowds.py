@@ -76,10 +76,11 @@ def test_it_is_the_greedy_rule(case, small, parts, some_known):
     ends = sorted({documents * (i + 1) // parts for i in range(parts)})
     with pytest.MonkeyPatch.context() as patch:
         if small:  # an index that is full all the time, parts of a document, a filter that says little
-            for name, value in (("ENTRIES", 4), ("AT_A_TIME", 16), ("BITS", 64), ("SAMPLE", 8)):
+            for name, value in (("AT_A_TIME", 16), ("BITS", 64), ("SAMPLE", 8)):
                 patch.setattr(crowds, name, value)
+        options = {"known": known, "entries": 4 if small else crowds.ENTRIES}
         for alone in (False, True) if known else (False,):
-            found = result(crowd_of(numbers, keys, sets), edges, ends, threshold, known=known, alone=alone)
+            found = result(crowd_of(numbers, keys, sets), edges, ends, threshold, alone=alone, **options)
             assert found == greedy(numbers, keys, sets, edges, threshold, known, alone)
 
 
