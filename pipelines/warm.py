@@ -184,7 +184,8 @@ def _signatures() -> None:
     minhash.signatures(pa.array([text(0)]))
     keys, offsets, shingles = np.zeros(3, np.uint64), np.arange(4), np.arange(120).astype(np.uint64)
     store, lengths = crowds.records(keys, offsets, shingles, 40 * offsets, np.arange(3))
-    crowd, nothing = crowds.Crowd(np.arange(3), np.append(0, np.cumsum(lengths)), store), np.empty(0, np.int64)
+    begins, nothing = np.append(0, np.cumsum(lengths)), np.empty(0, np.int64)
+    crowd = crowds.Crowd(np.arange(3), begins, begins[:-1] + 1, store)
     crowds.Greedy(crowd, 3, 0.5, entries=1).part(nothing, nothing, np.empty(0), 3)
     footer_sizes.compressed(np.frombuffer(b"\0", np.uint8))
 

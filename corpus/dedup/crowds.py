@@ -32,18 +32,20 @@ BITS = 1 << 30
 """Bits, at most, of a filter that tells shingles which only one document has: 16 for each where there is room."""
 MIXES = np.uint64(0x9E3779B97F4A7C15)
 """Of a shingle a second place in the filter: 2**64 divided by the golden ratio (D. Knuth, TAOCP 3, 6.4)."""
-AT_A_TIME = 1 << 23
+AT_A_TIME = 1 << 20
 """Words of the store that are gone through before they are given back to the system."""
 
 
 @dataclasses.dataclass
 class Crowd:
     """Documents of crowded buckets by their places 0, 1, ... in the order in which they are decided: their `numbers`
-    (int64, ascending), and where each has its record (int64[n + 1]) in `store` (uint64): how many keys of buckets,
-    these, and the shingle set, both ascending. `mapped`: the file that the store is, if it is one."""
+    (int64, ascending). In `store` (uint64) each has keys of buckets, which begin at `begins` (int64[n + 1]), and then
+    its shingle set, which begins at `sets` (int64[n]), both ascending. `mapped`: the file that the store is, if it is
+    one."""
 
     numbers: np.ndarray
     begins: np.ndarray
+    sets: np.ndarray
     store: np.ndarray
     mapped: mmap.mmap | None = None
 
@@ -55,9 +57,11 @@ class Crowd:
         of each part are given back to the system, for the file has the content."""
         while at < len(self):
             end = min(len(self), max(at + 1, int(np.searchsorted(self.begins, self.begins[at] + AT_A_TIME))))
-            yield at, end
-            if self.mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-                self.mapped.madvise(mmap.MADV_DONTNEED)
+            try:
+                yield at, end
+            finally:
+                if self.mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+                    self.mapped.madvise(mmap.MADV_DONTNEED)
             at = end
 
 
@@ -88,9 +92,9 @@ class Common(NamedTuple):
 def records(
     keys: np.ndarray, key_offsets: np.ndarray, values: np.ndarray, offsets: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The records of several documents one after the other, and how long each is (int64): document i has
+    """What a store has of several documents one after the other, and how long each is (int64): document i has
     `keys[key_offsets[i]:key_offsets[i + 1]]` and the shingle set `values[offsets[rows[i]]:offsets[rows[i] + 1]]`."""
-    lengths = 1 + np.diff(key_offsets) + offsets[rows + 1] - offsets[rows]
+    lengths = np.diff(key_offsets) + offsets[rows + 1] - offsets[rows]
     flat = np.empty(int(lengths.sum()), np.uint64)
     _fill(keys, key_offsets, values, offsets, rows, flat)
     return flat, lengths
@@ -100,8 +104,6 @@ def records(
 def _fill(keys, key_offsets, values, offsets, rows, flat):
     at = 0
     for i in range(len(rows)):
-        flat[at] = key_offsets[i + 1] - key_offsets[i]
-        at += 1
         for k in range(key_offsets[i], key_offsets[i + 1]):
             flat[at] = keys[k]
             at += 1
@@ -110,7 +112,7 @@ def _fill(keys, key_offsets, values, offsets, rows, flat):
             at += 1
 
 
-NOBODY = Crowd(np.empty(0, np.int64), np.zeros(1, np.int64), np.empty(0, np.uint64))
+NOBODY = Crowd(np.empty(0, np.int64), np.zeros(1, np.int64), np.empty(0, np.int64), np.empty(0, np.uint64))
 """A corpus without crowded buckets."""
 
 
@@ -184,8 +186,8 @@ class Greedy:
     def _decide(self, first: Any, second: Any, similarity: Any, edge: int, upto: int) -> tuple[Any, ...]:
         crowd = self.crowd
         return _decide(
-            first, second, similarity, edge, crowd.numbers, crowd.begins, crowd.store, self._at, upto, self.dropped,
-            self._index, self._common, self._seen, self._stamps, self._by, self._score, self.threshold, self.known,
+            first, second, similarity, edge, crowd.numbers, crowd.begins, crowd.sets, crowd.store, self._at, upto,
+            self.dropped, self._index, self._common, self._seen, self._stamps, self._by, self._score, self.threshold, self.known,
             self.alone,
         )  # fmt: skip
 
@@ -196,8 +198,8 @@ class Greedy:
             self._by, self._score = np.full(len(crowd), -1, np.int64), np.zeros(len(crowd))
         for at, upto in crowd.parts(self._at):
             self.compared += _look(
-                crowd.numbers, crowd.begins, crowd.store, at, upto, self._index, self._common, self._seen, self._stamps,
-                self._by, self._score, self.threshold, self.known,
+                crowd.numbers, crowd.begins, crowd.sets, crowd.store, at, upto, self._index, self._common, self._seen,
+                self._stamps, self._by, self._score, self.threshold, self.known,
             )  # fmt: skip
         self._stamps[:] = -1
         self._index.heads[:] = -1
@@ -209,8 +211,8 @@ class Greedy:
 
 def _common(crowd: Crowd) -> Common:
     """The shingles that several documents of a sample have, which are every k-th: how many."""
-    every = -(-int(crowd.begins[-1] - crowd.begins[0]) // SAMPLE)
-    sets = [_set(crowd, place) for place in range(0, len(crowd), max(every, 1))]
+    every = max(1, -(-int(crowd.begins[-1] - crowd.begins[0]) // SAMPLE))
+    sets = [_set(crowd, place) for at, end in crowd.parts() for place in range(-(-at // every) * every, end, every)]
     values = np.sort(np.concatenate(sets))
     new = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])) if len(values) else np.empty(0, np.int64)
     counts = np.diff(np.append(new, len(values)))
@@ -224,8 +226,7 @@ def _common(crowd: Crowd) -> Common:
 
 
 def _set(crowd: Crowd, place: int) -> np.ndarray:
-    begin, end = int(crowd.begins[place]), int(crowd.begins[place + 1])
-    return np.array(crowd.store[begin + 1 + int(crowd.store[begin]) : end])
+    return np.array(crowd.store[crowd.sets[place] : crowd.begins[place + 1]])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -282,21 +283,18 @@ def _seen_twice(crowd: Crowd, common: Common, threshold: float) -> np.ndarray:
         bits *= 2
     once, twice = np.zeros(bits // 64, np.uint64), np.zeros(bits // 64, np.uint64)
     for at, upto in crowd.parts():
-        _see(crowd.begins, crowd.store, at, upto, common, threshold, once, twice)
+        _see(crowd.begins, crowd.sets, crowd.store, at, upto, common, threshold, once, twice)
     return twice
 
 
 @numba.njit(cache=True, nogil=True)
-def _see(begins, store, at, upto, common, threshold, once, twice):
+def _see(begins, sets, store, at, upto, common, threshold, once, twice):
     longest = 0
     for place in range(at, upto):
         longest = max(longest, begins[place + 1] - begins[place])
     out, others, counts = np.empty(longest, np.uint64), np.empty(longest, np.uint64), np.empty(longest, np.int32)
     for place in range(at, upto):
-        begin = begins[place]
-        length = _prefix(
-            store, begin + 1 + np.int64(store[begin]), begins[place + 1], common, threshold, out, others, counts
-        )
+        length = _prefix(store, sets[place], begins[place + 1], common, threshold, out, others, counts)
         for i in range(length):
             word, bit = _bit(once, out[i])
             other, other_bit = _bit(once, out[i] * MIXES)
@@ -348,7 +346,7 @@ def _by_edges(first, second, similarity, dropped, known, alone):
 
 @numba.njit(cache=True, nogil=True)
 def _decide(
-    first, second, similarity, edge, numbers, begins, store, at, upto, dropped,
+    first, second, similarity, edge, numbers, begins, sets, store, at, upto, dropped,
     index, common, seen, stamps, swept_by, swept_score, threshold, known, alone,
 ):  # fmt: skip
     """Decide documents of the crowd from place `at` to before `upto`, and those with edges before the last of these:
@@ -378,11 +376,10 @@ def _decide(
                 found += 1
             elif similarity[edge - 1] > score[found - 1]:
                 by[found - 1], score[found - 1] = i, similarity[edge - 1]
-        begin = begins[place] + 1 + np.int64(store[begins[place]])
-        length = _prefix(store, begin, begins[place + 1], common, threshold, out, others, counts)
+        length = _prefix(store, sets[place], begins[place + 1], common, threshold, out, others, counts)
         if number >= known:
             near, near_by, looked = _nearest(
-                place, begins, store, begin, out[:length], index, seen, stamps, numbers, threshold
+                place, begins, sets, store, out[:length], index, seen, stamps, numbers, threshold
             )
             compared += looked
             if near > best or (near == best and near_by < best_by):
@@ -399,7 +396,7 @@ def _decide(
                 # decided again with an empty index: what it has of edges is settled the same way again
                 edge = _own(second, edge_before, edge, number)
                 return documents[:found], by[:found], score[:found], edge, place, compared
-            _insert(place, _grade(begins[place + 1] - begin), out[:length], index, seen)
+            _insert(place, _grade(begins[place + 1] - sets[place]), out[:length], index, seen)
     return documents[:found], by[:found], score[:found], edge, upto, compared
 
 
@@ -413,7 +410,7 @@ def _own(second, start, end, number):
 
 @numba.njit(cache=True, nogil=True)
 def _look(
-    numbers, begins, store, at, upto, index, common, seen, stamps, swept_by, swept_score, threshold, known
+    numbers, begins, sets, store, at, upto, index, common, seen, stamps, swept_by, swept_score, threshold, known
 ):  # fmt: skip
     """For documents from place `at` to before `upto` the most similar in the index, where it is more similar than what
     was found before; pairs compared."""
@@ -425,10 +422,9 @@ def _look(
     for place in range(at, upto):
         if numbers[place] < known:
             continue
-        begin = begins[place] + 1 + np.int64(store[begins[place]])
-        length = _prefix(store, begin, begins[place + 1], common, threshold, out, others, counts)
+        length = _prefix(store, sets[place], begins[place + 1], common, threshold, out, others, counts)
         near, near_by, looked = _nearest(
-            place, begins, store, begin, out[:length], index, seen, stamps, numbers, threshold
+            place, begins, sets, store, out[:length], index, seen, stamps, numbers, threshold
         )
         compared += looked
         if near_by >= 0 and near > swept_score[place]:
@@ -437,9 +433,10 @@ def _look(
 
 
 @numba.njit(cache=True, nogil=True)
-def _nearest(place, begins, store, begin, prefix, index, seen, stamps, numbers, threshold):
+def _nearest(place, begins, sets, store, prefix, index, seen, stamps, numbers, threshold):
     """(similarity, number) of the most similar document in the index that shares a bucket, of equals the first, -1 if
     none is similar enough; how many were compared."""
+    begin = sets[place]
     size = begins[place + 1] - begin
     best, best_by, compared = 0.0, np.int64(-1), 0
     mask = np.uint64(len(index.heads) - 1)
@@ -464,11 +461,11 @@ def _nearest(place, begins, store, begin, prefix, index, seen, stamps, numbers, 
                 if stamps[other] == place:
                     continue
                 stamps[other] = place  # this is the first shingle that they have in common
-                other_begin = begins[other] + 1 + np.int64(store[begins[other]])
+                other_begin = sets[other]
                 other_size = begins[other + 1] - other_begin
                 if min(size - position, other_size - there) < share * (size + other_size) - 1e-9:
                     continue
-                if not _share(store, begins[place] + 1, begin, begins[other] + 1, other_begin):
+                if not _share(store, begins[place], begin, begins[other], other_begin):
                     continue
                 compared += 1
                 near = _jaccard(store, begin, begins[place + 1], other_begin, begins[other + 1])

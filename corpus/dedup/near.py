@@ -107,7 +107,8 @@ def _crowd(keys: np.ndarray, owners: np.ndarray, sets: Together) -> Crowd:
     """The documents of crowded buckets."""
     documents, keys, begins = crowds.members(keys, owners)
     store, lengths = crowds.records(keys, begins, sets.values, sets.offsets, documents)
-    return Crowd(documents, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), store)
+    ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return Crowd(documents, ends, ends[:-1] + np.diff(begins), store)
 
 
 def near_duplicates(data: Any, against: Any = None, **settings: Any) -> pa.Table:

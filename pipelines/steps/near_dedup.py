@@ -73,7 +73,7 @@ PAIR_SCHEMA = pa.schema([("first", pa.int64()), ("second", pa.int64())])
 WANTED_SCHEMA = pa.schema([("address", pa.int64()), ("group", pa.int64())])
 EDGE_SCHEMA = pa.schema([("first", pa.int64()), ("second", pa.int64()), ("similarity", pa.float64())])
 CROWDED_SCHEMA = pa.schema([("address", pa.int64()), ("key", pa.uint64())])
-CROWD_SCHEMA = pa.schema([("address", pa.int64()), ("record", pa.large_list(pa.uint64()))])
+CROWD_SCHEMA = pa.schema([("address", pa.int64()), ("keys", pa.int64()), ("record", pa.large_list(pa.uint64()))])
 SHINGLE_SCHEMA = pa.schema([("address", pa.int64()), ("shingles", pa.large_list(pa.uint64()))])
 
 
@@ -330,7 +330,7 @@ def _sidecar(file: File) -> Iterator[pa.RecordBatch]:
 
 
 def gather_crowd(argument: tuple[int, File], outputs: Outputs, common: Exchange) -> dict[str, Any]:
-    """The documents of this group that are in crowded buckets, with their records (see `crowds.Crowd`)."""
+    """The documents of this group that are in crowded buckets: how many of these, and what `crowds.Crowd` stores."""
     group, sidecar = argument
     table = exchanges.read(common, group)
     documents, keys, begins = crowds.members(table["key"].to_numpy(), table["address"].to_numpy())
@@ -344,7 +344,8 @@ def gather_crowd(argument: tuple[int, File], outputs: Outputs, common: Exchange)
                 keys[first:last], begins[here.start : here.stop + 1] - first, sets.values, sets.offsets, places
             )
             rows = pa.LargeListArray.from_arrays(np.concatenate([[0], np.cumsum(lengths)]), flat)
-            writer.write(pa.RecordBatch.from_arrays([pa.array(documents[here]), rows], schema=CROWD_SCHEMA))
+            columns = [pa.array(documents[here]), pa.array(np.diff(begins)[here]), rows]
+            writer.write(pa.RecordBatch.from_arrays(columns, schema=CROWD_SCHEMA))
         writer.write(pa.RecordBatch.from_pylist([], CROWD_SCHEMA), note=END)
     return {"documents": len(documents)}
 
@@ -488,17 +489,19 @@ def _crowd_of(files: Sequence[File], numbers: Callable[[np.ndarray], np.ndarray]
     if not files:
         yield crowds.NOBODY
         return
-    documents, lengths = [np.empty(0, np.int64)], [np.zeros(1, np.int64)]
+    documents, keys, lengths = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.zeros(1, np.int64)]
     with tempfile.TemporaryFile(prefix="winnow-crowd-") as store:
         for file in files:
             for batch in _sidecar(file):
                 documents.append(numbers(batch.column(0).to_numpy()))
-                lengths.append(np.diff(batch.column(1).offsets.to_numpy()))
-                store.write(batch.column(1).flatten().to_numpy())
+                keys.append(batch.column(1).to_numpy())
+                lengths.append(np.diff(batch.column(2).offsets.to_numpy()))
+                store.write(batch.column(2).flatten().to_numpy())
         store.flush()
         begins = np.cumsum(np.concatenate(lengths)).astype(np.int64)
         mapped = mmap.mmap(store.fileno(), 0)
-        yield crowds.Crowd(np.concatenate(documents), begins, np.frombuffer(mapped, np.uint64), mapped)
+        sets = begins[:-1] + np.concatenate(keys)
+        yield crowds.Crowd(np.concatenate(documents), begins, sets, np.frombuffer(mapped, np.uint64), mapped)
 
 
 def _largest(dropped: np.ndarray, by: np.ndarray, score: np.ndarray, count: int = 10, members: int = 3) -> list[dict]:

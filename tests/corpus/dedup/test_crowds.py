@@ -12,9 +12,10 @@ from corpus.dedup import crowds
 
 def crowd_of(numbers, keys, sets):
     """A crowd in memory."""
-    flat = [np.array([len(k), *sorted(k), *sorted(s)], np.uint64) for k, s in zip(keys, sets)]
+    flat = [np.array([*sorted(k), *sorted(s)], np.uint64) for k, s in zip(keys, sets)]
     begins = np.cumsum([0, *map(len, flat)])
-    return crowds.Crowd(np.array(numbers, np.int64), begins, np.concatenate([np.empty(0, np.uint64), *flat]))
+    starts = begins[:-1] + np.array([len(k) for k in keys], np.int64)
+    return crowds.Crowd(np.array(numbers, np.int64), begins, starts, np.concatenate([np.empty(0, np.uint64), *flat]))
 
 
 def greedy(numbers, keys, sets, edges, threshold, known=0, alone=False):
@@ -107,7 +108,7 @@ def test_records():
     keys, key_offsets = np.array([5, 7, 9], np.uint64), np.array([0, 2, 3])
     values, offsets = np.array([1, 2, 3, 4], np.uint64), np.array([0, 1, 1, 4])
     flat, lengths = crowds.records(keys, key_offsets, values, offsets, np.array([0, 2]))
-    assert flat.tolist() == [2, 5, 7, 1, 1, 9, 2, 3, 4] and lengths.tolist() == [4, 5]
+    assert flat.tolist() == [5, 7, 1, 9, 2, 3, 4] and lengths.tolist() == [3, 4]
 
 
 def test_members():
