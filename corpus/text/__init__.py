@@ -4,6 +4,8 @@ Everything here works on UTF-8 bytes and offsets (`arrow.buffers`), knows nothin
 files, stages or recipes, and imports nothing else of ours.
 
     unicode     what a code point is, Unicode 16.0, frozen in the package
+    normal_forms  NFC and NFD
+    scripts     letters of scripts that are written without spaces
     arrow       a string column as (bytes, offsets), and back
     utf8        decoding one code point, forwards and backwards
     spans       lines, stripping and words, as Python's `str` methods see them

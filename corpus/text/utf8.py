@@ -9,6 +9,9 @@ import numba
 
 from corpus.text.leaf import leaf
 
+LONGEST = 4
+"""Bytes of a code point, at most."""
+
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def width(lead):

@@ -1,0 +1,233 @@
+"""Unicode's canonical normal forms, NFC and NFD (UAX #15, Unicode 16.0), of UTF-8.
+
+Nearly all text is NFC already. `may_differ` is a bit of `flag_table()` that a kernel which looks at every character
+anyway can gather for nothing: a text without such a character is NFC. Of the others, `is_nfc` tells most that are:
+what remains is normalised, which leaves what is NFC as it is. `normal_forms_build` made the file of tables.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from corpus.text import unicode, utf8
+from corpus.text.leaf import leaf
+
+# Hangul syllables are composed by arithmetic (Unicode 16.0, section 3.12.1).
+SYLLABLE, SYLLABLES = 0xAC00, 11_172
+LEADING, LEADINGS = 0x1100, 19
+VOWEL, VOWELS = 0x1161, 21
+TRAILING, TRAILINGS = 0x11A7, 28  # the first stands for none
+
+MAY_DIFFER = 1 << 0  # a text of characters without this bit is NFC
+MAY_COMPOSE = 1 << 1  # with a character before: Maybe of NFC_Quick_Check
+COMPOSES = 1 << 2  # with a character after
+DECOMPOSES = 1 << 3
+NOT_NFC = 1 << 4  # No of NFC_Quick_Check: in no text that is NFC
+
+GROWTH = 3
+"""Bytes out per byte in, at most, in both forms: U+0390 (2 bytes) decomposes into three characters of 2."""
+LONGEST = 4
+"""Characters that one decomposes into, at most (U+1F82)."""
+SORTED_AS_ARRAY = 32
+"""Marks in a row from which they are sorted in a time that is not quadratic."""
+
+
+class Tables(NamedTuple):
+    """Of every code point: the bits above, its canonical combining class (both uint8[0x110000]), where its
+    decomposition begins in `parts` (int32[0x110000 + 1]; empty where it has none). Of every pair that composes:
+    first << 21 | second, ascending (int64), and what it becomes (int32)."""
+
+    flags: np.ndarray
+    classes: np.ndarray
+    begins: np.ndarray
+    parts: np.ndarray
+    pairs: np.ndarray
+    composed: np.ndarray
+
+
+@functools.cache
+def tables() -> Tables:
+    """The tables that the kernels here want, read-only."""
+    path = importlib.resources.files(__package__).joinpath("normal_forms_16_0.npz")
+    with path.open("rb") as file, np.load(file) as stored:
+        marked, values, changed, lengths, parts, pairs = (
+            stored[name] for name in ("marked", "classes", "changed", "lengths", "parts", "pairs")
+        )
+    classes = np.zeros(unicode.CODE_POINTS, np.uint8)
+    classes[marked] = values
+    sizes = np.zeros(unicode.CODE_POINTS, np.int32)
+    sizes[changed] = lengths
+    first, second, composed = pairs.T
+    flags = np.zeros(unicode.CODE_POINTS, np.uint8)
+    flags[changed] |= DECOMPOSES
+    flags[SYLLABLE : SYLLABLE + SYLLABLES] |= DECOMPOSES
+    flags[np.setdiff1d(changed, composed)] |= NOT_NFC
+    flags[second] |= MAY_COMPOSE
+    flags[VOWEL : VOWEL + VOWELS] |= MAY_COMPOSE
+    flags[TRAILING + 1 : TRAILING + TRAILINGS] |= MAY_COMPOSE
+    flags[first] |= COMPOSES
+    flags[LEADING : LEADING + LEADINGS] |= COMPOSES
+    flags[SYLLABLE : SYLLABLE + SYLLABLES : TRAILINGS] |= COMPOSES
+    flags[(flags & (NOT_NFC | MAY_COMPOSE) > 0) | (classes > 0)] |= MAY_DIFFER
+    begins = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    codes = first.astype(np.int64) << 21 | second
+    found = Tables(flags, classes, begins, parts, codes, np.ascontiguousarray(composed))
+    for table in found:
+        table.setflags(write=False)
+    return found
+
+
+@leaf
+def is_nfc(data, start, end, tables):
+    """Whether `data[start:end]` is surely NFC: true of most texts that are, and of no other.
+
+    A character that may compose does not, if it and the last starter are no pair, provided that nothing in that
+    starter's own decomposition could change places with it."""
+    starter = 0
+    before = 0  # combining class of the character before
+    for_sure = True
+    position = start
+    while position < end and for_sure:
+        code_point, width = utf8.decode(data, position)
+        position += width
+        flags = tables.flags[code_point]
+        if flags & MAY_DIFFER:
+            own = tables.classes[code_point]
+            pair_flags = tables.flags[starter]
+            for_sure = not flags & NOT_NFC and (own == 0 or before <= own)
+            if flags & MAY_COMPOSE and for_sure:
+                decomposes = own > 0 and pair_flags & DECOMPOSES > 0
+                for_sure = not decomposes and (not pair_flags & COMPOSES or composite(starter, code_point, tables) < 0)
+            before = own
+            if own == 0:
+                starter = code_point
+        else:
+            before = 0
+            starter = code_point
+    return for_sure
+
+
+@leaf
+def composite(first, second, tables):
+    """What two characters compose to, -1 if they do not."""
+    if LEADING <= first < LEADING + LEADINGS:
+        if VOWEL <= second < VOWEL + VOWELS:
+            return SYLLABLE + ((first - LEADING) * VOWELS + second - VOWEL) * TRAILINGS
+        return -1
+    if SYLLABLE <= first < SYLLABLE + SYLLABLES:
+        if (first - SYLLABLE) % TRAILINGS == 0 and TRAILING < second < TRAILING + TRAILINGS:
+            return first + second - TRAILING
+        return -1
+    code = np.int64(first) << 21 | second
+    place = np.searchsorted(tables.pairs, code)
+    if place < len(tables.pairs) and tables.pairs[place] == code:
+        return np.int64(tables.composed[place])
+    return -1
+
+
+@numba.njit(cache=True, nogil=True)
+def decompose(data, start, end, tables):
+    """The characters of the NFD of `data[start:end]`, as code points: int32[n]."""
+    points = np.empty(LONGEST * (end - start), np.int32)
+    count = 0
+    position = start
+    while position < end:
+        code_point, width = utf8.decode(data, position)
+        position += width
+        count = _append(code_point, tables, points, count)
+    _put_in_order(points[:count], tables.classes)
+    return points[:count]
+
+
+@leaf
+def _append(code_point, tables, points, count):
+    """Write the decomposition of a character; how many characters are written now."""
+    if not tables.flags[code_point] & DECOMPOSES:
+        points[count] = code_point
+        return count + 1
+    if SYLLABLE <= code_point < SYLLABLE + SYLLABLES:
+        index = code_point - SYLLABLE
+        points[count] = LEADING + index // (VOWELS * TRAILINGS)
+        points[count + 1] = VOWEL + index // TRAILINGS % VOWELS
+        points[count + 2] = TRAILING + index % TRAILINGS
+        return count + (3 if index % TRAILINGS else 2)
+    for place in range(tables.begins[code_point], tables.begins[code_point + 1]):
+        points[count] = tables.parts[place]
+        count += 1
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _put_in_order(points, classes):
+    """The canonical ordering: marks in a row by their combining class, those of one class as they came."""
+    begin = 0
+    while begin < len(points):
+        if classes[points[begin]] == 0:
+            begin += 1
+            continue
+        end = begin + 1
+        while end < len(points) and classes[points[end]] > 0:
+            end += 1
+        if end - begin > SORTED_AS_ARRAY:
+            run = points[begin:end].copy()
+            points[begin:end] = run[np.argsort(classes[run], kind="mergesort")]
+        else:
+            _insertion_sort(points, begin, end, classes)
+        begin = end
+
+
+@leaf
+def _insertion_sort(points, begin, end, classes):
+    for i in range(begin + 1, end):
+        point = points[i]
+        at = i
+        while at > begin and classes[points[at - 1]] > classes[point]:
+            points[at] = points[at - 1]
+            at -= 1
+        points[at] = point
+
+
+@numba.njit(cache=True, nogil=True)
+def nfc(data, start, end, tables):
+    """The NFC of `data[start:end]`: uint8[n]."""
+    points = decompose(data, start, end, tables)
+    out = np.empty(utf8.LONGEST * len(points), np.uint8)
+    return out[: write(points, _compose(points, tables), out)]
+
+
+@leaf
+def _compose(points, tables):
+    """The canonical composition of characters in canonical order, in place; how many they are then.
+
+    A character composes with the last starter unless one between them is of its class, or a starter."""
+    count = 0
+    starter = -1  # where it is
+    before = 0  # combining class of the character before, of those after the starter that stay
+    for i in range(len(points)):
+        point = np.int64(points[i])
+        own = np.int64(tables.classes[point])
+        if starter >= 0 and (count == starter + 1 or before < own):
+            found = composite(np.int64(points[starter]), point, tables)
+            if found >= 0:
+                points[starter] = found
+                continue
+        if own == 0:
+            starter = count
+        before = own
+        points[count] = point
+        count += 1
+    return count
+
+
+@leaf
+def write(points, count, out):
+    """Writes the first `count` characters as UTF-8 to `out`; how many bytes they are."""
+    written = 0
+    for i in range(count):
+        written = utf8.encode(np.int64(points[i]), out, written)
+    return written
