@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from corpus.dedup.shingles import check_ngram, hash_document, word_table, workspace
+from corpus.dedup.shingles import HASHES, UNITS, Unit, check_ngram, hash_document, tables, workspace
 from corpus.text.arrow import buffers
 
 SCHEME = "affine32"
@@ -26,7 +26,9 @@ AT_ONCE = 8
 """Hashes per pass over a signature: each pass reads and writes all of it."""
 
 
-def signatures(text: pa.Array, ngram: int = 5, permutations: int = 256, seed: int = 1) -> np.ndarray:
+def signatures(
+    text: pa.Array, ngram: int = 5, permutations: int = 256, seed: int = 1, unit: Unit = "auto"
+) -> np.ndarray:
     """MinHash signatures of documents: uint32[n, permutations].
 
     Row *i* equals `hashvalues` of `datasketch.MinHash(num_perm=permutations, seed=seed)`
@@ -37,7 +39,7 @@ def signatures(text: pa.Array, ngram: int = 5, permutations: int = 256, seed: in
         raise ValueError(f"a signature has at least one value, not {permutations}")
     data, offsets = buffers(text)
     a, b = coefficients(permutations, seed)
-    return _signatures(data, offsets, word_table(), ngram, a, b)
+    return _signatures(data, offsets, tables(), UNITS[unit], ngram, HASHES["sha1"], a, b)
 
 
 @functools.cache
@@ -72,14 +74,16 @@ def _mixed(x):
 
 
 @numba.njit(cache=True, nogil=True)
-def _signatures(data, offsets, table, ngram, a, b):
+def _signatures(data, offsets, tables, unit, ngram, hash, a, b):
     documents = len(offsets) - 1
     space = workspace(offsets)
     mixed = np.empty(len(space.hashes) + AT_ONCE, np.uint32)
     result = np.empty((documents, len(a)), np.uint32)
     for i in range(documents):
-        count = hash_document(data, offsets[i], offsets[i + 1], table, ngram, space)
-        _sign(space.hashes[:count], mixed, a, b, result[i])
+        hashes = hash_document(data, offsets[i], offsets[i + 1], tables, unit, ngram, hash, space)
+        if len(mixed) < len(hashes) + AT_ONCE:
+            mixed = np.empty(len(hashes) + AT_ONCE, np.uint32)
+        _sign(hashes, mixed, a, b, result[i])
     return result
 
 

@@ -43,15 +43,21 @@ class Pairs(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Near(Step):
-    """Which documents are near-duplicates: those whose sets of word `ngram`s have Jaccard similarity >= `threshold`
-    with an earlier kept one. Bands are chosen so that a pair exactly at the threshold is found with probability
-    >= `recall`. `mode` "components" keeps only the first of each connected component, as papers do.
-    Signatures are datasketch 2.0's `affine32`, seed 1."""
+    """Which documents are near-duplicates: those whose sets of shingles (`ngram` words or, in scripts that are written
+    without spaces, characters; `corpus.dedup.shingles`) have
+    Jaccard similarity >= `threshold` with an earlier kept one.
+    Bands are chosen so that a pair exactly at the threshold is found with probability >= `recall`. `mode` "components"
+    keeps only the first of each connected component, as papers do. Signatures are datasketch 2.0's `affine32`, seed 1.
+    """
 
     name: ClassVar[str] = "near_dedup"
     rules: ClassVar[tuple[str, ...]] = ("near_duplicate",)
     threshold: float = option(0.8, "Jaccard similarity from which documents are near-duplicates.", gt=0, le=1)
-    ngram: int = option(5, "Words of a shingle.", ge=1, le=1 << 20)
+    unit: shingles.Unit = option(
+        "auto",
+        "What shingles are made of; auto: characters if most letters are of scripts without spaces, else words.",
+    )
+    ngram: int = option(5, "Words or characters of a shingle.", ge=1, le=1 << 20)
     permutations: int = option(256, "Length of the signatures.", ge=1, le=1 << 16)
     recall: float = option(0.99, "Probability with which a pair exactly at the threshold is found.", gt=0, lt=1)
     mode: Literal["leader", "components"] = option(
@@ -68,7 +74,7 @@ class Near(Step):
 
     def sign(self, text: pa.Array) -> Signed:
         """A column of strings, ready to be compared."""
-        values, offsets = shingles.shingle_hashes(text, self.ngram)
+        values, offsets = shingles.shingle_hashes(text, self.ngram, self.unit)
         signatures = minhash.signatures_of(values, offsets, self.permutations)
         filled = np.flatnonzero(np.diff(offsets))
         return Signed(values, offsets, filled, lsh.band_keys(signatures, *self.bands())[filled])
@@ -116,8 +122,8 @@ def near_duplicates(data: Any, against: Any = None, **settings: Any) -> pa.Table
     `by` (the row of the document that stays: of `data`, or of `against` where it is given) and the exact `similarity`.
 
     data, against: anything that `corpus.as_table` takes. settings: the options of `near_dedup` (`Near`): threshold,
-    ngram, permutations, recall, mode. With `against`, `by` is the most similar of its documents, of equals the first,
-    and documents of `data` are not compared with each other. Takes memory for about ten times the text. With
+    unit, ngram, permutations, recall, mode. With `against`, `by` is the most similar of its documents, of equals the
+    first, and documents of `data` are not compared with each other. Takes memory for about ten times the text. With
     "components", in a bucket of more than 32 alike all are compared with the first 32. Raises OptionError.
 
     >>> import corpus

@@ -153,12 +153,12 @@ def _fill(data, position, end, length, block):
 
 
 @numba.njit(cache=True, nogil=True)
-def hashes(data, starts, words, count, out):
-    """Hashes of `count` runs of `words` words into `out` (uint64[>= count]).
+def hashes(data, starts, words, count, gap, out):
+    """Hashes of `count` runs of `words` words (or characters) into `out` (uint64[>= count]).
 
-    The words lie in `data` (uint8, MARGIN readable bytes behind the last one) with one byte
+    The words lie in `data` (uint8, MARGIN readable bytes behind the last one) with `gap` bytes
     between them; word *i* begins at `starts[i]` (int64), so that run *i* is
-    `data[starts[i] : starts[i + words] - 1]`. Its hash is the first 8 bytes of its SHA-1
+    `data[starts[i] : starts[i + words] - gap]`. Its hash is the first 8 bytes of its SHA-1
     digest as a little-endian number; the low 32 bits are the first 4 bytes.
     """
     state = np.zeros((5, LANES), np.uint32)
@@ -173,7 +173,7 @@ def hashes(data, starts, words, count, out):
             if message[lane] < 0 and taken < count:
                 message[lane] = taken
                 position[lane] = starts[taken]
-                end[lane] = starts[taken + words] - 1
+                end[lane] = starts[taken + words] - gap
                 for i in range(5):
                     state[i, lane] = INITIAL[i]
                 taken += 1

@@ -1,8 +1,8 @@
 """Unicode's canonical normal forms, NFC and NFD (UAX #15, Unicode 16.0), of UTF-8.
 
-Nearly all text is NFC already. `may_differ` is a bit of `flag_table()` that a kernel which looks at every character
-anyway can gather for nothing: a text without such a character is NFC. Of the others, `is_nfc` tells most that are:
-what remains is normalised, which leaves what is NFC as it is. `normal_forms_build` made the file of tables.
+Nearly all text is NFC already. A text without characters that MAY_DIFFER is; for a kernel that looks at every character
+anyway, `stays` tells of such a one whether it is as NFC has it, nearly always. What remains is brought to NFC, which
+leaves what is NFC as it is. `normal_forms_build` made the file of tables.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ GROWTH = 3
 """Bytes out per byte in, at most, in both forms: U+0390 (2 bytes) decomposes into three characters of 2."""
 LONGEST = 4
 """Characters that one decomposes into, at most (U+1F82)."""
+LEAD = 0xCC
+"""First byte of U+0300: no character before that may differ."""
+MARKS_IN_A_ROW = 16
+"""Marks after a starter from which a text is not surely NFC."""
 SORTED_AS_ARRAY = 32
 """Marks in a row from which they are sorted in a time that is not quadratic."""
 
@@ -83,33 +87,49 @@ def tables() -> Tables:
 
 
 @leaf
-def is_nfc(data, start, end, tables):
-    """Whether `data[start:end]` is surely NFC: true of most texts that are, and of no other.
+def stays(data, start, position, code_point, tables):
+    """Whether the character at `position`, one that may differ, is surely as NFC has it, in a text that begins at
+    `start`: false of every character in which a text shows that it is not NFC, and of few others.
 
     A character that may compose does not, if it and the last starter are no pair, provided that nothing in that
     starter's own decomposition could change places with it."""
-    starter = 0
-    before = 0  # combining class of the character before
-    for_sure = True
+    flags = tables.flags[code_point]
+    if flags & NOT_NFC:
+        return False
+    own = tables.classes[code_point]
+    starter, before = 0, 0  # the last starter, the combining class of the character before
+    looked = 0
+    while position > start:
+        position = utf8.previous(data, position)
+        starter, _ = utf8.decode(data, position)
+        looked += 1
+        if tables.classes[starter] == 0:
+            break
+        before = tables.classes[starter] if looked == 1 else before
+        if looked == MARKS_IN_A_ROW:
+            return False
+    if own > 0 and before > own:
+        return False
+    if not flags & MAY_COMPOSE:
+        return True
+    if own > 0 and tables.flags[starter] & DECOMPOSES:
+        return False
+    return not tables.flags[starter] & COMPOSES or composite(starter, code_point, tables) < 0
+
+
+@leaf
+def is_nfc(data, start, end, tables):
+    """Whether `data[start:end]` is surely NFC: true of most texts that are, and of no other."""
     position = start
-    while position < end and for_sure:
+    while position < end:
+        if data[position] < LEAD:
+            position += 1
+            continue
         code_point, width = utf8.decode(data, position)
+        if tables.flags[code_point] & MAY_DIFFER and not stays(data, start, position, code_point, tables):
+            return False
         position += width
-        flags = tables.flags[code_point]
-        if flags & MAY_DIFFER:
-            own = tables.classes[code_point]
-            pair_flags = tables.flags[starter]
-            for_sure = not flags & NOT_NFC and (own == 0 or before <= own)
-            if flags & MAY_COMPOSE and for_sure:
-                decomposes = own > 0 and pair_flags & DECOMPOSES > 0
-                for_sure = not decomposes and (not pair_flags & COMPOSES or composite(starter, code_point, tables) < 0)
-            before = own
-            if own == 0:
-                starter = code_point
-        else:
-            before = 0
-            starter = code_point
-    return for_sure
+    return True
 
 
 @leaf
@@ -134,14 +154,20 @@ def composite(first, second, tables):
 def decompose(data, start, end, tables):
     """The characters of the NFD of `data[start:end]`, as code points: int32[n]."""
     points = np.empty(LONGEST * (end - start), np.int32)
+    return points[: _decompose(data, start, end, tables, points)]
+
+
+@numba.njit(cache=True, nogil=True)
+def _decompose(data, start, end, tables, points):
+    """Write the NFD to `points`; how many characters it has."""
     count = 0
     position = start
     while position < end:
         code_point, width = utf8.decode(data, position)
         position += width
         count = _append(code_point, tables, points, count)
-    _put_in_order(points[:count], tables.classes)
-    return points[:count]
+    _put_in_order(points, count, tables.classes)
+    return count
 
 
 @leaf
@@ -163,15 +189,15 @@ def _append(code_point, tables, points, count):
 
 
 @numba.njit(cache=True, nogil=True)
-def _put_in_order(points, classes):
+def _put_in_order(points, count, classes):
     """The canonical ordering: marks in a row by their combining class, those of one class as they came."""
     begin = 0
-    while begin < len(points):
+    while begin < count:
         if classes[points[begin]] == 0:
             begin += 1
             continue
         end = begin + 1
-        while end < len(points) and classes[points[end]] > 0:
+        while end < count and classes[points[end]] > 0:
             end += 1
         if end - begin > SORTED_AS_ARRAY:
             run = points[begin:end].copy()
@@ -194,21 +220,56 @@ def _insertion_sort(points, begin, end, classes):
 
 @numba.njit(cache=True, nogil=True)
 def nfc(data, start, end, tables):
-    """The NFC of `data[start:end]`: uint8[n]."""
-    points = decompose(data, start, end, tables)
-    out = np.empty(utf8.LONGEST * len(points), np.uint8)
-    return out[: write(points, _compose(points, tables), out)]
+    """The NFC of `data[start:end]`: uint8[n].
+
+    A character that cannot differ touches none before it: between two of them are the pieces that are composed, each
+    with the one before; all else is copied."""
+    out = np.empty(GROWTH * (end - start), np.uint8)
+    points = np.empty(LONGEST * 64, np.int32)
+    flags = tables.flags
+    written, copied, begin, position = 0, start, start, start
+    while position < end:
+        stop, same = position, True
+        while stop < end and data[stop] >= LEAD:
+            code_point, width = utf8.decode(data, stop)
+            if not flags[code_point] & MAY_DIFFER:
+                break
+            same = same and stays(data, begin, stop, code_point, tables)
+            stop += width
+        if stop == position:
+            begin = position
+            position += utf8.width(data[position])
+            continue
+        if same:
+            position = stop
+            continue
+        written = _copy(data, copied, begin, out, written)
+        if len(points) < LONGEST * (stop - begin):
+            points = np.empty(LONGEST * (stop - begin), np.int32)
+        count = _decompose(data, begin, stop, tables, points)
+        written = write(points, _compose(points, count, tables), out, written)
+        copied = begin = position = stop
+    return out[: _copy(data, copied, end, out, written)]
 
 
 @leaf
-def _compose(points, tables):
-    """The canonical composition of characters in canonical order, in place; how many they are then.
+def _copy(data, start, end, out, written):
+    for position in range(start, end):
+        out[written] = data[position]
+        written += 1
+    return written
+
+
+@leaf
+def _compose(points, length, tables):
+    """The canonical composition, in place, of the first `length` characters, which are in canonical order; how many
+    they are then.
 
     A character composes with the last starter unless one between them is of its class, or a starter."""
     count = 0
     starter = -1  # where it is
     before = 0  # combining class of the character before, of those after the starter that stay
-    for i in range(len(points)):
+    for i in range(length):
         point = np.int64(points[i])
         own = np.int64(tables.classes[point])
         if starter >= 0 and (count == starter + 1 or before < own):
@@ -225,9 +286,8 @@ def _compose(points, tables):
 
 
 @leaf
-def write(points, count, out):
-    """Writes the first `count` characters as UTF-8 to `out`; how many bytes they are."""
-    written = 0
+def write(points, count, out, written):
+    """Writes the first `count` characters as UTF-8 to `out`, from byte `written` on; the bytes written then."""
     for i in range(count):
         written = utf8.encode(np.int64(points[i]), out, written)
     return written

@@ -157,13 +157,13 @@ def _libraries(path: str, chunks: list[streams.Chunk], options: readers.ReadOpti
 
 def minhash(job: Job) -> Side:
     batches = job.batches()
-    hashing.signatures(batches[0]["text"].slice(0, FEW), NGRAM, PERMUTATIONS)
+    hashing.signatures(batches[0]["text"].slice(0, FEW), NGRAM, PERMUTATIONS, unit="words")
 
     def answers(found, documents: int) -> list[str]:
         return digests(row.tobytes() for row in np.concatenate(found)[:documents])
 
     def work():
-        return [hashing.signatures(batch["text"], NGRAM, PERMUTATIONS) for batch in batches]
+        return [hashing.signatures(batch["text"], NGRAM, PERMUTATIONS, unit="words") for batch in batches]
 
     return over_batches(batches, work, answers)
 
@@ -171,7 +171,7 @@ def minhash(job: Job) -> Side:
 def near_dedup(job: Job) -> Side:
     """A run of the step: reading a Parquet file and writing what is kept are part of it."""
     batches = job.batches()
-    step = NearDedup(threshold=THRESHOLD, ngram=NGRAM, permutations=PERMUTATIONS)
+    step = NearDedup(threshold=THRESHOLD, unit="words", ngram=NGRAM, permutations=PERMUTATIONS)
 
     def run(texts: list[pa.RecordBatch]) -> None:
         with tempfile.TemporaryDirectory(dir=job.folder) as folder:

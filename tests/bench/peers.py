@@ -9,6 +9,7 @@ import json
 import os
 import re
 import sys
+import unicodedata
 
 import numpy as np
 import pyarrow as pa
@@ -193,9 +194,14 @@ def langdetect(job: Job) -> Side:
     return over_texts(texts, lambda: [detect(text) for text in texts], lambda found, _: found)
 
 
+MARKS = "".join(re.escape(chr(c)) for c in range(sys.maxunicode) if unicodedata.category(chr(c))[0] == "M")
+WORD = re.compile(rf"\w[\w{MARKS}]*")
+
+
 def _shingles(text: str) -> list[bytes]:
-    """Shingles as `corpus.dedup.shingles` defines them; lower() alone has two special cases."""
-    words = re.findall(r"\w+", text.replace("Σ", "σ").replace("İ", "i").lower())
+    """Shingles of words as `corpus.dedup.shingles` defines them; lower() alone has two special cases."""
+    text = unicodedata.normalize("NFC", text)
+    words = WORD.findall(text.replace("Σ", "σ").replace("İ", "i").lower())
     size = min(NGRAM, len(words))
     return [" ".join(words[i : i + size]).encode() for i in range(len(words) - size + 1) if words]
 

@@ -1,5 +1,7 @@
 """Near-duplicates of tables in memory against the greedy rule over all pairs, and against the step of a run."""
 
+import unicodedata
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -59,6 +61,28 @@ def test_a_table_in_chunks_gives_what_the_step_of_a_run_decides(mode):
     decisions = decide(step, [[document(str(i), text) for i, text in enumerate(texts)]])
     assert [(int(d.id), int(d.by)) for d in decisions] == [(row["row"], row["by"]) for row in found.to_pylist()]
     assert len(found) > 5
+
+
+PAGE = (
+    "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。"
+    "何でも薄暗いじめじめした所で泣いていた事だけは記憶している。"
+)
+
+
+def test_texts_without_spaces_and_forms_of_letters():
+    other = PAGE.replace("無い", "ない").replace("。", "。\n")
+    assert [row[:2] for row in rows_of(near_duplicates([PAGE, other]))] == [(1, 0)]
+    assert rows_of(near_duplicates([PAGE, other], unit="words")) == []
+    hindi = "यह एक बहुत पुरानी कहानी है जो क़िले के पास बड़े गाँव में सुनी जाती थी"
+    forms = [unicodedata.normalize(form, text) for text in (PAGE, hindi, "Ünïcödé façade") for form in ("NFC", "NFD")]
+    assert rows_of(near_duplicates(forms)) == [(1, 0, 1.0), (3, 2, 1.0), (5, 4, 1.0)]
+
+
+@pytest.mark.parametrize("unit", ["auto", "words", "characters"])
+def test_no_words_or_few_are_no_duplicates_by_accident(unit):
+    texts = ["。。。", "、", "\u0301\u3099", "猫", "犬", "猫である", "a", "a b", "𠀀"]
+    assert rows_of(near_duplicates(texts, unit=unit, threshold=0.1)) == []
+    assert rows_of(near_duplicates(["猫。", "、猫", "𠀀", "𠀀!"], unit=unit)) == [(1, 0, 1.0), (3, 2, 1.0)]
 
 
 def test_degenerate_tables():

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from corpus.dedup import sha1
 
 
-def hashes(words: list[bytes], size: int = 1) -> list[int]:
-    data = b" ".join(words)
-    starts = np.cumsum([0] + [len(word) + 1 for word in words])
+def hashes(words: list[bytes], size: int = 1, gap: int = 1) -> list[int]:
+    data = (b" " * gap).join(words)
+    starts = np.cumsum([0] + [len(word) + gap for word in words])
     padded = np.frombuffer(data + b"\xff" * (1 + sha1.MARGIN), np.uint8)
     out = np.zeros(len(words) - size + 1, np.uint64)
-    sha1.hashes(padded, starts, size, len(out), out)
+    sha1.hashes(padded, starts, size, len(out), gap, out)
     return out.tolist()
 
 
@@ -25,7 +25,7 @@ def expected(message: bytes) -> int:
 
 def test_every_length_of_the_first_four_blocks():
     words = [bytes(i % 251 for i in range(n)) for n in range(260)]
-    assert hashes(words) == [expected(word) for word in words]
+    assert hashes(words) == hashes(words, gap=0) == [expected(word) for word in words]
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 16, 17])
@@ -37,7 +37,7 @@ def test_lengths_where_padding_changes(count, length):
 
 def test_no_message():
     untouched = np.full(3, 7, np.uint64)
-    sha1.hashes(np.zeros(sha1.MARGIN, np.uint8), np.zeros(1, np.int64), 1, 0, untouched)
+    sha1.hashes(np.zeros(sha1.MARGIN, np.uint8), np.zeros(1, np.int64), 1, 0, 1, untouched)
     assert untouched.tolist() == [7, 7, 7]
 
 
