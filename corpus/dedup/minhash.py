@@ -1,35 +1,34 @@
-"""MinHash signatures, bit for bit those of datasketch 2.0's `MinHash(scheme="affine32")`.
+"""MinHash signatures, bit for bit those of datasketch 2.0's `MinHash(scheme="affine32")`, or of another scheme.
 
 A. Broder, On the resemblance and containment of documents (1997): the share of equal
-values in two signatures estimates the Jaccard similarity of the shingle sets. As in
-datasketch, a shingle's hash is the first 4 bytes of its SHA-1 digest as a little-endian
-number, mixed by MurmurHash3's finaliser, and permutation k maps it to
-`a[k] * hash + b[k] mod 2**32`, a[k] odd; the signature holds the least value of each.
+values in two signatures estimates the Jaccard similarity of the shingle sets. What the values
+are, says `corpus.dedup.schemes`.
 """
 
 from __future__ import annotations
-
-import functools
 
 import numba
 import numpy as np
 import pyarrow as pa
 
+from corpus.dedup.schemes import PRIME, SCHEMES, Name, coefficients
 from corpus.dedup.shingles import HASHES, UNITS, Unit, check_ngram, hash_document, tables, workspace
 from corpus.text.arrow import buffers
 
-SCHEME = "affine32"
 EMPTY = np.uint32(0xFFFFFFFF)
-"""Every value of the signature of a document without shingles."""
+"""Every value of the signature of a document without shingles, where values have 32 bits."""
 
 AT_ONCE = 8
 """Hashes per pass over a signature: each pass reads and writes all of it."""
+
+AFFINE64, LEGACY, DATATROVE = range(3)
+_WIDE: dict[Name, int] = {"affine64": AFFINE64, "legacy": LEGACY, "datatrove": DATATROVE}
 
 
 def signatures(
     text: pa.Array, ngram: int = 5, permutations: int = 256, seed: int = 1, unit: Unit = "auto"
 ) -> np.ndarray:
-    """MinHash signatures of documents: uint32[n, permutations].
+    """MinHash signatures of documents, scheme affine32: uint32[n, permutations].
 
     Row *i* equals `hashvalues` of `datasketch.MinHash(num_perm=permutations, seed=seed)`
     updated with the UTF-8 bytes of every shingle (`corpus.dedup.shingles`) of document *i*.
@@ -42,16 +41,17 @@ def signatures(
     return _signatures(data, offsets, tables(), UNITS[unit], ngram, HASHES["sha1"], a, b)
 
 
-@functools.cache
-def coefficients(permutations: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The permutations (a, b), both uint32[permutations], a odd: datasketch 2.0's draws
-    (`MinHash._init_permutations`), all of a first, from numpy's frozen `RandomState`."""
-    generator = np.random.RandomState(seed)
-    a = generator.randint(0, 1 << 31, permutations, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
-    b = generator.randint(0, 1 << 32, permutations, dtype=np.uint32)
-    a.setflags(write=False)
-    b.setflags(write=False)
-    return a, b
+def signatures_of(
+    values: np.ndarray, offsets: np.ndarray, permutations: int = 256, seed: int = 1, scheme: Name = "affine32"
+) -> np.ndarray:
+    """Signatures from what `shingles.shingle_hashes` returns, of any scheme: uint32[n, permutations] of affine32 and
+    legacy, uint64 of the others. (A shingle's 4-byte hash is the low half of its 8-byte one.) All bits of the values of
+    a document without shingles are set."""
+    a, b = coefficients(permutations, seed, scheme)
+    if scheme == "affine32":
+        return _signatures_of(values, offsets, a, b)
+    found = _wide_signatures_of(values, offsets, a, b, _WIDE[scheme])
+    return found.astype(SCHEMES[scheme].dtype, copy=False)
 
 
 def has_shingles(signatures: np.ndarray) -> np.ndarray:
@@ -60,7 +60,7 @@ def has_shingles(signatures: np.ndarray) -> np.ndarray:
     One value that is not `EMPTY` decides. A shingle reaches `EMPTY` in permutation k for one
     hash out of 2**32 only, hence in two or more permutations practically never.
     """
-    return (signatures != EMPTY).any(axis=1)
+    return (signatures != np.iinfo(signatures.dtype).max).any(axis=1)
 
 
 @numba.njit(inline="always")
@@ -85,13 +85,6 @@ def _signatures(data, offsets, tables, unit, ngram, hash, a, b):
             mixed = np.empty(len(hashes) + AT_ONCE, np.uint32)
         _sign(hashes, mixed, a, b, result[i])
     return result
-
-
-def signatures_of(values: np.ndarray, offsets: np.ndarray, permutations: int = 256, seed: int = 1) -> np.ndarray:
-    """The same signatures from what `shingles.shingle_hashes` returns: whoever needs both hashes
-    the text once. (A shingle's 4-byte hash is the low half of its 8-byte one.)"""
-    a, b = coefficients(permutations, seed)
-    return _signatures_of(values, offsets, a, b)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -134,3 +127,48 @@ def _lower(h, a, b, signature):
 @numba.njit(inline="always")
 def _at(a, h, b):
     return np.uint32(np.uint32(a * h) + b)
+
+
+@numba.njit(inline="always")
+def _mixed64(x):
+    """MurmurHash3's 64-bit finaliser, fmix64 (A. Appleby, public domain)."""
+    x = np.uint64(x ^ (x >> np.uint64(33)))
+    x = np.uint64(x * np.uint64(0xFF51AFD7ED558CCD))
+    x = np.uint64(x ^ (x >> np.uint64(33)))
+    x = np.uint64(x * np.uint64(0xC4CEB9FE1A85EC53))
+    return np.uint64(x ^ (x >> np.uint64(33)))
+
+
+@numba.njit(cache=True, nogil=True)
+def _wide_signatures_of(values, offsets, a, b, scheme):
+    """Signatures of 64 bits a value, whatever the scheme's own."""
+    documents = len(offsets) - 1
+    result = np.empty((documents, len(a)), np.uint64)
+    for i in range(documents):
+        signature = result[i]
+        signature[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
+        for j in range(offsets[i], offsets[i + 1]):
+            if scheme == AFFINE64:
+                _lower_affine(_mixed64(values[j]), a, b, signature)
+            elif scheme == LEGACY:
+                _lower_prime(values[j] & np.uint64(0xFFFFFFFF), a, b, np.uint64(0xFFFFFFFF), signature)
+            else:
+                _lower_prime(values[j], a, b, np.uint64(0xFFFFFFFFFFFFFFFF), signature)
+    return result
+
+
+@numba.njit(inline="always")
+def _lower_affine(h, a, b, signature):
+    for k in range(len(a)):
+        signature[k] = min(signature[k], np.uint64(a[k] * h + b[k]))
+
+
+@numba.njit(inline="always")
+def _lower_prime(h, a, b, mask, signature):
+    """Lowers `signature` to (a * h + b mod 2**64) mod 2**61 - 1, of which the bits of `mask` count: 2**61 is 1."""
+    prime = np.uint64(PRIME)
+    for k in range(len(a)):
+        x = np.uint64(a[k] * h + b[k])
+        x = (x & prime) + (x >> np.uint64(61))
+        x = x - prime if x >= prime else x
+        signature[k] = min(signature[k], x & mask)

@@ -1,19 +1,25 @@
-"""Signatures against datasketch 2.0 and its golden vectors."""
+"""Signatures against datasketch 2.0, and against golden vectors of it, of datasketch 1.6.5 and of datatrove 0.10
+(oracles/make_minhash_golden.py)."""
 
+import hashlib
 import io
 import json
+import pathlib
 
 import datasketch
 import numpy as np
 import pyarrow as pa
 import pytest
+import xxhash
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shingle_oracle import any_text, shingle_set, wordy_text
 
-from corpus.dedup import minhash
+from corpus.dedup import minhash, schemes
 from corpus.dedup.shingles import shingle_hashes
+
+GOLDEN = json.loads((pathlib.Path(__file__).parents[2] / "oracles" / "minhash_golden.json").read_text("utf-8"))
 
 
 def expected(text: str, ngram: int, permutations: int, seed: int) -> list[int]:
@@ -24,7 +30,7 @@ def expected(text: str, ngram: int, permutations: int, seed: int) -> list[int]:
 
 def test_golden_vector_of_datasketch():
     text = pa.array(["the quick brown fox jumps over the lazy dog"])
-    a, b = minhash.coefficients(128, 1)
+    a, b = schemes.coefficients(128, 1)
     assert a[:2].tolist() == [3582191691, 4270784983]
     assert b[:2].tolist() == [214548472, 3287733501]
     signature = minhash.signatures(text, ngram=1, permutations=128)[0]
@@ -60,6 +66,57 @@ def test_slices_nulls_and_documents_without_words(type):
     assert (found[1:4] == minhash.EMPTY).all()
     assert (minhash.signatures(column[3:], permutations=32) == found[3:]).all()
     assert minhash.signatures(column[:0]).shape == (0, 256)
+
+
+def hashes_of(shingles: list[str], hash: str) -> np.ndarray:
+    """What `shingle_hashes` returns, without ours."""
+    if hash == "sha1":
+        found = {int.from_bytes(hashlib.sha1(shingle.encode()).digest()[:8], "little") for shingle in shingles}
+    else:
+        found = {xxhash.xxh64_intdigest(shingle.encode()) for shingle in shingles}
+    return np.array(sorted(found), np.uint64)
+
+
+@pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: "-".join(map(str, list(case.values())[:4])))
+def test_golden_vectors_of_every_scheme(case):
+    values = hashes_of(GOLDEN["sets"][case["set"]], case["hash"])
+    offsets = np.array([0, 0, len(values), len(values)])
+    found = minhash.signatures_of(values, offsets, GOLDEN["permutations"], case["seed"], case["scheme"])
+    assert found.dtype == schemes.SCHEMES[case["scheme"]].dtype and found.shape == (3, GOLDEN["permutations"])
+    assert found[1, : len(case["first"])].tolist() == case["first"]
+    assert hashlib.sha256(found[1].astype("<u8").tobytes()).hexdigest() == case["digest"]
+    assert (found[::2] == np.iinfo(found.dtype).max).all()
+    assert minhash.has_shingles(found).tolist() == [False, len(values) > 0, False]
+
+
+def test_golden_vectors_are_of_all_schemes():
+    seen = {(case["scheme"], case["hash"]) for case in GOLDEN["cases"]}
+    assert seen == {(name, scheme.hash) for name, scheme in schemes.SCHEMES.items()} | {("datatrove", "sha1")}
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=20, unique=True), st.integers(1, 30), st.integers(0, 5))
+def test_schemes_are_their_formulas(hashes, permutations, seed):
+    values, offsets = np.array(sorted(hashes), np.uint64), np.array([0, len(hashes)])
+    for scheme in ("legacy", "datatrove"):
+        a, b = (each.tolist() for each in schemes.coefficients(permutations, seed, scheme))
+        mask, width = (2**32 - 1, 32) if scheme == "legacy" else (2**64 - 1, 64)
+        expected = [
+            min([((x * (h % 2**width) + y) % 2**64 % (2**61 - 1)) & mask for h in hashes] + [mask])
+            for x, y in zip(a, b)
+        ]
+        assert minhash.signatures_of(values, offsets, permutations, seed, scheme)[0].tolist() == expected
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(wordy_text, max_size=4), st.sampled_from(["affine32", "affine64", "legacy"]), st.integers(0, 5))
+def test_schemes_equal_datasketch(texts, scheme, seed):
+    values, offsets = shingle_hashes(pa.array(texts, pa.string()), 3)
+    found = minhash.signatures_of(values, offsets, 40, seed, scheme)
+    for row, text in zip(found, texts):
+        sketch = datasketch.MinHash(num_perm=40, seed=seed, scheme=scheme)
+        sketch.update_batch([shingle.encode() for shingle in shingle_set(text, 3)])
+        assert row.tolist() == sketch.hashvalues.tolist()
 
 
 def test_batches_do_not_matter():
