@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpus import options, tables
-from corpus.dedup import clusters, crowds, lsh, minhash, shingles
+from corpus.dedup import clusters, crowds, lsh, minhash, schemes, shingles
 from corpus.dedup.crowds import Crowd
 from corpus.options import option
 from corpus.step import Step
@@ -44,10 +44,11 @@ class Pairs(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class Near(Step):
     """Which documents are near-duplicates: those whose sets of shingles (`ngram` words or, in scripts that are written
-    without spaces, characters; `corpus.dedup.shingles`) have
-    Jaccard similarity >= `threshold` with an earlier kept one.
-    Bands are chosen so that a pair exactly at the threshold is found with probability >= `recall`. `mode` "components"
-    keeps only the first of each connected component, as papers do. Signatures are datasketch 2.0's `affine32`, seed 1.
+    without spaces, characters: `corpus.dedup.shingles`) have
+    Jaccard similarity >= `threshold` with an earlier kept one. Bands are chosen so that a pair exactly at the threshold
+    is found with probability >= `recall`, or given as `bands` and `rows`. `mode` "components" keeps only the first of
+    each connected component, as papers do. Signatures are those of a `scheme` (`corpus.dedup.schemes`): datasketch's
+    2.0, unless told otherwise.
     """
 
     name: ClassVar[str] = "near_dedup"
@@ -60,24 +61,56 @@ class Near(Step):
     ngram: int = option(5, "Words or characters of a shingle.", ge=1, le=1 << 20)
     permutations: int = option(256, "Length of the signatures.", ge=1, le=1 << 16)
     recall: float = option(0.99, "Probability with which a pair exactly at the threshold is found.", gt=0, lt=1)
+    bands: int | None = option(None, "Bands of a signature, with `rows`; by threshold and recall unless given.", ge=1)
+    rows: int | None = option(None, "Values of a band, with `bands`.", ge=1)
+    scheme: schemes.Name = option("affine32", "Whose signatures: datasketch's 2.0 (affine), 1.x (legacy), datatrove's.")
+    hash: Literal["auto", "sha1", "xxhash"] = option("auto", "Hash of shingles; auto: the scheme's own.")
+    seed: int = option(1, "Seed of the permutations.", ge=0, lt=1 << 32)
     mode: Literal["leader", "components"] = option(
         "leader", "Drop what is similar to a kept document, or all but the first of a connected component."
     )
 
     def refuse(self) -> None:
-        """Raises ValueError where so few permutations cannot find what is asked for."""
-        self.bands()
+        """Raises ValueError where so few permutations cannot find what is asked for, or have no such bands."""
+        self.banding()
 
-    def bands(self) -> tuple[int, int]:
-        """(bands, rows of each)."""
-        return lsh.choose_bands(self.threshold, self.permutations, self.recall)
+    def banding(self) -> tuple[int, int]:
+        """(bands, rows of each): as given, of which the first `bands * rows` permutations count, or chosen."""
+        if self.bands is None and self.rows is None:
+            return lsh.choose_bands(self.threshold, self.permutations, self.recall)
+        if self.bands is None or self.rows is None:
+            raise ValueError("bands and rows are given together or not at all")
+        if self.bands * self.rows > self.permutations:
+            raise ValueError(
+                f"{self.bands} bands of {self.rows} rows need {self.bands * self.rows} permutations or more"
+            )
+        return self.bands, self.rows
+
+    @property
+    def shingle_hash(self) -> shingles.Hash:
+        """The hash of shingles, by which they are compared as well."""
+        return schemes.SCHEMES[self.scheme].hash if self.hash == "auto" else self.hash
+
+    @property
+    def definition(self) -> str:
+        """What is compared, in a word: the shingles, the signatures and the keys of buckets of documents are comparable
+        with those of others if it is the same, whatever else is set.
+
+        >>> import corpus
+        >>> from corpus.dedup.near import Near
+        >>> Near().definition
+        'lower-words-2 auto 5 | affine32:sha1 permutations=256 seed=1 | bands=32 rows=8'
+        """
+        bands, rows = self.banding()
+        signature = schemes.definition(self.scheme, self.shingle_hash, self.permutations, self.seed)
+        return f"{shingles.DEFINITION} {self.unit} {self.ngram} | {signature} | bands={bands} rows={rows}"
 
     def sign(self, text: pa.Array) -> Signed:
         """A column of strings, ready to be compared."""
-        values, offsets = shingles.shingle_hashes(text, self.ngram, self.unit)
-        signatures = minhash.signatures_of(values, offsets, self.permutations)
+        values, offsets = shingles.shingle_hashes(text, self.ngram, self.unit, self.shingle_hash)
+        signatures = minhash.signatures_of(values, offsets, self.permutations, self.seed, self.scheme)
         filled = np.flatnonzero(np.diff(offsets))
-        return Signed(values, offsets, filled, lsh.band_keys(signatures, *self.bands())[filled])
+        return Signed(values, offsets, filled, lsh.band_keys(signatures, *self.banding())[filled])
 
 
 class Together(NamedTuple):
@@ -121,10 +154,10 @@ def near_duplicates(data: Any, against: Any = None, **settings: Any) -> pa.Table
     """The documents that are near-duplicates of an earlier one, or of one of `against`: a row for each, with `row`,
     `by` (the row of the document that stays: of `data`, or of `against` where it is given) and the exact `similarity`.
 
-    data, against: anything that `corpus.as_table` takes. settings: the options of `near_dedup` (`Near`): threshold,
-    unit, ngram, permutations, recall, mode. With `against`, `by` is the most similar of its documents, of equals the
-    first, and documents of `data` are not compared with each other. Takes memory for about ten times the text. With
-    "components", in a bucket of more than 32 alike all are compared with the first 32. Raises OptionError.
+    data, against: anything that `corpus.as_table` takes. settings: the options of `near_dedup` (`Near`), such as
+    threshold, unit, ngram, permutations, recall, mode. With `against`, `by` is the most similar of its documents, of
+    equals the first, and documents of `data` are not compared with each other. Takes memory for about ten times the
+    text. With "components", in a bucket of more than 32 alike all are compared with the first 32. Raises OptionError.
 
     >>> import corpus
     >>> text = "the quick brown fox jumps over the lazy dog and runs away into the dark wood"

@@ -94,7 +94,7 @@ class NearDedup(Near, GlobalStep):
         """The seven maps: signatures, reduce, send, verify, crowd, clusters, decide."""
         hold = context.working_bytes
         groups = grouping.of_view(view, hold)
-        expected = sum(shard.documents for shard in view) * self.bands()[0] * KEY_BYTES
+        expected = sum(shard.documents for shard in view) * self.banding()[0] * KEY_BYTES
         partitions = exchanges.partitions_for(expected, hold)
         tasks = [group.task(Keys(self, group, partitions, hold)) for group in groups]
         mapped = context.map("signatures", emit_signatures, tasks, (self, partitions, hold))
@@ -105,7 +105,7 @@ class NearDedup(Near, GlobalStep):
         edges = self._verify(context, groups, reduced, pairs, sidecars) if pairs and pairs.rows else []
         crowd = self._crowd(context, groups, reduced, sidecars) if reduced else []
         clustered = self._cluster(context, groups, edges, crowd)
-        bands, rows = self.bands()
+        bands, rows = self.banding()
         context.found.figures[context.name] = {
             "bands": bands,
             "rows": rows,

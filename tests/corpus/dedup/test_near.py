@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from one_step import decide, document
 from shingle_oracle import jaccard
 
-from corpus.dedup import near
-from corpus.dedup.near import near_duplicates
+from corpus.dedup import near, schemes
+from corpus.dedup.near import Near, near_duplicates
 from corpus.options import OptionError
 
 WORDS = ["one", "two", "three", "four", "five", "six"]
@@ -85,6 +85,32 @@ def test_no_words_or_few_are_no_duplicates_by_accident(unit):
     assert rows_of(near_duplicates(["猫。", "、猫", "𠀀", "𠀀!"], unit=unit)) == [(1, 0, 1.0), (3, 2, 1.0)]
 
 
+@pytest.mark.parametrize("scheme", list(schemes.SCHEMES))
+@pytest.mark.parametrize("hash", ["auto", "sha1", "xxhash"])
+def test_every_scheme_finds_what_the_greedy_rule_does(scheme, hash):
+    texts = [" ".join(WORDS[i * j % 6] for j in range(3 + i % 8)) for i in range(40)]
+    found = near_duplicates(texts, **SURE, scheme=scheme, hash=hash, seed=7)
+    assert rows_of(found) == leaders(texts, 0.5, 2) != []
+
+
+def test_bands_as_given():
+    fineweb = Near(permutations=112, bands=14, rows=8, scheme="datatrove")
+    assert fineweb.banding() == (14, 8)
+    assert fineweb.sign(pa.array(["a b", ""])).keys.shape == (1, 14)
+    assert Near(bands=1, rows=256).banding() == (1, 256)
+    texts = ["a b c d e f g", "a b c d e f g", "a b c d e f h"]
+    assert rows_of(near_duplicates(texts, threshold=0.3, bands=1, rows=256)) == [(1, 0, 1.0)]
+    assert rows_of(near_duplicates(texts, threshold=0.3, bands=256, rows=1)) == [(1, 0, 1.0), (2, 0, 0.5)]
+
+
+def test_what_is_comparable_has_the_same_definition():
+    same = [Near(), Near(mode="components"), Near(hash="sha1"), Near(bands=32, rows=8, threshold=0.5)]
+    assert {near.definition for near in same} == {Near().definition}
+    others = [{"unit": "words"}, {"ngram": 6}, {"scheme": "legacy"}, {"hash": "xxhash"}, {"seed": 2}]
+    others += [{"permutations": 257, "bands": 32, "rows": 8}, {"bands": 31, "rows": 8}, {"threshold": 0.5}]
+    assert len({Near(**settings).definition for settings in [{}, *others]}) == len(others) + 1
+
+
 def test_degenerate_tables():
     assert near_duplicates([]).schema == near.FOUND_SCHEMA and len(near_duplicates([])) == 0
     assert rows_of(near_duplicates(["", "", "...", "a", "a"])) == [(4, 3, 1.0)]  # texts without words are like none
@@ -98,6 +124,12 @@ def test_degenerate_tables():
         ({"treshold": 0.5}, "did you mean 'threshold'"),
         ({"mode": "leeder"}, "did you mean 'leader'"),
         ({"threshold": 2}, "less than"),
+        ({"bands": 3}, "together or not at all"),
+        ({"rows": 3}, "together or not at all"),
+        ({"bands": 32, "rows": 9}, "need 288 permutations"),
+        ({"bands": 0, "rows": 9}, "greater than or equal to 1"),
+        ({"unit": "word"}, "did you mean 'words'"),
+        ({"scheme": "affine16"}, "did you mean 'affine"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, words):
