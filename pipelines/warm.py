@@ -58,6 +58,7 @@ STEPS: list[dict[str, Any]] = [
     {"exact_dedup": {}},
     {"near_dedup": {"threshold": 0.5}},
     {"near_dedup": {"threshold": 0.5, "mode": "components"}},
+    {"near_dedup": {"threshold": 0.9, "preset": "fineweb"}},
     {"substring_dedup": {"min_bytes": 40, "snap": "word"}},
     {"decontaminate": {"against": ["${WARM}/evaluation.jsonl"], "ngram": 8}},
     {"decontaminate": {"against": ["${WARM}/evaluation.jsonl"], "rule": "overlap"}},

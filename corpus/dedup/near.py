@@ -8,16 +8,19 @@ over shards: `pipelines.steps.near_dedup`.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from corpus import options, tables
-from corpus.dedup import clusters, crowds, lsh, minhash, schemes, shingles
+from corpus.dedup import clusters, crowds, lsh, minhash, normalisations, presets, schemes, shingles
 from corpus.dedup.crowds import Crowd
 from corpus.options import option
 from corpus.step import Step
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 FOUND_SCHEMA = pa.schema([("row", pa.int64()), ("by", pa.int64()), ("similarity", pa.float64())])
 
@@ -48,12 +51,15 @@ class Near(Step):
     Jaccard similarity >= `threshold` with an earlier kept one. Bands are chosen so that a pair exactly at the threshold
     is found with probability >= `recall`, or given as `bands` and `rows`. `mode` "components" keeps only the first of
     each connected component, as papers do. Signatures are those of a `scheme` (`corpus.dedup.schemes`): datasketch's
-    2.0, unless told otherwise.
+    2.0, unless told otherwise. `preset` sets what is not given as a paper has it (`corpus.dedup.presets`).
     """
 
     name: ClassVar[str] = "near_dedup"
     rules: ClassVar[tuple[str, ...]] = ("near_duplicate",)
     threshold: float = option(0.8, "Jaccard similarity from which documents are near-duplicates.", gt=0, le=1)
+    normalisation: Literal["lower_words"] | normalisations.Name = option(
+        "lower_words", "What text is made of shingles; all but lower_words as others have it, units included."
+    )
     unit: shingles.Unit = option(
         "auto",
         "What shingles are made of; auto: characters if most letters are of scripts without spaces, else words.",
@@ -66,12 +72,30 @@ class Near(Step):
     scheme: schemes.Name = option("affine32", "Whose signatures: datasketch's 2.0 (affine), 1.x (legacy), datatrove's.")
     hash: Literal["auto", "sha1", "xxhash"] = option("auto", "Hash of shingles; auto: the scheme's own.")
     seed: int = option(1, "Seed of the permutations.", ge=0, lt=1 << 32)
+    preset: presets.Name | None = option(None, "Whose settings the options have that are not given.")
     mode: Literal["leader", "components"] = option(
         "leader", "Drop what is similar to a kept document, or all but the first of a connected component."
     )
 
+    def __new__(cls, *values: Any, **given: Any) -> Self:
+        """Remembers which options are given: a preset leaves those as they are."""
+        made = super().__new__(cls)
+        names = [field.name for field in dataclasses.fields(cls)][: len(values)]
+        made.__dict__["_given"] = {*names, *given}
+        return made
+
+    def __post_init__(self) -> None:
+        given = self.__dict__.pop("_given")
+        settings = presets.PRESETS.get(self.preset, {}) if isinstance(self.preset, str) else {}
+        for name, value in settings.items():
+            if name not in given:
+                object.__setattr__(self, name, value)
+        super().__post_init__()
+
     def refuse(self) -> None:
         """Raises ValueError where so few permutations cannot find what is asked for, or have no such bands."""
+        if self.normalisation != "lower_words" and self.unit != "auto":
+            raise ValueError(f"normalisation {self.normalisation!r} has its own unit, not {self.unit!r}")
         self.banding()
 
     def banding(self) -> tuple[int, int]:
@@ -100,17 +124,26 @@ class Near(Step):
         >>> from corpus.dedup.near import Near
         >>> Near().definition
         'lower-words-2 auto 5 | affine32:sha1 permutations=256 seed=1 | bands=32 rows=8'
+        >>> Near(preset="fineweb").definition
+        'datatrove 5 | datatrove:sha1 permutations=112 seed=1 | bands=14 rows=8'
         """
         bands, rows = self.banding()
         signature = schemes.definition(self.scheme, self.shingle_hash, self.permutations, self.seed)
-        return f"{shingles.DEFINITION} {self.unit} {self.ngram} | {signature} | bands={bands} rows={rows}"
+        own = self.normalisation == "lower_words"
+        text = f"{shingles.DEFINITION} {self.unit}" if own else self.normalisation
+        return f"{text} {self.ngram} | {signature} | bands={bands} rows={rows}"
 
     def sign(self, text: pa.Array) -> Signed:
         """A column of strings, ready to be compared."""
-        values, offsets = shingles.shingle_hashes(text, self.ngram, self.unit, self.shingle_hash)
+        values, offsets = self._shingle_hashes(text)
         signatures = minhash.signatures_of(values, offsets, self.permutations, self.seed, self.scheme)
         filled = np.flatnonzero(np.diff(offsets))
         return Signed(values, offsets, filled, lsh.band_keys(signatures, *self.banding())[filled])
+
+    def _shingle_hashes(self, text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        if self.normalisation == "lower_words":
+            return shingles.shingle_hashes(text, self.ngram, self.unit, self.shingle_hash)
+        return normalisations.shingle_hashes(text, self.normalisation, self.ngram, self.shingle_hash)
 
 
 class Together(NamedTuple):

@@ -279,13 +279,21 @@ def _shingle_hashes(data, offsets, tables, unit, ngram, hash):
         hashes = hash_document(data, offsets[i], offsets[i + 1], tables, unit, ngram, hash, space)
         if len(found) < len(hashes):  # of a text that is longer in NFC
             found = np.empty(len(hashes), np.uint64)
-        sort_uniform(hashes, found)
-        for j in range(len(hashes)):
-            if j == 0 or found[j] != found[j - 1]:
-                values[at] = found[j]
-                at += 1
+        at = append_set(hashes, found, values, at)
         ends[i + 1] = at
     return values[:at], ends
+
+
+@numba.njit(cache=True, nogil=True)
+def append_set(hashes, found, values, at):
+    """Write `hashes`, sorted and without repeats, to `values` from `at` on, and return where the next ones go; `found`
+    is room for as many."""
+    sort_uniform(hashes, found)
+    for j in range(len(hashes)):
+        if j == 0 or found[j] != found[j - 1]:
+            values[at] = found[j]
+            at += 1
+    return at
 
 
 @numba.njit(cache=True, nogil=True)

@@ -118,21 +118,6 @@ def stays(data, start, position, code_point, tables):
 
 
 @leaf
-def is_nfc(data, start, end, tables):
-    """Whether `data[start:end]` is surely NFC: true of most texts that are, and of no other."""
-    position = start
-    while position < end:
-        if data[position] < LEAD:
-            position += 1
-            continue
-        code_point, width = utf8.decode(data, position)
-        if tables.flags[code_point] & MAY_DIFFER and not stays(data, start, position, code_point, tables):
-            return False
-        position += width
-    return True
-
-
-@leaf
 def composite(first, second, tables):
     """What two characters compose to, -1 if they do not."""
     if LEADING <= first < LEADING + LEADINGS:

@@ -1,5 +1,7 @@
 """Near-duplicates of tables in memory against the greedy rule over all pairs, and against the step of a run."""
 
+import dataclasses
+import pickle
 import unicodedata
 
 import pyarrow as pa
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from one_step import decide, document
 from shingle_oracle import jaccard
 
-from corpus.dedup import near, schemes
+from corpus.dedup import near, normalisations, presets, schemes
 from corpus.dedup.near import Near, near_duplicates
 from corpus.options import OptionError
 
@@ -103,10 +105,38 @@ def test_bands_as_given():
     assert rows_of(near_duplicates(texts, threshold=0.3, bands=256, rows=1)) == [(1, 0, 1.0), (2, 0, 0.5)]
 
 
+@pytest.mark.parametrize("name", list(presets.PRESETS))
+def test_presets(name):
+    found = Near(preset=name)
+    assert {option: getattr(found, option) for option in presets.PRESETS[name]} == presets.PRESETS[name]
+    assert Near(**dataclasses.asdict(found)) == found == dataclasses.replace(found) == pickle.loads(pickle.dumps(found))
+    assert Near(preset=name, threshold=0.9, seed=3) == dataclasses.replace(found, threshold=0.9, seed=3)
+    own = [[word + "".join(chr(97 + int(digit)) for digit in str(i)) for i in range(200)] for word in WORDS]
+    texts = [" ".join(words) for words in own]
+    texts += [texts[0] + " end", "", " ".join([*own[1][:80], "other", *own[1][81:]]), ""]
+    assert [row[:2] for row in rows_of(near_duplicates(texts, preset=name))] == [(6, 0), (8, 1)]
+
+
+def test_what_is_given_is_no_presets():
+    assert Near(preset="fineweb", threshold=0.8, mode="leader").threshold == 0.8 == Near(preset="gopher").threshold
+    assert Near(0.8, preset="fineweb").threshold == 0.8 and Near(preset="fineweb").threshold == 0.75
+    assert Near(preset="gopher").banding() == Near().banding()
+
+
+@pytest.mark.parametrize("name", list(normalisations.NORMALISATIONS))
+def test_published_normalisations_find_what_is_the_same_to_them(name):
+    texts = [" ".join(f"{word} {word}{i}" for i in range(40)) for word in WORDS]
+    found = near_duplicates([*texts, *("  " + text + "\t" for text in texts), "a", "", "..."], normalisation=name)
+    same = [] if name == "characters" else [(row + 6, row) for row in range(6)]
+    assert [row[:2] for row in rows_of(found)][:6] == (same or [row[:2] for row in rows_of(found)])
+    assert all(row[0] < 12 for row in rows_of(found))
+
+
 def test_what_is_comparable_has_the_same_definition():
     same = [Near(), Near(mode="components"), Near(hash="sha1"), Near(bands=32, rows=8, threshold=0.5)]
     assert {near.definition for near in same} == {Near().definition}
     others = [{"unit": "words"}, {"ngram": 6}, {"scheme": "legacy"}, {"hash": "xxhash"}, {"seed": 2}]
+    others += [{"normalisation": name} for name in normalisations.NORMALISATIONS]
     others += [{"permutations": 257, "bands": 32, "rows": 8}, {"bands": 31, "rows": 8}, {"threshold": 0.5}]
     assert len({Near(**settings).definition for settings in [{}, *others]}) == len(others) + 1
 
@@ -128,6 +158,11 @@ def test_degenerate_tables():
         ({"rows": 3}, "together or not at all"),
         ({"bands": 32, "rows": 9}, "need 288 permutations"),
         ({"bands": 0, "rows": 9}, "greater than or equal to 1"),
+        ({"normalisation": "datatrove", "unit": "characters"}, "has its own unit"),
+        ({"normalisation": "data_trove"}, "did you mean 'datatrove'"),
+        ({"preset": "finewebs"}, "did you mean 'fineweb'"),
+        ({"preset": ["fineweb"]}, "preset"),
+        ({"preset": "fineweb", "permutations": 100}, "need 112 permutations"),
         ({"unit": "word"}, "did you mean 'words'"),
         ({"scheme": "affine16"}, "did you mean 'affine"),
     ],
