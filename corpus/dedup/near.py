@@ -81,11 +81,12 @@ class Near(Step):
         """Remembers which options are given: a preset leaves those as they are."""
         made = super().__new__(cls)
         names = [field.name for field in dataclasses.fields(cls)][: len(values)]
-        made.__dict__["_given"] = {*names, *given}
+        if names or given:  # none where it is unpickled, which does not go on to __post_init__
+            made.__dict__["_given"] = {*names, *given}
         return made
 
     def __post_init__(self) -> None:
-        given = self.__dict__.pop("_given")
+        given = self.__dict__.pop("_given", set())
         settings = presets.PRESETS.get(self.preset, {}) if isinstance(self.preset, str) else {}
         for name, value in settings.items():
             if name not in given:

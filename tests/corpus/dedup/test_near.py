@@ -110,6 +110,7 @@ def test_presets(name):
     found = Near(preset=name)
     assert {option: getattr(found, option) for option in presets.PRESETS[name]} == presets.PRESETS[name]
     assert Near(**dataclasses.asdict(found)) == found == dataclasses.replace(found) == pickle.loads(pickle.dumps(found))
+    assert vars(pickle.loads(pickle.dumps(found))) == vars(found)
     assert Near(preset=name, threshold=0.9, seed=3) == dataclasses.replace(found, threshold=0.9, seed=3)
     own = [[word + "".join(chr(97 + int(digit)) for digit in str(i)) for i in range(200)] for word in WORDS]
     texts = [" ".join(words) for words in own]
