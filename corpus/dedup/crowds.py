@@ -187,8 +187,8 @@ class Greedy:
         crowd = self.crowd
         return _decide(
             first, second, similarity, edge, crowd.numbers, crowd.begins, crowd.sets, crowd.store, self._at, upto,
-            self.dropped, self._index, self._common, self._seen, self._stamps, self._by, self._score, self.threshold, self.known,
-            self.alone,
+            self.dropped, self._index, self._common, self._seen, self._stamps, self._by, self._score, self.threshold,
+            self.known, self.alone,
         )  # fmt: skip
 
     def _sweep(self) -> None:
