@@ -20,6 +20,7 @@ import pyarrow as pa
 from corpus import closure, imported
 from corpus.cleaning import custom
 from corpus.cleaning.where import Where
+from corpus.dedup.near import Near
 from corpus.io import partitions, paths, retries, stores
 from corpus.language.detect import Language
 from corpus.language.profiles import LANGUAGES
@@ -361,7 +362,8 @@ def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
     """Every score that a `where` names is tagged by a step before it or a column of the input, and
     every language is one that the step before it knows, where that is a closed set; documents are partitioned
     by such a column, too."""
-    if not recipe.partition_by and not any(isinstance(step, Where) for step in recipe.steps):
+    scores = [step.score for step in recipe.steps if isinstance(step, Near) and step.score]
+    if not (recipe.partition_by or scores or any(isinstance(step, Where) for step in recipe.steps)):
         return
     columns = {*records.SCHEMA.names, *readers.columns(sources, recipe.read)}
     nothing = pa.RecordBatch.from_pylist([], records.SCHEMA)
@@ -380,6 +382,8 @@ def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
                     )
             recipes.known(step.names(), sorted(columns), "score or column", f"where {step.expression!r}")
             recipes.known(step.languages(), codes or step.languages(), "language", f"where {step.expression!r}")
+        elif isinstance(step, Near) and step.score:
+            recipes.known([step.score], sorted(columns), "score or column", f"step {step.name!r}")
         elif isinstance(step, Filter):  # what it adds to no documents it adds to any
             columns |= set(step.apply(nothing).kept.schema.names)
     if recipe.partition_by:

@@ -54,6 +54,19 @@ def leaders(
     return documents[dropped], documents[by], score
 
 
+def order_of(priority: np.ndarray) -> np.ndarray:
+    """The documents (int64) from the one with the greatest priority (float64) to that with the least, of equals in
+    their order."""
+    return np.argsort(-priority, kind="stable")
+
+
+def directed(one: np.ndarray, other: np.ndarray, similarity: np.ndarray) -> Edges:
+    """Edges between documents by their places in an order, as `Edges` has them."""
+    first, second = np.minimum(one, other), np.maximum(one, other)
+    order = np.lexsort((first, second))
+    return Edges(first[order], second[order], similarity[order])
+
+
 def leaders_in_parts(
     parts: Callable[[], Iterable[Edges]], ends: Sequence[int], mode: Mode = "leader", greedy: Greedy | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -112,6 +112,22 @@ def _fill(keys, key_offsets, values, offsets, rows, flat):
             at += 1
 
 
+def gather(crowd: Crowd, places: np.ndarray) -> np.ndarray:
+    """What the store has of the documents at some places, one after the other."""
+    flat = np.empty(int((crowd.begins[places + 1] - crowd.begins[places]).sum()), np.uint64)
+    _gather(crowd.store, crowd.begins, places, flat)
+    return flat
+
+
+@numba.njit(cache=True, nogil=True)
+def _gather(store, begins, places, flat):
+    at = 0
+    for place in places:
+        for k in range(begins[place], begins[place + 1]):
+            flat[at] = store[k]
+            at += 1
+
+
 NOBODY = Crowd(np.empty(0, np.int64), np.zeros(1, np.int64), np.empty(0, np.int64), np.empty(0, np.uint64))
 """A corpus without crowded buckets."""
 

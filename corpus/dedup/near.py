@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from corpus import options, tables
 from corpus.dedup import clusters, crowds, lsh, minhash, normalisations, presets, schemes, shingles
@@ -76,6 +77,11 @@ class Near(Step):
     mode: Literal["leader", "components"] = option(
         "leader", "Drop what is similar to a kept document, or all but the first of a connected component."
     )
+    keep: Literal["first", "longest", "newest", "highest", "lowest"] = option(
+        "first",
+        "Which stays, of equals the first: the first, the longest text, the newest date, the highest or lowest score.",
+    )
+    score: str | None = option(None, "The score or column that `keep` means.")
 
     def __new__(cls, *values: Any, **given: Any) -> Self:
         """Remembers which options are given: a preset leaves those as they are."""
@@ -97,6 +103,8 @@ class Near(Step):
         """Raises ValueError where so few permutations cannot find what is asked for, or have no such bands."""
         if self.normalisation != "lower_words" and self.unit != "auto":
             raise ValueError(f"normalisation {self.normalisation!r} has its own unit, not {self.unit!r}")
+        if (self.score is not None) != (self.keep in ("highest", "lowest")):
+            raise ValueError("score and keep: highest or lowest are given together")
         self.banding()
 
     def banding(self) -> tuple[int, int]:
@@ -133,6 +141,22 @@ class Near(Step):
         own = self.normalisation == "lower_words"
         text = f"{shingles.DEFINITION} {self.unit}" if own else self.normalisation
         return f"{text} {self.ngram} | {signature} | bands={bands} rows={rows}"
+
+    def priority(self, batch: pa.RecordBatch) -> np.ndarray:
+        """How much each document ought to stay, float64: those with the most come first, of equals in their order; the
+        least, -inf, has one without a date or score. Dates are compared by their digits (`2024-01-31T10:20:30Z`)."""
+        if self.keep == "longest":
+            found = pc.binary_length(batch["text"])
+        elif self.keep == "newest":
+            digits = pc.utf8_slice_codeunits(pc.replace_substring_regex(batch["date"], r"[^0-9]", ""), 0, 14)
+            digits = pc.utf8_rpad(digits, 14, "0")
+            found = pc.if_else(pc.equal(digits, "0" * 14), None, digits).cast(pa.int64())
+        elif self.score is not None and self.score in batch.schema.names:
+            found = batch[self.score].cast(pa.float64())
+            found = pc.negate(found) if self.keep == "lowest" else found
+        else:
+            found = pa.nulls(batch.num_rows, pa.float64())
+        return np.nan_to_num(found.cast(pa.float64()).to_numpy(zero_copy_only=False), nan=-np.inf)
 
     def sign(self, text: pa.Array) -> Signed:
         """A column of strings, ready to be compared."""
@@ -176,10 +200,10 @@ def _pairs(keys: np.ndarray, owners: np.ndarray, sets: Together) -> Pairs:
     return Pairs(first, second, similarity)
 
 
-def _crowd(keys: np.ndarray, owners: np.ndarray, sets: Together) -> Crowd:
-    """The documents of crowded buckets."""
+def _crowd(keys: np.ndarray, owners: np.ndarray, sets: Together, order: np.ndarray) -> Crowd:
+    """The documents of crowded buckets; that with number i is `order[i]`."""
     documents, keys, begins = crowds.members(keys, owners)
-    store, lengths = crowds.records(keys, begins, sets.values, sets.offsets, documents)
+    store, lengths = crowds.records(keys, begins, sets.values, sets.offsets, order[documents])
     ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Crowd(documents, ends, ends[:-1] + np.diff(begins), store)
 
@@ -204,19 +228,23 @@ def near_duplicates(data: Any, against: Any = None, **settings: Any) -> pa.Table
     near = options.build(Near, settings, "near_duplicates")
     known = [] if against is None else [near.sign(batch["text"]) for batch in tables.batches(against)]
     before = sum(len(part.offsets) - 1 for part in known)
-    sets = _together([*known, *(near.sign(batch["text"]) for batch in tables.batches(data))])
-    documents = len(sets.offsets) - 1
-    if near.mode == "components" and against is None:
-        pairs = _pairs(sets.keys, sets.owners, sets)
-        close = pairs.similarity >= near.threshold
-        first, second, similarity = (column[close] for column in pairs)
-        return pa.table(list(clusters.leaders(first, second, similarity, "components")), schema=FOUND_SCHEMA)
+    batches = list(tables.batches(data))
+    sets = _together([*known, *(near.sign(batch["text"]) for batch in batches)])
+    order = np.arange(len(sets.offsets) - 1)
+    if against is None and near.keep != "first":
+        order = clusters.order_of(np.concatenate([np.empty(0), *map(near.priority, batches)]))
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
     crowded = lsh.crowded(sets.keys, sets.owners)
+    if near.mode == "components" and against is None:
+        crowded[:] = False
     pairs = _pairs(sets.keys[~crowded], sets.owners[~crowded], sets)
-    order = np.lexsort((pairs.first, pairs.second))
-    order = order[pairs.similarity[order] >= near.threshold]
-    crowd = _crowd(sets.keys[crowded], sets.owners[crowded], sets)
-    greedy = crowds.Greedy(crowd, documents, near.threshold, before, alone=against is not None)
-    first, second, similarity = (column[order] for column in pairs)
-    rows, by, similarity = greedy.part(first, second, similarity, documents)
-    return pa.table([rows - before, by, similarity], schema=FOUND_SCHEMA)
+    close = pairs.similarity >= near.threshold
+    edges = clusters.directed(rank[pairs.first[close]], rank[pairs.second[close]], pairs.similarity[close])
+    crowd = _crowd(sets.keys[crowded], rank[sets.owners[crowded]], sets, order)
+    greedy = crowds.Greedy(crowd, len(order), near.threshold, before, alone=against is not None)
+    mode = "leader" if against is not None else near.mode
+    ((rows, by, similarity),) = clusters.leaders_in_parts(lambda: [edges], [len(order)], mode, greedy)
+    rows, by = order[rows], order[by]
+    found = np.argsort(rows)
+    return pa.table([rows[found] - before, by[found], similarity[found]], schema=FOUND_SCHEMA)

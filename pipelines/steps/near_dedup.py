@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import mmap
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -61,19 +62,22 @@ MEMORY_A_DOCUMENT, MEMORY_AN_EDGE = 8, 100
 """Bytes that the clusters task takes at most, with room."""
 MEMORY_OF_A_CROWD, MEMORY_IN_A_CROWD = 1 << 29, 64
 """The same where there are crowded buckets, and for each of their documents."""
+MEMORY_IN_AN_ORDER = 32
+"""The same for each document where `keep` is not first."""
 MOST_PARTS = 1024
 """Into how many parts the pairs of a group are divided, at most."""
 END = b"end"
 """Note of the last batch of a sidecar."""
 
-PAIRS, WANTED, VISITORS, SHINGLES, EDGES, CROWDED, CROWD = (
-    f"{name}.arrow" for name in ("pairs", "wanted", "visitors", "shingles", "edges", "crowded", "crowd")
+PAIRS, WANTED, VISITORS, SHINGLES, EDGES, CROWDED, CROWD, PRIORITY = (
+    f"{name}.arrow" for name in ("pairs", "wanted", "visitors", "shingles", "edges", "crowded", "crowd", "priority")
 )
 PAIR_SCHEMA = pa.schema([("first", pa.int64()), ("second", pa.int64())])
 WANTED_SCHEMA = pa.schema([("address", pa.int64()), ("group", pa.int64())])
 EDGE_SCHEMA = pa.schema([("first", pa.int64()), ("second", pa.int64()), ("similarity", pa.float64())])
 CROWDED_SCHEMA = pa.schema([("address", pa.int64()), ("key", pa.uint64())])
 CROWD_SCHEMA = pa.schema([("address", pa.int64()), ("keys", pa.int64()), ("record", pa.large_list(pa.uint64()))])
+PRIORITY_SCHEMA = pa.schema([("address", pa.int64()), ("priority", pa.float64())])
 SHINGLE_SCHEMA = pa.schema([("address", pa.int64()), ("shingles", pa.large_list(pa.uint64()))])
 
 
@@ -104,7 +108,7 @@ class NearDedup(Near, GlobalStep):
         pairs = exchanges.gather(context, "pairs", reduced, PAIRS, len(groups)) if reduced else None
         edges = self._verify(context, groups, reduced, pairs, sidecars) if pairs and pairs.rows else []
         crowd = self._crowd(context, groups, reduced, sidecars) if reduced else []
-        clustered = self._cluster(context, groups, edges, crowd)
+        clustered = self._cluster(context, groups, edges, crowd, outputs_named(mapped, PRIORITY))
         bands, rows = self.banding()
         context.found.figures[context.name] = {
             "bands": bands,
@@ -146,20 +150,34 @@ class NearDedup(Near, GlobalStep):
         return context.map("crowd", gather_crowd, tasks, (), crowded)
 
     def _cluster(
-        self, context: Context, groups: list[Group], verified: list[Manifest], crowd: list[Manifest]
+        self,
+        context: Context,
+        groups: list[Group],
+        verified: list[Manifest],
+        crowd: list[Manifest],
+        priorities: list[File],
     ) -> Manifest:
         edges, crowded = outputs_named(verified, EDGES), outputs_named(crowd, CROWD)
         documents = [shard.documents for group in groups for shard in group.shards]
         memory = MEMORY_A_DOCUMENT * sum(documents) + MEMORY_AN_EDGE * sum(m.counters["verified"] for m in verified)
         if crowd:
             memory += MEMORY_OF_A_CROWD + MEMORY_IN_A_CROWD * sum(m.counters["documents"] for m in crowd)
-        firsts = grouping.firsts_of(groups)
+        if priorities:
+            memory += MEMORY_IN_AN_ORDER * sum(documents)
         argument = Cluster(
-            self.mode, self.threshold, tuple(edges), tuple(crowded), np.array(documents), firsts, context.working_bytes
+            self.mode,
+            self.threshold,
+            tuple(edges),
+            tuple(crowded),
+            tuple(priorities),
+            np.array(documents),
+            grouping.firsts_of(groups),
+            context.working_bytes,
         )
         inputs = (
             ("edges", fingerprint_of_files(edges)),
             ("crowd", fingerprint_of_files(crowded)),
+            ("priorities", fingerprint_of_files(priorities)),
             *(each for group in groups for each in group.inputs()),
         )
         weight = sum(file.bytes for file in (*edges, *crowded))
@@ -198,13 +216,14 @@ class Verification(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class Cluster:
     """Argument of the clusters task: the files of edges, and of documents in crowded buckets, of one group after the
-    other, none where nobody has any; how many documents each shard has; the first shard of each group; bytes to
-    hold."""
+    other, none where nobody has any; the files of priorities, none where the first document stays; how many
+    documents each shard has; the first shard of each group; bytes to hold."""
 
     mode: clusters.Mode
     threshold: float
     files: tuple[File, ...]
     crowd: tuple[File, ...]
+    priorities: tuple[File, ...]
     documents: np.ndarray
     firsts: np.ndarray
     hold: int
@@ -220,15 +239,19 @@ class Sets(NamedTuple):
 
 def emit_signatures(argument: Keys[NearDedup], outputs: Outputs) -> dict[str, Any]:
     """Map: band keys into the exchange, sorted shingle hashes into a sidecar."""
-    documents, partitions = 0, np.uint64(argument.partitions)
+    documents, partitions, step = 0, np.uint64(argument.partitions), argument.step
+    priorities = [pa.RecordBatch.from_pylist([], PRIORITY_SCHEMA)]
     schema = pa.schema([("key", pa.uint64()), ("address", pa.int64())])
     with (
         shards.ShardWriter(outputs.path(SHINGLES), SHINGLE_SCHEMA, checked=True) as sidecar,
         exchanges.Writer(outputs.path(KEYS), schema, argument.hold, argument.partitions) as writer,
     ):
-        for addresses, part in _parts(argument.group.shards):
+        for addresses, part in _parts(argument.group.shards, step.score):
             with at_hand(part):
-                signed = argument.step.sign(part.column("text"))
+                signed = step.sign(part.column("text"))
+                if step.keep != "first":
+                    columns = [pa.array(addresses), pa.array(step.priority(part))]
+                    priorities.append(pa.RecordBatch.from_arrays(columns, schema=PRIORITY_SCHEMA))
             sets = pa.LargeListArray.from_arrays(signed.offsets, signed.values)
             sidecar.write(pa.RecordBatch.from_arrays([pa.array(addresses), sets], schema=SHINGLE_SCHEMA))
             keys = signed.keys.ravel()
@@ -236,16 +259,19 @@ def emit_signatures(argument: Keys[NearDedup], outputs: Outputs) -> dict[str, An
             writer.add(pa.table([keys, owners], schema=schema), (keys % partitions).astype(np.int64))
             documents += part.num_rows
         sidecar.write(pa.RecordBatch.from_pylist([], SHINGLE_SCHEMA), note=END)
+    if step.keep != "first":
+        shards.write_table(outputs.path(PRIORITY), pa.Table.from_batches(priorities))
     return {"documents": documents, KEYS: writer.counters()}
 
 
-def _parts(view: Iterable[ShardView]) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
+def _parts(view: Iterable[ShardView], score: str | None) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
     """The documents of shards with their addresses, in parts of TEXT_AT_A_TIME at most; a longer document is a part of
     its own."""
+    wanted = ("id", "text", "date", "source", score)
     waiting: list[tuple[np.ndarray, pa.RecordBatch]] = []
     held = 0
     for shard, rows, batch in views.read_all(view):
-        batch = batch.select([name for name in ("id", "text", "source") if name in batch.schema.names])
+        batch = batch.select([name for name in wanted if name in batch.schema.names])
         before = buffers(batch.column("text"))[1]
         start = 0
         while start < len(rows):
@@ -449,25 +475,24 @@ def _sets(batches: list[pa.RecordBatch]) -> Sets:
 def cluster(argument: Cluster, outputs: Outputs) -> dict[str, Any]:
     """Choose what is dropped and for which document; figures and the largest clusters for the report."""
     begins = np.concatenate([[0], np.cumsum(argument.documents)]).astype(np.int64)  # each shard's first document
-    ends = begins[[*argument.firsts[1:].tolist(), len(argument.documents)]].tolist()
+    order = rank = None
+    if argument.priorities:
+        order, rank = _order(argument, begins)
 
     def numbers(addresses: np.ndarray) -> np.ndarray:
         shard, row = shard_and_row(addresses)
-        return begins[shard] + row
+        found = begins[shard] + row
+        return found if rank is None else rank[found]
 
     def addresses(numbers: np.ndarray) -> np.ndarray:
+        numbers = numbers if order is None else order[numbers]
         shard = np.searchsorted(begins, numbers, side="right") - 1
         return shard << ROW_BITS | numbers - begins[shard]
 
-    def parts() -> Iterator[clusters.Edges]:
-        for file in argument.files:
-            table = shards.read_table(file.path, file.hash)
-            first, second, similarity = (table[name].to_numpy() for name in EDGE_SCHEMA.names)
-            yield clusters.Edges(numbers(first), numbers(second), similarity)
-        if not argument.files:
-            nothing = np.empty(0, np.int64)
-            yield from [clusters.Edges(nothing, nothing, np.empty(0))] * len(ends)
-
+    ends = begins[[*argument.firsts[1:].tolist(), len(argument.documents)]].tolist()
+    if rank is not None:
+        ends = ends[-1:]
+    parts = functools.partial(_edges, argument, numbers, len(ends), rank is not None)
     writer = ProposalWriter(outputs, argument.firsts, argument.hold)
     found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
     with _crowd_of(argument.crowd, numbers) as crowd:
@@ -483,25 +508,73 @@ def cluster(argument: Cluster, outputs: Outputs) -> dict[str, Any]:
     return {"figures": figures, "examples": _largest(dropped, by, score), **counters}
 
 
+def _order(argument: Cluster, begins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(the documents by their priority, the place of each in that order)."""
+    priority = np.full(begins[-1], -np.inf)
+    for file in argument.priorities:
+        table = shards.read_table(file.path, file.hash)
+        shard, row = shard_and_row(table["address"].to_numpy())
+        priority[begins[shard] + row] = table["priority"].to_numpy()
+    order = clusters.order_of(priority)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return order, rank
+
+
+def _edges(
+    argument: Cluster, numbers: Callable[[np.ndarray], np.ndarray], groups: int, together: bool
+) -> Iterator[clusters.Edges]:
+    """The edges of each group; those of all `together` where their order is not that of the groups."""
+    nothing = clusters.Edges(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    found = [nothing]
+    for file in argument.files:
+        table = shards.read_table(file.path, file.hash)
+        first, second, similarity = (table[name].to_numpy() for name in EDGE_SCHEMA.names)
+        edges = clusters.Edges(numbers(first), numbers(second), similarity)
+        if together:
+            found.append(edges)
+        else:
+            yield edges
+    if together:
+        one, other, similarity = (np.concatenate(columns) for columns in zip(*found))
+        yield clusters.directed(one, other, similarity)
+    elif not argument.files:
+        yield from [nothing] * groups
+
+
 @contextlib.contextmanager
 def _crowd_of(files: Sequence[File], numbers: Callable[[np.ndarray], np.ndarray]) -> Iterator[crowds.Crowd]:
-    """The documents of crowded buckets, their records in a file of this machine."""
+    """The documents of crowded buckets in the order of their numbers; the store is a file of this machine."""
     if not files:
         yield crowds.NOBODY
         return
     documents, keys, lengths = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.zeros(1, np.int64)]
-    with tempfile.TemporaryFile(prefix="winnow-crowd-") as store:
+    with (
+        tempfile.TemporaryFile(prefix="winnow-crowd-") as store,
+        tempfile.TemporaryFile(prefix="winnow-crowd-") as other,
+    ):
         for file in files:
             for batch in _sidecar(file):
                 documents.append(numbers(batch.column(0).to_numpy()))
                 keys.append(batch.column(1).to_numpy())
                 lengths.append(np.diff(batch.column(2).offsets.to_numpy()))
-                store.write(batch.column(2).flatten().to_numpy())
-        store.flush()
-        begins = np.cumsum(np.concatenate(lengths)).astype(np.int64)
-        mapped = mmap.mmap(store.fileno(), 0)
-        sets = begins[:-1] + np.concatenate(keys)
-        yield crowds.Crowd(np.concatenate(documents), begins, sets, np.frombuffer(mapped, np.uint64), mapped)
+                store.write(batch.column(2).flatten().to_numpy().data)
+        crowd = _mapped(store, np.concatenate(documents), np.concatenate(lengths), np.concatenate(keys))
+        places = np.argsort(crowd.numbers)
+        if (np.diff(places) != 1).any():
+            for start in range(0, len(places), ROWS_AT_A_TIME):
+                other.write(crowds.gather(crowd, places[start : start + ROWS_AT_A_TIME]).data)
+            sizes = np.concatenate([[0], np.diff(crowd.begins)[places]])
+            crowd = _mapped(other, crowd.numbers[places], sizes, (crowd.sets - crowd.begins[:-1])[places])
+        yield crowd
+
+
+def _mapped(store: IO[bytes], numbers: np.ndarray, sizes: np.ndarray, keys: np.ndarray) -> crowds.Crowd:
+    """A crowd whose store is a file; `sizes` of the records, behind a 0, and how many keys each has."""
+    store.flush()
+    begins = np.cumsum(sizes).astype(np.int64)
+    mapped = mmap.mmap(store.fileno(), 0)
+    return crowds.Crowd(numbers, begins, begins[:-1] + keys, np.frombuffer(mapped, np.uint64), mapped)
 
 
 def _largest(dropped: np.ndarray, by: np.ndarray, score: np.ndarray, count: int = 10, members: int = 3) -> list[dict]:

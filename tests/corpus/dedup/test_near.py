@@ -14,6 +14,7 @@ from shingle_oracle import jaccard
 from corpus.dedup import near, normalisations, presets, schemes
 from corpus.dedup.near import Near, near_duplicates
 from corpus.options import OptionError
+from pipelines.recipe import RecipeError
 
 WORDS = ["one", "two", "three", "four", "five", "six"]
 texts = st.lists(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), max_size=12)
@@ -42,6 +43,67 @@ def rows_of(table):
 @given(texts)
 def test_one_table_equals_the_greedy_rule(texts):
     assert rows_of(near_duplicates(texts, **SURE)) == leaders(texts, 0.5, 2)
+
+
+def best(rows, keep):
+    """Places of documents in the order in which they are to stay."""
+
+    def key(place):
+        row = rows[place]
+        return {
+            "longest": -len(row["text"].encode()),
+            "newest": [-int(digit) for digit in "".join(filter(str.isdigit, row["date"] or "")).ljust(14, "0")],
+            "highest": -(float("-inf") if row["score"] is None else row["score"]),
+            "lowest": float("inf") if row["score"] is None else row["score"],
+        }[keep]  # fmt: skip
+
+    return sorted(range(len(rows)), key=key)
+
+
+document_rows = st.lists(
+    st.fixed_dictionaries({
+        "text": st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join),
+        "date": st.sampled_from([None, "", "2023", "2024-01-31", "2024-01-31T10:20:30Z", "2024-02"]),
+        "score": st.sampled_from([None, -1.0, 0.0, 2.5]),
+    }), min_size=1, max_size=60,
+)  # fmt: skip
+SCHEMA = pa.schema([("text", pa.string()), ("date", pa.string()), ("score", pa.float64())])
+
+
+@settings(deadline=None)
+@given(document_rows, st.sampled_from(["longest", "newest", "highest", "lowest"]))
+def test_the_best_stays(rows, keep):
+    """The same as the greedy rule in another order; up to 60 documents of six words crowd buckets, too."""
+    order = best(rows, keep)
+    expected = leaders([rows[place]["text"] for place in order], 0.5, 2)
+    expected = sorted((order[row], order[by], similarity) for row, by, similarity in expected)
+    score = {"score": "score"} if keep in ("highest", "lowest") else {}
+    found = near_duplicates(pa.Table.from_pylist(rows, schema=SCHEMA), **SURE, keep=keep, **score)
+    assert rows_of(found) == expected
+
+
+@settings(deadline=None, max_examples=25)
+@given(document_rows, st.sampled_from(["longest", "newest"]), st.sampled_from(["leader", "components"]))
+def test_a_run_keeps_the_best_too(rows, keep, mode):
+    options = {**SURE, "keep": keep, "mode": mode}
+    documents = [document(str(i), row["text"], date=row["date"]) for i, row in enumerate(rows)]
+    parts = [part for part in (documents[::2], documents[1::2]) if part]
+    together = [row for part in parts for row in part]
+    found = near_duplicates(pa.Table.from_pylist(together), **options)
+    names = [row["id"] for row in together]
+    decisions = decide({"near_dedup": options}, parts)
+    assert [(d.id, d.by) for d in decisions] == [(names[r["row"]], names[r["by"]]) for r in found.to_pylist()]
+
+
+def test_a_run_keeps_the_highest_score():
+    texts = [" ".join(WORDS * 5 + ["more"] * more) for more in (0, 3, 1, 2)] + ["something else"]
+    options = {"threshold": 0.5, "keep": "highest", "score": "gopher_quality.words"}
+    documents = [document(str(i), text) for i, text in enumerate(texts)]
+    decisions = decide({"near_dedup": options}, [documents], before=[{"gopher_quality": {"mode": "tag"}}])
+    assert [(d.id, d.by) for d in decisions] == [("0", "1"), ("2", "1"), ("3", "1")]
+    wrong = {"near_dedup": {**options, "score": "gopher_quality.wrods"}}
+    with pytest.raises(RecipeError, match="did you mean 'gopher_quality.words'"):
+        decide(wrong, [documents], before=[{"gopher_quality": {"mode": "tag"}}])
 
 
 @settings(deadline=None)
