@@ -271,17 +271,28 @@ def _shingle_hashes(data, offsets, tables, unit, ngram, hash):
     documents = len(offsets) - 1
     space = workspace(offsets)
     found = np.empty(len(space.hashes), np.uint64)
-    # NFC has no more characters than there were bytes. Pages that are not needed are never touched.
-    values = np.empty(offsets[-1] - offsets[0] + documents, np.uint64)
+    most = offsets[-1] - offsets[0] + documents  # NFC has no more characters than there were bytes
+    # Room for one word every two bytes; the pages that are not needed are never touched.
+    values = np.empty(most // 2 + documents, np.uint64)
     ends = np.zeros(documents + 1, np.int64)
     at = 0
     for i in range(documents):
         hashes = hash_document(data, offsets[i], offsets[i + 1], tables, unit, ngram, hash, space)
         if len(found) < len(hashes):  # of a text that is longer in NFC
             found = np.empty(len(hashes), np.uint64)
+        if len(values) < at + len(hashes):
+            values = grown(values, most)
         at = append_set(hashes, found, values, at)
         ends[i + 1] = at
     return values[:at], ends
+
+
+@numba.njit(cache=True, nogil=True)
+def grown(values, size):
+    """`values` with room for `size`."""
+    larger = np.empty(size, values.dtype)
+    larger[: len(values)] = values
+    return larger
 
 
 @numba.njit(cache=True, nogil=True)

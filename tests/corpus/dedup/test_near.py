@@ -117,11 +117,21 @@ def test_two_tables_name_the_most_similar_of_the_other(texts, against):
     assert rows_of(near_duplicates(texts, against, **SURE)) == expected
 
 
-@pytest.mark.parametrize("mode", ["leader", "components"])
-def test_a_table_in_chunks_gives_what_the_step_of_a_run_decides(mode):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mode": "leader"},
+        {"mode": "components"},
+        {"unit": "characters", "scheme": "affine64"},
+        {"preset": "slimpajama", "seed": 3},
+        {"normalisation": "text_dedup", "scheme": "legacy", "hash": "xxhash", "bands": 64, "rows": 4},
+    ],
+)
+def test_a_table_in_chunks_gives_what_the_step_of_a_run_decides(options):
     texts = [" ".join(WORDS[i % 6] + str(j // (1 + i % 4)) for j in range(30)) for i in range(20)]
-    found = near_duplicates(pa.chunked_array([texts[:7], texts[7:]]), threshold=0.6, mode=mode)
-    step = {"near_dedup": {"threshold": 0.6, "mode": mode}}
+    options = {"threshold": 0.6, **options}
+    found = near_duplicates(pa.chunked_array([texts[:7], texts[7:]]), **options)
+    step = {"near_dedup": options}
     decisions = decide(step, [[document(str(i), text) for i, text in enumerate(texts)]])
     assert [(int(d.id), int(d.by)) for d in decisions] == [(row["row"], row["by"]) for row in found.to_pylist()]
     assert len(found) > 5
