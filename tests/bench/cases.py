@@ -8,7 +8,7 @@ from typing import NamedTuple
 MB = 1_000_000
 
 # Settings that both sides of a case must share.
-NGRAM = 5  # words of a shingle
+NGRAM = 5  # words or characters of a shingle
 PERMUTATIONS = 256
 THRESHOLD = 0.8
 BANDS, ROWS = 32, 8  # lsh.choose_bands(0.8, 256, 0.99)
@@ -72,6 +72,12 @@ CASES = {
         "datasketch MinHash.update_batch, shingles made with re",
         "datasketch",
         8 * MB,
+    ),
+    "minhash_characters": Case(
+        "shingles of 5 characters of words and signatures of 256 permutations",
+        "datasketch MinHash.update_batch, shingles made with re",
+        "datasketch",
+        2 * MB,
     ),
     "near_dedup": Case(
         "near-duplicates, a run of the step: from a Parquet file to what is kept",

@@ -38,6 +38,7 @@ from corpus.cleaning.url_filter import UrlFilter
 from corpus.contamination.decontaminate import Decontaminate
 from corpus.dedup import lsh
 from corpus.dedup import minhash as hashing
+from corpus.dedup.shingles import Unit
 from corpus.dedup.suffix_array import repeated_ranges
 from corpus.encoding.encoder import load_encoder
 from corpus.io import paths
@@ -155,17 +156,21 @@ def _libraries(path: str, chunks: list[streams.Chunk], options: readers.ReadOpti
     return {"gzip": gzip, "resiliparse": time.perf_counter() - started}
 
 
-def minhash(job: Job) -> Side:
+def minhash(job: Job, unit: Unit = "words") -> Side:
     batches = job.batches()
-    hashing.signatures(batches[0]["text"].slice(0, FEW), NGRAM, PERMUTATIONS, unit="words")
+    hashing.signatures(batches[0]["text"].slice(0, FEW), NGRAM, PERMUTATIONS, unit=unit)
 
     def answers(found, documents: int) -> list[str]:
         return digests(row.tobytes() for row in np.concatenate(found)[:documents])
 
     def work():
-        return [hashing.signatures(batch["text"], NGRAM, PERMUTATIONS, unit="words") for batch in batches]
+        return [hashing.signatures(batch["text"], NGRAM, PERMUTATIONS, unit=unit) for batch in batches]
 
     return over_batches(batches, work, answers)
+
+
+def minhash_characters(job: Job) -> Side:
+    return minhash(job, "characters")
 
 
 def near_dedup(job: Job) -> Side:
@@ -277,6 +282,7 @@ SIDES = {
     "pii": pii,
     "langdetect": langdetect,
     "minhash": minhash,
+    "minhash_characters": minhash_characters,
     "near_dedup": near_dedup,
     "suffix_array": suffix_array,
     "contamination": contamination,

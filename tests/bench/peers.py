@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import unicodedata
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -198,32 +199,39 @@ MARKS = "".join(re.escape(chr(c)) for c in range(sys.maxunicode) if unicodedata.
 WORD = re.compile(rf"\w[\w{MARKS}]*")
 
 
-def _shingles(text: str) -> list[bytes]:
-    """Shingles of words as `corpus.dedup.shingles` defines them; lower() alone has two special cases."""
+def _shingles(text: str, unit: str) -> list[bytes]:
+    """Shingles as `corpus.dedup.shingles` defines them; lower() alone has two special cases."""
     text = unicodedata.normalize("NFC", text)
-    words = WORD.findall(text.replace("Σ", "σ").replace("İ", "i").lower())
-    size = min(NGRAM, len(words))
-    return [" ".join(words[i : i + size]).encode() for i in range(len(words) - size + 1) if words]
+    units: Sequence[str] = WORD.findall(text.replace("Σ", "σ").replace("İ", "i").lower())
+    between = " "
+    if unit == "characters":
+        units, between = "".join(units), ""
+    size = min(NGRAM, len(units))
+    return [between.join(units[i : i + size]).encode() for i in range(len(units) - size + 1) if units]
 
 
-def _signature(text: str):
+def _signature(text: str, unit: str = "words"):
     from datasketch import MinHash
 
     signature = MinHash(num_perm=PERMUTATIONS)
-    shingles = _shingles(text)
+    shingles = _shingles(text, unit)
     if shingles:
         signature.update_batch(shingles)
     return signature
 
 
-def minhash(job: Job) -> Side:
+def minhash(job: Job, unit: str = "words") -> Side:
     texts = job.texts()
     _signature("warm up")
 
     def answers(found, documents: int) -> list[str]:
         return digests(signature.hashvalues.astype(np.uint32).tobytes() for signature in found)
 
-    return over_texts(texts, lambda: [_signature(text) for text in texts], answers)
+    return over_texts(texts, lambda: [_signature(text, unit) for text in texts], answers)
+
+
+def minhash_characters(job: Job) -> Side:
+    return minhash(job, "characters")
 
 
 def near_dedup(job: Job) -> Side:
@@ -381,6 +389,7 @@ SIDES = {
     "pii": pii,
     "langdetect": langdetect,
     "minhash": minhash,
+    "minhash_characters": minhash_characters,
     "near_dedup": near_dedup,
     "suffix_array": suffix_array,
     "bpe_train": bpe_train,
