@@ -144,12 +144,14 @@ def cluster_figures(by: np.ndarray, score: np.ndarray) -> dict:
 
     `clusters`, `dropped`: counts; `largest`: members of the largest cluster; `sizes`: [members,
     clusters of so many] pairs, ascending; `similarity_min`, `similarity_mean`: to the kept
-    document, None if there is none; `unverified`: dropped documents that were never compared to it.
+    document, None if there is none; `similarities`: [percent of similarity to it, or up to 5 more, documents that have
+    it] pairs; `unverified`: dropped documents that were never compared to it.
     """
     _, dropped = np.unique(by, return_counts=True)
     sizes, clusters = np.unique(dropped + 1, return_counts=True)
     known = np.asarray(score, np.float64)
     known = known[~np.isnan(known)]
+    percent, documents = np.unique(5 * (known * 20 + 1e-9).astype(np.int64), return_counts=True)
     return {
         "clusters": len(dropped),
         "dropped": len(by),
@@ -157,5 +159,6 @@ def cluster_figures(by: np.ndarray, score: np.ndarray) -> dict:
         "sizes": [[int(size), int(count)] for size, count in zip(sizes, clusters)],
         "similarity_min": float(known.min()) if len(known) else None,
         "similarity_mean": float(known.mean()) if len(known) else None,
+        "similarities": [[int(each), int(count)] for each, count in zip(percent, documents)],
         "unverified": len(by) - len(known),
     }

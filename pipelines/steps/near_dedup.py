@@ -64,6 +64,8 @@ MEMORY_OF_A_CROWD, MEMORY_IN_A_CROWD = 1 << 29, 64
 """The same where there are crowded buckets, and for each of their documents."""
 MEMORY_IN_AN_ORDER = 32
 """The same for each document where `keep` is not first."""
+CURVE = range(40, 101, 5)
+"""Similarities, in percent, for which the report says how many pairs are found."""
 MOST_PARTS = 1024
 """Into how many parts the pairs of a group are divided, at most."""
 END = b"end"
@@ -114,6 +116,8 @@ class NearDedup(Near, GlobalStep):
             "bands": bands,
             "rows": rows,
             "threshold": self.threshold,
+            "definition": self.definition,
+            "found": [[each, round(100 * lsh.candidate_probability(each / 100, bands, rows), 2)] for each in CURVE],
             **clustered.counters["figures"],
         }
         context.found.examples[context.name] = clustered.counters["examples"]

@@ -73,6 +73,7 @@ def test_figures():
         "sizes": [[2, 1], [3, 1]],
         "similarity_min": 0.9,
         "similarity_mean": 0.9,
+        "similarities": [[90, 2]],
         "unverified": 1,
     }
     nothing = clusters.cluster_figures(np.empty(0, np.int64), np.empty(0))
