@@ -101,9 +101,9 @@ def _with_field_flags(function: Callable[..., None]) -> Callable[..., None]:
 
 def main() -> None:
     """Entry point of the console command."""
-    for name in ("stdout", "stderr"):
+    for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # it was closed
-            setattr(sys, name, open(os.devnull, "w"))
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))
     with stopping.watched():
         _add_verbs(sys.argv[1:])
         try:
@@ -155,6 +155,7 @@ def execute(
 ) -> dict[str, Any] | None:
     """Run a recipe, print the funnel. Exits 2 for what can be refused before work,
     1 for a run that failed or cannot be proven. Returns the report (None for a dry run)."""
+    from corpus.io import paths
     from corpus.io.paths import DamagedFile
     from pipelines import run as runs
     from pipelines.accounts import NotProven
@@ -170,12 +171,16 @@ def execute(
             result = runs.run(recipe, output, workers, address, limit, dry_run, progress, replace)
     except (RecipeError, OutputError) as error:
         _fail(EXIT_USAGE, str(error))
+    except NotADirectoryError:
+        _fail(EXIT_USAGE, f"{output} cannot be a run directory: a part of its path is a file")
     except (Locked, DamagedFile, OSError) as error:
         _fail(EXIT_FAILED, str(error))
     except NotProven as error:
         _print_result(output, error.result)
         for problem in error.problems:
             print(f"winnow: this run is not proven: {problem}", file=sys.stderr)
+        if any("quarantined" in problem for problem in error.problems):
+            print(f"winnow: why: winnow inspect {paths.join(output, 'quarantine')}", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from None
     except TaskFailed as error:
         print(error.trace, end="", file=sys.stderr)

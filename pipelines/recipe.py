@@ -325,6 +325,8 @@ def _step(entry: Any, number: int, own: bool) -> Step:
 def _own_class(name: str, own: bool) -> type[Step]:
     """The class of a step of the user's own, as `dump` names it."""
     module, _, attribute = name.partition(":")
+    if module in STEPS or " " in name:
+        raise RecipeError(f"step {name!r}: its options are given apart: --set {module}.OPTION=VALUE")
     if not own:
         raise RecipeError(f"step {name!r} is a class in Python: run the recipe from there, with pipelines.run_recipe")
     try:

@@ -269,6 +269,14 @@ def _step_of(path: str) -> str:
     return paths.basename(paths.parent(path))
 
 
+def _refuse_output(folder: str) -> None:
+    """Raises RecipeError where the input is a folder in which a run has left its outputs."""
+    if paths.exists(paths.join(folder, publishing.NAME)) and paths.exists(paths.join(folder, "report.json")):
+        raise RecipeError(
+            f"input {folder!r} is what a run has left: its documents are in {paths.join(folder, 'documents')}"
+        )
+
+
 def input_sources(
     patterns: tuple[str, ...], output: str | None = None, options: readers.ReadOptions = readers.ReadOptions()
 ) -> tuple[list[paths.Source], list[str]]:
@@ -281,8 +289,11 @@ def input_sources(
     spooled = standard_input.kept(output) if output and standard_input.NAME in patterns else None
     for pattern in patterns:
         if pattern == standard_input.NAME and spooled is None:
-            raise RecipeError("input '-': nothing came on standard input, and no run before has kept any")
+            raise RecipeError(
+                "input '-': nothing came on standard input (a dry run does not read it), and no run before has kept any"
+            )
         try:
+            _refuse_output(pattern)
             sources, passed_over = readers.expand((pattern == standard_input.NAME and spooled) or pattern, options)
         except (ValueError, OSError) as error:
             raise RecipeError(f"input {pattern!r}: {error}") from None

@@ -183,11 +183,14 @@ def _signatures() -> None:
     from corpus.reading import footer_sizes
 
     minhash.signatures(pa.array([text(0)]))
-    keys, offsets, shingles = np.zeros(3, np.uint64), np.arange(4), np.arange(120).astype(np.uint64)
-    store, lengths = crowds.records(keys, offsets, shingles, 40 * offsets, np.arange(3))
+    # eight documents that have half of their shingles in common, and an index with room for some of them
+    keys, offsets = np.zeros(8, np.uint64), np.arange(9)
+    shingles = np.concatenate([[*range(20), *range(20 * i, 20 * i + 20)] for i in range(1, 9)]).astype(np.uint64)
+    store, lengths = crowds.records(keys, offsets, shingles, 40 * offsets, np.arange(8))
     begins, nothing = np.append(0, np.cumsum(lengths)), np.empty(0, np.int64)
-    crowd = crowds.Crowd(np.arange(3), begins, begins[:-1] + 1, store)
-    crowds.Greedy(crowd, 3, 0.5, entries=1).part(nothing, nothing, np.empty(0), 3)
+    crowd = crowds.Crowd(np.arange(8), begins, begins[:-1] + 1, store)
+    crowds.Greedy(crowd, 8, 0.4, entries=1).part(nothing, nothing, np.empty(0), 8)
+    crowds.gather(crowd, np.arange(8))
     footer_sizes.compressed(np.frombuffer(b"\0", np.uint8))
 
 

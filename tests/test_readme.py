@@ -83,6 +83,8 @@ def test_the_commands_run_in_order(tmp_path, object_store):
     corpora.write_jsonl(tmp_path / "more.jsonl", rows)
     for name in ("docs.jsonl.zst", "more.jsonl.zst"):
         (tmp_path / name).write_bytes(zstandard.compress((tmp_path / "more.jsonl").read_bytes()))
+    with zstandard.open(tmp_path / "more.jsonl.zst", "ab") as file:
+        file.write(b"no document\n")  # for there to be a quarantine
     (tmp_path / "page.txt").write_text(TEXTS[0])
     (tmp_path / "mine.yaml").write_text("steps: [length]\n")
     object_store.make_bucket("bucket")

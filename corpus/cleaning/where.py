@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from corpus.documents import DOCUMENT_FIELDS
 from corpus.options import option
 from corpus.step import Filter, Outcome
 
@@ -74,6 +75,9 @@ class Where(Filter):
         return Outcome(batch.filter(pa.array(keep)), rows, ["where"] * len(rows), values, [self.expression] * len(rows))
 
 
+TEXTS = tuple(DOCUMENT_FIELDS)
+"""Columns of documents that are text."""
+
 _STRING_OR_NAME = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?<![\w.])[^\W\d]\w*(?:[.-]\w+)+""")
 """A string, which stays as it is, or a name with dots or hyphens, which is no name to Python."""
 
@@ -103,7 +107,11 @@ def _check(node: ast.expr, expression: str, names: list[str]) -> None:
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         parts = [node.operand]
     elif isinstance(node, ast.Compare) and all(type(op) in _COMPARISONS for op in node.ops):
-        for side in (node.left, *node.comparators):
+        sides = (node.left, *node.comparators)
+        for side in sides:
+            if isinstance(side, ast.Name) and side.id in TEXTS and any(map(_is_number, sides)):
+                raise ValueError(f"{ast.unparse(node)!r}: {side.id} is text, which is not compared with a number")
+        for side in sides:
             if not _is_number(side) and not (isinstance(side, ast.Constant) and isinstance(side.value, str)):
                 names.append(_name(side, expression))
         return

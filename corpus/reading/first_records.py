@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 
 from corpus.io.paths import Source
@@ -10,8 +11,8 @@ from corpus.reading.read_options import FIELDS, ReadOptions
 
 FILES = 8
 """Files of a format, spread over the input, of which one must have the text for a run to begin."""
-MOST_NAMES = 20
-"""Fields that a message lists."""
+MOST_NAMES, MOST_NAME = 20, 80
+"""Fields that a message lists, and characters of each."""
 
 
 def check_fields(sources: Iterable[Source], options: ReadOptions) -> list[str]:
@@ -52,7 +53,11 @@ def _by_format(sources: Iterable[Source], options: ReadOptions) -> dict[str, lis
 
 def _no_text(path: str, found: Mapping[str, int], options: ReadOptions) -> str:
     likely = likeliest(found, options.text_field)
-    remedy = f"say --text-field {likely} (read.text_field in a recipe)" if likely else "none of which is text"
+    remedy = (
+        f"say --text-field {shlex.quote(likely)} (read.text_field in a recipe)" if likely else "none of which is text"
+    )
+    if likely and (len(likely) > MOST_NAME or "\n" in likely):
+        remedy = "the first row names the fields: is there a header?"
     return f"the first records of {path} have no field {options.text_field!r}; they have {listed(found)}: {remedy}"
 
 
@@ -80,4 +85,4 @@ def listed(found: Iterable[str]) -> str:
     """Names of fields, for people."""
     names = list(found)
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(name if len(name) <= 80 else f"{name[:80]}..." for name in names[:MOST_NAMES]) + more
+    return ", ".join(name if len(name) <= MOST_NAME else f"{name[:MOST_NAME]}..." for name in names[:MOST_NAMES]) + more

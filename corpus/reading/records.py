@@ -325,6 +325,8 @@ def text_of_fields(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
 def _metadata(row: dict[str, Any]) -> str | None:
     if row.keys() == {"metadata"} and (row["metadata"] is None or isinstance(row["metadata"], str)):
         return row["metadata"]  # written by us: reading it again changes nothing
+    if row.keys() == {"metadata"} and isinstance(row["metadata"], dict):
+        return canonical(row["metadata"])  # as JSON lines have it
     return canonical(row)
 
 

@@ -57,7 +57,9 @@ def _lines(shard: ShardView) -> Iterator[bytes]:
 
 
 def _parsed(metadata: Any) -> Any:
+    """The object that a string stands for, where reading it makes that string again."""
     try:
-        return json.loads(metadata)
+        found = json.loads(metadata)
     except (ValueError, TypeError, RecursionError):
         return metadata
+    return found if isinstance(found, dict) and records.canonical(found) == metadata else metadata

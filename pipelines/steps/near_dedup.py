@@ -147,9 +147,9 @@ class NearDedup(Near, GlobalStep):
         self, context: Context, groups: list[Group], reduced: list[Manifest], sidecars: list[File]
     ) -> list[Manifest]:
         """A task for each group gathers the shingles of its documents in crowded buckets."""
-        crowded = exchanges.gather(context, "crowded", reduced, CROWDED, len(groups))
-        if not crowded.rows:
+        if not exchanges.of_map(reduced, CROWDED, len(groups)).rows:
             return []
+        crowded = exchanges.gather(context, "crowded", reduced, CROWDED, len(groups))
         tasks = _sidecar_tasks(groups, sidecars, crowded.inputs("crowded"))
         return context.map("crowd", gather_crowd, tasks, (), crowded)
 

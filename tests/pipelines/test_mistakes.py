@@ -69,6 +69,10 @@ filter docs.jsonl OUT --step lenght                                     | did yo
 filter docs.jsonl OUT --where 'language.en > 0.5'                       | put the step `language: {tag: true}` before it
 filter docs.jsonl OUT --where 'gopher_quality.words > 5'                | `gopher_quality: {mode: tag}` before it
 filter docs.jsonl OUT --where 'tekst == 1'                              | did you mean 'text'?
+filter docs.jsonl OUT --where 'text > 5'                                | text is text, which is not compared
+filter docs.jsonl OUT --step 'length: {min_words: 3}'                   | --set length.OPTION=VALUE
+run c4 --input run --output OUT                                         | its documents are in run/documents
+dedup exact docs.jsonl docs.jsonl/sub                                   | a part of its path is a file
 filter docs.jsonl OUT --where 'words >'                                 | is not an expression
 filter docs.jsonl OUT --step language --set language.keep=[xx]          | knows no language 'xx'
 dedup near docs.jsonl                                                   | Missing argument 'output'
@@ -107,6 +111,9 @@ def folder(tmp_path_factory):
     for name, text in RECIPES.items():
         (folder / f"{name}.yaml").write_text(text)
     (folder / "folder").mkdir()
+    (folder / "run").mkdir()
+    for name in ("published.json", "report.json"):
+        (folder / "run" / name).write_text("{}")
     return folder
 
 

@@ -78,7 +78,7 @@ def test_a_rerun_has_it_and_something_else_needs_a_word(tmp_path):
 
 def test_what_cannot_be_read_is_refused_before_work(tmp_path):
     out = tmp_path / "out"
-    assert b"nothing came on standard input, and no run before has kept any" in run(out, check=2).stderr
+    assert b"nothing came on standard input (a dry run does not read it), and no run before" in run(out, check=2).stderr
     assert not out.exists()
     said = run(out, b"id,text\n1,One.\n", check=2).stderr.decode()
     assert "the format of standard input cannot be told: say --set read.format= one of warc, jsonl" in said

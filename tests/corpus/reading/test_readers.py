@@ -66,7 +66,7 @@ def packed(data, suffix):
             {"text": "a", "b": 1, "a": {"z": [1.5, None], "y": "ü"}},
             {"metadata": '{"a":{"y":"ü","z":[1.5,null]},"b":1}'},
         ),
-        ({"text": "a", "metadata": {"k": 1}}, {"metadata": '{"metadata":{"k":1}}'}),
+        ({"text": "a", "metadata": {"k": 1}}, {"metadata": '{"k":1}'}),
         ({"text": "a", "metadata": '{"k":1}'}, {"metadata": '{"k":1}'}),
         ({"text": "a", "source": {"name": "n"}}, {"source": '{"name":"n"}'}),
         ({"text": "a\u0000b\r\n"}, {"text": "a\0b\r\n"}),
