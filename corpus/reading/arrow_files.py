@@ -96,9 +96,12 @@ def _rows_of(message: Message) -> int:
 
 
 class _Stream:
-    """Decodes batches, given all messages in turn."""
+    """Decodes batches, given all messages in turn. A schema begins another stream."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self.feed = _Feed()
         self.reader: pa.RecordBatchStreamReader | None = None
         self.schema: pa.Schema | None = None
@@ -107,11 +110,13 @@ class _Stream:
     def take(self, message: Message) -> None:
         """A message before the batches that need it. Raises Broken where there is no use in reading on."""
         try:
+            if message.kind == SCHEMA:
+                self._begin()
             self.dictionaries += message.decoded if message.kind == DICTIONARY else 0
             if message.body is None or self.dictionaries > MOST_BATCH:
                 raise ValueError(f"dictionaries of more than {MOST_BATCH} bytes")
             self.feed.put(message)
-            if message.kind == SCHEMA and self.reader is None:
+            if message.kind == SCHEMA:
                 self.reader = pa.ipc.open_stream(pa.PythonFile(self.feed, mode="r"))
                 self.schema = self.reader.schema
         except (pa.ArrowException, OSError, ValueError) as error:

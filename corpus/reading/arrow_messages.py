@@ -3,7 +3,8 @@ and how many bytes it comes to.
 
 pyarrow believes what a batch says of itself, and makes room for it. Format: Message.fbs and Schema.fbs of Apache Arrow,
 version 5 of the metadata, in FlatBuffers; a message has a prefix of eight bytes, its metadata, and its body. A file
-holds the same messages as a stream, behind eight bytes, and an index that is not needed where all of it is read.
+holds the same messages as a stream, behind eight bytes, and an index that is not needed where all of it is read. Some
+put several in a file, one after the other.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ MOST_METADATA = 16 << 20
 AHEAD = 16 << 10
 """Bytes in which the metadata of most messages are."""
 _CONTINUES = b"\xff\xff\xff\xff"
+_END = _CONTINUES + bytes(4)
+_BLOCK = 1 << 20
 
 
 class Broken(ValueError):
@@ -46,32 +49,56 @@ class Message(NamedTuple):
 
 
 def messages(file: pa.NativeFile, most: int) -> Iterator[Message]:
-    """The messages of an open file, in order; bodies that have, or come to, more than `most` bytes are passed over.
-    Raises Broken."""
-    size = file.size()
-    at = len(MAGIC) if file.read_at(len(MAGIC), 0) == MAGIC else 0
+    """The messages of an open file, in order, those of further files and streams behind it too; bodies that have, or
+    come to, more than `most` bytes are passed over. Raises Broken."""
+    size, at = file.size(), 0
     while at < size:
-        ahead = file.read_at(AHEAD, at)
-        prefix = ahead[:8]
-        length = int.from_bytes(prefix[4:], "little", signed=True)
-        if prefix == _CONTINUES + bytes(4):
-            return
-        if len(prefix) < 8 or prefix[:4] != _CONTINUES or not 0 < length <= MOST_METADATA:
-            old = prefix.startswith(b"FEA1")
-            why = "Feather of version 1, which is not Arrow" if old else "no message of an Arrow file begins here"
-            raise Broken(why, at, ahead[: streams.PREFIX])
-        head = ahead[: 8 + length] if length <= len(ahead) - 8 else file.read_at(8 + length, at)
-        try:
-            kind, rows, body_bytes, buffers = _parsed(head[8:])
-        except (struct.error, IndexError):
-            raise Broken("the metadata of a message are damaged", at, head[: streams.PREFIX]) from None
-        begin = at + 8 + length
-        if len(head) < 8 + length or begin + body_bytes > size:
-            raise Broken("the file ends inside a message", at, head[: streams.PREFIX])
-        body = file.read_at(body_bytes, begin) if body_bytes <= most else None
-        decoded = body_bytes if body is None or buffers is None else _decoded(body, buffers)
-        yield Message(at, kind, head, rows, body if decoded <= most else None, decoded)
-        at = begin + body_bytes
+        is_file = file.read_at(len(MAGIC), at) == MAGIC
+        at = begin = at + len(MAGIC) * is_file
+        while at < size and (at == begin or file.read_at(len(_END), at) != _END):
+            message, at = _message(file, at, most)
+            yield message
+        at += len(_END)
+        if is_file and at <= size:
+            at = _past_index(file, at)
+
+
+def _message(file: pa.NativeFile, at: int, most: int) -> tuple[Message, int]:
+    """The message that begins at a position, and where the next one does. Raises Broken."""
+    ahead = file.read_at(AHEAD, at)
+    prefix = ahead[:8]
+    length = int.from_bytes(prefix[4:], "little", signed=True)
+    if len(prefix) < 8 or prefix[:4] != _CONTINUES or not 0 < length <= MOST_METADATA:
+        old = prefix.startswith(b"FEA1")
+        why = "Feather of version 1, which is not Arrow" if old else "no message of an Arrow file begins here"
+        raise Broken(why, at, ahead[: streams.PREFIX])
+    head = ahead[: 8 + length] if length <= len(ahead) - 8 else file.read_at(8 + length, at)
+    try:
+        kind, rows, body_bytes, buffers = _parsed(head[8:])
+    except (struct.error, IndexError):
+        raise Broken("the metadata of a message are damaged", at, head[: streams.PREFIX]) from None
+    begin = at + 8 + length
+    if len(head) < 8 + length or begin + body_bytes > file.size():
+        raise Broken("the file ends inside a message", at, head[: streams.PREFIX])
+    body = file.read_at(body_bytes, begin) if body_bytes <= most else None
+    decoded = body_bytes if body is None or buffers is None else _decoded(body, buffers)
+    return Message(at, kind, head, rows, body if decoded <= most else None, decoded), begin + body_bytes
+
+
+def _past_index(file: pa.NativeFile, begin: int) -> int:
+    """Where the file ends whose index begins at a position: the index is followed by its length, and by how files
+    begin. Raises Broken where there is no such end, for nobody can tell what the rest is."""
+    mark, at, size = MAGIC.rstrip(b"\0"), begin, file.size()
+    while at < size:
+        block = file.read_at(_BLOCK, at)
+        found = block.find(mark)
+        while found >= 0:
+            end = at + found
+            if end >= begin + 4 and int.from_bytes(file.read_at(4, end - 4), "little") == end - 4 - begin:
+                return end + len(mark)
+            found = block.find(mark, found + 1)
+        at += max(len(block) - len(mark) + 1, 1)
+    raise Broken("the index at the end of an Arrow file is damaged", begin, file.read_at(streams.PREFIX, begin))
 
 
 def _decoded(body: bytes, buffers: list[tuple[int, int]]) -> int:

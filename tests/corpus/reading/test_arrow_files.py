@@ -48,6 +48,33 @@ def test_files_and_streams_of_any_compression(tmp_path, new, compression, rows):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("first", [pa.ipc.new_stream, pa.ipc.new_file])
+@pytest.mark.parametrize("second", [pa.ipc.new_stream, pa.ipc.new_file])
+@pytest.mark.parametrize("block", [1 << 20, 7])
+def test_files_one_after_the_other_are_all_read(tmp_path, monkeypatch, first, second, block):
+    monkeypatch.setattr(arrow_messages, "_BLOCK", block)
+    other = pa.table({"text": pa.array(["other"] * 3).dictionary_encode(), "m": [1.5] * 3})
+    data = packed(TABLE, first) + packed(other, second) + packed(TABLE.slice(0, 0), first) + packed(TABLE, second)
+    kept, faults = read(tmp_path / "x.arrow", data)
+    assert not faults and [row["text"] for row in kept] == [*TEXTS, *["other"] * 3, *TEXTS]
+    assert kept[1000]["id"] == f"{tmp_path / 'x.arrow'}#1000" and kept[1000]["metadata"] == '{"m":1.5}'
+
+
+@pytest.mark.parametrize("new", [pa.ipc.new_stream, pa.ipc.new_file])
+@pytest.mark.parametrize("rest", [b"something else", bytes(100), b"\xff\xff\xff\xff" + bytes(4)])
+def test_what_is_behind_a_file_and_none_is_quarantined(tmp_path, new, rest):
+    data = packed(TABLE, new)
+    kept, (fault,) = read(tmp_path / "x.arrow", data + rest)
+    assert len(kept) == 1000 and fault["error"] == "no message of an Arrow file begins here"
+    assert (fault["position"], fault["bytes"], fault["raw"]) == (len(data), len(rest), rest)
+
+
+def test_an_index_without_its_end_is_quarantined(tmp_path):
+    kept, (fault,) = read(tmp_path / "x.arrow", packed(TABLE, pa.ipc.new_file)[:-1])
+    assert len(kept) == 1000 and fault["error"] == "the index at the end of an Arrow file is damaged"
+    assert fault["records"] == 0 and fault["bytes"] > 100
+
+
 def test_feather(tmp_path):
     feather.write_feather(TABLE, str(tmp_path / "x.feather"))
     assert [row["id"] for row in read(tmp_path / "x.feather")[0]] == TABLE["id"].to_pylist()
