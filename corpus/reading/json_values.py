@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 _SPACE = re.compile(rb"[\s]*")
 _BETWEEN = re.compile(rb"[\s,]*")
-_NOT_LINES = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\[|\{[ \t\r]*\n)")
-"""How a file begins that is no JSON lines: with an array, or an object that goes on in the next line."""
-HEAD = 1 << 10
+_NOT_LINES = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\[|\{[ \t\r]*\n|(\{[^\n]*)\n\s*[\"\d\[\]},:-])")
+"""How a file begins that is no JSON lines: with an array, or an object that may go on in the next line. Where that one
+begins with a brace, it is more likely that the first is damaged."""
+HEAD = 64 << 10
 """Bytes in which it does."""
 NO_END = "an element without its end"
 _DEPTH, _IN_STRING, _ESCAPED, _SEEN = range(4)
@@ -51,7 +52,14 @@ def fields(path: str, options: ReadOptions) -> dict[str, int]:
 
 def _is_values(path: str) -> bool:
     chunk = next(streams.chunks(path, first=HEAD), None)
-    return isinstance(chunk, streams.Chunk) and _NOT_LINES.match(chunk.data[:HEAD]) is not None
+    found = _NOT_LINES.match(chunk.data[:HEAD]) if isinstance(chunk, streams.Chunk) else None
+    return found is not None and (found[1] is None or _is_open(found[1]))
+
+
+def _is_open(line: bytes) -> bool:
+    """Whether an object begins with a line that ends outside of its strings, and does not end in it."""
+    state = np.zeros(4, np.int64)
+    return _end(np.frombuffer(line, np.uint8), 0, state) < 0 and not state[_IN_STRING]
 
 
 def values(path: str, limit: int) -> Iterator[Line]:

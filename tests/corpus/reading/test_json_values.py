@@ -32,6 +32,8 @@ FORMS = {
     "pretty": json.dumps(ROWS, indent=2, ensure_ascii=False),
     "a line each": "[" + ",\n".join(map(json.dumps, ROWS)) + "]\n",
     "objects": "\n".join(json.dumps(row, indent=1) for row in ROWS),
+    "fields a line each": "\n".join(json.dumps(row).replace(', "text"', ',\n "text"') for row in ROWS),
+    "a long first line": "\n".join(json.dumps({"x": "{ü" * 2000} | row).replace(', "id"', '\n,"id"') for row in ROWS),
     "arrays": json.dumps(ROWS[:20]) + "\n" + json.dumps(ROWS[20:]),
     "lines": "\n".join(map(json.dumps, ROWS)),
     "mark": "\ufeff \n" + json.dumps(ROWS),
@@ -50,6 +52,14 @@ def test_every_form_gives_the_same(tmp_path, monkeypatch, form, suffix, block):
         assert not faults and [(row["id"], row["text"]) for row in kept] == [(row["id"], row["text"]) for row in ROWS]
     units = readers.split(paths.expand(str(path)), ReadOptions(), 1000)
     assert (len(units) > 1) == (form == "lines" and suffix == ".json")
+
+
+@pytest.mark.parametrize("damaged", [
+    '{"id": "1",', '{"id": "1", "text": "cut', '{"id": "1", "text": "cut\n"off"}', '{"id":\n', '{"id": "1"}\n"a string"',
+])  # fmt: skip
+def test_lines_of_which_the_first_is_damaged_are_lines(tmp_path, damaged):
+    kept, faults = read(tmp_path / "x.json", (damaged + '\n{"id": "2", "text": "good"}\n').encode())
+    assert [row["id"] for row in kept] == ["2"] and faults
 
 
 def test_an_id_is_the_place_in_the_file(tmp_path):
