@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import warnings
 from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from corpus import documents
+from corpus.contamination import evaluation_files, scanner
 from corpus.contamination import index as indexes
-from corpus.contamination import scanner
 from corpus.io import paths
 from corpus.options import option
 from corpus.step import Step
@@ -25,7 +26,7 @@ MOST_WORDS = 1 << 20
 class Decontaminate(Step):
     """Drop the documents that hold text of evaluation items.
 
-    against: paths, folders, globs or URIs of JSON lines or Parquet files. fields: the fields
+    against: paths, folders, globs or URIs of files: JSON lines or arrays, CSV, TSV, Parquet, Arrow. fields: the fields
     that make the items' texts (`data.text` for one within another); each file has some of
     them. ngram, min_words: see `corpus.contamination.index`; 13 and 8 are GPT-3's
     (arXiv 2005.14165, appendix C). rule: "any" drops a document for one gram of any item, as
@@ -38,8 +39,8 @@ class Decontaminate(Step):
     rules: ClassVar[tuple[str, ...]] = ("any", "overlap")
 
     against: tuple[str, ...] = option(
-        help="Evaluation files: paths, folders, globs or URIs of JSON lines or Parquet. A recipe leaves the step out "
-        "where there are none."
+        help="Evaluation files: paths, folders, globs or URIs of JSON lines or arrays, CSV, TSV, Parquet, Arrow. A "
+        "recipe leaves the step out where there are none."
     )
     fields: tuple[str, ...] = option(
         ("text",), "Fields that make an item's texts; data.text is the field text within data.", min_length=1
@@ -61,19 +62,24 @@ class Decontaminate(Step):
             raise ValueError(f"min_words is {self.min_words}, more than the {self.ngram} words of a gram")
 
     def inputs(self) -> list[str]:
-        """The evaluation files. Raises FileNotFoundError for a pattern that names none."""
-        return list(dict.fromkeys(s.path for pattern in self.against for s in paths.expand(pattern)))
+        """The evaluation files; of folders and globs, those of known kind. Raises FileNotFoundError for a pattern that
+        names none, ValueError for one that names none of known kind."""
+        return list(dict.fromkeys(source.path for source in self._sources()))
 
     def index(self) -> indexes.Index:
         """The index of the evaluation files, kept until one of them changes."""
         return _index(self._sources(), self.fields, self.ngram, self.min_words)
 
     def check(self) -> None:
-        """Raises ValueError for files that cannot be read, or have no text in the fields."""
+        """Raises ValueError for files that cannot be read, or have no items, or no text in the fields. Files of
+        unknown kind are left out with a warning."""
+        unknown = [path for pattern in self.against for path in evaluation_files.expand(pattern)[1]]
+        if unknown:
+            warnings.warn(f"decontaminate.against: left out, of unknown kind: {', '.join(unknown[:10])}", stacklevel=2)
         _items(self._sources(), self.fields)
 
     def _sources(self) -> tuple[paths.Source, ...]:
-        return tuple(dict.fromkeys(s for pattern in self.against for s in paths.expand(pattern)))
+        return tuple(dict.fromkeys(s for pattern in self.against for s in evaluation_files.expand(pattern)[0]))
 
     def decisions(self, batch: pa.RecordBatch) -> pa.Table:
         """Decisions (`documents.DECISION_SCHEMA`) about the rows of a batch with a column `text`."""
@@ -88,7 +94,10 @@ def _index(sources: tuple[paths.Source, ...], fields: tuple[str, ...], ngram: in
 
 @functools.lru_cache(maxsize=4)
 def _items(sources: tuple[paths.Source, ...], fields: tuple[str, ...]) -> list[indexes.Item]:
-    return indexes.load_files([source.path for source in sources], fields)
+    items = indexes.load_files([source.path for source in sources], fields)
+    if sources and not items:
+        raise ValueError(f"no evaluation item in {', '.join(source.path for source in sources[:10])}")
+    return items
 
 
 def decisions(spans: pa.Table, index: indexes.Index, rule: Rule = "any", min_overlap: float = 0.7) -> pa.Table:

@@ -14,16 +14,14 @@ finds grams of any length; the whole gram is then compared word for word.
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numba
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from corpus.contamination import words
+from corpus.contamination import evaluation_files, words
 from corpus.io import paths
 from corpus.text import arrow, utf8
 from corpus.text.leaf import leaf
@@ -93,12 +91,12 @@ def from_table(table: pa.Table) -> Index:
 
 
 def load_items(path: str, fields: tuple[str, ...] = ("text",)) -> list[Item]:
-    """Items of a JSON lines file (.gz, .zst and .bz2 are decompressed) or a Parquet file, in order.
+    """Items of a file, in order: JSON lines or an array, CSV or TSV (each also as .gz, .zst or .bz2), Parquet, Arrow.
 
     A field may hold a string or a list of strings, each a text of its own, and may lie within others (`data.text`); a
     record may lack some of the fields. The name is that of the file, without folders, a colon, and the record's
-    "id", or the number of its line, from 1. Raises ValueError for a line that is not a JSON
-    object, and for a field that no record has, with those that they have.
+    "id", or its number, from 1 (of lines, that of the line). Raises ValueError for what cannot be read as such, and
+    for a field that no record has, with those that they have.
 
     >>> import corpus, pathlib, tempfile
     >>> file = pathlib.Path(tempfile.mkdtemp(), "quiz.jsonl")
@@ -117,7 +115,7 @@ def load_files(names: Iterable[str], fields: tuple[str, ...] = ("text",)) -> lis
     for path in names:
         count, here = len(items), set[str]()
         sizes: dict[str, int] = {}
-        for number, record in _records(path):
+        for number, record in evaluation_files.records(path):
             found = {field: texts for field in fields if (texts := _texts(_value(record, field)))}
             name = f"{paths.basename(path)}:{record.get('id', number)}"
             items.append(Item(name, tuple(text for field in fields for text in found.get(field, ()))))
@@ -151,43 +149,6 @@ def _add_sizes(sizes: dict[str, int], record: dict[str, Any], above: str = "", d
             _add_sizes(sizes, value, f"{above}{name}.", depth - 1)
         else:
             sizes[above + name] = sizes.get(above + name, 0) + sum(map(len, _texts(value)))
-
-
-def _records(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    name = paths.without_options(path).lower()
-    with paths.open_input(path) as file:
-        if name.endswith(".parquet"):
-            yield from _rows(path, file)
-            return
-        if name.endswith((".gz", ".zst", ".bz2")):
-            file = pa.CompressedInputStream(file, pa.Codec.detect(name).name)
-        try:
-            lines = file.read().split(b"\n")
-        except OSError as error:
-            if error.errno:  # of the storage; Arrow has none for what it cannot decode
-                raise
-            raise ValueError(f"{path}: {error}") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path}:{number}: {error}") from error
-        if not isinstance(record, dict):
-            raise ValueError(f"{path}:{number}: not a JSON object")
-        yield number, record
-
-
-def _rows(path: str, file: pa.NativeFile) -> Iterator[tuple[int, dict[str, Any]]]:
-    number = 0
-    try:
-        for batch in pq.ParquetFile(file).iter_batches(1000):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, row
-    except pa.ArrowException as error:
-        raise ValueError(f"{path}: {str(error).partition(chr(10))[0]}") from error
 
 
 def _value(record: dict[str, Any], field: str) -> object:

@@ -55,7 +55,8 @@ def test_every_form_gives_the_same(tmp_path, monkeypatch, form, suffix, block):
 
 
 @pytest.mark.parametrize("damaged", [
-    '{"id": "1",', '{"id": "1", "text": "cut', '{"id": "1", "text": "cut\n"off"}', '{"id":\n', '{"id": "1"}\n"a string"',
+    '{"id": "1",', '{"id": "1", "text": "cut', '{"id": "1", "text": "cut\n"off"}', '{"id":\n',
+    '{"id": "1"}\n"a string"',
 ])  # fmt: skip
 def test_lines_of_which_the_first_is_damaged_are_lines(tmp_path, damaged):
     kept, faults = read(tmp_path / "x.json", (damaged + '\n{"id": "2", "text": "good"}\n').encode())
