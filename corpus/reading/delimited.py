@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,6 +33,8 @@ AGAIN = 256 << 20
 it is given up."""
 FIRST_ROWS = 100
 """Rows that are looked at to know what is in the fields."""
+_NAMED = re.compile(rb'"?sep=([^\w"\r\n])"?\r?\n', re.IGNORECASE)
+_QUOTED = re.compile(rb'"[^"]*"?')
 _UNFINISHED, _MISQUOTED = -1, -2
 _QUOTE, _LINE_FEED, _RETURN = ord('"'), ord("\n"), ord("\r")
 
@@ -140,14 +143,25 @@ def rows(path: str, limit: int, tabs: bool) -> Iterator[Row]:
 
 
 def _delimiter(window: Window, limit: int, tabs: bool) -> int:
-    """What stands between fields: in CSV a comma, or in a header without any, whatever else people take for one."""
+    """What stands between fields: in CSV what a line before the header names, as Excel has it, else that of which the
+    header has most outside of quotes, of as many a comma before whatever else people take for one."""
+    line = _first_line(window, limit)
+    if line.startswith(b"\xef\xbb\xbf"):
+        window.start = 3  # byte order mark
+        line = line[3:]
+    named = None if tabs else _NAMED.fullmatch(line)
+    if named:
+        window.start += len(line)
+        return named[1][0]
+    header = _QUOTED.sub(b"", line)
+    return max(b"\t" if tabs else b",;\t|", key=header.count)
+
+
+def _first_line(window: Window, limit: int) -> bytes:
+    """The line that the window begins with, and its end; what is there of one above the limit."""
     while b"\n" not in window.data and window.size <= limit and window.grow():
         pass
-    if window.data.startswith(b"\xef\xbb\xbf"):
-        window.start = 3  # byte order mark
-    header = window.data.partition(b"\n")[0]
-    choices = b"\t" if tabs else b"," if b"," in header else b",;\t|"
-    return max(choices, key=header.count)
+    return window.data[: (window.data.find(b"\n") + 1) or None]
 
 
 def _given_up(path: str, window: Window, damage: streams.Damage) -> Row:

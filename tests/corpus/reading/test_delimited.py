@@ -80,6 +80,29 @@ def test_other_delimiters_are_those_of_the_header(tmp_path, delimiter):
     assert (row["id"], row["text"], faults) == ("1", "a, b", [])
 
 
+@pytest.mark.parametrize("header, delimiter", [
+    ("id;text;size, in words", ";"), ('id;"size, in words, and, more";text', ";"), ("id\ttext\ta,b", "\t"),
+    ('id,"a;b;c|d|e",text', ","), ("id,text;x", ","), ('"id, as ""they, say"""|text', "|"),
+])  # fmt: skip
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_the_delimiter_is_what_the_header_has_most_of(tmp_path, header, delimiter, mark):
+    (tmp_path / "x.csv").write_text(f"{mark}{header}\n")
+    (row,) = delimited.rows(str(tmp_path / "x.csv"), 1 << 20, False)
+    assert row.fields == [field.encode() for (field) in next(csv.reader([header], delimiter=delimiter))]
+
+
+@pytest.mark.parametrize(
+    "first, delimiter", [("sep=;\r\n", ";"), ('"sep=,"\n', ","), ("SEP=^\n", "^"), ("sep=\t\n", "\t")]
+)
+def test_the_line_of_excel_names_the_delimiter(tmp_path, first, delimiter):
+    lines = [("id", "text"), ("1", "a, b; c")]
+    data = "\ufeff".encode() + first.encode() + written(lines, delimiter=delimiter)
+    (row,), faults = read(tmp_path / "x.csv", data)
+    assert (row["id"], row["text"], faults) == ("1", "a, b; c", [])
+    (row,), _ = read(tmp_path / "y.csv", data.replace(b"id", b"no"))
+    assert row["id"] == f"{tmp_path / 'y.csv'}#{data.index(b'1')}"
+
+
 GOOD = [f"g{i},good row {i}" for i in range(6)]
 BAD = [
     ("x", "a row of 1 fields, and the header has 2"),
