@@ -118,7 +118,9 @@ class _Stream:
             self.feed.put(message)
             if message.kind == SCHEMA:
                 self.reader = pa.ipc.open_stream(pa.PythonFile(self.feed, mode="r"))
-                self.schema = self.reader.schema
+                schema = self.reader.schema
+                names = records.distinct_names(schema.names)
+                self.schema = pa.schema([field.with_name(name) for field, name in zip(schema, names)], schema.metadata)
         except (pa.ArrowException, OSError, ValueError) as error:
             why = str(error).partition("\n")[0]
             raise Broken(f"not an Arrow file: {why}", message.position, message.head[: streams.PREFIX]) from None
@@ -139,7 +141,7 @@ class _Stream:
             raise ValueError(str(error).partition("\n")[0] or "it is none") from None
         finally:
             self.feed.clear()
-        return batch
+        return pa.RecordBatch.from_arrays(batch.columns, schema=self.schema)
 
 
 class _Feed:

@@ -81,9 +81,9 @@ def read(unit: Unit, options: ReadOptions, excluded: records.Excluded, tabs: boo
 
 
 def _names(header: Row) -> list[str] | None:
-    """The names of the columns; None where there are none to read."""
+    """The names of the columns, all distinct; None where there are none to read."""
     try:
-        return None if header.error else [name.decode().strip() for name in header.fields]
+        return None if header.error else records.distinct_names([name.decode().strip() for name in header.fields])
     except UnicodeDecodeError:
         return None
 

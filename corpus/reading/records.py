@@ -305,6 +305,26 @@ def identity(row: dict[str, Any], options: ReadOptions, path: str, place: str) -
     return _string(_take(row, options.id_field)) or f"{path}#{place}"
 
 
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Names of columns, of which no two are the same: the first of a name keeps it, the second of `text` is `text.2`,
+    or where that is a name too, the next number that is none.
+
+    >>> from corpus.reading import records
+    >>> records.distinct_names(["text", "n", "text", "text", "text.2"])
+    ['text', 'n', 'text.3', 'text.4', 'text.2']
+    """
+    taken, seen, last = set(names), set[str](), dict[str, int]()
+    found = []
+    for name in names:
+        distinct = name
+        while distinct in seen or distinct != name and distinct in taken:
+            last[name] = last.get(name, 1) + 1
+            distinct = f"{name}.{last[name]}"
+        seen.add(distinct)
+        found.append(distinct)
+    return found
+
+
 def text_of_fields(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
     """How many characters of text there are in each field of some rows, in order of appearance; those of objects within
     rows under names with dots, as the options name them."""

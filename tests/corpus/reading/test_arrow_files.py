@@ -119,6 +119,16 @@ def test_text_in_a_struct_and_further_columns(tmp_path):
     assert readers.columns(paths.expand(str(tmp_path / "x.arrow")), ReadOptions()) == ["data", "id"]
 
 
+@pytest.mark.parametrize("rows", [3, 1000])
+def test_of_columns_of_one_name_the_first_is_the_field(tmp_path, rows):
+    texts = [f"Text {i}" for i in range(1000)]
+    table = pa.table([texts, ["one"] * 1000, ["two"] * 1000], ["text", "text", "text.2"])
+    kept, faults = read(tmp_path / "x.arrow", packed(table, rows=rows))
+    assert not faults and [row["text"] for row in kept] == texts
+    assert {row["metadata"] for row in kept} == {'{"text.2":"two","text.3":"one"}'}
+    assert arrow_files.columns(str(tmp_path / "x.arrow")) == ["text", "text.3", "text.2"]
+
+
 def test_what_winnow_writes_is_passed_on(tmp_path):
     table = pa.table({name: ["x"] * 3 for name in records.SCHEMA.names} | {"a.score": [1.0] * 3})
     (reading,) = (

@@ -68,10 +68,18 @@ def test_columns_are_fields(tmp_path):
     ((row),), faults = read(tmp_path / "x.csv", data)
     assert not faults and row == {
         "id": "7", "text": "Some words.", "url": "http://e.x/", "date": "2020", "source": str(tmp_path / "x.csv"),
-        "language": None, "metadata": '{"":"","n":"2"}',
+        "language": None, "metadata": '{"":"","n":"1","n.2":"2"}',
     }  # fmt: skip
     (row,), _ = read(tmp_path / "x.tsv", b"body\tlang\nSome words.\tde", text_field="body", language_field="lang")
     assert (row["text"], row["language"], row["id"]) == ("Some words.", "de", f"{tmp_path / 'x.tsv'}#10")
+
+
+def test_of_columns_of_one_name_the_first_is_the_field(tmp_path):
+    (row,), faults = read(tmp_path / "x.csv", b"text,id,text,text\none,7,two,three\n")
+    assert (row["text"], row["metadata"], faults) == ("one", '{"text.2":"two","text.3":"three"}', [])
+    assert delimited.fields(str(tmp_path / "x.csv"), ReadOptions(), False) == {
+        "text": 3, "id": 1, "text.2": 3, "text.3": 5,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
