@@ -51,11 +51,11 @@ def test_the_section_about_python_runs_as_it_stands(tmp_path, monkeypatch):
 
 # ------------------------------------------------------------------ commands
 
-ELSEWHERE = ("--address", "https://example.org/docs")
-"""Commands for several machines, which tests/pipelines/engine/test_cluster.py has, and for the web, which
-tests/corpus/io/test_object_stores.py has."""
+ELSEWHERE = ("--address", "https://example.org/docs", "share_of_capitals")
+"""Commands for several machines, which tests/pipelines/engine/test_cluster.py has, for the web, which
+tests/corpus/io/test_object_stores.py has, and with a function of one's own, which tests/pipelines/test_run.py has."""
 PLACES = {
-    "RECIPE": "mine.yaml", "OUT": "out", "ID": "m1", "NAME": "near_dedup", "LIST": "list",
+    "RECIPE": "mine.yaml", "OUT": "out", "ID": "m1", "NAME": "near_dedup", "FILE": "more.jsonl",
     "STEP/KEY": "00-read+length/00000",
 }  # fmt: skip
 """What a reader puts in place of a word in capital letters."""
@@ -65,7 +65,10 @@ def commands():
     """Every command that the README shows, in order: those of its blocks without a language, and those within lines,
     which begin with `winnow` and a verb."""
     found = []
-    for block in re.finditer(r"^```(\w*)\n(.*?)^```|`((?:bin/)?winnow [a-z][^`]*)`", README, re.MULTILINE | re.DOTALL):
+    text = re.sub(
+        r"^## Coming from elsewhere\n.*?(?=^## )", "", README, flags=re.MULTILINE | re.DOTALL
+    )  # names of verbs
+    for block in re.finditer(r"^```(\w*)\n(.*?)^```|`((?:bin/)?winnow [a-z][^`]*)`", text, re.MULTILINE | re.DOTALL):
         lines = "" if block[1] else (block[2] or block[3]).replace("\\\n", " ")
         for line in lines.splitlines():
             command = " ".join(line.partition(" #")[0].split())
@@ -93,6 +96,9 @@ def test_the_commands_run_in_order(tmp_path, object_store):
             (tmp_path / "crawl").symlink_to(tmp_path / "winnow-quickstart" / "web")
             for file in (tmp_path / "crawl").glob("*.warc.gz"):
                 object_store.put(f"bucket/crawl/{file.name}", file.read_bytes())
+        if "https://example.org/page" in command:
+            (page, *_) = pq.read_table(tmp_path / "winnow-quickstart" / "run" / "documents")["url"].to_pylist()
+            command = command.replace("https://example.org/page", page)
         words = shlex.split(command)[1:]
         done = winnow(*words, cwd=tmp_path, check=0, **object_store.variables())
         assert done.stdout or done.stderr, command
