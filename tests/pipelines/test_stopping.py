@@ -369,8 +369,21 @@ def test_a_stopped_run_continues_to_the_same_bytes(recipe, tmp_path):
     undisturbed, stopped = tmp_path / "undisturbed", tmp_path / "stopped"
     subprocess.run(run_command(recipe, undisturbed, 0), check=True, capture_output=True, timeout=300)
     command = run_command(recipe, stopped, 0)
-    with Started(command) as run:
-        wait_until(lambda: "02-c4:" in run.output() or run.ended(), "the third map")
+    program = f"""
+import pathlib, time
+from pipelines.engine.under_way import UnderWay
+done = []
+def forget(self, key):
+    done.append(key)
+    if len(done) == 20:
+        pathlib.Path({str(tmp_path / "here")!r}).touch()
+        time.sleep(1000)
+UnderWay.forget = forget
+from pipelines.cli import main
+main()
+"""
+    with Started([sys.executable, "-c", program, *command[len(WINNOW) :]]) as run:
+        wait_until(lambda: (tmp_path / "here").exists() or run.ended(), "the twentieth task")
         assert stop(run, signal.SIGINT).problems == []
-    assert len(stop_campaign.commits(stopped)) >= 10 and not (stopped / "tokens").exists()
+    assert len(stop_campaign.commits(stopped)) == 20 and not (stopped / "tokens").exists()
     assert continues(command, stopped, digest(undisturbed)) == []
