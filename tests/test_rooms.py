@@ -98,7 +98,7 @@ def test_imports_go_where_they_may(name, path):
             )
         if package == top == "corpus" and rest and len(meant) > 1 and meant[1] != rest[0]:
             assert meant[1] in ROOMS[rest[0]], f"{name} imports {'.'.join(meant)}"
-        if name.startswith("pipelines.maps"):
+        if name.startswith(("pipelines.maps", "pipelines.near")):
             assert meant[:2] != ["pipelines", "steps"], f"{name} imports {'.'.join(meant)}"
         if name.startswith("pipelines.engine") and meant[:2] != ["pipelines", "engine"]:
             assert ".".join(meant[:2]) in ENGINE, f"{name} imports {'.'.join(meant)}"
@@ -137,6 +137,7 @@ def test_the_rules_are_rules(tmp_path):
         ("corpus.loader.planted", "import tokenizers"),
         ("corpus.loader.planted", "def f():\n    import pydantic"),
         ("pipelines.maps.planted", "from pipelines.steps.near_dedup import NearDedup"),
+        ("pipelines.near.planted", "from pipelines.steps.near_dedup import NearDedup"),
         ("corpus.text.planted", "from corpus.io import paths\npaths._address('x')"),
     ]:
         planted.write_text(line)

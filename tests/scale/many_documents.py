@@ -20,7 +20,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 from corpus.documents import ROW_BITS
 from corpus.io import shards
 from pipelines.engine import Outputs, describe_file
-from pipelines.steps import near_dedup
+from pipelines.near.clustering import Cluster, cluster
+from pipelines.near.verification import EDGE_SCHEMA
 
 SHARD, GROUP = 10_000, 10  # documents of a shard, shards of a group
 CLUSTERED = 0.1
@@ -46,7 +47,7 @@ def edges_of(group: int, documents: int, size: int) -> pa.Table:
     first, second = np.concatenate(first), np.concatenate(second)
     order = np.lexsort((first, second))
     columns = [addresses(first[order]), addresses(second[order]), np.full(len(order), 0.9)]
-    return pa.table(columns, schema=near_dedup.EDGE_SCHEMA)
+    return pa.table(columns, schema=EDGE_SCHEMA)
 
 
 def main() -> None:
@@ -66,9 +67,9 @@ def main() -> None:
             files.append(describe_file(path))
         documents = np.full(count, SHARD)
         firsts = np.arange(0, count, GROUP)
-        argument = near_dedup.Cluster(given.mode, tuple(files), documents, firsts, 64 << 20)
+        argument = Cluster(given.mode, 0.8, tuple(files), (), (), documents, firsts, 64 << 20)
         before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-        counters = near_dedup.cluster(argument, Outputs(folder, "00000", "deadbeef"))
+        counters = cluster(argument, Outputs(folder, "00000", "deadbeef"))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         print(
             f"{given.documents:,} documents, {edges:,} edges, {counters['figures']['dropped']:,} dropped, "

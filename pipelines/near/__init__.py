@@ -1,0 +1,6 @@
+"""Near-duplicates of a corpus in shards: what a run of `corpus.dedup.near` does as maps. Start with
+`pipelines.steps.near_dedup`, which says in which order.
+
+`candidates`: signatures and what shares a bucket. `sidecars`: the shingles of documents, between maps. `verification`:
+what is alike. `clustering`: what goes. Imports `corpus` and `pipelines.maps`; no step.
+"""

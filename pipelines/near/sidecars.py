@@ -1,0 +1,64 @@
+"""The shingle sets of documents between maps: a file for each group of shards, read to its end or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.io import shards
+from corpus.io.paths import DamagedFile
+from pipelines.engine import File, Task, task_key
+from pipelines.maps.groups import Group
+
+SHINGLES = "shingles.arrow"
+SHINGLE_SCHEMA = pa.schema([("address", pa.int64()), ("shingles", pa.large_list(pa.uint64()))])
+END = b"end"
+"""Note of the last batch of a sidecar."""
+
+
+class Sets(NamedTuple):
+    """The shingle sets of documents: that at `addresses[i]`, which ascend, is `values[offsets[i]:offsets[i + 1]]`."""
+
+    addresses: np.ndarray
+    offsets: np.ndarray
+    values: np.ndarray
+
+
+def read_sidecar(file: File) -> Iterator[pa.RecordBatch]:
+    """The batches of a sidecar. Raises DamagedFile."""
+    with shards.open_checked(file.path) as reader:
+        last = reader.num_record_batches - 1
+        if shards.noted_batch(file.path, reader, last)[1] != END:  # a damaged footer lists fewer
+            raise DamagedFile(file.path, "its end is missing")
+        for index in range(last):
+            yield shards.checked_batch(file.path, reader, index)
+
+
+def sets_of(batches: list[pa.RecordBatch]) -> Sets:
+    """The sets in batches of a sidecar."""
+    lengths = [np.diff(batch.column(1).offsets.to_numpy()) for batch in batches]
+    return Sets(
+        np.concatenate([np.empty(0, np.int64), *(batch.column(0).to_numpy() for batch in batches)]),
+        np.concatenate([[0], np.cumsum(np.concatenate([np.empty(0, np.int64), *lengths]))]).astype(np.int64),
+        np.concatenate([np.empty(0, np.uint64), *(batch.column(1).flatten().to_numpy() for batch in batches)]),
+    )
+
+
+def among(wanted: tuple[np.ndarray, ...], batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows of a batch of a sidecar at some of these addresses."""
+    addresses = batch.column(0).to_numpy()
+    chosen = np.zeros(len(addresses), np.bool_)
+    for each in wanted:
+        chosen |= np.isin(addresses, each)
+    return batch.filter(pa.array(chosen))
+
+
+def sidecar_tasks(groups: list[Group], sidecars: list[File], inputs: tuple[tuple[str, str], ...]) -> list[Task]:
+    """A task for each group, whose argument is its number and the sidecar with its shingles."""
+    return [
+        Task(task_key(group.shards[0].number), (group.number, file), (*inputs, ("shingles", file.hash)), file.bytes)
+        for group, file in zip(groups, sidecars)
+    ]
