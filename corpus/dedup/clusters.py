@@ -26,6 +26,9 @@ class Edges(NamedTuple):
 
 
 Mode = Literal["leader", "components"]
+Verification = Literal["jaccard", "edit", "none"]
+GIANT = 1000
+"""Members from which a component is looked at: what it has in common is then often no text, but a chain."""
 
 
 def leaders(
@@ -136,6 +139,48 @@ def _root(parent, document):
         parent[document] = parent[parent[document]]
         document = parent[document]
     return document
+
+
+def component_of(parts: Callable[[], Iterable[Edges]], members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The edges (first, second) of a component by the numbers of its members but the first (int64, ascending)."""
+    found = [(members[:0], members[:0])]
+    for edges in parts():
+        of_it = members[np.searchsorted(members[:-1], edges.second)] == edges.second
+        found.append((edges.first[of_it], edges.second[of_it]))
+    first, second = (np.concatenate(column) for column in zip(*found))
+    return first, second
+
+
+def diameter_at_least(first: np.ndarray, second: np.ndarray) -> int:
+    """Between some two documents of a component there are so many edges, and no fewer: from the first document to the
+    farthest one, and from there to the farthest again (R. Aingworth et al. 1999; in a tree that is the diameter)."""
+    documents = np.unique(np.concatenate([first, second]))
+    one, other = np.searchsorted(documents, first), np.searchsorted(documents, second)
+    ends = np.concatenate([one, other])
+    order = np.argsort(ends, kind="stable")
+    neighbours = np.concatenate([other, one])[order]
+    begins = np.searchsorted(ends[order], np.arange(len(documents) + 1))
+    farthest, _ = _farthest(begins, neighbours, 0)
+    return int(_farthest(begins, neighbours, farthest)[1])
+
+
+@numba.njit(cache=True, nogil=True)
+def _farthest(begins, neighbours, start):
+    """(a document that is farthest from `start`, how far), breadth first."""
+    distance = np.full(len(begins) - 1, -1, np.int64)
+    queue = np.empty(len(begins) - 1, np.int64)
+    distance[start], queue[0] = 0, start
+    at, end = 0, 1
+    while at < end:
+        document = queue[at]
+        at += 1
+        for place in range(begins[document], begins[document + 1]):
+            neighbour = neighbours[place]
+            if distance[neighbour] < 0:
+                distance[neighbour] = distance[document] + 1
+                queue[end] = neighbour
+                end += 1
+    return queue[end - 1], distance[queue[end - 1]]
 
 
 def cluster_figures(by: np.ndarray, score: np.ndarray) -> dict:

@@ -110,6 +110,18 @@ def crowded(keys: np.ndarray, addresses: np.ndarray, limit: int = ALL_PAIRS_LIMI
     return found
 
 
+def pairs_left_out(keys: np.ndarray, addresses: np.ndarray, limit: int = ALL_PAIRS_LIMIT) -> int:
+    """How many pairs of a bucket `candidate_pairs` does not have, for it has more than `limit` documents; a pair counts
+    once for each such bucket."""
+    order = np.lexsort((addresses, keys))
+    keys, addresses = keys[order], addresses[order]
+    is_new = np.ones(len(keys), np.bool_)
+    is_new[1:] = (keys[1:] != keys[:-1]) | (addresses[1:] != addresses[:-1])
+    behind = np.unique(keys[is_new], return_counts=True)[1] - limit
+    behind = behind[behind > 0]
+    return int((behind * (behind - 1) // 2).sum())
+
+
 def unique_pairs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pairs (int64), each once, ascending by (first, second)."""
     firsts, seconds = sorted_unique(first.copy()), sorted_unique(second.copy())

@@ -8,16 +8,16 @@ over shards: `pipelines.steps.near_dedup`.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus import options, tables
-from corpus.dedup import clusters, crowds, lsh, minhash, normalisations, presets, schemes, shingles
+from corpus.dedup import clusters, crowds, edits, lsh, minhash, normalisations, presets, schemes, shingles
 from corpus.dedup.crowds import Crowd
-from corpus.options import option
+from corpus.options import OptionError, option
 from corpus.step import Step
 
 if TYPE_CHECKING:
@@ -28,17 +28,32 @@ FOUND_SCHEMA = pa.schema([("row", pa.int64()), ("by", pa.int64()), ("similarity"
 
 class Signed(NamedTuple):
     """Documents ready to be compared: the shingle set of document *i* is `values[offsets[i]:offsets[i + 1]]` (uint64,
-    int64); `filled` are the documents that have shingles (int64), `keys` the keys of their buckets (uint64[filled,
-    bands])."""
+    int64), its units in order `units[unit_offsets[i]:unit_offsets[i + 1]]` where they are compared, else none; `filled`
+    are the documents that have shingles (int64), `keys` the keys of their buckets (uint64[filled, bands])."""
 
     values: np.ndarray
     offsets: np.ndarray
+    units: np.ndarray
+    unit_offsets: np.ndarray
     filled: np.ndarray
     keys: np.ndarray
 
 
+class Sets(Protocol):
+    """What documents are compared by: fields as `Signed` has them."""
+
+    @property
+    def values(self) -> np.ndarray: ...
+    @property
+    def offsets(self) -> np.ndarray: ...
+    @property
+    def units(self) -> np.ndarray: ...
+    @property
+    def unit_offsets(self) -> np.ndarray: ...
+
+
 class Pairs(NamedTuple):
-    """Candidates, first < second (int64), ascending, and their exact Jaccard similarity (float64)."""
+    """Candidates, first < second (int64), ascending, and their similarity (float64)."""
 
     first: np.ndarray
     second: np.ndarray
@@ -51,8 +66,10 @@ class Near(Step):
     without spaces, characters: `corpus.dedup.shingles`) have
     Jaccard similarity >= `threshold` with an earlier kept one. Bands are chosen so that a pair exactly at the threshold
     is found with probability >= `recall`, or given as `bands` and `rows`. `mode` "components" keeps only the first of
-    each connected component, as papers do. Signatures are those of a `scheme` (`corpus.dedup.schemes`): datasketch's
-    2.0, unless told otherwise. `preset` sets what is not given as a paper has it (`corpus.dedup.presets`).
+    each connected component, as papers do; `verification` "edit" asks for an edit similarity (`corpus.dedup.edits`)
+    >= `edit_threshold` as well, and "none" takes what shares a bucket for similar. Signatures are those of a `scheme`
+    (`corpus.dedup.schemes`): datasketch's 2.0, unless told otherwise. `preset` sets what is not given as a paper has it
+    (`corpus.dedup.presets`).
     """
 
     name: ClassVar[str] = "near_dedup"
@@ -77,6 +94,10 @@ class Near(Step):
     mode: Literal["leader", "components"] = option(
         "leader", "Drop what is similar to a kept document, or all but the first of a connected component."
     )
+    verification: clusters.Verification = option(
+        "jaccard", "What candidates are held to: Jaccard similarity, edit similarity as well, or nothing."
+    )
+    edit_threshold: float = option(0.8, "Edit similarity from which they are, with verification: edit.", gt=0, le=1)
     keep: Literal["first", "longest", "newest", "highest", "lowest"] = option(
         "first",
         "Which stays, of equals the first: the first, the longest text, the newest date, the highest or lowest score.",
@@ -105,6 +126,10 @@ class Near(Step):
             raise ValueError(f"normalisation {self.normalisation!r} has its own unit, not {self.unit!r}")
         if (self.score is not None) != (self.keep in ("highest", "lowest")):
             raise ValueError("score and keep: highest or lowest are given together")
+        if self.verification == "none" and self.mode == "leader":
+            raise ValueError(
+                "verification: none needs mode: components, for what is dropped for a leader is compared with it"
+            )
         self.banding()
 
     def banding(self) -> tuple[int, int]:
@@ -118,6 +143,24 @@ class Near(Step):
                 f"{self.bands} bands of {self.rows} rows need {self.bands * self.rows} permutations or more"
             )
         return self.bands, self.rows
+
+    @property
+    def compares_crowds(self) -> bool:
+        """Whether documents of crowded buckets are compared with all that are kept."""
+        return self.mode == "leader" and self.verification == "jaccard"
+
+    @property
+    def bucket_limit(self) -> int:
+        """With how many of the first of a bucket its documents are compared. Where nothing is compared, one says as
+        much about components as all."""
+        return 1 if self.verification == "none" else lsh.ALL_PAIRS_LIMIT
+
+    @property
+    def asked(self) -> str:
+        """What is asked of a pair, in a word."""
+        jaccard = f"Jaccard >= {self.threshold}"
+        edit = f"{jaccard}, edit similarity >= {self.edit_threshold}"
+        return {"jaccard": jaccard, "edit": edit, "none": "a shared bucket"}[self.verification]
 
     @property
     def shingle_hash(self) -> shingles.Hash:
@@ -163,41 +206,79 @@ class Near(Step):
         values, offsets = self._shingle_hashes(text)
         signatures = minhash.signatures_of(values, offsets, self.permutations, self.seed, self.scheme)
         filled = np.flatnonzero(np.diff(offsets))
-        return Signed(values, offsets, filled, lsh.band_keys(signatures, *self.banding())[filled])
+        units, unit_offsets = np.empty(0, np.uint64), np.zeros(len(text) + 1, np.int64)
+        if self.verification == "edit":
+            units, unit_offsets = self._unit_hashes(text)
+        keys = lsh.band_keys(signatures, *self.banding())[filled]
+        return Signed(values, offsets, units, unit_offsets, filled, keys)
 
     def _shingle_hashes(self, text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         if self.normalisation == "lower_words":
             return shingles.shingle_hashes(text, self.ngram, self.unit, self.shingle_hash)
         return normalisations.shingle_hashes(text, self.normalisation, self.ngram, self.shingle_hash)
 
+    def _unit_hashes(self, text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        if self.normalisation == "lower_words":
+            return shingles.unit_hashes(text, self.unit)
+        return normalisations.unit_hashes(text, self.normalisation)
+
+    def similarity(self, first: Sets, ones: np.ndarray, second: Sets, others: np.ndarray) -> np.ndarray:
+        """Of pairs of documents, float64: their Jaccard similarity, 0 where their edit similarity is looked at and too
+        low; NaN where nothing is. `ones[i]` (int64) is a document of `first`, `others[i]` one of `second`."""
+        if self.verification == "none":
+            return np.full(len(ones), np.nan)
+        found = shingles.jaccard(first.values, first.offsets, ones, second.values, second.offsets, others)
+        if self.verification == "edit":
+            close = np.flatnonzero(found >= self.threshold)
+            edit = edits.edit_similarity(
+                first.units, first.unit_offsets, ones[close], second.units, second.unit_offsets, others[close],
+                self.edit_threshold,
+            )  # fmt: skip
+            found[close[edit < self.edit_threshold - 1e-9]] = 0.0
+        return found
+
+    def is_similar(self, similarity: np.ndarray) -> np.ndarray:
+        """Of pairs by what `similarity` says, bool."""
+        return np.isnan(similarity) | (similarity >= self.threshold)
+
 
 class Together(NamedTuple):
-    """Documents signed part by part, numbered through: their shingle sets as `Signed` has them; keys of buckets
-    (uint64), and the document that has each (int64)."""
+    """Documents signed part by part, numbered through: their shingle sets and units as `Signed` has them; keys of
+    buckets (uint64), and the document that has each (int64)."""
 
     values: np.ndarray
     offsets: np.ndarray
+    units: np.ndarray
+    unit_offsets: np.ndarray
     keys: np.ndarray
     owners: np.ndarray
 
 
 def _together(parts: list[Signed]) -> Together:
     firsts = np.concatenate([[0], np.cumsum([len(part.offsets) - 1 for part in parts])]).astype(np.int64)
-    sizes = np.concatenate([np.empty(0, np.int64), *(np.diff(part.offsets) for part in parts)])
     owners = [np.repeat(part.filled + first, part.keys.shape[1]) for part, first in zip(parts, firsts.tolist())]
     return Together(
         np.concatenate([np.empty(0, np.uint64), *(part.values for part in parts)]),
-        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        _ends([part.offsets for part in parts]),
+        np.concatenate([np.empty(0, np.uint64), *(part.units for part in parts)]),
+        _ends([part.unit_offsets for part in parts]),
         np.concatenate([np.empty(0, np.uint64), *(part.keys.ravel() for part in parts)]),
         np.concatenate([np.empty(0, np.int64), *owners]),
     )
 
 
-def _pairs(keys: np.ndarray, owners: np.ndarray, sets: Together) -> Pairs:
-    """The pairs worth comparing, compared."""
-    first, second = lsh.candidate_pairs(keys, owners)
-    similarity = shingles.jaccard(sets.values, sets.offsets, first, sets.values, sets.offsets, second)
-    return Pairs(first, second, similarity)
+def _ends(offsets: list[np.ndarray]) -> np.ndarray:
+    """The offsets of lists one behind the other."""
+    sizes = np.concatenate([np.empty(0, np.int64), *map(np.diff, offsets)])
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
+def _pairs(near: Near, keys: np.ndarray, owners: np.ndarray, sets: Together) -> Pairs:
+    """The pairs worth comparing, compared; those that are similar."""
+    first, second = lsh.candidate_pairs(keys, owners, near.bucket_limit)
+    similarity = near.similarity(sets, first, sets, second)
+    close = near.is_similar(similarity)
+    return Pairs(first[close], second[close], similarity[close])
 
 
 def _crowd(keys: np.ndarray, owners: np.ndarray, sets: Together, order: np.ndarray) -> Crowd:
@@ -215,7 +296,8 @@ def near_duplicates(data: Any, against: Any = None, **settings: Any) -> pa.Table
     data, against: anything that `corpus.as_table` takes. settings: the options of `near_dedup` (`Near`), such as
     threshold, unit, ngram, permutations, recall, mode. With `against`, `by` is the most similar of its documents, of
     equals the first, and documents of `data` are not compared with each other. Takes memory for about ten times the
-    text. With "components", in a bucket of more than 32 alike all are compared with the first 32. Raises OptionError.
+    text. With mode "components" or verification "edit" the documents of a bucket of more than 32 are compared with
+    its first 32. Raises OptionError.
 
     >>> import corpus
     >>> text = "the quick brown fox jumps over the lazy dog and runs away into the dark wood"
@@ -226,6 +308,10 @@ def near_duplicates(data: Any, against: Any = None, **settings: Any) -> pa.Table
     ['0', '1']
     """
     near = options.build(Near, settings, "near_duplicates")
+    if against is not None:  # where there are no components
+        if near.verification == "none":
+            raise OptionError("near_duplicates: against needs verification: jaccard (or edit), not none")
+        near = dataclasses.replace(near, mode="leader", preset=None)
     known = [] if against is None else [near.sign(batch["text"]) for batch in tables.batches(against)]
     before = sum(len(part.offsets) - 1 for part in known)
     batches = list(tables.batches(data))
@@ -236,15 +322,13 @@ def near_duplicates(data: Any, against: Any = None, **settings: Any) -> pa.Table
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     crowded = lsh.crowded(sets.keys, sets.owners)
-    if near.mode == "components" and against is None:
+    if not near.compares_crowds:
         crowded[:] = False
-    pairs = _pairs(sets.keys[~crowded], sets.owners[~crowded], sets)
-    close = pairs.similarity >= near.threshold
-    edges = clusters.directed(rank[pairs.first[close]], rank[pairs.second[close]], pairs.similarity[close])
+    pairs = _pairs(near, sets.keys[~crowded], sets.owners[~crowded], sets)
+    edges = clusters.directed(rank[pairs.first], rank[pairs.second], pairs.similarity)
     crowd = _crowd(sets.keys[crowded], rank[sets.owners[crowded]], sets, order)
     greedy = crowds.Greedy(crowd, len(order), near.threshold, before, alone=against is not None)
-    mode = "leader" if against is not None else near.mode
-    ((rows, by, similarity),) = clusters.leaders_in_parts(lambda: [edges], [len(order)], mode, greedy)
+    ((rows, by, similarity),) = clusters.leaders_in_parts(lambda: [edges], [len(order)], near.mode, greedy)
     rows, by = order[rows], order[by]
     found = np.argsort(rows)
     return pa.table([rows[found] - before, by[found], similarity[found]], schema=FOUND_SCHEMA)

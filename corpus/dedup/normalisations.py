@@ -32,7 +32,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.dedup import sha1
-from corpus.dedup.shingles import HASHES, Hash, append_set, check_ngram, hash_runs
+from corpus.dedup.shingles import HASHES, XXHASH, Hash, append_set, check_ngram, hash_runs
 from corpus.text import lowering, normal_forms, treebank, unicode, word_break
 from corpus.text.arrow import buffers
 from corpus.text.leaf import leaf
@@ -156,11 +156,17 @@ def shingle_hashes(
     those of ours."""
     check_ngram(ngram)
     data, offsets = buffers(text)
-    return _shingle_hashes(data, offsets, rules(normalisation), ngram, HASHES[hash])
+    return _shingle_hashes(data, offsets, rules(normalisation), ngram, HASHES[hash], False)
+
+
+def unit_hashes(text: pa.Array, normalisation: Name) -> tuple[np.ndarray, np.ndarray]:
+    """The units of each document in order, as `corpus.dedup.shingles.unit_hashes` returns those of ours."""
+    data, offsets = buffers(text)
+    return _shingle_hashes(data, offsets, rules(normalisation), 1, XXHASH, True)
 
 
 @numba.njit(cache=True, nogil=True)
-def _shingle_hashes(data, offsets, rules, ngram, hash):
+def _shingle_hashes(data, offsets, rules, ngram, hash, in_order):
     documents = len(offsets) - 1
     room = _room(offsets)
     found = np.empty(len(room.hashes), np.uint64)
@@ -172,7 +178,11 @@ def _shingle_hashes(data, offsets, rules, ngram, hash):
         size = min(ngram, units) if rules.whole else ngram
         count = max(units - size + 1, 0) if units >= rules.least else 0
         hash_runs(room.text, room.starts, size, count, gap, hash, room.hashes)
-        at = append_set(room.hashes[:count], found, values, at)
+        if in_order:
+            values[at : at + count] = room.hashes[:count]
+            at += count
+        else:
+            at = append_set(room.hashes[:count], found, values, at)
         ends[i + 1] = at
     return values[:at], ends
 

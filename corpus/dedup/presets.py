@@ -1,7 +1,11 @@
 """Settings of near-duplicate detection as papers and their code have them, by name.
 
-What a paper leaves open is ours, and said here. All of them took what bands find for duplicates; here every pair is
-verified, at the threshold that they give. None of them says which document of a component stays; here the first does.
+What a paper leaves open is ours, and said here. Where it took what bands find for duplicates, so does the preset:
+`verification: jaccard` beside it compares them, at the threshold that it names. None of them says which document of a
+component stays; here the first does.
+
+    lee2021     Lee et al. 2021, 4.2: 450 bands of 20 of 9,000 permutations, Jaccard and edit similarity of 0.8 ("above"
+                it; here that counts as well), 5 words between white space
 
     fineweb     Penedo et al. 2024 and their script: 14 bands of 8, 5 words, SHA-1; "at least 75 % similar"
     refinedweb  Penedo et al. 2023, G.3.1: 9,000 permutations. The text has 20 bands of 450 rows, which would find
@@ -18,9 +22,19 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-Name = Literal["fineweb", "refinedweb", "slimpajama", "bigcode", "gopher", "gpt3"]
+Name = Literal["lee2021", "fineweb", "refinedweb", "slimpajama", "bigcode", "gopher", "gpt3"]
 
 PRESETS: dict[Name, dict[str, Any]] = {
+    "lee2021": {
+        "threshold": 0.8,
+        "normalisation": "spaces",
+        "permutations": 9000,
+        "bands": 450,
+        "rows": 20,
+        "verification": "edit",
+        "edit_threshold": 0.8,
+        "mode": "components",
+    },
     "fineweb": {
         "threshold": 0.75,
         "normalisation": "datatrove",
@@ -29,6 +43,7 @@ PRESETS: dict[Name, dict[str, Any]] = {
         "rows": 8,
         "scheme": "datatrove",
         "hash": "sha1",
+        "verification": "none",
         "mode": "components",
     },
     "refinedweb": {
@@ -37,6 +52,7 @@ PRESETS: dict[Name, dict[str, Any]] = {
         "permutations": 9000,
         "bands": 450,
         "rows": 20,
+        "verification": "none",
         "mode": "components",
     },
     "slimpajama": {
@@ -47,6 +63,7 @@ PRESETS: dict[Name, dict[str, Any]] = {
         "bands": 9,
         "rows": 13,
         "scheme": "legacy",
+        "verification": "none",
         "mode": "components",
     },
     "bigcode": {
@@ -57,6 +74,7 @@ PRESETS: dict[Name, dict[str, Any]] = {
         "rows": 10,
         "scheme": "legacy",
         "seed": 42,
+        "verification": "none",
         "mode": "components",
     },
     "gopher": {"threshold": 0.8, "unit": "words", "ngram": 13},

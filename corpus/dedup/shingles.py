@@ -257,7 +257,13 @@ def shingle_hashes(
     """
     check_ngram(ngram)
     data, offsets = buffers(text)
-    return _shingle_hashes(data, offsets, tables(), UNITS[unit], ngram, HASHES[hash])
+    return _shingle_hashes(data, offsets, tables(), UNITS[unit], ngram, HASHES[hash], False)
+
+
+def unit_hashes(text: pa.Array, unit: Unit = "auto") -> tuple[np.ndarray, np.ndarray]:
+    """The words or characters of each document in order, each as its XXH64: (values uint64, offsets int64[n + 1])."""
+    data, offsets = buffers(text)
+    return _shingle_hashes(data, offsets, tables(), UNITS[unit], 1, XXHASH, True)
 
 
 def check_ngram(ngram: int) -> None:
@@ -267,7 +273,7 @@ def check_ngram(ngram: int) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _shingle_hashes(data, offsets, tables, unit, ngram, hash):
+def _shingle_hashes(data, offsets, tables, unit, ngram, hash, in_order):
     documents = len(offsets) - 1
     space = workspace(offsets)
     found = np.empty(len(space.hashes), np.uint64)
@@ -282,7 +288,11 @@ def _shingle_hashes(data, offsets, tables, unit, ngram, hash):
             found = np.empty(len(hashes), np.uint64)
         if len(values) < at + len(hashes):
             values = grown(values, most)
-        at = append_set(hashes, found, values, at)
+        if in_order:
+            values[at : at + len(hashes)] = hashes
+            at += len(hashes)
+        else:
+            at = append_set(hashes, found, values, at)
         ends[i + 1] = at
     return values[:at], ends
 

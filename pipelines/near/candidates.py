@@ -32,7 +32,7 @@ PRIORITY_SCHEMA = pa.schema([("address", pa.int64()), ("priority", pa.float64())
 
 
 def emit_signatures(argument: Keys[Near], outputs: Outputs) -> dict[str, Any]:
-    """Map: band keys into the exchange, sorted shingle hashes into a sidecar."""
+    """Map: band keys into the exchange, what documents are compared by into a sidecar."""
     documents, partitions, step = 0, np.uint64(argument.partitions), argument.step
     priorities = [pa.RecordBatch.from_pylist([], PRIORITY_SCHEMA)]
     schema = pa.schema([("key", pa.uint64()), ("address", pa.int64())])
@@ -46,8 +46,11 @@ def emit_signatures(argument: Keys[Near], outputs: Outputs) -> dict[str, Any]:
                 if step.keep != "first":
                     columns = [pa.array(addresses), pa.array(step.priority(part))]
                     priorities.append(pa.RecordBatch.from_arrays(columns, schema=PRIORITY_SCHEMA))
-            sets = pa.LargeListArray.from_arrays(signed.offsets, signed.values)
-            sidecar.write(pa.RecordBatch.from_arrays([pa.array(addresses), sets], schema=SHINGLE_SCHEMA))
+            compared = pa.LargeListArray.from_arrays(np.zeros(len(addresses) + 1, np.int64), pa.array([], pa.uint64()))
+            if step.verification != "none":
+                compared = pa.LargeListArray.from_arrays(signed.offsets, signed.values)
+            units = pa.LargeListArray.from_arrays(signed.unit_offsets, signed.units)
+            sidecar.write(pa.RecordBatch.from_arrays([pa.array(addresses), compared, units], schema=SHINGLE_SCHEMA))
             keys = signed.keys.ravel()
             owners = np.repeat(addresses[signed.filled], signed.keys.shape[1])
             writer.add(pa.table([keys, owners], schema=schema), (keys % partitions).astype(np.int64))
@@ -92,7 +95,7 @@ def find_candidates(partition: int, outputs: Outputs, common: Reduction) -> dict
     """Reduce: pairs of documents that share a band key, to the group of the second; what this wants, to the group of
     the first; who is in a crowded bucket, to its own group."""
     partitions, firsts = common.exchange.partitions, common.firsts
-    found = 0
+    found = left_out = 0
     with (
         exchanges.Writer(outputs.path(CROWDED), CROWDED_SCHEMA, common.hold, len(firsts)) as crowd,
         exchanges.Writer(outputs.path(PAIRS), PAIR_SCHEMA, common.hold, len(firsts)) as pairs,
@@ -106,16 +109,26 @@ def find_candidates(partition: int, outputs: Outputs, common: Reduction) -> dict
             table = exchanges.read(common.exchange, partition, chosen if common.splits > 1 else None)
             keys, addresses = table["key"].to_numpy(), table["address"].to_numpy()
             del table
-            if common.step.mode == "leader":
+            if not common.step.compares_crowds:
+                left_out += lsh.pairs_left_out(keys, addresses) if common.step.verification != "none" else 0
+            else:
                 crowded = lsh.crowded(keys, addresses)
                 rows = pa.table([addresses[crowded], keys[crowded]], schema=CROWDED_SCHEMA)
                 crowd.add(rows, group_of(firsts, shard_and_row(addresses[crowded])[0]))
                 keys, addresses = keys[~crowded], addresses[~crowded]
-            for first, second in lsh.pair_chunks(keys, addresses):
+            for first, second in lsh.pair_chunks(keys, addresses, common.step.bucket_limit):
                 home, target = (group_of(firsts, shard_and_row(each)[0]) for each in (first, second))
                 pairs.add(pa.table([first, second], schema=PAIR_SCHEMA), target)
+                found += len(first)
+                if common.step.verification == "none":
+                    continue
                 away = home != target
                 visits = lsh.unique_pairs(first[away], target[away])
                 wanted.add(pa.table(visits, schema=WANTED_SCHEMA), group_of(firsts, shard_and_row(visits[0])[0]))
-                found += len(first)
-    return {"pairs": found, PAIRS: pairs.counters(), WANTED: wanted.counters(), CROWDED: crowd.counters()}
+    return {
+        "pairs": found,
+        "left_out": left_out,
+        PAIRS: pairs.counters(),
+        WANTED: wanted.counters(),
+        CROWDED: crowd.counters(),
+    }

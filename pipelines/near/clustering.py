@@ -100,7 +100,22 @@ def cluster(argument: Cluster, outputs: Outputs) -> dict[str, Any]:
     dropped, by, score = (np.concatenate(columns) for columns in zip(*found))
     del found
     figures |= clusters.cluster_figures(by, score)
+    if argument.mode == "components" and figures["largest"] >= clusters.GIANT:
+        figures |= _giant(parts, numbers(dropped), by)
     return {"figures": figures, "examples": _largest(dropped, by, score), **counters}
+
+
+def _giant(parts: Callable[[], Iterator[clusters.Edges]], dropped: np.ndarray, by: np.ndarray) -> dict[str, Any]:
+    """Figures of the largest component: of documents that are chained together, the ends may have nothing in common."""
+    kept, sizes = np.unique(by, return_counts=True)
+    members = np.sort(dropped[by == kept[np.argmax(sizes)]])
+    diameter = clusters.diameter_at_least(*clusters.component_of(parts, members))
+    size = len(members) + 1
+    warning = (
+        f"the largest component has {size:,} documents, some of them {diameter} steps of similarity from each other; "
+        "one of them stays (mode: leader drops only what is similar to what stays)"
+    )
+    return {"diameter": diameter} | ({"warning": warning} if diameter > 2 else {})
 
 
 def _order(argument: Cluster, begins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

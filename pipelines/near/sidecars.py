@@ -14,17 +14,23 @@ from pipelines.engine import File, Task, task_key
 from pipelines.maps.groups import Group
 
 SHINGLES = "shingles.arrow"
-SHINGLE_SCHEMA = pa.schema([("address", pa.int64()), ("shingles", pa.large_list(pa.uint64()))])
+SHINGLE_SCHEMA = pa.schema([
+    ("address", pa.int64()), ("shingles", pa.large_list(pa.uint64())), ("units", pa.large_list(pa.uint64())),
+])  # fmt: skip
+"""Of a document its shingle set, ascending, and its words or characters in order, if these are compared, else none."""
 END = b"end"
 """Note of the last batch of a sidecar."""
 
 
 class Sets(NamedTuple):
-    """The shingle sets of documents: that at `addresses[i]`, which ascend, is `values[offsets[i]:offsets[i + 1]]`."""
+    """What documents are compared by: the shingle set of that at `addresses[i]`, which ascend, is
+    `values[offsets[i]:offsets[i + 1]]`, its units are `units[unit_offsets[i]:unit_offsets[i + 1]]`."""
 
     addresses: np.ndarray
-    offsets: np.ndarray
     values: np.ndarray
+    offsets: np.ndarray
+    units: np.ndarray
+    unit_offsets: np.ndarray
 
 
 def read_sidecar(file: File) -> Iterator[pa.RecordBatch]:
@@ -39,12 +45,16 @@ def read_sidecar(file: File) -> Iterator[pa.RecordBatch]:
 
 def sets_of(batches: list[pa.RecordBatch]) -> Sets:
     """The sets in batches of a sidecar."""
-    lengths = [np.diff(batch.column(1).offsets.to_numpy()) for batch in batches]
-    return Sets(
-        np.concatenate([np.empty(0, np.int64), *(batch.column(0).to_numpy() for batch in batches)]),
-        np.concatenate([[0], np.cumsum(np.concatenate([np.empty(0, np.int64), *lengths]))]).astype(np.int64),
-        np.concatenate([np.empty(0, np.uint64), *(batch.column(1).flatten().to_numpy() for batch in batches)]),
-    )
+    addresses = np.concatenate([np.empty(0, np.int64), *(batch.column(0).to_numpy() for batch in batches)])
+    return Sets(addresses, *_lists(batches, 1), *_lists(batches, 2))
+
+
+def _lists(batches: list[pa.RecordBatch], column: int) -> tuple[np.ndarray, np.ndarray]:
+    """The values of lists of all batches, and their offsets."""
+    lengths = [np.diff(batch.column(column).offsets.to_numpy()) for batch in batches]
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate([np.empty(0, np.int64), *lengths]))]).astype(np.int64)
+    values = [batch.column(column).flatten().to_numpy() for batch in batches]
+    return np.concatenate([np.empty(0, np.uint64), *values]), offsets
 
 
 def among(wanted: tuple[np.ndarray, ...], batch: pa.RecordBatch) -> pa.RecordBatch:

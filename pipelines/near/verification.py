@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from corpus.dedup import lsh, shingles
+from corpus.dedup import lsh
+from corpus.dedup.near import Near
 from corpus.io import shards
 from pipelines.engine import File, Outputs, Unproven
 from pipelines.maps import exchange as exchanges
@@ -41,7 +42,7 @@ class Verification(NamedTuple):
     first documents in other groups, a partition for each group; bytes of pairs to hold. The argument of a task is as
     for `Sending`."""
 
-    threshold: float
+    step: Near
     firsts: np.ndarray
     pairs: Exchange
     visitors: Exchange | None
@@ -67,14 +68,14 @@ def send(argument: tuple[int, File], outputs: Outputs, common: Sending) -> dict[
 
 
 def verify(argument: tuple[int, File], outputs: Outputs, common: Verification) -> dict[str, Any]:
-    """Exact Jaccard of every pair; those at the threshold or above become edges, ascending by (second, first)."""
+    """The similarity of every pair; those that are similar become edges, ascending by (second, first)."""
     group, sidecar = argument
     compared = verified = 0
     with shards.ShardWriter(outputs.path(EDGES), EDGE_SCHEMA) as writer:
         writer.write(pa.RecordBatch.from_pylist([], EDGE_SCHEMA))
         for first, second in _by_second(group, sidecar, common):
             similarity = _similarity(group, sidecar, common, first, second)
-            found = np.flatnonzero(similarity >= common.threshold)
+            found = np.flatnonzero(common.step.is_similar(similarity))
             found = found[np.lexsort((first[found], second[found]))]
             columns = [pa.array(column[found]) for column in (first, second, similarity)]
             writer.write(pa.RecordBatch.from_arrays(columns, schema=EDGE_SCHEMA))
@@ -121,7 +122,7 @@ def _distinct(pieces: Iterable[pa.RecordBatch]) -> tuple[np.ndarray, np.ndarray]
 def _similarity(group: int, sidecar: File, common: Verification, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Of pairs, ascending, whose second documents are in this group."""
     similarity = np.full(len(first), np.nan)
-    if not len(first):
+    if not len(first) or common.step.verification == "none":
         return similarity
     own = sets_of([among((first, second), batch) for batch in read_sidecar(sidecar)])
 
@@ -131,9 +132,7 @@ def _similarity(group: int, sidecar: File, common: Verification, first: np.ndarr
         places = np.searchsorted(sets.addresses, first[low:high])
         here = np.flatnonzero(sets.addresses[places] == first[low:high])
         others = np.searchsorted(own.addresses, second[low:high][here])
-        similarity[low + here] = shingles.jaccard(
-            sets.values, sets.offsets, places[here], own.values, own.offsets, others
-        )
+        similarity[low + here] = common.step.similarity(sets, places[here], own, others)
 
     compare(own)
     for piece in exchanges.pieces(common.visitors, group) if common.visitors else ():

@@ -220,6 +220,8 @@ def funnel(report: dict[str, Any]) -> str:
     ends = " + ".join(f"{count[end]:,} {end}" for end in ("kept", "dropped", "quarantined"))
     lines.append(f"{count['in']:,} in = {ends}")
     lines += [f"left out: step {name!r}: {why}" for name, why in report.get("left_out", [])]
+    figures = {name: found for name, found in (report.get("figures") or {}).items() if isinstance(found, dict)}
+    lines += [f"{name}: {found['warning']}" for name, found in figures.items() if "warning" in found]
     lines += report.get("notes", [])
     lost = report.get("lost", {})
     if lost.get("bytes") or lost.get("ranges"):

@@ -1,7 +1,7 @@
 """Near-duplicates by MinHash: signatures -> candidates -> send -> verify -> crowd -> clusters -> decide.
 
 Candidates come from locality-sensitive hashing, every candidate pair is verified by the exact
-Jaccard similarity of its shingle sets, and in the default mode a document is dropped only for a
+Jaccard similarity of its shingle sets (unless told otherwise), and in the default mode a document is dropped only for a
 verified similarity to a document that is kept. Documents of crowded buckets have too many pairs: they come to the
 clusters with their shingles (`corpus.dedup.crowds`).
 
@@ -77,14 +77,16 @@ class NearDedup(Near, GlobalStep):
             "bands": bands,
             "rows": rows,
             "threshold": self.threshold,
+            "verification": self.verification,
             "definition": self.definition,
+            "pairs_left_out": sum(manifest.counters["left_out"] for manifest in reduced),
             "found": [[each, round(100 * lsh.candidate_probability(each / 100, bands, rows), 2)] for each in CURVE],
             **clustered.counters["figures"],
         }
         context.found.examples[context.name] = clustered.counters["examples"]
         context.found.before[context.name] = [shard for group in groups for shard in group.shards]
         proposed = exchanges.of_map([clustered], PROPOSALS, len(groups))
-        return decide_map(context, groups, proposed, f"Jaccard >= {self.threshold}")
+        return decide_map(context, groups, proposed, self.asked)
 
     def _verify(
         self, context: Context, groups: list[Group], reduced: list[Manifest], pairs: Exchange, sidecars: list[File]
@@ -100,9 +102,7 @@ class NearDedup(Near, GlobalStep):
             visitors = exchanges.gather(context, "send", sent, VISITORS, len(groups))
         inputs = (*pairs.inputs("pairs"), *(visitors.inputs("visitors") if visitors else ()))
         tasks = sidecar_tasks(groups, sidecars, inputs)
-        return context.map(
-            "verify", verify, tasks, (self, hold), Verification(self.threshold, firsts, pairs, visitors, hold)
-        )
+        return context.map("verify", verify, tasks, (self, hold), Verification(self, firsts, pairs, visitors, hold))
 
     def _crowd(
         self, context: Context, groups: list[Group], reduced: list[Manifest], sidecars: list[File]

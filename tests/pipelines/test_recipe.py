@@ -149,7 +149,7 @@ def test_dump_spells_out_every_default():
     assert document["steps"][1]["near_dedup"] == {
         "threshold": 0.8, "normalisation": "lower_words", "unit": "auto", "ngram": 5, "permutations": 256,
         "recall": 0.99, "bands": None, "rows": None, "scheme": "affine32", "hash": "auto", "seed": 1, "preset": None,
-        "mode": "leader", "keep": "first", "score": None,
+        "mode": "leader", "verification": "jaccard", "edit_threshold": 0.8, "keep": "first", "score": None,
     }  # fmt: skip
     assert document["input"] == ["x"]
 

@@ -52,6 +52,22 @@ def test_a_chain_keeps_every_other_document():
     assert [b for b, _ in run(edges, "components").values()] == [1, 1, 1]
 
 
+@settings(deadline=None)
+@given(st.integers(0, 60).flatmap(lambda n: st.tuples(*(st.integers(0, i) for i in range(n + 1)))))
+def test_the_diameter_of_a_tree_and_the_edges_of_a_component(parents):
+    """Of a tree it is exact: the most edges between any two, by brute force over all."""
+    count = len(parents) + 1
+    first, second = np.array(parents), np.arange(1, count)
+    distance = np.where(np.eye(count, dtype=bool), 0, count)
+    for i, j in zip(first, second):
+        distance[j, :j] = distance[:j, j] = distance[i, :j] + 1
+    assert clusters.diameter_at_least(first, second) == distance.max()
+    others = clusters.Edges(np.array([count, count]), np.array([count + 1, count + 2]), np.ones(2))
+    edges = clusters.Edges(first, second, np.ones(count - 1))
+    one, other = clusters.component_of(lambda: [edges, others], second)
+    assert (one.tolist(), other.tolist()) == (first.tolist(), second.tolist())
+
+
 def test_addresses_beyond_32_bits_and_the_most_similar_leader():
     far = 1 << 40
     assert run({(5, far): 0.8, (6, far): 0.9, (7, far): 0.9}, "leader") == {far: (6, 0.9)}

@@ -1,6 +1,7 @@
 """Near-duplicates of tables in memory against the greedy rule over all pairs, and against the step of a run."""
 
 import dataclasses
+import functools
 import pickle
 import unicodedata
 
@@ -125,6 +126,9 @@ def test_two_tables_name_the_most_similar_of_the_other(texts, against):
         {"unit": "characters", "scheme": "affine64"},
         {"preset": "slimpajama", "seed": 3},
         {"normalisation": "text_dedup", "scheme": "legacy", "hash": "xxhash", "bands": 64, "rows": 4},
+        {"verification": "none", "mode": "components", "bands": 64, "rows": 4},
+        {"verification": "edit", "edit_threshold": 0.7},
+        {"preset": "lee2021", "threshold": 0.5, "bands": 900, "rows": 10},
     ],
 )
 def test_a_table_in_chunks_gives_what_the_step_of_a_run_decides(options):
@@ -167,6 +171,68 @@ def test_every_scheme_finds_what_the_greedy_rule_does(scheme, hash):
     assert rows_of(found) == leaders(texts, 0.5, 2) != []
 
 
+EVERY_KEY = {"bands": 256, "rows": 1}
+"""So that every pair with a shingle in common is compared, practically."""
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from(WORDS[:3]), max_size=6).map(" ".join), max_size=9), st.sampled_from([0.4, 0.75])
+)
+def test_edit_similarity_beside_jaccard(texts, least):
+    """Levenshtein's distance by its definition, over words; the components by brute force."""
+
+    @functools.cache
+    def distance(one, other):
+        if not one or not other:
+            return len(one) + len(other)
+        (a, *one_rest), (b, *other_rest) = one, other
+        one_rest, other_rest = tuple(one_rest), tuple(other_rest)
+        changed = distance(one_rest, other_rest) + (a != b)
+        return min(changed, distance(one_rest, other) + 1, distance(one, other_rest) + 1)
+
+    def similar(i, j):
+        one, other = tuple(texts[i].split()), tuple(texts[j].split())
+        edit = 1 - distance(one, other) / max(len(one), len(other), 1)
+        return jaccard(texts[i], texts[j], 2) >= 0.5 and edit >= least - 1e-9
+
+    group = list(range(len(texts)))
+    for j in range(len(texts)):
+        for i in range(j):
+            if similar(i, j):
+                group = [min(group[i], group[j]) if each in (group[i], group[j]) else each for each in group]
+    settings = {"threshold": 0.5, "ngram": 2, "verification": "edit", "edit_threshold": least, **EVERY_KEY}
+    found = near_duplicates(texts, mode="components", **settings)
+    assert [row[:2] for row in rows_of(found)] == [(i, each) for i, each in enumerate(group) if each != i]
+
+
+def test_what_is_in_another_order_is_no_duplicate_by_edits():
+    one, other = " ".join(map(str, range(40))), " ".join(map(str, [*range(20, 40), *range(20)]))
+    pages = [PAGE, PAGE.replace("猫", "犬"), "".join(PAGE.partition("。")[::-1])]
+    assert [row[:2] for row in rows_of(near_duplicates([one, other]))] == [(1, 0)]
+    assert rows_of(near_duplicates([one, other], verification="edit")) == []
+    assert [row[:2] for row in rows_of(near_duplicates(pages, threshold=0.7))] == [(1, 0), (2, 0)]
+    assert [row[:2] for row in rows_of(near_duplicates(pages, threshold=0.7, verification="edit"))] == [(1, 0)]
+
+
+@settings(deadline=None)
+@given(texts)
+def test_unverified_components_are_those_of_buckets(texts):
+    """Whoever is connected by buckets, however large they are, and whatever the similarity."""
+    settings = {"threshold": 0.9, "ngram": 2, "bands": 4, "rows": 1, "permutations": 4}
+    found = near_duplicates(texts * 5, mode="components", verification="none", **settings)
+    signed = Near(mode="components", verification="none", **settings).sign(pa.array(texts * 5, pa.string()))
+    group, buckets = {i: {i} for i in range(len(texts) * 5)}, {}
+    for i, keys in zip(signed.filled.tolist(), signed.keys.tolist()):
+        for key in keys:
+            buckets.setdefault(key, i)
+            joined = group[i] | group[buckets[key]]
+            group.update(dict.fromkeys(joined, joined))
+    expected = [(i, min(members)) for i, members in group.items() if min(members) != i]
+    assert [row[:2] for row in rows_of(found)] == expected
+    assert found["similarity"].is_null(nan_is_null=True).to_pylist() == [True] * len(found)
+
+
 def test_bands_as_given():
     fineweb = Near(permutations=112, bands=14, rows=8, scheme="datatrove")
     assert fineweb.banding() == (14, 8)
@@ -191,7 +257,11 @@ def test_presets(name):
 
 
 def test_what_is_given_is_no_presets():
-    assert Near(preset="fineweb", threshold=0.8, mode="leader").threshold == 0.8 == Near(preset="gopher").threshold
+    assert (
+        Near(preset="fineweb", threshold=0.8, verification="jaccard", mode="leader").threshold
+        == 0.8
+        == Near(preset="gopher").threshold
+    )
     assert Near(0.8, preset="fineweb").threshold == 0.8 and Near(preset="fineweb").threshold == 0.75
     assert Near(preset="gopher").banding() == Near().banding()
 
