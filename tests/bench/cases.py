@@ -85,6 +85,12 @@ CASES = {
         "datasketch",
         8 * MB,
     ),
+    "near_dedup_fineweb": Case(
+        "the same with FineWeb's settings, nothing verified",
+        "datatrove's four stages on one core, words by nltk",
+        "datatrove",
+        8 * MB,
+    ),
     "suffix_array": Case(
         "ranges of 100 bytes and more that repeat earlier text",
         "pydivsufsort: divsufsort and kasai, no ranges",

@@ -7,6 +7,8 @@ import os
 import tempfile
 import time
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +29,7 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 from worker import Job, Side, digests, over_batches
 
+import corpus
 import pipelines
 from corpus.cleaning.c4 import C4
 from corpus.cleaning.fineweb import FineWeb
@@ -175,8 +178,32 @@ def minhash_characters(job: Job) -> Side:
 
 def near_dedup(job: Job) -> Side:
     """A run of the step: reading a Parquet file and writing what is kept are part of it."""
-    batches = job.batches()
     step = NearDedup(threshold=THRESHOLD, unit="words", ngram=NGRAM, permutations=PERMUTATIONS)
+
+    def answers(_: None, documents: int) -> list[str]:
+        """The candidates, which the peer has too."""
+        signed = step.sign(pa.concat_arrays([batch["text"] for batch in job.batches()])[:documents])
+        owners = np.repeat(signed.filled, signed.keys.shape[1])
+        first, second = lsh.candidate_pairs(signed.keys.ravel(), owners, documents)
+        return [f"{i} {j}" for i, j in zip(first.tolist(), second.tolist())]
+
+    return _step_alone(job, step, answers)
+
+
+def near_dedup_fineweb(job: Job) -> Side:
+    """The same run with what FineWeb set."""
+    step = NearDedup(preset="fineweb")
+
+    def answers(_: None, documents: int) -> list[str]:
+        """How many documents go; which of a component stays, the peer leaves to chance."""
+        texts = pa.concat_arrays([batch["text"] for batch in job.batches()])[:documents]
+        return [str(len(corpus.near_duplicates(texts, preset="fineweb")))]
+
+    return _step_alone(job, step, answers)
+
+
+def _step_alone(job: Job, step: NearDedup, answers: Callable[[Any, int], list[str]]) -> Side:
+    batches = job.batches()
 
     def run(texts: list[pa.RecordBatch]) -> None:
         with tempfile.TemporaryDirectory(dir=job.folder) as folder:
@@ -185,13 +212,6 @@ def near_dedup(job: Job) -> Side:
                 os.path.join(folder, "out"),
                 workers=0,
             )
-
-    def answers(_: None, documents: int) -> list[str]:
-        """The candidates, which the peer has too."""
-        signed = step.sign(pa.concat_arrays([batch["text"] for batch in batches])[:documents])
-        owners = np.repeat(signed.filled, signed.keys.shape[1])
-        first, second = lsh.candidate_pairs(signed.keys.ravel(), owners, documents)
-        return [f"{i} {j}" for i, j in zip(first.tolist(), second.tolist())]
 
     run([batches[0].slice(0, FEW)] * 20)
     _written(batches, job.folder)
@@ -284,6 +304,7 @@ SIDES = {
     "minhash": minhash,
     "minhash_characters": minhash_characters,
     "near_dedup": near_dedup,
+    "near_dedup_fineweb": near_dedup_fineweb,
     "suffix_array": suffix_array,
     "contamination": contamination,
     "bpe_train": bpe_train,

@@ -8,12 +8,15 @@ import glob
 import json
 import os
 import re
+import shutil
 import sys
+import tempfile
 import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import worker
 from cases import (
     ARCHIVE,
@@ -253,6 +256,54 @@ def near_dedup(job: Job) -> Side:
     return over_texts(texts, work, lambda pairs, _: [f"{i} {j}" for i, j in sorted(pairs)])
 
 
+def near_dedup_fineweb(job: Job) -> Side:
+    from datatrove.pipeline.dedup import minhash
+    from datatrove.pipeline.readers import ParquetReader
+    from datatrove.pipeline.writers import ParquetWriter
+    from datatrove.utils.hashing import HashConfig
+    from datatrove.utils.word_tokenizers import WordTokenizer
+    from nltk.tokenize import NLTKWordTokenizer
+
+    class Words(WordTokenizer):
+        """nltk's words of a text without punctuation, which is one sentence: punkt's model is a download."""
+
+        split = NLTKWordTokenizer().tokenize
+
+        def word_tokenize(self, text: str) -> list[str]:
+            return self.split(text)
+
+        def sent_tokenize(self, text: str) -> list[str]:
+            return [text]
+
+        def span_tokenize(self, text: str) -> list[tuple[int, int]]:
+            raise NotImplementedError
+
+    texts = job.texts()
+    config = minhash.MinhashConfig(hash_config=HashConfig(precision=64, hash_fc="sha1"))
+    folder = tempfile.mkdtemp(dir=job.folder)
+    source = f"{folder}/in"
+    os.mkdir(source)
+    pq.write_table(pa.table({"text": texts, "id": list(map(str, range(len(texts))))}), f"{source}/0.parquet")
+
+    def work() -> int:
+        signatures, buckets, removed, kept = (
+            f"{folder}/{name}" for name in ("signatures", "buckets", "removed", "out")
+        )
+        read = ParquetReader(source, doc_progress=False, file_progress=False)
+        minhash.MinhashDedupSignature(signatures, config, language=Words()).run(read.run(rank=0, world_size=1))
+        for bucket in range(config.num_buckets):
+            minhash.MinhashDedupBuckets(signatures, buckets, config=config).run(None, bucket, config.num_buckets)
+        minhash.MinhashDedupCluster(buckets, removed, config=config).run(None, 0, 1)
+        left = minhash.MinhashDedupFilter(removed).run(read.run(rank=0, world_size=1), 0, 1)
+        return len(texts) - sum(1 for _ in ParquetWriter(kept).run(left, 0, 1))
+
+    def answers(found: int, _: int) -> list[str]:
+        shutil.rmtree(folder)
+        return [str(found)]
+
+    return over_texts(texts, work, answers)
+
+
 def suffix_array(job: Job) -> Side:
     import pydivsufsort
 
@@ -391,6 +442,7 @@ SIDES = {
     "minhash": minhash,
     "minhash_characters": minhash_characters,
     "near_dedup": near_dedup,
+    "near_dedup_fineweb": near_dedup_fineweb,
     "suffix_array": suffix_array,
     "bpe_train": bpe_train,
     "encode": encode,
