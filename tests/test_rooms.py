@@ -15,7 +15,7 @@ SUBJECTS = {"cleaning", "contamination", "dedup", "encoding", "language", "readi
 ROOMS = {
     "closure": set(), "kernel_cache": {"closure"}, "options": set(), "documents": set(), "step": {"closure", "options"},
     "io": set(), "text": set(), "loader": {"io", "tokens"}, **dict.fromkeys(SUBJECTS, BELOW),
-    "lazy": {"closure"}, "imported": {"closure"}, "tables": {"documents", "text"},
+    "dedup": BELOW | {"encoding"}, "lazy": {"closure"}, "imported": {"closure"}, "tables": {"documents", "text"},
     "filtering": {"documents", "step", "tables", "cleaning"},
 }  # fmt: skip
 """Rooms in corpus, and what each may import of the others; `loader` is what a training image installs."""

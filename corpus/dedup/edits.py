@@ -26,12 +26,16 @@ def edit_similarity(
     """
     similarity = np.zeros(len(first), np.float64)
     sizes = np.diff(first_offsets)[first], np.diff(second_offsets)[second]
-    hopeful = np.flatnonzero(np.minimum(*sizes) >= at_least * np.maximum(*sizes) - 1e-9)
+    longer = np.maximum(*sizes)
+    most = np.floor((1 - at_least) * longer + 1e-9).astype(np.int64)  # edits
+    hopeful = np.flatnonzero(longer - np.minimum(*sizes) <= most)
     known, one = -1, []
     for pair in hopeful:
         if first[pair] != known:  # pairs come by their first document
             known = int(first[pair])
             one = first_values[first_offsets[known] : first_offsets[known + 1]].tolist()
         other = second_values[second_offsets[second[pair]] : second_offsets[second[pair] + 1]].tolist()
-        similarity[pair] = Levenshtein.normalized_similarity(one, other, score_cutoff=at_least)
+        edits = Levenshtein.distance(one, other, score_cutoff=int(most[pair]))
+        if edits <= most[pair]:
+            similarity[pair] = 1 - edits / max(longer[pair], 1)
     return similarity

@@ -15,8 +15,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus import options, tables
-from corpus.dedup import clusters, crowds, edits, lsh, minhash, normalisations, presets, schemes, shingles
+from corpus.dedup import (
+    clusters,
+    crowds,
+    edits,
+    lsh,
+    minhash,
+    normalisations,
+    presets,
+    schemes,
+    shingles,
+    token_shingles,
+)
 from corpus.dedup.crowds import Crowd
+from corpus.io import paths
 from corpus.options import OptionError, option
 from corpus.step import Step
 
@@ -78,11 +90,12 @@ class Near(Step):
     normalisation: Literal["lower_words"] | normalisations.Name = option(
         "lower_words", "What text is made of shingles; all but lower_words as others have it, units included."
     )
-    unit: shingles.Unit = option(
+    unit: shingles.Unit | Literal["tokens"] = option(
         "auto",
         "What shingles are made of; auto: characters if most letters are of scripts without spaces, else words.",
     )
-    ngram: int = option(5, "Words or characters of a shingle.", ge=1, le=1 << 20)
+    tokenizer: str = option("", "Folder of the tokenizer, with unit: tokens.")
+    ngram: int = option(5, "Words, characters or tokens of a shingle.", ge=1, le=1 << 20)
     permutations: int = option(256, "Length of the signatures.", ge=1, le=1 << 16)
     recall: float = option(0.99, "Probability with which a pair exactly at the threshold is found.", gt=0, lt=1)
     bands: int | None = option(None, "Bands of a signature, with `rows`; by threshold and recall unless given.", ge=1)
@@ -124,6 +137,8 @@ class Near(Step):
         """Raises ValueError where so few permutations cannot find what is asked for, or have no such bands."""
         if self.normalisation != "lower_words" and self.unit != "auto":
             raise ValueError(f"normalisation {self.normalisation!r} has its own unit, not {self.unit!r}")
+        if (self.unit == "tokens") != bool(self.tokenizer):
+            raise ValueError("unit: tokens and tokenizer are given together")
         if (self.score is not None) != (self.keep in ("highest", "lowest")):
             raise ValueError("score and keep: highest or lowest are given together")
         if self.verification == "none" and self.mode == "leader":
@@ -131,6 +146,15 @@ class Near(Step):
                 "verification: none needs mode: components, for what is dropped for a leader is compared with it"
             )
         self.banding()
+
+    def inputs(self) -> list[str]:
+        """The files of the tokenizer. Raises FileNotFoundError."""
+        return [source.path for source in paths.list_files(self.tokenizer)] if self.tokenizer else []
+
+    def check(self) -> None:
+        """Raises ValueError or FileNotFoundError for a tokenizer that cannot be used."""
+        if self.tokenizer:
+            token_shingles.encoder_in(self.tokenizer)
 
     def banding(self) -> tuple[int, int]:
         """(bands, rows of each): as given, of which the first `bands * rows` permutations count, or chosen."""
@@ -181,8 +205,9 @@ class Near(Step):
         """
         bands, rows = self.banding()
         signature = schemes.definition(self.scheme, self.shingle_hash, self.permutations, self.seed)
-        own = self.normalisation == "lower_words"
-        text = f"{shingles.DEFINITION} {self.unit}" if own else self.normalisation
+        text = f"{shingles.DEFINITION} {self.unit}" if self.normalisation == "lower_words" else self.normalisation
+        if self.unit == "tokens":
+            text = f"tokens {token_shingles.encoder_in(self.tokenizer).fingerprint}"
         return f"{text} {self.ngram} | {signature} | bands={bands} rows={rows}"
 
     def priority(self, batch: pa.RecordBatch) -> np.ndarray:
@@ -213,11 +238,15 @@ class Near(Step):
         return Signed(values, offsets, units, unit_offsets, filled, keys)
 
     def _shingle_hashes(self, text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        if self.unit == "tokens":
+            return token_shingles.shingle_hashes(text, self.tokenizer, self.ngram, self.shingle_hash)
         if self.normalisation == "lower_words":
             return shingles.shingle_hashes(text, self.ngram, self.unit, self.shingle_hash)
         return normalisations.shingle_hashes(text, self.normalisation, self.ngram, self.shingle_hash)
 
     def _unit_hashes(self, text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        if self.unit == "tokens":
+            return token_shingles.unit_hashes(text, self.tokenizer)
         if self.normalisation == "lower_words":
             return shingles.unit_hashes(text, self.unit)
         return normalisations.unit_hashes(text, self.normalisation)
@@ -234,7 +263,7 @@ class Near(Step):
                 first.units, first.unit_offsets, ones[close], second.units, second.unit_offsets, others[close],
                 self.edit_threshold,
             )  # fmt: skip
-            found[close[edit < self.edit_threshold - 1e-9]] = 0.0
+            found[close[edit == 0]] = 0.0
         return found
 
     def is_similar(self, similarity: np.ndarray) -> np.ndarray:

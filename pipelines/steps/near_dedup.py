@@ -20,7 +20,7 @@ from corpus.dedup import lsh
 from corpus.dedup.near import Near
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
-from pipelines.engine import File, Limits, Manifest, Task, fingerprint_of_files, outputs_named
+from pipelines.engine import File, Limits, Manifest, Task, describe_file, fingerprint_of_files, outputs_named
 from pipelines.maps import exchange as exchanges
 from pipelines.maps import groups as grouping
 from pipelines.maps.decide import PROPOSALS, decide_map
@@ -63,7 +63,8 @@ class NearDedup(Near, GlobalStep):
         groups = grouping.of_view(view, hold)
         expected = sum(shard.documents for shard in view) * self.banding()[0] * KEY_BYTES
         partitions = exchanges.partitions_for(expected, hold)
-        tasks = [group.task(Keys(self, group, partitions, hold)) for group in groups]
+        prints = tuple((path, describe_file(path).hash) for path in self.inputs())
+        tasks = [group.task(Keys(self, group, partitions, hold), prints) for group in groups]
         mapped = context.map("signatures", emit_signatures, tasks, (self, partitions, hold))
         groups = grouping.left_out(groups, mapped)
         sidecars = outputs_named(mapped, SHINGLES)

@@ -147,8 +147,9 @@ def test_dump_spells_out_every_default():
     document = yaml.safe_load(recipes.dump(parse("{steps: [c4, near_dedup], input: x}")))
     assert document["steps"][0]["c4"]["min_words_per_line"] == 5
     assert document["steps"][1]["near_dedup"] == {
-        "threshold": 0.8, "normalisation": "lower_words", "unit": "auto", "ngram": 5, "permutations": 256,
-        "recall": 0.99, "bands": None, "rows": None, "scheme": "affine32", "hash": "auto", "seed": 1, "preset": None,
+        "threshold": 0.8, "normalisation": "lower_words", "unit": "auto", "tokenizer": "", "ngram": 5,
+        "permutations": 256, "recall": 0.99, "bands": None, "rows": None, "scheme": "affine32", "hash": "auto",
+        "seed": 1, "preset": None,
         "mode": "leader", "verification": "jaccard", "edit_threshold": 0.8, "keep": "first", "score": None,
     }  # fmt: skip
     assert document["input"] == ["x"]

@@ -9,6 +9,7 @@ import pathlib
 import numpy as np
 import pyarrow as pa
 import pytest
+import xxhash
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,6 +45,21 @@ def digest(hashes: list[int]) -> str:
 @given(st.lists(any_text | wordy_text | mixed_text | marked_text, max_size=5), st.integers(1, 6))
 def test_shingles_are_those_of_the_source(name, texts, ngram):
     assert hash_lists(texts, name, ngram) == [hash_set(ORACLES[name](text, ngram)) for text in texts]
+
+
+@pytest.mark.parametrize("name", [each for each in ORACLES if each not in ("text_dedup", "bigcode")])
+@settings(deadline=None)
+@given(st.lists(any_text | wordy_text | mixed_text | marked_text, max_size=5))
+def test_units_stand_in_their_order(name, texts):
+    """Three in a row are the shingles of three."""
+    between = "" if name in ("slimpajama", "characters") else " "
+    hashes, offsets = normalisations.unit_hashes(pa.array(texts, pa.string()), name)
+    for text, start, end in zip(texts, offsets, offsets[1:]):
+        units = {xxhash.xxh64_intdigest(unit.encode()): unit for unit in ORACLES[name](text, 1)}
+        found = [units[each] for each in hashes[start:end].tolist()]
+        windows = {between.join(found[at : at + 3]) for at in range(len(found) - 2)}
+        assert len(found) < 3 or windows == ORACLES[name](text, 3)
+        assert set(found) == set(units.values())
 
 
 def test_every_normalisation_is_tested():

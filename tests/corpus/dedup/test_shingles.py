@@ -13,7 +13,7 @@ import xxhash
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shingle_oracle import any_text, hash_set, mixed_text, shingle_set, wordy_text
+from shingle_oracle import any_text, hash_set, mixed_text, shingle_set, units_of, wordy_text
 
 from corpus.dedup import shingles
 
@@ -24,6 +24,15 @@ def hash_lists(text: pa.Array, ngram: int, unit: str = "auto", hash: str = "sha1
     values, offsets = shingles.shingle_hashes(text, ngram, unit, hash)
     assert values.dtype == np.uint64 and offsets.dtype == np.int64
     return [values[i:j].tolist() for i, j in zip(offsets, offsets[1:])]
+
+
+@settings(deadline=None)
+@given(st.lists(any_text | wordy_text | mixed_text, max_size=5), units)
+def test_units_stand_in_their_order(texts, unit):
+    hashes, offsets = shingles.unit_hashes(pa.array(texts, pa.string()), unit)
+    for text, start, end in zip(texts, offsets, offsets[1:]):
+        expected = [xxhash.xxh64_intdigest(each.encode()) for each in units_of(text, unit)[0]]
+        assert hashes[start:end].tolist() == expected
 
 
 @settings(deadline=None)
