@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from corpus.contamination.contaminated import contaminated_spans as contaminated_spans
     from corpus.contamination.index import load_items as load_items
     from corpus.dedup.near import near_duplicates as near_duplicates
+    from corpus.dedup.sketches import min_hash_lsh as min_hash_lsh
+    from corpus.dedup.sketches import min_hashes as min_hashes
     from corpus.dedup.substrings import repeated_substrings as repeated_substrings
     from corpus.encoding.encoder import Encoder as Encoder
     from corpus.encoding.encoder import load_encoder as load_encoder

@@ -36,7 +36,7 @@ def test_a_package_says_its_version_and_what_it_does_not_have(package):
         getattr(module, "nothing")  # noqa: B009
 
 
-HEAVY = ("ray", "pydantic", "typer", "tokenizers", "sentencepiece", "torch")
+HEAVY = ("ray", "pydantic", "typer", "tokenizers", "sentencepiece", "torch", "datasketch")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ HEAVY = ("ray", "pydantic", "typer", "tokenizers", "sentencepiece", "torch")
         ("import tokenizer_training", (*HEAVY, "numpy", "pyarrow", "numba")),
         ("import corpus.loader", HEAVY),
         ("import corpus; corpus.TokenStream", HEAVY),
-        ("import corpus; corpus.near_duplicates; corpus.apply_filters; corpus.C4", HEAVY),
+        ("import corpus; corpus.near_duplicates; corpus.apply_filters; corpus.C4; corpus.min_hashes", HEAVY),
         ("from pipelines import Recipe, NearDedup", ("ray", "typer", "torch", "sentencepiece", "tokenizers")),
     ],
 )

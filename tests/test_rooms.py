@@ -23,6 +23,7 @@ ENGINE = {"corpus.closure", "corpus.kernel_cache", "corpus.io", "pipelines.stopp
 HEAVY = {
     "ray": {"pipelines.engine.backends", "pipelines.engine.workers"},
     "typer": {"pipelines.cli"}, "torch": {"corpus.loader.torch"},
+    "datasketch": {"corpus.dedup.sketches"},
     "pydantic": {"corpus.options"}, "tokenizers": {"corpus.encoding.encoders", "tokenizer_training.families.wordpiece"},
 }  # fmt: skip
 """Libraries that these modules alone import."""

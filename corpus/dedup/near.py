@@ -226,6 +226,11 @@ class Near(Step):
             found = pa.nulls(batch.num_rows, pa.float64())
         return np.nan_to_num(found.cast(pa.float64()).to_numpy(zero_copy_only=False), nan=-np.inf)
 
+    def signatures(self, text: pa.Array) -> np.ndarray:
+        """The signatures of a column of strings: [n, permutations] of the type of the scheme's values; all bits are set
+        of a document without shingles."""
+        return minhash.signatures_of(*self._shingle_hashes(text), self.permutations, self.seed, self.scheme)
+
     def sign(self, text: pa.Array) -> Signed:
         """A column of strings, ready to be compared."""
         values, offsets = self._shingle_hashes(text)
