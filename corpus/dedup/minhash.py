@@ -22,7 +22,7 @@ AT_ONCE = 8
 """Hashes per pass over a signature: each pass reads and writes all of it."""
 
 AFFINE64, LEGACY, DATATROVE = range(3)
-_WIDE: dict[Name, int] = {"affine64": AFFINE64, "legacy": LEGACY, "datatrove": DATATROVE}
+_WIDE: dict[Name, int] = {"affine64": AFFINE64, "legacy": LEGACY, "datatrove": DATATROVE, "text_dedup": LEGACY}
 
 
 def signatures(
@@ -44,9 +44,9 @@ def signatures(
 def signatures_of(
     values: np.ndarray, offsets: np.ndarray, permutations: int = 256, seed: int = 1, scheme: Name = "affine32"
 ) -> np.ndarray:
-    """Signatures from what `shingles.shingle_hashes` returns, of any scheme: uint32[n, permutations] of affine32 and
-    legacy, uint64 of the others. (A shingle's 4-byte hash is the low half of its 8-byte one.) All bits of the values of
-    a document without shingles are set."""
+    """Signatures from what `shingles.shingle_hashes` returns, of any scheme: uint64[n, permutations] of affine64 and
+    datatrove, uint32 of the others. (A shingle's 4-byte hash is the low half of its 8-byte one.) All bits of the
+    values of a document without shingles are set."""
     a, b = coefficients(permutations, seed, scheme)
     if scheme == "affine32":
         return _signatures_of(values, offsets, a, b)

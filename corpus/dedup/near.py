@@ -100,7 +100,9 @@ class Near(Step):
     recall: float = option(0.99, "Probability with which a pair exactly at the threshold is found.", gt=0, lt=1)
     bands: int | None = option(None, "Bands of a signature, with `rows`; by threshold and recall unless given.", ge=1)
     rows: int | None = option(None, "Values of a band, with `bands`.", ge=1)
-    scheme: schemes.Name = option("affine32", "Whose signatures: datasketch's 2.0 (affine), 1.x (legacy), datatrove's.")
+    scheme: schemes.Name = option(
+        "affine32", "Whose signatures: datasketch's 2.0 (affine), 1.x (legacy), datatrove's, text-dedup's."
+    )
     hash: Literal["auto", "sha1", "xxhash"] = option("auto", "Hash of shingles; auto: the scheme's own.")
     seed: int = option(1, "Seed of the permutations.", ge=0, lt=1 << 32)
     preset: presets.Name | None = option(None, "Whose settings the options have that are not given.")

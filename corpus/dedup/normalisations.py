@@ -1,8 +1,11 @@
 """What others make shingles of: published normalisations of text, by name.
 
     datatrove      datatrove 0.10's `simplify_text` (lower case, numbers are 0, its punctuation is spaces, no marks that
-                   are left in NFD), then NLTK's words: FineWeb, with 5 words. Fewer words make no shingle. (datatrove
-                   takes spaCy's words for English unless told otherwise)
+                   are left in NFD), then NLTK's words. Fewer words than a shingle has make none. (datatrove takes
+                   spaCy's words for English unless told otherwise)
+    fineweb        datatrove 0.2's, which was current when FineWeb and its script were published (April 2024): lower
+                   case, no punctuation, no marks that are left in NFD, digits in a row are 0, NLTK's words. (Before
+                   March 2024 digits stayed; which dumps were made with which is not said)
     refinedweb     as the paper has it (Penedo et al. 2023, G.3.1): lower case, no punctuation, no marks that are left
                    in NFD; which characters are punctuation, the paper does not say: datatrove's. Then words between
                    white space, where the paper has tokens of GPT-2
@@ -39,13 +42,13 @@ from corpus.text.leaf import leaf
 from corpus.text.utf8 import decode, encode
 
 Name = Literal[
-    "datatrove", "refinedweb", "text_dedup", "bigcode", "slimpajama", "spaces", "lower_spaces", "unicode_words",
-    "characters",
+    "datatrove", "fineweb", "refinedweb", "text_dedup", "bigcode", "slimpajama", "spaces", "lower_spaces",
+    "unicode_words", "characters",
 ]  # fmt: skip
 
 SEPARATOR, DELETED = -1, -2
 """In a table of characters, instead of a code point."""
-LOWER, NUMBERS, SIMPLIFY, NO_MARKS = 1, 2, 4, 8
+LOWER, NUMBERS, SIMPLIFY, NO_MARKS, DIGITS = 1, 2, 4, 8, 16
 """Steps that come before the units, in this order: `_simplify` writes numbers as 0 and applies the table."""
 RUNS, EACH, CHARACTERS, NLTK, UNICODE = range(5)
 """Units: what is between separators, or between every two; characters; words of `treebank`, of `word_break`."""
@@ -70,6 +73,7 @@ class Normalisation(NamedTuple):
 
 NORMALISATIONS: dict[Name, Normalisation] = {
     "datatrove": Normalisation(LOWER | NUMBERS | SIMPLIFY | NO_MARKS, NLTK, whole=False),
+    "fineweb": Normalisation(LOWER | SIMPLIFY | NO_MARKS | DIGITS, NLTK, whole=False),
     "refinedweb": Normalisation(LOWER | SIMPLIFY | NO_MARKS, RUNS),
     "text_dedup": Normalisation(LOWER, EACH, least=5),
     "bigcode": Normalisation(0, EACH, least=5, whole=False),
@@ -120,7 +124,7 @@ def rules(name: Name) -> Rules:
     is_space = classes & unicode.SPACE > 0
     if name == "datatrove":
         table[list(map(ord, PUNCTUATION))] = SEPARATOR
-    elif name == "refinedweb":
+    elif name in ("fineweb", "refinedweb"):
         table[list(map(ord, PUNCTUATION))] = DELETED
     elif name == "slimpajama":
         table[list(map(ord, string.punctuation))] = DELETED
@@ -215,6 +219,8 @@ def _write_units(data, start, end, rules, room):
         room.one[:length] = room.two[:length]
     if rules.steps & NO_MARKS:
         length = _without_marks(room.one, length, rules)
+    if rules.steps & DIGITS:
+        length = _without_digits(room.one, length, rules.digits)
     if rules.units == CHARACTERS:
         return _characters(room.one, length, rules.table, room.text, room.starts), 0
     if rules.units == NLTK:
@@ -292,6 +298,24 @@ def _without_marks(text, length, rules):
         points[count] = point
         count += not rules.is_mark[point]
     return normal_forms.write(points, count, text, 0)
+
+
+@leaf
+def _without_digits(text, length, digits):
+    """Makes digits in a row of `text[:length]` one 0, in place; the bytes that it has then."""
+    written = position = 0
+    while position < length:
+        code_point, width = decode(text, position)
+        if digits[code_point]:
+            text[written] = 0x30
+            written += 1
+            position = _digits_end(text, position + width, length, digits)
+            continue
+        for i in range(position, position + width):
+            text[written] = text[i]
+            written += 1
+        position += width
+    return written
 
 
 @leaf

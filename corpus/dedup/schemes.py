@@ -10,6 +10,8 @@ numpy's frozen `RandomState(seed)`. What differs:
                similarities of large sets come out too high
     datatrove  datatrove's 64-bit hashes. 8 bytes, of XXH64 unless told otherwise; the sum wraps at 2**64, then modulo
                2**61 - 1; its coefficients are not datasketch's
+    text_dedup text-dedup 0.4 as it comes (64 bits, SHA-1; not its hashes of 16 and 32 bits, nor XXH3): values as
+               `legacy`, coefficients as `datatrove`. Its own seed is 42
 
 Signatures of different schemes, seeds, or numbers of permutations do not compare.
 """
@@ -23,7 +25,7 @@ import numpy as np
 
 from corpus.dedup.shingles import Hash
 
-Name = Literal["affine32", "affine64", "legacy", "datatrove"]
+Name = Literal["affine32", "affine64", "legacy", "datatrove", "text_dedup"]
 PRIME = (1 << 61) - 1
 
 
@@ -39,6 +41,7 @@ SCHEMES: dict[Name, Scheme] = {
     "affine64": Scheme(np.uint64, "sha1"),
     "legacy": Scheme(np.uint32, "sha1"),
     "datatrove": Scheme(np.uint64, "xxhash"),
+    "text_dedup": Scheme(np.uint32, "sha1"),
 }
 
 
@@ -46,15 +49,15 @@ SCHEMES: dict[Name, Scheme] = {
 def coefficients(permutations: int, seed: int, scheme: Name = "affine32") -> tuple[np.ndarray, np.ndarray]:
     """The permutations (a, b), read-only: uint32[permutations] of affine32, uint64 of the others.
 
-    As their authors draw them: datasketch all of a and then b, datasketch 1.x a and b by turns, datatrove all of a and
-    then b. So the first coefficients of more permutations are not those of fewer, but in `legacy`.
+    As their authors draw them: datasketch, datatrove and text-dedup all of a and then b, datasketch 1.x a and b by
+    turns. So the first coefficients of more permutations are not those of fewer, but in `legacy`.
     """
     generator = np.random.RandomState(seed)
     if scheme == "legacy":
         drawn = generator.randint(0, PRIME, 2 * permutations, dtype=np.uint64)
         # `randint(1, PRIME)` takes the same numbers of the generator, but one in 2**61, and adds 1.
         a, b = drawn[0::2] + np.uint64(1), drawn[1::2].copy()
-    elif scheme == "datatrove":
+    elif scheme in ("datatrove", "text_dedup"):
         a = generator.randint(1, PRIME, permutations, dtype=np.uint64)
         b = generator.randint(0, PRIME, permutations, dtype=np.uint64)
     else:

@@ -1,11 +1,11 @@
 """Makes `minhash_golden.json`: signatures by the code of the packages themselves.
 
-    pip install datasketch==2.0.0 datatrove==0.10.0 tokenizers 'xxhash<4' nltk
+    pip install datasketch==2.0.0 datatrove==0.10.0 text-dedup==0.4.0 tokenizers 'xxhash<4' nltk
     pip install --target OLD --no-deps datasketch==1.6.5
     python tests/oracles/make_minhash_golden.py OLD
 
-Of every set of shingles: datasketch 2.0's two schemes, what datasketch 1.6.5 made, and what datatrove makes of the
-hashes of the same shingles with each of its hash functions.
+Of every set of shingles: datasketch 2.0's two schemes, what datasketch 1.6.5 made, what datatrove makes of the hashes
+of the same shingles with each of its hash functions, and what text-dedup makes of them as it comes.
 """
 
 import hashlib
@@ -47,6 +47,31 @@ def datatrove_signature(shingles: list[str], seed: int, hash_fc: str) -> list[in
     return [value for bucket in found for value in bucket]
 
 
+def text_dedup_signature(shingles: list[str], seed: int) -> list[int]:
+    """By its `embed_func`, with `num_perm` and permutations as its `main` has them; its own seed is 42."""
+    import numpy as np
+    from text_dedup import minhash
+
+    prime, random = np.uint64((1 << 61) - 1), np.random.RandomState(seed)
+    size, dtype = (PERMUTATIONS,), np.uint64
+    permutations = random.randint(1, prime, size=size, dtype=dtype), random.randint(0, prime, size=size, dtype=dtype)
+    minhash.ngrams = lambda words, n, least: [(shingle,) for shingle in shingles]  # no words are looked for
+    found = minhash.embed_func(
+        "",
+        0,
+        num_perm=PERMUTATIONS,
+        ngram_size=5,
+        min_length=5,
+        hashranges=[(0, PERMUTATIONS)],
+        permutations=permutations,
+        hash_func=minhash.sha1_hash,
+        dtype=dtype,
+        max_hash=np.uint32((1 << 32) - 1),
+        modulo_prime=prime,
+    )
+    return np.frombuffer(found[minhash.SIGNATURE_COLUMN][0], dtype).byteswap().tolist()
+
+
 def main(folder: str) -> None:
     old = old_datasketch(folder)
     import datasketch
@@ -69,6 +94,7 @@ def main(folder: str) -> None:
             sketch = old.MinHash(PERMUTATIONS, seed)
             sketch.update_batch(encoded)
             add("legacy", "sha1", seed, name, sketch.hashvalues)
+            add("text_dedup", "sha1", seed, name, text_dedup_signature(shingles, seed))
             for hash_fc in ("sha1", "xxhash") if shingles else ():
                 add("datatrove", hash_fc, seed, name, datatrove_signature(shingles, seed, hash_fc))
     path = pathlib.Path(__file__).with_name("minhash_golden.json")

@@ -2,10 +2,12 @@
 
     pip install datatrove==0.10.0 tokenizers 'xxhash<4' nltk==3.10.4 zstandard
     pip download --no-deps text-dedup==0.4.0 && unzip text_dedup-0.4.0-*.whl -d TD
-    python tests/oracles/make_normalisations_golden.py TD DATA
+    pip download --no-deps datatrove==0.2.0 && unzip datatrove-0.2.0-*.whl -d OLD
+    python tests/oracles/make_normalisations_golden.py TD OLD DATA
 
-datatrove's stage gets NLTK's words, of one sentence: what `simplify_text` leaves has no mark that ends one. Of
-text-dedup its `ngrams` is imported; what it splits at is taken from its source. DATA: the folder of real corpora.
+datatrove's stage gets NLTK's words, of one sentence: what `simplify_text` leaves has no mark that ends one. FineWeb's
+is that of datatrove 0.2.0. Of text-dedup its `ngrams` is imported; what it splits at is taken from its source. DATA:
+the folder of real corpora.
 """
 
 import ast
@@ -35,6 +37,7 @@ TEXTS = [
     "under_score e-mail a_b_c - -- --- “quotes” ‘single’ «guillemets» „low“ {curly} [x] <y>",
     "I ❤\ufe0f emoji 👍🏽 and zero\u200dwidth\u200cjoiners soft\u00adhyphen",
     "same same same same same same same same",
+    "1\u03012 9\u0489 3.14 1,000,000.5 a1b22c ٣٫١٤ १२३x can.not gon na wan-na d'ye 2024-11-22",
     "def f(x):\n    return x ** 2  # comment\n\n\nclass A_b9: pass",
 ]
 NGRAMS = (1, 5, 13)
@@ -55,7 +58,7 @@ def digest(shingles: set[bytes]) -> str:
     return hashlib.sha256(b"\n".join(sorted(hashlib.sha1(shingle).digest()[:8] for shingle in shingles))).hexdigest()
 
 
-def main(folder: str, data: str) -> None:
+def main(folder: str, old: str, data: str) -> None:
     import zstandard
     from datatrove.utils.text import ngrams as datatrove_ngrams
     from datatrove.utils.text import simplify_text
@@ -67,6 +70,12 @@ def main(folder: str, data: str) -> None:
     def datatrove(text: str, n: int) -> set[bytes]:  # MinhashDedupSignature.get_shingles
         return {" ".join(each).encode() for each in datatrove_ngrams(split(simplify_text(text)), n)}
 
+    found: dict = {"__name__": "old"}
+    exec(compile(pathlib.Path(old, "datatrove/utils/text.py").read_text(), "text.py", "exec"), found)
+
+    def fineweb(text: str, n: int) -> set[bytes]:
+        return {" ".join(each).encode() for each in datatrove_ngrams(split(found["simplify_text"](text)), n)}
+
     def of_text_dedup(text: str, n: int) -> set[bytes]:  # embed_func
         return {bytes(" ".join(t).lower(), "utf-8") for t in ngrams(non_alpha.split(text.lower()), n, 5)}
 
@@ -74,7 +83,7 @@ def main(folder: str, data: str) -> None:
         lines = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), "utf-8")
         documents = [json.loads(line)["text"][:4000] for line in lines][::9]
     cases, real = [], {}
-    for name, make in (("datatrove", datatrove), ("text_dedup", of_text_dedup)):
+    for name, make in (("datatrove", datatrove), ("fineweb", fineweb), ("text_dedup", of_text_dedup)):
         for n in NGRAMS:
             for number, text in enumerate(TEXTS):
                 shingles = make(text, n)

@@ -1,5 +1,5 @@
-"""Signatures against datasketch 2.0, and against golden vectors of it, of datasketch 1.6.5 and of datatrove 0.10
-(oracles/make_minhash_golden.py)."""
+"""Signatures against datasketch 2.0, and against golden vectors of it, of datasketch 1.6.5, of datatrove 0.10 and of
+text-dedup 0.4 (oracles/make_minhash_golden.py)."""
 
 import hashlib
 import io
@@ -98,9 +98,9 @@ def test_golden_vectors_are_of_all_schemes():
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=20, unique=True), st.integers(1, 30), st.integers(0, 5))
 def test_schemes_are_their_formulas(hashes, permutations, seed):
     values, offsets = np.array(sorted(hashes), np.uint64), np.array([0, len(hashes)])
-    for scheme in ("legacy", "datatrove"):
+    for scheme in ("legacy", "datatrove", "text_dedup"):
         a, b = (each.tolist() for each in schemes.coefficients(permutations, seed, scheme))
-        mask, width = (2**32 - 1, 32) if scheme == "legacy" else (2**64 - 1, 64)
+        mask, width = (2**64 - 1, 64) if scheme == "datatrove" else (2**32 - 1, 32)
         expected = [
             min([((x * (h % 2**width) + y) % 2**64 % (2**61 - 1)) & mask for h in hashes] + [mask])
             for x, y in zip(a, b)

@@ -63,8 +63,12 @@ def test_units_stand_in_their_order(name, texts):
 
 
 def test_every_normalisation_is_tested():
-    assert {*ORACLES, "datatrove", "unicode_words"} == set(normalisations.NORMALISATIONS)
-    assert {case["normalisation"] for case in GOLDEN["cases"]} == {"datatrove", "text_dedup"} == set(GOLDEN["real"])
+    assert {*ORACLES, "datatrove", "fineweb", "unicode_words"} == set(normalisations.NORMALISATIONS)
+    assert (
+        {case["normalisation"] for case in GOLDEN["cases"]}
+        == {"datatrove", "fineweb", "text_dedup"}
+        == set(GOLDEN["real"])
+    )
 
 
 @pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: "-".join(map(str, list(case.values())[:3])))
