@@ -13,6 +13,7 @@ Files are hard links to the outputs of tasks in OUT/work where the disk allows i
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -35,14 +36,17 @@ from pipelines.steps import STEPS
 FORMAT = "winnow-published/1"
 NAME = "published.json"
 LOCK = "lock.json"
-FOLDERS = ("documents", "jsonl", "dropped", "quarantine", "tokenizer", "tokens")
+FOLDERS = ("documents", "jsonl", "dropped", "quarantine", "near_dedup", "tokenizer", "tokens")
 _FILES = ("recipe.yaml", "report.json", "report.html")
 _INNER = {
     "documents": re.compile(r"[^/]+=[^/]+"),
     "jsonl": re.compile(r"[^/]+=[^/]+"),
+    "near_dedup": re.compile("clusters"),
     "tokens": re.compile(r"packing(/[^/]+)?"),
 }
 """Folders in these folders that a run may make."""
+_SECOND = re.compile(r"(near_dedup)-\d+")
+"""A folder of a step that stands in a recipe more than once; it holds what that of the first one does."""
 _STEP = re.compile(r"(\d{2,}|tokenizer|tokens|best_fit)-.+")
 """Folders in work/ that a run may make."""
 _UNPLACED = re.compile(r"\.[0-9a-f]{8}\.tmp$")
@@ -57,6 +61,7 @@ _NAMES = {
     "jsonl": re.compile(r"([^/]+=[^/]+/)?\d{5,}\.jsonl\.zst"),
     "dropped": re.compile(r"[^/]+-\d{5,}\.parquet"),
     "quarantine": re.compile(r"[^/]+-\d{5,}\.parquet"),
+    "near_dedup": re.compile(r"clusters/\d{5,}\.parquet"),
     "tokenizer": re.compile(r"(tokenizer|vocab|sentencepiece|special_tokens_map)[^/]*|merges\.txt|pretokens[^/]*"),
     "tokens": re.compile(r"\d{5,}\.(bin|idx)|manifest\.json|packing/[^/]+/(\d{5,}\.arrow|figures\.json)"),
 }
@@ -144,7 +149,7 @@ class Published:
 
     def _lying_in(self, folder: str) -> dict[str, Entry]:
         """What lies in a folder of OUT, by its name below OUT: asked for once, and not for each file."""
-        found = paths.entries(paths.join(self.output, folder), _INNER.get(folder))
+        found = paths.entries(paths.join(self.output, folder), _INNER.get(_kind(folder) or ""))
         return {f"{folder}/{entry.name}": entry for entry in found}
 
     def _stands(self, name: str, there: Mapping[str, Entry]) -> bool:
@@ -187,7 +192,8 @@ class Published:
         for name in names:
             del self.files[name]
         self.save()
-        paths.remove_empty({paths.parent(self.path(name)) for name in names})
+        folders = {folder for name in names for folder in itertools.accumulate(name.split("/")[:-1], "{}/{}".format)}
+        paths.remove_empty(map(self.path, folders))
 
     def sweep(self) -> None:
         """Delete what was not put in place since a run was ended in the middle of it; what is to become a lock only if
@@ -210,7 +216,8 @@ class Published:
 
     def _is_strange(self, entry: Entry) -> bool:
         folder, _, rest = entry.name.partition("/")
-        may_write = _NAMES[folder].fullmatch(rest) if folder in FOLDERS and rest else entry.name in _FILES
+        kind = _kind(folder)
+        may_write = _NAMES[kind].fullmatch(rest) if kind and rest else entry.name in _FILES
         unplaced = _UNPLACED.search(entry.name) and _UNPLACED.sub("", entry.name) in self.files
         return bool(may_write) and entry.name not in self.files and not unplaced
 
@@ -226,6 +233,12 @@ class Published:
         return ", ".join(said) or "nothing yet"
 
 
+def _kind(folder: str) -> str | None:
+    """The one of FOLDERS as which a folder in OUT counts; None for what no run makes."""
+    second = _SECOND.fullmatch(folder)
+    return second[1] if second else folder if folder in FOLDERS else None
+
+
 def _in_the_way(path: str) -> OutputError:
     return OutputError(f"{path} is in the way: no run has put it there. Move it, or choose another --output")
 
@@ -233,8 +246,8 @@ def _in_the_way(path: str) -> OutputError:
 def entries_of(output: str) -> list[paths.Entry]:
     """What lies in OUT, and in those folders of it that a run may make for people; names are below OUT."""
     found = paths.entries(output)
-    for folder in {entry.name for entry in found if entry.kind == "folder"} & set(FOLDERS):
-        below = paths.entries(paths.join(output, folder), _INNER.get(folder))
+    for folder in [entry.name for entry in found if entry.kind == "folder" and _kind(entry.name)]:
+        below = paths.entries(paths.join(output, folder), _INNER.get(_kind(folder) or ""))
         found += [entry._replace(name=f"{folder}/{entry.name}") for entry in below]
     return sorted(found)
 
@@ -359,7 +372,8 @@ def _may_publish(name: str) -> bool:
     """Whether a run can have put a file there: below OUT, in one of its folders."""
     name.encode()
     folder, *rest = name.split("/")
-    return name in _FILES or (folder in FOLDERS and bool(rest) and not {"", ".", ".."} & set(rest) and "\0" not in name)
+    below = bool(rest) and not {"", ".", ".."} & set(rest) and "\0" not in name
+    return name in _FILES or (_kind(folder) is not None and below)
 
 
 def _refuse_strangers(output: str) -> None:
@@ -383,7 +397,8 @@ def _found_in(output: str, folder: str) -> Iterator[str]:
 
 def _check_names(found: Published) -> None:
     """Raises OutputError where a name that a run may write is somebody else's, or leads elsewhere."""
-    for folder in (*FOLDERS, "work", *sorted({name.rpartition("/")[0] for name in found.files if "/" in name})):
+    second = [entry.name for entry in paths.entries(found.output) if _SECOND.fullmatch(entry.name)]
+    for folder in (*FOLDERS, *second, "work", *sorted({n.rpartition("/")[0] for n in found.files if "/" in n})):
         refuse_links(found.output, folder)
     for entry in paths.entries(paths.join(found.output, "work")):
         if _STEP.fullmatch(entry.name):
@@ -413,7 +428,7 @@ def _adopted(output: str) -> Published | None:
         return None
     found = Published(output, recipe=recipe, adopted=True)
     for entry in entries_of(output):
-        if entry.kind == "file" and entry.name.partition("/")[0] in FOLDERS and "/" in entry.name:
+        if entry.kind == "file" and _kind(entry.name.partition("/")[0]) and "/" in entry.name:
             path = found.path(entry.name)
             derived = _derived(entry.name, path)
             if derived or entry.size in vouched:

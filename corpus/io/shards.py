@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -143,16 +143,17 @@ def write_table(path: str, table: pa.Table) -> None:
             writer.write(batch)
 
 
-def read(path: str, digest: str | None = None) -> Iterator[pa.RecordBatch]:
-    """Batches of a shard, Parquet or Arrow IPC, by its suffix; a local one is memory-mapped. Raises DamagedFile if
-    it cannot be read, or if `digest`, its xxh3-128 in hex, is given and wrong."""
+def read(path: str, digest: str | None = None, columns: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Batches of a shard, Parquet or Arrow IPC, by its suffix; a local one is memory-mapped. With `columns` they have
+    those of these that the shard has, in its order, and of the others nothing is decoded. Raises DamagedFile if it
+    cannot be read, or if `digest`, its xxh3-128 in hex, is given and wrong."""
     with _ours(path):
         source = _mapped(path) if paths.is_local(path) else _fetched(path)
         if digest is not None and xxhash.xxh3_128_hexdigest(source.read_buffer()) != digest:
             raise paths.DamagedFile(path, "its checksum is wrong")
         source.seek(0)
         is_parquet = paths.has_suffix(path, ".parquet")
-        batches = pq.ParquetFile(source).iter_batches(use_threads=False) if is_parquet else _ipc(source)
+        batches = _parquet(source, columns) if is_parquet else _ipc(source, columns)
     while True:
         with _ours(path):
             batch = next(batches, None)
@@ -177,9 +178,19 @@ def _fetched(path: str) -> pa.BufferReader:
     return pa.BufferReader(paths.read_bytes(path))
 
 
-def _ipc(source: pa.NativeFile) -> Iterator[pa.RecordBatch]:
+def _ipc(source: pa.NativeFile, columns: Collection[str] | None) -> Iterator[pa.RecordBatch]:
     reader = pa.ipc.open_file(source, options=_ONE_THREAD)
+    if columns is not None:
+        chosen = [number for number, name in enumerate(reader.schema.names) if name in columns]
+        reader = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(use_threads=False, included_fields=chosen))
     return (reader.get_batch(index) for index in range(reader.num_record_batches))
+
+
+def _parquet(source: pa.NativeFile, columns: Collection[str] | None) -> Iterator[pa.RecordBatch]:
+    file = pq.ParquetFile(source)
+    chosen = None if columns is None else [name for name in file.schema_arrow.names if name in columns]
+    batches: Iterator[pa.RecordBatch] = file.iter_batches(columns=chosen, use_threads=False)
+    return batches
 
 
 def open_writer(path: str, schema: pa.Schema) -> ShardWriter | ParquetShardWriter:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from corpus.io import paths, shards
 from corpus.tokens import manifest as token_manifest
 from pipelines import publishing
 from pipelines.engine import describe_file, freed
 from pipelines.engine.engine import manifests_in
+from pipelines.near import tables
 from pipelines.publishing import OutputError, Published
 from pipelines.report import report
 
@@ -72,8 +75,21 @@ def _counted(output: str, published: Published) -> list[str]:
         written = sum(map(shards.count_rows, published.paths("documents")))
         if written != built["documents"]["kept"]:
             problems.append(f"documents/ has {written} documents, the report says {built['documents']['kept']}")
+        problems += _clusters_counted(published, built)
         if "tokens/manifest.json" in published.files:
             problems += token_manifest.verify(paths.join(output, "tokens"))
     except (OSError, ValueError, KeyError, TypeError, paths.DamagedFile) as error:
         return [f"{output}: the counts cannot be checked: {error}"]
+    return problems
+
+
+def _clusters_counted(published: Published, built: dict[str, Any]) -> list[str]:
+    """Where tables of clusters are not as long as the report says; of a step that is to leave none, nothing."""
+    problems = []
+    for name, figures in built["figures"].items():
+        folder = f"{name}/{tables.FOLDER}"
+        if found := published.paths(folder):
+            rows, said = sum(map(shards.count_rows, found)), figures["clusters"] + figures["dropped"]
+            if rows != said:
+                problems.append(f"{folder} has {rows} documents, the report says {said}")
     return problems

@@ -21,6 +21,7 @@ from pipelines.maps import exchange as exchanges
 from pipelines.maps.decide import ProposalWriter, proposals
 from pipelines.maps.exchange import Exchange
 from pipelines.near.sidecars import END, read_sidecar, sets_of
+from pipelines.near.tables import write_members
 from pipelines.near.verification import EDGE_SCHEMA
 
 ROWS_AT_A_TIME = 4096
@@ -68,7 +69,8 @@ class Cluster:
 
 
 def cluster(argument: Cluster, outputs: Outputs) -> dict[str, Any]:
-    """Choose what is dropped and for which document; figures and the largest clusters for the report."""
+    """Choose what is dropped and for which document, and say who is in clusters (`tables`); figures and the largest
+    clusters for the report."""
     begins = np.concatenate([[0], np.cumsum(argument.documents)]).astype(np.int64)  # each shard's first document
     order = rank = None
     if argument.priorities:
@@ -102,6 +104,7 @@ def cluster(argument: Cluster, outputs: Outputs) -> dict[str, Any]:
     figures |= clusters.cluster_figures(by, score)
     if argument.mode == "components" and figures["largest"] >= clusters.GIANT:
         figures |= _giant(parts, numbers(dropped), by)
+    counters |= write_members(outputs, argument.firsts, argument.hold, dropped, by, score)
     return {"figures": figures, "examples": _largest(dropped, by, score), **counters}
 
 

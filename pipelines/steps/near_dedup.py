@@ -1,4 +1,4 @@
-"""Near-duplicates by MinHash: signatures -> candidates -> send -> verify -> crowd -> clusters -> decide.
+"""Near-duplicates by MinHash: signatures -> candidates -> send -> verify -> crowd -> clusters -> table -> decide.
 
 Candidates come from locality-sensitive hashing, every candidate pair is verified by the exact
 Jaccard similarity of its shingle sets (unless told otherwise), and in the default mode a document is dropped only for a
@@ -18,6 +18,7 @@ import numpy as np
 
 from corpus.dedup import lsh
 from corpus.dedup.near import Near
+from corpus.options import option
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
 from pipelines.engine import File, Limits, Manifest, Task, describe_file, fingerprint_of_files, outputs_named
@@ -27,6 +28,7 @@ from pipelines.maps.decide import PROPOSALS, decide_map
 from pipelines.maps.exchange import Exchange
 from pipelines.maps.groups import Group
 from pipelines.maps.keyed import Keys, reduce_map
+from pipelines.near import tables
 from pipelines.near.candidates import CROWDED, PAIRS, PRIORITY, WANTED, emit_signatures, find_candidates
 from pipelines.near.clustering import CROWD, Cluster, cluster, gather_crowd
 from pipelines.near.sidecars import SHINGLES, sidecar_tasks
@@ -57,8 +59,14 @@ class NearDedup(Near, GlobalStep):
     [{'id': '2', 'rule': 'near_duplicate', 'value': '0.9630 0:0'}]
     """
 
+    clusters: bool = option(True, "Publish a table of all clusters, in OUT/near_dedup/clusters.")
+
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
-        """The seven maps: signatures, reduce, send, verify, crowd, clusters, decide."""
+        """The view with what is dropped. Without the table all other tasks are the same ones as with it."""
+        return dataclasses.replace(self, clusters=True)._decided(context, view, self.clusters)
+
+    def _decided(self, context: Context, view: list[ShardView], table: bool) -> list[ShardView]:
+        """The maps: signatures, reduce, send, verify, crowd, clusters; rows, table, sources for the table; decide."""
         hold = context.working_bytes
         groups = grouping.of_view(view, hold)
         expected = sum(shard.documents for shard in view) * self.banding()[0] * KEY_BYTES
@@ -83,6 +91,7 @@ class NearDedup(Near, GlobalStep):
             "pairs_left_out": sum(manifest.counters["left_out"] for manifest in reduced),
             "found": [[each, round(100 * lsh.candidate_probability(each / 100, bands, rows), 2)] for each in CURVE],
             **clustered.counters["figures"],
+            **tables.publish(context, groups, clustered, table),
         }
         context.found.examples[context.name] = clustered.counters["examples"]
         context.found.before[context.name] = [shard for group in groups for shard in group.shards]

@@ -3,7 +3,7 @@
 import hashlib
 import pathlib
 
-FOLDERS = ("documents", "dropped", "quarantine", "tokenizer", "tokens")
+FOLDERS = ("documents", "dropped", "quarantine", "near_dedup", "tokenizer", "tokens")
 
 
 def digest(output: pathlib.Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from corpus.step import unique_names
 from pipelines import recipe as recipes
 from pipelines.run import run
 
@@ -63,10 +64,10 @@ def observe(step, parts, before=(), division=ONE_FILE_A_SHARD) -> Observed:
             (source / f"{number:03d}.jsonl.gz").write_bytes(gzip.compress(lines.encode(), 1, mtime=0))
         recipe = recipes.parse({"input": [str(source)], "steps": [*before, step], **division})
         result = run(recipe, str(output))
-        return _observed(result, output)
+        return _observed(result, output, dict(zip(unique_names(recipe.steps), recipe.steps)))
 
 
-def _observed(result, output: pathlib.Path) -> Observed:
+def _observed(result, output: pathlib.Path, asked: dict[str, Any]) -> Observed:
     view = [table for m in result.manifests for name, table in _tables(m, "documents-") if name.endswith(".arrow")]
     texts = {name: text for table in view for name, text in zip(table["id"].to_pylist(), table["text"].to_pylist())}
     assert len(texts) == sum(map(len, view))
@@ -88,11 +89,31 @@ def _observed(result, output: pathlib.Path) -> Observed:
         seen, texts = texts, applied(texts, decisions)
         _check_counts(steps[name], seen, texts, decisions)
         _check_dropped([row for row in dropped if row["step"] == name], seen, decisions)
+        if name.startswith("near_dedup") and asked[name].clusters:
+            _check_clusters(output / name / "clusters", decisions, result.figures[name])
     assert {row["step"] for row in dropped} <= {"read", *layers}
     left = [row for path in sorted((output / "documents").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
     assert [(row["id"], row["text"]) for row in left] == list(texts.items())
     name = next(reversed(layers), "")
     return Observed(layers.get(name, []), seen, result.figures.get(name, {}))
+
+
+def _check_clusters(folder, decisions, figures):
+    """The table has the clusters that the decisions make, in corpus order, and adds up to the figures of the report."""
+    rows = [row for path in sorted(folder.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+    members = {}
+    for each in decisions:
+        members.setdefault(each.by, {each.by: None})[each.id] = each.score
+    expected = {
+        name: (cluster, name == cluster, score, len(found))
+        for cluster, found in members.items()
+        for name, score in found.items()
+    }
+    assert {row["id"]: (row["cluster"], row["kept"], row["similarity"], row["size"]) for row in rows} == expected
+    assert len(rows) == len(expected) == figures["clusters"] + figures["dropped"]
+    assert len({(row["cluster"], row["address"]) for row in rows}) == figures["clusters"] == len(members)
+    for matrix in (figures[name] for name in ("sources", "domains") if name in figures):
+        assert sum(map(sum, matrix["documents"])) == figures["dropped"]
 
 
 def _tables(manifest, prefix):

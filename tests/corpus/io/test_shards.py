@@ -29,6 +29,20 @@ def test_shard_round_trip(tmp_path, uri):
     assert path.stat().st_size < 100_000  # compressed
 
 
+@pytest.mark.parametrize("name", ["x.arrow", "x.parquet"])
+def test_some_columns_of_a_shard(tmp_path, name):
+    path = str(tmp_path / name)
+    writer = shards.open_writer(path, BATCHES[0].schema)
+    for batch in BATCHES:
+        writer.write(batch)
+    writer.close()
+    digest = xxhash.xxh3_128_hexdigest((tmp_path / name).read_bytes())
+    found = pa.Table.from_batches(shards.read(path, digest, ("n", "no such", "id")))
+    assert found.equals(pa.Table.from_batches(BATCHES).select(["id", "n"]))
+    with pytest.raises(paths.DamagedFile, match="its checksum is wrong"):
+        list(shards.read(path, "0" * 32, ("n",)))
+
+
 def test_same_batches_same_bytes(tmp_path):
     whole = BATCHES[1]
     parts = [whole.slice(0, 1000), whole.slice(1000, 100)]
