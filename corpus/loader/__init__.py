@@ -1,6 +1,7 @@
 """From token shards to batches, in an order that is a function and not a state.
 
     stream.py        TokenStream: start reading here
+    run.py           how the samples of a run become steps, and which rank reads what; the last step
     order.py         sample number -> window number: a keyed permutation without a table
     objective.py     what every objective is, and what it gets of a stream
     objectives/      what a batch is made of, one file each, and the registry

@@ -62,6 +62,11 @@ class Windows:
         previous[numbers == 0, :1] = self.shards.manifest["end_id"]
         return Rows(tokens, previous, ends - starts, document_ids)
 
+    def count_tokens(self, numbers: np.ndarray) -> np.ndarray:
+        """int64[B]: tokens of the windows `numbers`, of which nothing is read."""
+        starts, ends = kernel.window_bounds(numbers, self.lengths, self.shards.tokens)
+        return ends - starts
+
 
 @dataclasses.dataclass(frozen=True)
 class Bins:
@@ -91,6 +96,15 @@ class Bins:
                 tokens, previous, document_ids, lengths,
             )  # fmt: skip
         return Rows(tokens, previous, lengths, document_ids)
+
+    def count_tokens(self, numbers: np.ndarray) -> np.ndarray:
+        """int64[B]: tokens of the packed sequences `numbers`, by the plan."""
+        lengths = np.zeros(len(numbers), np.int64)
+        for row in np.flatnonzero(numbers >= 0).tolist():
+            shard = int(np.searchsorted(self.starts, numbers[row], "right")) - 1
+            pieces, place = self.shards.open_plan(self.plan, shard), numbers[row] - self.starts[shard]
+            lengths[row] = pieces.length[pieces.offsets[place] : pieces.offsets[place + 1]].sum()
+        return lengths
 
 
 def cut_windows(shards: Shards, lengths: tuple[int, ...]) -> Windows:

@@ -79,6 +79,10 @@ class Samples:
         kernel.pad(rows.lengths, tokens, pad_id if padding is None else padding, before, pad_id)
         return rows
 
+    def count_tokens(self) -> np.ndarray:
+        """int64[B]: tokens of each sample."""
+        return self.source.count_tokens(self.numbers)
+
     def describe(self, document_ids: np.ndarray | None) -> dict[str, Any]:
         """The entries of the batch that were asked for as `boundaries`, for rows with these document_ids (int32[B, L]:
         1, 2, .., and 0 for padding)."""
@@ -107,6 +111,12 @@ class Objective(abc.ABC):
     def batch(self, samples: Samples) -> dict[str, Any]:
         """Arrays by name, each with a row a sample, and what `samples.describe` makes of them. A row depends on its own
         sample alone; that of no sample is padding."""
+
+    def labels(self, samples: Samples) -> np.ndarray | None:
+        """int64[B]: how many labels each sample has, by which the last ones of a run are shared out: at least one, where
+        batches have labels at all (an array "labels" [B, ..] with kernel.IGNORE where there is none), else None."""
+        labels = self.batch(samples).get("labels")
+        return None if labels is None else (labels != kernel.IGNORE).reshape(len(labels), -1).sum(1)
 
     def decisive(self) -> dict[str, Any]:
         """Options that belong to a stream's fingerprint: all but `batch_options`, where they are not the default."""

@@ -15,13 +15,14 @@ from corpus.loader.boundaries import BOUNDARIES
 from corpus.loader.filling import Bins, Windows, cut_windows, open_bins
 from corpus.loader.objective import Objective, Samples, Setting
 from corpus.loader.objectives import OBJECTIVES
+from corpus.loader.run import Run
 from corpus.loader.token_shards import Shards
 
 DTYPES = ("int64", "int32")
 STATE_VERSION = 1
 
 
-class TokenStream:
+class TokenStream(Run):
     """Iterates over batches, dicts of numpy arrays, of the token shards in a folder.
 
     A *sample* is one row: a window of the stream, of as many tokens as the objective makes a row of (for "causal",
@@ -29,8 +30,7 @@ class TokenStream:
     order of its own, without a break between them. Samples are numbered 0, 1, .. over the run; sample n is a
     pure function of (shards, seed, n), and ranks only share them out: global step s is the samples
     s W B to (s + 1) W B - 1, of which rank r reads the r-th B. Every token is in one sample an epoch.
-    All ranks have the same number of batches: the last step of the run is filled up with
-    empty rows, all padding.
+    All ranks have the same number of batches, `len(stream)`; what the last of them are, `last` says.
 
     path              folder with manifest.json, or a URI (then name a local folder as `cache`)
     sequence_length   L, tokens a row; batch_size   B, rows of a batch of this rank
@@ -39,6 +39,9 @@ class TokenStream:
     boundaries        None, or one or more of "document_ids", "positions", "cu_seqlens"
     seed, shuffle     order of the samples; stream order if not `shuffle`
     epochs            length of the run; None: endless
+    last              what becomes of the samples at the end of the run that make no whole step (corpus.loader.run):
+                      "pad": shared out so that each rank has labels, all labels once; "drop": left out; "wrap": the
+                      step is filled up with samples of the next epoch
     dtype             of tokens and labels: "int64" or "int32"
     options           those of the objective; causal: mask_document_starts
 
@@ -93,6 +96,7 @@ class TokenStream:
         world_size: int = 1,
         epochs: int | None = 1,
         shuffle: bool = True,
+        last: str = "pad",
         dtype: str = "int64",
         cache: str | None = None,
         **options: Any,
@@ -102,22 +106,15 @@ class TokenStream:
         names.check("dtype", str(dtype), DTYPES)
         for name in self.boundaries:
             names.check("boundaries", name, BOUNDARIES)
-        for name, value in [
-            ("sequence_length", sequence_length),
-            ("batch_size", batch_size),
-            ("world_size", world_size),
-            ("epochs", 1 if epochs is None else epochs),
-        ]:
+        for name, value in (("sequence_length", sequence_length), ("epochs", 1 if epochs is None else epochs)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
-        if not 0 <= rank < world_size:
-            raise ValueError(f"rank {rank} is not one of {world_size} ranks")
+        super().__init__(rank, world_size, batch_size, last)
         if not 0 <= seed < 1 << 63:
             raise ValueError(f"seed must be 0 to 2^63 - 1, not {seed}")
         self.shards = Shards(str(path), cache)
-        self.sequence_length, self.batch_size = sequence_length, batch_size
+        self.sequence_length = sequence_length
         self.objective, self.packing, self.seed, self.shuffle = objective, packing, seed, shuffle
-        self.rank, self.world_size = rank, world_size
         self.dtype = np.dtype(dtype)
         self._setting = Setting(sequence_length, self.boundaries, seed, shuffle, self.dtype, self.shards.manifest)
         self._source = self._open_source()
@@ -125,55 +122,31 @@ class TokenStream:
         """Counts of an epoch: samples, tokens, padding, and those of the packing plan."""
         self.samples: int = self.figures["samples"]
         """Samples of an epoch."""
+        self.tokens: int = self.figures["tokens"]
+        """Tokens of an epoch."""
         self.total = None if epochs is None and self.samples else self.samples * (epochs or 1)
-        """Samples of the run; None if it is endless."""
-        self.sample = 0
-        """The sample that the next global step begins with."""
-
-    @property
-    def step(self) -> int:
-        """Samples of a global step."""
-        return self.world_size * self.batch_size
-
-    @property
-    def batches_left(self) -> int | None:
-        """Batches from here to the end of the run, the same on every rank; None if it is endless."""
-        return None if self.total is None else max(0, -(-(self.total - self.sample) // self.step))
-
-    def __iter__(self) -> TokenStream:
-        return self
-
-    def __next__(self) -> dict[str, Any]:
-        if self.batches_left == 0:
-            raise StopIteration
-        batch = self.batch_at(self.sample)
-        self.skip()
-        return batch
-
-    def skip(self) -> None:
-        """Move on by one global step, not beyond the end of the run."""
-        self.sample += self.step
-        if self.total is not None:
-            self.sample = min(self.sample, self.total)
+        if self.total and self.total < world_size:
+            self._steps_from(0)  # refuses a run with fewer labels than ranks before any work
 
     def rewind(self, epoch: int = 0) -> None:
         """Go to the first sample of an epoch of the run."""
         self.sample = epoch * self.samples
 
-    def batch_at(self, sample: int) -> dict[str, Any]:
-        """This rank's batch of the global step that begins with `sample` (0, 1, .. over the run);
-        does not move the stream. Raises IndexError outside the run."""
-        if sample < 0 or (self.total is not None and sample >= self.total):
-            raise IndexError(f"sample {sample} is not one of the run's {self.total}")
-        first = sample + self.rank * self.batch_size
-        numbers = self._objective.numbers(self._setting, self.samples, first, self.batch_size)
-        if self.total is not None:
-            numbers[max(0, self.total - first) :] = -1
-        return self._objective.batch(Samples(self._setting, self._source, numbers, first))
+    def _read(self, first: int, count: int, rows: int) -> dict[str, Any]:
+        return self._objective.batch(self._samples(first, count, rows))
+
+    def _count_labels(self, first: int, count: int) -> np.ndarray | None:
+        return self._objective.labels(self._samples(first, count, count))
+
+    def _samples(self, first: int, count: int, rows: int) -> Samples:
+        """Samples first to first + count - 1 of the run, and rows without one."""
+        numbers = self._objective.numbers(self._setting, self.samples, first, rows)
+        numbers[count:] = -1
+        return Samples(self._setting, self._source, numbers, first)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the stream is, as a few numbers, the same on every rank after the same number of
-        batches. A stream that differs only in rank, world size, batch size, epochs or what a
+        batches. A stream that differs only in rank, world size, batch size, epochs, `last` or what a
         batch holds resumes from it with the very next sample: `sample` need be a multiple of
         nothing, since global steps are counted from the sample resumed at."""
         return {

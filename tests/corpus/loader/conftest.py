@@ -4,6 +4,7 @@ import pytest
 from corpus.tokens import manifest, packing
 from corpus.tokens.megatron import IndexedDataset, ShardWriter
 
+IGNORE = -100
 TOKENIZER = {"fingerprint": "abc", "family": "bpe", "path": "tokenizer.json"}
 
 
@@ -33,3 +34,40 @@ def make_tokens(tmp_path_factory):
         return folder
 
     return make
+
+
+def _rows_of(batch):
+    """The rows of a batch as dicts of what they have in each array with a row a sample, all as nested lists."""
+    arrays = {name: array for name, array in batch.items() if isinstance(array, np.ndarray) and name != "cu_seqlens"}
+    return [{name: array[row].tolist() for name, array in arrays.items()} for row in range(len(batch["labels"]))]
+
+
+@pytest.fixture(scope="session")
+def global_rows():
+    """global_rows(ranks) -> the rows of all samples in the order of the run, of the batches of each rank. Asserts that
+    every rank has as many batches, of one shape in a step, and a label in each; that empty rows are behind the others;
+    and that rows which ranks share are equal but for their labels, each of which one of them has."""
+
+    def gather(ranks):
+        found = []
+        for step in zip(*ranks, strict=True):
+            assert len({batch["labels"].shape for batch in step}) == 1
+            whole = []
+            for batch in step:
+                assert (batch["labels"] != IGNORE).any()
+                rows = _rows_of(batch)
+                kept = [row for row in rows if set(row["labels"]) != {IGNORE}]
+                assert rows[: len(kept)] == kept
+                for row in kept:
+                    before = whole[-1] if whole else None
+                    rest = [{k: v for k, v in each.items() if k != "labels"} for each in (row, before or {})]
+                    shared = [i for i in range(len(row["labels"])) if row["labels"][i] != IGNORE]
+                    if before and rest[0] == rest[1] and all(before["labels"][i] == IGNORE for i in shared):
+                        for i in shared:
+                            before["labels"][i] = row["labels"][i]
+                    else:
+                        whole.append(row)
+            found += whole
+        return found
+
+    return gather

@@ -2,6 +2,7 @@
 
 import collections
 import json
+import math
 import pathlib
 import shutil
 import subprocess
@@ -118,37 +119,105 @@ def test_rows_in_stream_order(make_tokens, lengths, length, batch_size, packed):
     assert sorted(labels[labels != -100].tolist()) == every
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=150)
 @given(
     st.lists(DOCUMENTS, min_size=1, max_size=3), st.integers(1, 9), st.integers(1, 4),
-    st.integers(1, 4), st.integers(0, 5), st.integers(1, 3), st.booleans(),
+    st.integers(1, 12), st.integers(0, 5), st.integers(1, 3), st.booleans(), st.booleans(),
 )  # fmt: skip
-def test_ranks_share_one_order(make_tokens, lengths, length, batch_size, world, seed, epochs, packed):
+def test_ranks_share_one_order(
+    make_tokens, global_rows, lengths, length, batch_size, world, seed, epochs, packed, masked
+):
     shards = documents(lengths)
     folder = make_tokens(shards, pack=length)
-    options = {"sequence_length": length, "seed": seed, "epochs": epochs}
+    options = {"sequence_length": length, "seed": seed, "epochs": epochs, "mask_document_starts": masked}
     options |= {"packing": "plan"} if packed else {}
-    alone = [rows_of(b, ("tokens", "labels"))[0] for b in TokenStream(folder, batch_size=1, **options)]
-    ranks = [
-        list(TokenStream(folder, batch_size=batch_size, rank=r, world_size=world, **options)) for r in range(world)
-    ]
-    assert len({len(batches) for batches in ranks}) == 1
-    together = [row for step in zip(*ranks) for b in step for row in rows_of(b, ("tokens", "labels"))]
-    assert together[: len(alone)] == alone
-    assert len(together) - len(alone) < world * batch_size
-    assert all(set(row["labels"]) == {-100} for row in together[len(alone) :])
+    alone = global_rows([list(TokenStream(folder, batch_size=1, **options))])
     every = [token for shard in shards for document in shard for token in document]
     labels = collections.Counter(token for row in alone for token in row["labels"] if token != -100)
-    assert labels == collections.Counter(every * epochs)
+    if not masked:
+        assert labels == collections.Counter(every * epochs)
+    try:
+        streams = [
+            TokenStream(folder, batch_size=batch_size, rank=r, world_size=world, **options) for r in range(world)
+        ]
+    except ValueError as error:
+        assert f"{labels.total()} labels are left for {world} ranks" in str(error) and labels.total() < world
+        return
+    ranks = [list(stream) for stream in streams]
+    assert {len(stream) for stream in streams} == {len(batches) for batches in ranks}
+    assert global_rows(ranks) == alone
+    shapes = [batch["labels"].shape for batch in ranks[0]]
+    assert set(shapes[:-1]) <= {(batch_size, length)}
+    assert not shapes or shapes[-1] in ((batch_size, length), (batch_size + 1, length))
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    st.lists(DOCUMENTS, min_size=1, max_size=3), st.integers(1, 9), st.integers(1, 4),
+    st.integers(1, 5), st.integers(1, 3), st.sampled_from(["drop", "wrap"]), st.booleans(),
+)  # fmt: skip
+def test_drop_and_wrap(make_tokens, lengths, length, batch_size, world, epochs, last, packed):
+    """Whole steps only, of the endless run: as many as begin in the run, or end in it."""
+    folder = make_tokens(documents(lengths), pack=length)
+    options = {"sequence_length": length, "seed": 3, "packing": "plan" if packed else None}
+    endless = TokenStream(folder, batch_size=1, epochs=None, **options)
+    options |= {"batch_size": batch_size, "world_size": world, "epochs": epochs, "last": last}
+    streams = [TokenStream(folder, rank=r, **options) for r in range(world)]
+    whole = endless.samples * epochs / (world * batch_size)
+    steps = math.floor(whole) if last == "drop" else math.ceil(whole)
+    assert {len(stream) for stream in streams} == {stream.steps for stream in streams} == {steps}
+    found = [row for step in zip(*map(list, streams), strict=True) for b in step for row in rows_of(b, ("labels",))]
+    assert len(found) == steps * world * batch_size
+    assert found == [rows_of(next(endless), ("labels",))[0] for _ in found]
+    assert all(stream.batches_left == 0 and len(stream) == steps for stream in streams)
+
+
+@pytest.mark.parametrize("world, batch_size", [(8, 8), (256, 1), (13, 3)])
+def test_a_last_step_of_few_samples(make_tokens, world, batch_size):
+    """12,167 samples on 8 ranks of 8 leave seven, on 256 ranks 135: each rank has labels, each label is there once."""
+    folder = make_tokens([[np.arange(1, 12_167 * 3)]], vocab_size=50_000)
+    streams = [stream_of(folder, 3, batch_size, world_size=world, rank=r) for r in range(world)]
+    assert streams[0].samples == 12_167 and streams[0].tokens == 12_167 * 3 - 1
+    last = [stream.batch_at((len(stream) - 1) * stream.step) for stream in streams]
+    assert all((batch["labels"] != -100).any() for batch in last)
+    found = np.concatenate([batch["labels"][batch["labels"] != -100] for batch in last])
+    left = 12_167 % (world * batch_size)
+    assert len(set(found)) == len(found) and left * 3 - 1 <= len(found) <= left * 3
+
+
+def test_fewer_labels_than_ranks(make_tokens):
+    """Nine samples of one token on 4 ranks: the ninth joins the step before; three in all are too few."""
+    folder = make_tokens([[[1, 2, 3, 4, 5, 6, 7, 8, 0]]])
+    streams = [stream_of(folder, 1, 1, rank=r, world_size=4, shuffle=False) for r in range(4)]
+    assert [len(stream) for stream in streams] == [2] * 4
+    found = [[batch["labels"][:, 0].tolist() for batch in stream] for stream in streams]
+    assert found == [[[1], [5, -100]], [[2], [6, -100]], [[3], [7, -100]], [[4], [8, 0]]]
+    few = make_tokens([[[1, 2, 0]]])
+    with pytest.raises(ValueError, match="3 labels are left for 4 ranks.*last='wrap'"):
+        stream_of(few, 2, 1, world_size=4)
+    assert len(stream_of(few, 2, 1, world_size=4, last="drop")) == 0
+    assert len(stream_of(few, 2, 1, world_size=4, last="wrap")) == 1
+    resumed = stream_of(folder, 1, 1, world_size=4)
+    resumed.load_state_dict(stream_of(folder, 1, 1).state_dict() | {"sample": 7})
+    with pytest.raises(ValueError, match="2 labels are left for 4 ranks"):
+        next(resumed)
+
+
+def test_a_sample_of_nothing_but_first_tokens_keeps_its_labels(make_tokens):
+    folder = make_tokens([[[1], [2], [3], [4], [5, 6, 0]]], pack=2)
+    found = [b["labels"].tolist() for b in stream_of(folder, 2, 1, shuffle=False, mask_document_starts=True)]
+    assert found == [[[1, 2]], [[3, 4]], [[-100, 6]], [[0, -100]]]
+    packed = stream_of(folder, 2, 1, packing="plan", mask_document_starts=True)
+    assert all((batch["labels"] != -100).any() for batch in packed)
 
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("first, second", [((2, 2), (2, 2)), ((3, 1), (2, 2)), ((1, 5), (4, 1))])
-def test_resume_at_every_step(make_tokens, packed, first, second):
+def test_resume_at_every_step(make_tokens, global_rows, packed, first, second):
     """(world size, batch size) before and after; the samples after the state are the same ones."""
     folder = make_tokens(documents([[5, 3, 9, 0, 2], [7, 7], [30]]), pack=6)
     options = {"sequence_length": 6, "seed": 3, "epochs": 2, "packing": "plan" if packed else None}
-    order = [rows_of(b, ("labels",))[0] for b in TokenStream(folder, batch_size=1, **options)]
+    order = global_rows([list(TokenStream(folder, batch_size=1, **options))])
 
     def streams(world, batch_size):
         return [TokenStream(folder, batch_size=batch_size, rank=r, world_size=world, **options) for r in range(world)]
@@ -164,10 +233,7 @@ def test_resume_at_every_step(make_tokens, packed, first, second):
         after = streams(*second)
         for stream in after:
             stream.load_state_dict(states[0])
-        rest = [r for batches in zip(*map(list, after)) for b in batches for r in rows_of(b, ("labels",))]
-        remaining = order[step * first[0] * first[1] :]
-        assert rest[: len(remaining)] == remaining
-        assert all(set(row["labels"]) == {-100} for row in rest[len(remaining) :])
+        assert global_rows([list(stream) for stream in after]) == order[states[0]["sample"] :]
 
 
 def test_epochs_differ_and_follow_without_a_break(make_tokens):
@@ -186,7 +252,9 @@ def stream_of(folder, length=4, batch_size=2, **options):
 
 def test_endless(make_tokens):
     stream = stream_of(make_tokens(documents([[3, 2]])), 2, 2, epochs=None)
-    assert stream.total is None and stream.batches_left is None
+    assert stream.total is None and stream.batches_left is None and stream.steps is None
+    with pytest.raises(TypeError, match="give `epochs`"):
+        len(stream)
     seen = [next(stream)["labels"] for _ in range(50)]
     assert stream.state_dict()["sample"] == 100
     assert (np.concatenate(seen) != -100).sum() > 150
@@ -283,6 +351,7 @@ def test_fingerprints(make_tokens):
         ({"seed": -1}, "seed"),
         ({"length": 0}, "sequence_length"),
         ({"batch_size": 0}, "batch_size"),
+        ({"last": "padd"}, "did you mean 'pad'"),
         ({"length": 5, "packing": "plan"}, "for sequence_length 4"),
     ],
 )
