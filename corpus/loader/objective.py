@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from corpus.loader import kernel, order
-from corpus.loader.boundaries import describe
 from corpus.loader.filling import Bins, Rows, Windows
 
 
@@ -84,9 +83,9 @@ class Samples:
         return self.source.count_tokens(self.numbers)
 
     def describe(self, document_ids: np.ndarray | None) -> dict[str, Any]:
-        """The entries of the batch that were asked for as `boundaries`, for rows with these document_ids (int32[B, L]:
-        1, 2, .., and 0 for padding)."""
-        return describe(document_ids, self.setting.boundaries)
+        """What a batch owes where boundaries are asked for: the document_ids of its rows (int32[B, L]: 1, 2, .., and 0
+        for padding), of which the stream makes what was asked for."""
+        return {"document_ids": document_ids} if self.setting.boundaries else {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,9 +111,9 @@ class Objective(abc.ABC):
         """Arrays by name, each with a row a sample, and what `samples.describe` makes of them. A row depends on its own
         sample alone; that of no sample is padding."""
 
-    def labels(self, samples: Samples) -> np.ndarray | None:
-        """int64[B]: how many labels each sample has, by which the last ones of a run are shared out: at least one, where
-        batches have labels at all (an array "labels" [B, ..] with kernel.IGNORE where there is none), else None."""
+    def count_labels(self, samples: Samples) -> np.ndarray | None:
+        """int64[B]: how many labels each sample has, by which the last ones of a run are shared out: at least one,
+        where batches have labels at all (an array "labels" [B, ..], kernel.IGNORE where there is none), else None."""
         labels = self.batch(samples).get("labels")
         return None if labels is None else (labels != kernel.IGNORE).reshape(len(labels), -1).sum(1)
 

@@ -144,9 +144,10 @@ class Run(abc.ABC):
         return True
 
     def _labels_of_last(self, rest: int) -> np.ndarray | None:
-        if self._counted[0] != rest:
-            assert self.total is not None
-            self._counted = rest, self._count_labels(self.total - rest, rest)
+        assert self.total is not None
+        first = self.total - rest
+        if self._counted[0] != first:
+            self._counted = first, self._count_labels(first, rest)
         return self._counted[1]
 
     def _part(self, sample: int) -> Part:

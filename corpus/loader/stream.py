@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from corpus.loader import names
-from corpus.loader.boundaries import BOUNDARIES
+from corpus.loader.boundaries import BOUNDARIES, INPUTS, finish
 from corpus.loader.filling import Bins, Windows, cut_windows, open_bins
 from corpus.loader.objective import Objective, Samples, Setting
 from corpus.loader.objectives import OBJECTIVES
@@ -36,22 +36,26 @@ class TokenStream(Run):
     sequence_length   L, tokens a row; batch_size   B, rows of a batch of this rank
     objective         what is to be learnt, a name in `corpus.loader.objectives`: "causal"
     packing           None: windows of the stream; else the name of a plan under packing/
-    boundaries        None, or one or more of "document_ids", "positions", "cu_seqlens"
+    boundaries        None, or one or more of "document_ids", "segment_ids", "positions", "cu_seqlens", "attention_mask"
+    inputs            what the inputs are called: "tokens"; or "input_ids", and positions "position_ids"
     seed, shuffle     order of the samples; stream order if not `shuffle`
     epochs            length of the run; None: endless
     last              what becomes of the samples at the end of the run that make no whole step (corpus.loader.run):
                       "pad": shared out so that each rank has labels, all labels once; "drop": left out; "wrap": the
                       step is filled up with samples of the next epoch
     dtype             of tokens and labels: "int64" or "int32"
-    options           those of the objective; causal: mask_document_starts
+    options           those of the objective; causal: mask_document_starts, and labels: "shifted", or "hf" for models
+                      that shift them once more, as those of Hugging Face do
 
     A batch has what its objective makes, for "causal" tokens and labels [B, L] (`objectives.causal.Causal` says which),
     and by `boundaries`
     document_ids  int32[B, L] documents of a row (of its labels) as 1, 2, ..; 0 is padding
+    segment_ids   the same, as JAX's libraries call them
     positions     int32[B, L] from 0 in each document; documents begin anew with each row
     cu_seqlens    int32[segments + 1] ends of the documents of the rows laid end to end, 0 first and
                   B L last; the padding of a row is a segment of its own; with it
     max_seqlen    int, the longest segment
+    attention_mask  [B, L] 1, and 0 for padding
 
     A stream is an iterator: leaving a loop and entering another goes on where the first stopped, and
     after the end of the run there is nothing more; `rewind` starts over. Raises ValueError for bad
@@ -91,6 +95,7 @@ class TokenStream(Run):
         objective: str = "causal",
         packing: str | None = None,
         boundaries: str | tuple[str, ...] | None = None,
+        inputs: str = "tokens",
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
@@ -104,6 +109,7 @@ class TokenStream(Run):
         self.boundaries = (boundaries,) if isinstance(boundaries, str) else tuple(boundaries or ())
         self._objective = _build(objective, options)
         names.check("dtype", str(dtype), DTYPES)
+        names.check("inputs", inputs, INPUTS)
         for name in self.boundaries:
             names.check("boundaries", name, BOUNDARIES)
         for name, value in (("sequence_length", sequence_length), ("epochs", 1 if epochs is None else epochs)):
@@ -113,7 +119,7 @@ class TokenStream(Run):
         if not 0 <= seed < 1 << 63:
             raise ValueError(f"seed must be 0 to 2^63 - 1, not {seed}")
         self.shards = Shards(str(path), cache)
-        self.sequence_length = sequence_length
+        self.sequence_length, self.inputs = sequence_length, inputs
         self.objective, self.packing, self.seed, self.shuffle = objective, packing, seed, shuffle
         self.dtype = np.dtype(dtype)
         self._setting = Setting(sequence_length, self.boundaries, seed, shuffle, self.dtype, self.shards.manifest)
@@ -133,10 +139,11 @@ class TokenStream(Run):
         self.sample = epoch * self.samples
 
     def _read(self, first: int, count: int, rows: int) -> dict[str, Any]:
-        return self._objective.batch(self._samples(first, count, rows))
+        batch = self._objective.batch(self._samples(first, count, rows))
+        return finish(batch, self.boundaries, self.inputs, self.dtype)
 
     def _count_labels(self, first: int, count: int) -> np.ndarray | None:
-        return self._objective.labels(self._samples(first, count, count))
+        return self._objective.count_labels(self._samples(first, count, count))
 
     def _samples(self, first: int, count: int, rows: int) -> Samples:
         """Samples first to first + count - 1 of the run, and rows without one."""

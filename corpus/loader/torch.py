@@ -7,6 +7,7 @@ loop has received.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,26 +19,117 @@ from corpus.loader.stream import TokenStream
 
 
 class TokenDataset(IterableDataset[dict[str, Any]]):
-    """Batches of `TokenStream(path, **options)` as dicts of tensors (`max_seqlen` stays an int), for
-    a DataLoader with batch_size=None. Every iteration begins with global sample `sample`.
-    Pickles as its arguments; each worker opens the shards itself."""
+    """Batches of `TokenStream(path, **options)` as dicts of tensors (`max_seqlen` stays an int), for a DataLoader, or
+    torchdata's StatefulDataLoader, with batch_size=None. Every iteration begins with global sample `sample`, or with
+    the epoch that `set_epoch` named. Pickles as its arguments; each worker opens the shards itself, once."""
 
     def __init__(self, path: str, sample: int = 0, **options: Any) -> None:
         self.path = path
         self.sample = sample
         self.options = options
+        self.epoch = 0
+        self._state: dict[str, Any] | None = None
+        self._stream: TokenStream | None = None
+        self._batches: _Batches | None = None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
-        stream = TokenStream(self.path, **self.options)
-        stream.sample = self.sample
-        number = 0
+        self._batches = _Batches(self._opened(), self.epoch, self.sample, worker, workers)
+        if self._state is not None:
+            self._batches.load_state_dict(self._state)
+            self._state = None
+        return self._batches
+
+    def __len__(self) -> int:
+        """Batches of a pass. Raises TypeError if it is endless."""
+        return len(self._opened())
+
+    def set_epoch(self, epoch: int) -> None:
+        """Begin the following passes, of as many epochs as ever, with this epoch: as trainers say that count epochs."""
+        self.epoch = epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the latest iteration over this copy of the dataset is, as a few numbers: the state of the stream, the
+        number of batches that all workers together have made up to there, and the epoch that was set."""
+        if self._batches is not None:
+            return self._batches.state_dict()
+        if self._state is not None:
+            return self._state
+        return _Batches(self._opened(), self.epoch, self.sample, 0, 1).state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next iteration go on from there, here or with the same number of workers in each of them; from the
+        state of a TokenStream or TokenLoader, or `stream_state`, with any number. Raises ValueError if the state is of
+        another order of samples."""
+        _Batches(self._opened(), 0, 0, 0, 1).load_state_dict(state)
+        self._state = dict(state)
+        self._batches = None
+
+    def _opened(self) -> TokenStream:
+        if self._stream is None:
+            self._stream = TokenStream(self.path, **self.options)
+        return self._stream
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_stream": None, "_batches": None}
+
+
+class _Batches(Iterator[dict[str, Any]]):
+    """A pass over the samples: of its batches 0, 1, .. those that fall to a worker."""
+
+    def __init__(self, stream: TokenStream, epoch: int, sample: int, worker: int, workers: int) -> None:
+        self._stream = copy.copy(stream)  # with a place of its own, and the same open files
+        self._worker, self._workers = worker, workers
+        self._epochs = 0 if stream.total is None else stream.total // max(1, stream.samples)
+        self._epoch, self._number = 0, 0
+        self._begin(epoch, epoch * stream.samples + sample)
+
+    def _begin(self, epoch: int, sample: int) -> None:
+        self._epoch, self._stream.sample = epoch, sample
+        if self._stream.total is not None:
+            self._stream.total = (epoch + self._epochs) * self._stream.samples
+
+    def __next__(self) -> dict[str, Any]:
+        stream = self._stream
         while stream.batches_left != 0:
-            if number % workers == worker:
-                yield _tensors(stream.batch_at(stream.sample))
+            first, mine = stream.sample, self._number % self._workers == self._worker
+            batch = _tensors(stream.batch_at(first)) if mine else {}
             stream.skip()
-            number += 1
+            self._number += 1
+            if mine:
+                return batch
+        raise StopIteration
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._stream.state_dict() | {"batch": self._number, "epoch": self._epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._stream.load_state_dict(state)
+        self._begin(state.get("epoch", 0), int(state["sample"]))
+        self._number = int(state.get("batch", 0))
+
+
+def stream_state(loader_state: dict[str, Any]) -> dict[str, Any]:
+    """The state of the TokenStream in what `state_dict` of torchdata's StatefulDataLoader over a TokenDataset has
+    returned: what TokenDataset, TokenLoader and TokenStream resume from with another number of workers or ranks.
+    Raises ValueError where there is none, or that of an earlier batch."""
+    states = list(_dataset_states(loader_state))
+    if not states:
+        raise ValueError("there is no state of a TokenDataset in this state")
+    if loader_state.get("_steps_since_snapshot", 0):
+        raise ValueError("the state is of an earlier batch: use snapshot_every_n_steps=1")
+    furthest = max(states, key=lambda state: state["batch"])
+    return {name: value for name, value in furthest.items() if name != "batch"}
+
+
+def _dataset_states(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        if {"fingerprint", "sample", "batch"} <= value.keys():
+            yield value
+        else:
+            for each in value.values():
+                yield from _dataset_states(each)
 
 
 def _tensors(batch: dict[str, Any]) -> dict[str, Any]:
@@ -71,6 +163,22 @@ class TokenLoader:
     @property
     def figures(self) -> dict[str, Any]:
         return self.stream.figures
+
+    @property
+    def samples(self) -> int:
+        return self.stream.samples
+
+    @property
+    def tokens(self) -> int:
+        return self.stream.tokens
+
+    @property
+    def steps(self) -> int | None:
+        return self.stream.steps
+
+    def __len__(self) -> int:
+        """Batches of the run. Raises TypeError if it is endless."""
+        return len(self.stream)
 
     @property
     def batches_left(self) -> int | None:

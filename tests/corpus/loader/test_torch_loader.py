@@ -1,4 +1,7 @@
 import itertools
+import json
+import pickle
+import types
 
 import numpy as np
 import pytest
@@ -6,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from corpus.loader import TokenStream
-from corpus.loader.torch import TokenDataset, token_loader
+from corpus.loader.torch import TokenDataset, stream_state, token_loader
 
 OPTIONS = {"sequence_length": 5, "batch_size": 3, "boundaries": "cu_seqlens", "epochs": 2}
 
@@ -75,3 +78,134 @@ def test_dataset_alone(folder):
     expected = list(TokenStream(folder, **OPTIONS))
     for _ in range(2):
         assert all(map(same, list(loader), expected))
+
+
+def test_lengths(folder):
+    stream, loader = TokenStream(folder, **OPTIONS), token_loader(folder, num_workers=2, **OPTIONS)
+    assert len(loader) == loader.steps == len(stream) == len(TokenDataset(folder, **OPTIONS)) == len(list(loader))
+    assert (loader.samples, loader.tokens) == (stream.samples, stream.tokens)
+
+
+class Workers:
+    """What torchdata's StatefulDataLoader does with a dataset, in one process: workers in turn, each with a copy of its
+    own and the state of it; only batches that have been handed out count."""
+
+    def __init__(self, dataset, workers, monkeypatch, snapshot=None):
+        self.patch, self.workers, self.turn = monkeypatch, workers, 0
+        self.copies = [pickle.loads(pickle.dumps(dataset)) for _ in range(workers)]
+        self.batches = []
+        for number, each in enumerate(self.copies):
+            if snapshot:
+                each.load_state_dict(json.loads(json.dumps(snapshot["states"][number])))
+                self.turn = snapshot["turn"]
+            self.batches.append(self.within(number, lambda each=each: iter(each)))
+
+    def within(self, number, call):
+        info = types.SimpleNamespace(id=number, num_workers=self.workers)
+        self.patch.setattr("corpus.loader.torch.get_worker_info", lambda: info if self.workers > 1 else None)
+        return call()
+
+    def __iter__(self):
+        ended = set()
+        while len(ended) < self.workers:
+            number = self.turn % self.workers
+            try:
+                if number not in ended:
+                    yield self.within(number, lambda number=number: next(self.batches[number]))
+            except StopIteration:
+                ended.add(number)
+            self.turn += 1
+
+    def snapshot(self):
+        return {"turn": self.turn + 1, "states": [each.state_dict() for each in self.copies]}
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("options", [OPTIONS, OPTIONS | {"epochs": 1, "world_size": 3, "rank": 2}])
+def test_the_dataset_has_a_state_for_stateful_loaders(folder, monkeypatch, workers, options):
+    """Resumed after every batch: with as many workers from their states, with others, and ranks, from the stream's."""
+    expected = list(TokenStream(folder, **options))
+    for step in range(1, len(expected) + 1):
+        loader = Workers(TokenDataset(folder, **options), workers, monkeypatch)
+        head = list(itertools.islice(loader, step))
+        assert all(map(same, head, expected))
+        snapshot = loader.snapshot()
+        rest = list(Workers(TokenDataset(folder, **options), workers, monkeypatch, snapshot))
+        assert len(rest) == len(expected) - step and all(map(same, rest, expected[step:]))
+        state = stream_state({"_snapshot": {f"worker_{n}": s for n, s in enumerate(snapshot["states"])}})
+        stream = TokenStream(folder, **options)
+        stream.load_state_dict(state)
+        dataset = TokenDataset(folder, **options)
+        dataset.load_state_dict(state)
+        again = list(Workers(dataset, 4 - workers, monkeypatch))
+        assert len(again) == len(list(stream)) == len(expected) - step and all(map(same, again, expected[step:]))
+
+
+def test_a_state_counts_for_one_pass(folder):
+    dataset = TokenDataset(folder, **OPTIONS)
+    whole = list(dataset)
+    batches = iter(dataset)
+    next(batches)
+    state = dataset.state_dict()
+    resumed = TokenDataset(folder, **OPTIONS)
+    resumed.load_state_dict(state)
+    assert resumed.state_dict() == state
+    assert all(map(same, list(resumed), whole[1:])) and all(map(same, list(resumed), whole))
+    with pytest.raises(ValueError, match="another order"):
+        TokenDataset(folder, **OPTIONS | {"shuffle": False}).load_state_dict(state)
+    with pytest.raises(ValueError, match="no state of a TokenDataset"):
+        stream_state({"a": {"b": 1}})
+    with pytest.raises(ValueError, match="snapshot_every_n_steps=1"):
+        stream_state({"a": state, "_steps_since_snapshot": 2})
+
+
+def test_epochs_that_the_trainer_counts(folder):
+    """A dataset of one epoch, told which: passes are the epochs of one longer run, each with its own end."""
+    options = OPTIONS | {"epochs": 1, "world_size": 2, "rank": 1}
+    dataset, passes = TokenDataset(folder, **options), []
+    for epoch in range(3):
+        dataset.set_epoch(epoch)
+        passes.append(list(dataset))
+        assert len(passes[-1]) == len(dataset)
+    assert all(map(same, passes[0], list(TokenStream(folder, **options))))
+    longer = TokenStream(folder, **options | {"epochs": 3, "last": "drop"})
+    longer.rewind(1)
+    second = list(itertools.islice(longer, len(passes[1]) - 1))
+    assert len(second) > 2 and all(map(same, passes[1], second))
+    batches = iter(dataset)
+    next(batches)
+    resumed = TokenDataset(folder, **options)
+    resumed.load_state_dict(dataset.state_dict())
+    assert all(map(same, list(resumed), passes[2][1:]))
+
+
+def test_the_torchdata_loader_itself(folder):
+    """Where it is installed; the project does not depend on it."""
+    stateful = pytest.importorskip("torchdata.stateful_dataloader")
+    expected = list(TokenStream(folder, **OPTIONS))
+    for workers, step in itertools.product((0, 2), (0, 1, 4, len(expected))):
+        loader = stateful.StatefulDataLoader(TokenDataset(folder, **OPTIONS), batch_size=None, num_workers=workers)
+        head = list(itertools.islice(loader, step))
+        state = loader.state_dict()
+        resumed = stateful.StatefulDataLoader(TokenDataset(folder, **OPTIONS), batch_size=None, num_workers=workers)
+        resumed.load_state_dict(state)
+        assert all(map(same, head + list(resumed), expected)) and all(map(same, list(resumed), expected))
+        dataset = TokenDataset(folder, **OPTIONS)
+        dataset.load_state_dict(stream_state(state))
+        other = stateful.StatefulDataLoader(dataset, batch_size=None, num_workers=1)
+        rest = list(other)
+        assert len(rest) == len(expected) - step and all(map(same, rest, expected[step:]))
+
+
+def test_the_loss_of_hugging_face_s_models(folder):
+    """Where transformers is installed: of rows with labels="hf" a model makes the loss of the shifted ones."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(vocab_size=1000, n_positions=16, n_embd=8, n_layer=1, n_head=2)
+    model = transformers.GPT2LMHeadModel(config).eval()
+    hf = token_loader(folder, sequence_length=9, batch_size=4, labels="hf", inputs="input_ids")
+    shifted = token_loader(folder, sequence_length=8, batch_size=4)
+    for ours, theirs in zip(shifted, hf, strict=True):
+        logits = model(input_ids=ours["tokens"]).logits
+        expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ours["labels"].flatten())
+        assert torch.isclose(model(**theirs).loss, expected, atol=1e-5)

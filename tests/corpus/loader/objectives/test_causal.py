@@ -1,5 +1,8 @@
 """Rows by hand; against an oracle that cuts lists: tests/corpus/loader/test_stream.py."""
 
+import numpy as np
+import pytest
+
 from corpus.loader import TokenStream
 from corpus.loader.boundaries import BOUNDARIES
 
@@ -65,3 +68,61 @@ def test_a_state_does_not_depend_on_what_is_masked(make_tokens):
     state = stream_of(folder, mask_document_starts=True).state_dict()
     stream_of(folder).load_state_dict(state)
     assert state["fingerprint"] == stream_of(folder).fingerprint
+
+
+def test_labels_that_a_model_shifts_by_hand(make_tokens):
+    folder = make_tokens([[[11, 12, 0], [21, 22, 0]]], pad_id=PAD)
+    options = {"labels": "hf", "shuffle": False, "boundaries": ("document_ids", "positions", "attention_mask")}
+    (batch,) = stream_of(folder, 5, 2, **options)
+    assert batch["tokens"].tolist() == [[0, 11, 12, 0, 21], [21, 22, 0, PAD, PAD]]
+    assert batch["labels"].tolist() == [[-100, 11, 12, 0, 21], [-100, 22, 0, -100, -100]]
+    assert batch["document_ids"].tolist() == [[1, 1, 1, 2, 2], [1, 1, 1, 0, 0]]
+    assert batch["positions"].tolist() == [[0, 1, 2, 0, 1], [0, 1, 2, 0, 1]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]
+    (batch,) = stream_of(folder, 5, 2, labels="hf", shuffle=False, mask_document_starts=True)
+    assert batch["labels"].tolist() == [[-100, -100, 12, 0, -100], [-100, 22, 0, -100, -100]]
+    assert batch["tokens"].tolist() == [[0, 11, 12, 0, PAD], [21, 22, 0, PAD, PAD]]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_labels_that_a_model_shifts_are_the_shifted_ones(make_tokens, packed, masked):
+    """What is predicted where: rows of one position more, moved by one; so no label is lost, and none moved twice."""
+    random = np.random.default_rng(1)
+    shards = [[[*random.integers(1, 900, random.integers(0, 12)).tolist(), 0] for _ in range(20)] for _ in range(2)]
+    folder = make_tokens(shards, pad_id=PAD, pack=7)
+    options = {"packing": "plan" if packed else None, "mask_document_starts": masked, "boundaries": BOUNDARIES}
+    ours, theirs = list(stream_of(folder, 7, 3, **options)), list(stream_of(folder, 8, 3, labels="hf", **options))
+    assert len(ours) == len(theirs) > 10
+    for plain, moved in zip(ours, theirs):
+        assert (moved["labels"][:, 0] == -100).all()
+        assert np.array_equal(moved["labels"][:, 1:], plain["labels"])
+        known = plain["labels"] != -100
+        assert np.array_equal(moved["tokens"][:, :-1][known], plain["tokens"][known])
+        for name in ("document_ids", "segment_ids", "positions"):
+            assert np.array_equal(moved[name][:, :-1][known], plain[name][known])
+        assert moved["cu_seqlens"][-1] == moved["tokens"].size
+
+
+def test_labels_refused(make_tokens):
+    folder = make_tokens([[[11, 12, 0]]])
+    with pytest.raises(ValueError, match="labels 'hff' is unknown; did you mean 'hf'"):
+        stream_of(folder, labels="hff")
+    with pytest.raises(ValueError, match="at least 2 with labels='hf'"):
+        stream_of(folder, 1, labels="hf")
+    with pytest.raises(ValueError, match="another order"):
+        stream_of(folder, labels="hf").load_state_dict(stream_of(folder).state_dict())
+
+
+def test_names_of_hugging_face(make_tokens):
+    folder = make_tokens([[[11, 12, 0], [21, 0]]], pad_id=PAD)
+    boundaries = ("positions", "segment_ids", "attention_mask", "cu_seqlens")
+    (plain,) = stream_of(folder, 4, 2, shuffle=False, boundaries=boundaries, dtype="int32")
+    (named,) = stream_of(folder, 4, 2, shuffle=False, boundaries=boundaries, dtype="int32", inputs="input_ids")
+    assert set(plain) == {"tokens", "labels", "positions", "segment_ids", "attention_mask", "cu_seqlens", "max_seqlen"}
+    other = {"tokens": "input_ids", "positions": "position_ids"}
+    assert set(named) == {other.get(name, name) for name in plain}
+    assert all(np.array_equal(plain[name], named[other.get(name, name)]) for name in plain)
+    assert plain["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 0, 0, 0]] and plain["attention_mask"].dtype == "int32"
+    with pytest.raises(ValueError, match="did you mean 'input_ids'"):
+        stream_of(folder, inputs="inputs_ids")
