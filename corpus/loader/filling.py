@@ -2,7 +2,7 @@
 
 Windows cut the stream of all shards, t_0 .. t_(N-1), every T tokens: window i is t_(iT) .. t_((i+1)T-1), and the last
 is shorter, not dropped. So every token is in one sample of an epoch. The token before each can be read with it: before
-t_0, and before the pieces of a bin that begin their document (kernel.copy_bins), it is the end-of-document token.
+t_0, and before the pieces of a bin that begin their document (kernel.copy_pieces), it is the end-of-document token.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ class Windows:
         document_ids = np.zeros(tokens.shape, np.int32) if documents else None
         first = np.maximum(starts - 1, 0) if previous.shape[1] else starts
         for number in kernel.shards_of(self.shards.starts, first, ends).tolist():
-            dataset, begin = self.shards.open(number), int(self.shards.starts[number])
-            kernel.copy_windows(dataset.tokens, begin, starts, ends, tokens, previous)
+            shard, begin = self.shards.open(number), int(self.shards.starts[number])
+            for at, data in shard.read(first, ends, begin):
+                kernel.copy_windows(data, begin + at, starts, ends, tokens, previous)
             if document_ids is not None:
                 kernel.mark_documents(
-                    dataset.index, dataset.sequences, dataset.documents, dataset.dtype.itemsize,
-                    len(dataset.tokens), begin, starts, ends, document_ids, tokens, mask_starts,
+                    *shard.documents(), begin, starts, ends, document_ids, tokens, mask_starts,
                 )  # fmt: skip
         previous[numbers == 0, :1] = self.shards.manifest["end_id"]
         return Rows(tokens, previous, ends - starts, document_ids)
@@ -84,17 +84,17 @@ class Bins:
     ) -> Rows:
         """As `Windows.read`, with packed sequence `numbers[r]`; always with document_ids."""
         document_ids = np.zeros(tokens.shape, np.int32)
-        lengths = np.zeros(len(numbers), np.int64)
+        lengths, end_id = np.zeros(len(numbers), np.int64), self.shards.manifest["end_id"]
         shard_of = np.searchsorted(self.starts, numbers, "right") - 1  # -1 for none
         for number in sorted(set(shard_of.tolist()) - {-1}):
-            dataset, pieces = self.shards.open(number), self.shards.open_plan(self.plan, number)
+            shard, plan = self.shards.open(number), self.shards.open_plan(self.plan, number)
             here = np.flatnonzero(shard_of == number)
-            kernel.copy_bins(
-                dataset.tokens, dataset.index, dataset.sequences, dataset.documents,
-                dataset.dtype.itemsize, pieces.offsets, pieces.document, pieces.start, pieces.length,
-                numbers[here] - self.starts[number], here, self.shards.manifest["end_id"], mask_starts,
-                tokens, previous, document_ids, lengths,
+            places = kernel.place_pieces(
+                *shard.documents(), plan.offsets, plan.document, plan.start, plan.length,
+                numbers[here] - self.starts[number], here, tokens.shape[1], document_ids, lengths,
             )  # fmt: skip
+            for at, data in shard.read(places[2] - (places[4] == 0), places[3], 0):
+                kernel.copy_pieces(data, at, places, end_id, mask_starts, tokens, previous)
         return Rows(tokens, previous, lengths, document_ids)
 
     def count_tokens(self, numbers: np.ndarray) -> np.ndarray:

@@ -137,35 +137,70 @@ def mark_documents(index, sequences, documents, itemsize, size, begin, starts, e
 
 
 @numba.njit(cache=True, nogil=True)
-def copy_bins(
-    data, index, sequences, documents, itemsize, offsets, document, start, length,
-    bins, rows, end_id, mask_starts, tokens, previous, ids, filled,
-):  # fmt: skip
-    """Fill `rows` with the packed sequences `bins` of a shard's plan (see packing.Plan): their pieces, one after the
-    other. Before a piece that begins its document stands `end_id`. `filled[row]` becomes the number of positions used.
-    Raises ValueError where the plan does not fit the shard."""
-    size = len(data)
+def place_pieces(
+    index, sequences, documents, itemsize, size, offsets, document, start, length, bins, rows, width, ids, filled
+):
+    """Where the pieces of the packed sequences `bins` of a shard's plan (see packing.Plan) come from, and in which of
+    `rows` they go: (row, column, first token in the shard, token behind the last, whether it begins its document),
+    int64[5, pieces]. Numbers the pieces of a row 1, 2, .. in `ids` (int32[B, T]); `filled[row]` becomes the positions
+    used. Raises ValueError where the plan does not fit the shard of `size` tokens, or a row of `width`."""
+    count = 0
+    for k in range(len(bins)):
+        count += offsets[bins[k] + 1] - offsets[bins[k]]
+    places = np.empty((5, count), np.int64)
+    count = 0
     for k in range(len(bins)):
         row, at, number = rows[k], 0, 0
         for piece in range(offsets[bins[k]], offsets[bins[k] + 1]):
-            which, skipped, count = document[piece], start[piece], length[piece]
-            if which < 0 or which >= documents or skipped < 0 or count < 1:
+            which, skipped, tokens = document[piece], start[piece], length[piece]
+            if which < 0 or which >= documents or skipped < 0 or tokens < 1:
                 raise ValueError("packing plan does not fit the shard")
             first = document_start(index, sequences, itemsize, size, which) + skipped
-            last = first + count
             limit = document_start(index, sequences, itemsize, size, which + 1)
-            if first < 0 or last > min(limit, size) or at + count > tokens.shape[1]:
+            if first < 0 or first + tokens > min(limit, size) or at + tokens > width:
                 raise ValueError("packing plan does not fit the shard")
+            places[0, count], places[1, count], places[2, count] = row, at, first
+            places[3, count], places[4, count] = first + tokens, skipped == 0
+            count += 1
             number += 1
-            if previous.shape[1]:
-                previous[row, at] = data[first - 1] if skipped else end_id
-                _copy(data[first : last - 1], previous[row, at + 1 : at + count])
-            _copy(data[first:last], tokens[row, at : at + count])
-            ids[row, at : at + count] = number
-            if mask_starts and skipped == 0:
-                tokens[row, at] = IGNORE
-            at += count
+            ids[row, at : at + tokens] = number
+            at += tokens
         filled[row] = at
+    return places
+
+
+@numba.njit(cache=True, nogil=True)
+def copy_pieces(data, begin, places, end_id, mask_starts, tokens, previous):
+    """Copy what `data`, the tokens of a shard from `begin` on or some of them, holds of the pieces at `places` (see
+    `place_pieces`). Before a piece that begins its document stands `end_id`; with `mask_starts` it begins with IGNORE.
+    """
+    limit = begin + len(data)
+    for piece in range(places.shape[1]):
+        row, at, first, last = places[0, piece], places[1, piece], places[2, piece], places[3, piece]
+        head = places[4, piece] != 0
+        low, high = max(first, begin), min(last, limit)
+        if low < high:
+            _copy(data[low - begin : high - begin], tokens[row, at + low - first : at + high - first])
+            if mask_starts and head and low == first:
+                tokens[row, at] = IGNORE
+        if previous.shape[1]:
+            low, high = max(first if head else first - 1, begin), min(last - 1, limit)
+            if low < high:
+                _copy(data[low - begin : high - begin], previous[row, at + 1 + low - first : at + 1 + high - first])
+            if head:
+                previous[row, at] = end_id
+
+
+@numba.njit(cache=True, nogil=True)
+def blocks_of(starts, ends, begin, size, block):
+    """Numbers (int64, ascending) of the blocks of `block` tokens that hold tokens of the ranges [starts, ends), stream
+    positions int64[B], in a shard of `size` tokens whose first has position `begin`."""
+    touched = np.zeros((size + block - 1) // block, np.bool_)
+    for row in range(len(starts)):
+        low, high = max(starts[row] - begin, 0), min(ends[row] - begin, size)
+        if low < high:
+            touched[low // block : (high - 1) // block + 1] = True
+    return np.flatnonzero(touched)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -44,6 +44,7 @@ class TokenStream(Run):
                       "pad": shared out so that each rank has labels, all labels once; "drop": left out; "wrap": the
                       step is filled up with samples of the next epoch
     dtype             of tokens and labels: "int64" or "int32"
+    verify            compare each block of tokens that is read with its checksum, once, and its ids with the vocabulary
     options           those of the objective; causal: mask_document_starts, and labels: "shifted", or "hf" for models
                       that shift them once more, as those of Hugging Face do
 
@@ -104,6 +105,7 @@ class TokenStream(Run):
         last: str = "pad",
         dtype: str = "int64",
         cache: str | None = None,
+        verify: bool = True,
         **options: Any,
     ) -> None:
         self.boundaries = (boundaries,) if isinstance(boundaries, str) else tuple(boundaries or ())
@@ -118,7 +120,7 @@ class TokenStream(Run):
         super().__init__(rank, world_size, batch_size, last)
         if not 0 <= seed < 1 << 63:
             raise ValueError(f"seed must be 0 to 2^63 - 1, not {seed}")
-        self.shards = Shards(str(path), cache)
+        self.shards = Shards(str(path), cache, verify)
         self.sequence_length, self.inputs = sequence_length, inputs
         self.objective, self.packing, self.seed, self.shuffle = objective, packing, seed, shuffle
         self.dtype = np.dtype(dtype)

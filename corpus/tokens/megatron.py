@@ -19,6 +19,7 @@ document, its end-of-document token inside; an empty document is legal.
 
 from __future__ import annotations
 
+import os
 import struct
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from corpus.io import paths
 
@@ -169,6 +171,7 @@ class IndexedDataset:
     dtype        of the tokens
     tokens       every token of the shard, one array (read-only view)
     sequences, documents   their numbers; the same in shards that ShardWriter wrote
+    raw_index    the bytes of .idx
     index        uint16 view of .idx behind its header, for kernels: the arrays there start at
                  even but otherwise unaligned bytes
 
@@ -200,6 +203,7 @@ class IndexedDataset:
             raise ValueError(
                 f"{prefix}.idx has {len(raw)} bytes; its header implies {expected}: it was cut off or overwritten"
             )
+        self.raw_index = raw
         self.index = raw[at : len(raw) & ~1].view("<u2")
         self._lengths = raw[at : at + 4 * count].view("<i4")
         self._pointers = raw[at + 4 * count : at + 12 * count].view("<i8")
@@ -271,10 +275,11 @@ class IndexedDataset:
 
 
 def _map(name: str) -> np.ndarray:
-    """The bytes of a file: mapped if local (an empty file cannot be), else read."""
+    """The bytes of a file: mapped if local (an empty file cannot be), else read. The map keeps no file open, so that a
+    process may have as many as it likes."""
     if not paths.is_local(name):
         return np.frombuffer(paths.read_bytes(name), np.uint8)
-    try:
-        return np.asarray(np.memmap(name, np.uint8, "r"))
-    except ValueError:  # numpy and mmap refuse empty files
+    if os.path.getsize(name) == 0:
         return np.empty(0, np.uint8)
+    with pa.memory_map(name) as file:
+        return np.frombuffer(file.read_buffer(), np.uint8)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.loader import TokenStream
-from corpus.tokens import packing
+from corpus.tokens import manifest, packing
 
 ALL = ("document_ids", "positions", "cu_seqlens")
 PAD = 999
@@ -312,10 +312,10 @@ def test_documents_of_several_sequences(make_tokens):
     raw = bytearray(index.read_bytes()[: 34 + 12 * 4])
     raw[26:34] = (4).to_bytes(8, "little")
     index.write_bytes(bytes(raw) + np.array([0, 1, 3, 4], "<i8").tobytes())
-    manifest = pathlib.Path(folder, "manifest.json")
-    content = json.loads(manifest.read_text())
-    content["documents"] = content["shards"][0]["documents"] = 3
-    manifest.write_text(json.dumps(content))
+    changed = pathlib.Path(folder, "manifest.json")
+    content = json.loads(changed.read_text())
+    content |= {"documents": 3, "shards": [manifest.describe_shard(f"{folder}/00000")]}
+    changed.write_text(json.dumps(content))
     batch = next(stream_of(folder, 8, 1, boundaries="document_ids"))
     assert batch["document_ids"].tolist() == [[1, 1, 2, 2, 2, 2, 3, 3]]
 
