@@ -53,7 +53,7 @@ class Windows:
         first = np.maximum(starts - 1, 0) if previous.shape[1] else starts
         for number in kernel.shards_of(self.shards.starts, first, ends).tolist():
             shard, begin = self.shards.open(number), int(self.shards.starts[number])
-            for at, data in shard.read(first, ends, begin):
+            for at, data in shard.checked or shard.read(first, ends, begin):
                 kernel.copy_windows(data, begin + at, starts, ends, tokens, previous)
             if document_ids is not None:
                 kernel.mark_documents(
@@ -82,8 +82,8 @@ class Bins:
     def read(
         self, numbers: np.ndarray, tokens: np.ndarray, previous: np.ndarray, documents: bool, mask_starts: bool
     ) -> Rows:
-        """As `Windows.read`, with packed sequence `numbers[r]`; always with document_ids."""
-        document_ids = np.zeros(tokens.shape, np.int32)
+        """As `Windows.read`, with packed sequence `numbers[r]`."""
+        document_ids = np.zeros(tokens.shape if documents else (len(numbers), 0), np.int32)
         lengths, end_id = np.zeros(len(numbers), np.int64), self.shards.manifest["end_id"]
         shard_of = np.searchsorted(self.starts, numbers, "right") - 1  # -1 for none
         for number in sorted(set(shard_of.tolist()) - {-1}):
@@ -93,9 +93,9 @@ class Bins:
                 *shard.documents(), plan.offsets, plan.document, plan.start, plan.length,
                 numbers[here] - self.starts[number], here, tokens.shape[1], document_ids, lengths,
             )  # fmt: skip
-            for at, data in shard.read(places[2] - (places[4] == 0), places[3], 0):
+            for at, data in shard.checked or shard.read(places[2] - (places[4] == 0), places[3], 0):
                 kernel.copy_pieces(data, at, places, end_id, mask_starts, tokens, previous)
-        return Rows(tokens, previous, lengths, document_ids)
+        return Rows(tokens, previous, lengths, document_ids if documents else None)
 
     def count_tokens(self, numbers: np.ndarray) -> np.ndarray:
         """int64[B]: tokens of the packed sequences `numbers`, by the plan."""

@@ -142,8 +142,9 @@ def place_pieces(
 ):
     """Where the pieces of the packed sequences `bins` of a shard's plan (see packing.Plan) come from, and in which of
     `rows` they go: (row, column, first token in the shard, token behind the last, whether it begins its document),
-    int64[5, pieces]. Numbers the pieces of a row 1, 2, .. in `ids` (int32[B, T]); `filled[row]` becomes the positions
-    used. Raises ValueError where the plan does not fit the shard of `size` tokens, or a row of `width`."""
+    int64[5, pieces]. Numbers the pieces of a row 1, 2, .. in `ids` (int32[B, T]; [B, 0]: not wanted); `filled[row]`
+    becomes the positions used. Raises ValueError where the plan does not fit the shard of `size` tokens, or a row of
+    `width`."""
     count = 0
     for k in range(len(bins)):
         count += offsets[bins[k] + 1] - offsets[bins[k]]
@@ -163,7 +164,8 @@ def place_pieces(
             places[3, count], places[4, count] = first + tokens, skipped == 0
             count += 1
             number += 1
-            ids[row, at : at + tokens] = number
+            if ids.shape[1]:
+                ids[row, at : at + tokens] = number
             at += tokens
         filled[row] = at
     return places

@@ -90,10 +90,11 @@ class Run(abc.ABC):
         return self
 
     def __next__(self) -> dict[str, Any]:
-        if self._taken(self.sample) == 0:
+        taken = self._taken(self.sample)
+        if taken == 0:
             raise StopIteration
-        batch = self.batch_at(self.sample)
-        self.skip()
+        batch = self._batch(self.sample, taken)
+        self.sample += taken
         return batch
 
     def skip(self) -> None:
@@ -103,9 +104,16 @@ class Run(abc.ABC):
     def batch_at(self, sample: int) -> dict[str, Any]:
         """This rank's batch of the global step that begins with `sample` (0, 1, .. over the run); does not move the
         stream. Raises IndexError where no step can begin."""
-        if sample < 0 or self._taken(sample) == 0:
+        taken = self._taken(sample) if sample >= 0 else 0
+        if taken == 0:
             raise IndexError(f"no step begins with sample {sample} in a run of {self.total}, last={self.last!r}")
-        part = self._part(sample)
+        return self._batch(sample, taken)
+
+    def _batch(self, sample: int, taken: int) -> dict[str, Any]:
+        """This rank's batch of the global step of `taken` samples that begins with `sample`."""
+        if taken == self.step:
+            return self._read(sample + self.rank * self.batch_size, self.batch_size, self.batch_size)
+        part = self._part(sample, taken)
         batch = self._read(part.first, part.count, part.rows)
         if part.shares > 1:
             _keep_share(batch["labels"][0], part.share, part.shares)
@@ -150,11 +158,10 @@ class Run(abc.ABC):
             self._counted = first, self._count_labels(first, rest)
         return self._counted[1]
 
-    def _part(self, sample: int) -> Part:
-        """What this rank reads of the step that begins with `sample`."""
+    def _part(self, sample: int, taken: int) -> Part:
+        """What this rank reads of the step of `taken` samples that begins with `sample`, and is not a whole one."""
         rank, ranks = self.rank, self.world_size
-        taken = self._taken(sample)
-        if taken == self.step or self.last == "wrap":
+        if self.last == "wrap":
             return Part(sample + rank * self.batch_size, self.batch_size, self.batch_size)
         rows = max(self.batch_size, -(-taken // ranks))
         labels = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,11 +32,15 @@ class Documents(NamedTuple):
     size: int
 
 
+Parts = tuple[tuple[int, np.ndarray], ...]
+"""Of a shard: (place of the first token in the shard, tokens) of each."""
+
+
 class Shard:
-    """A shard, mapped. What is read of it is compared with the manifest's checksums first, once each block; `checked`
+    """A shard, mapped. What is read of it is compared with the manifest's checksums first, once each block; `checks`
     (bool[blocks], and of the index behind them) says which have been."""
 
-    def __init__(self, prefix: str, manifest: dict[str, Any], shard: dict[str, Any], checked: np.ndarray) -> None:
+    def __init__(self, prefix: str, manifest: dict[str, Any], shard: dict[str, Any], checks: np.ndarray) -> None:
         """Raises ValueError if the shard is not what its manifest describes."""
         self._dataset = IndexedDataset(prefix, validate=False)
         found = self._dataset.documents, len(self._dataset.tokens), self._dataset.dtype.name
@@ -45,29 +48,37 @@ class Shard:
         if found != expected:
             raise ValueError(f"{prefix} has (documents, tokens, dtype) {found}; the manifest says {expected}")
         self.dtype = self._dataset.dtype
-        self._prefix, self._entry, self._checked = prefix, shard, checked
+        self._prefix, self._entry, self._checks = prefix, shard, checks
         self._vocab_size: int = manifest["vocab_size"]
         self._block = max(1, shard["block_bytes"] // self.dtype.itemsize)
+        self.checked: Parts | None = None
+        """All of the shard, once all of it has been checked: nothing is to be read then."""
+        self._settle()
+        data = self._dataset
+        self._documents = Documents(data.index, data.sequences, data.documents, data.dtype.itemsize, len(data.tokens))
 
-    def read(self, starts: np.ndarray, ends: np.ndarray, begin: int) -> Iterable[tuple[int, np.ndarray]]:
-        """(place of its first token in the shard, tokens) of parts of the shard that together hold what it has of the
-        ranges [starts, ends) (int64[rows]), the shard's first token being number `begin`. Raises ValueError for a block
-        that is not what the manifest says."""
-        if not self._checked[:-1].all():
+    def read(self, starts: np.ndarray, ends: np.ndarray, begin: int) -> Parts:
+        """Parts of the shard that together hold what it has of the ranges [starts, ends) (int64[rows]), the shard's
+        first token being number `begin`. Raises ValueError for a block that is not what the manifest says."""
+        if self.checked is None:
             for block in kernel.blocks_of(starts, ends, begin, len(self._dataset.tokens), self._block).tolist():
-                if not self._checked[block]:
+                if not self._checks[block]:
                     self._check(block)
+            self._settle()
         return ((0, self._dataset.tokens),)
 
     def documents(self) -> Documents:
         """Its documents. Raises ValueError where the index is not what the manifest says."""
-        data = self._dataset
-        if not self._checked[-1]:
+        if not self._checks[-1]:
             expected = self._entry.get("idx_xxh64")
-            if expected is not None and xxh64(data.raw_index) != int(expected, 16):
+            if expected is not None and xxh64(self._dataset.raw_index) != int(expected, 16):
                 raise ValueError(f"{self._prefix}.idx does not have the checksum that the manifest says: it is damaged")
-            self._checked[-1] = True
-        return Documents(data.index, data.sequences, data.documents, data.dtype.itemsize, len(data.tokens))
+            self._checks[-1] = True
+        return self._documents
+
+    def _settle(self) -> None:
+        if self._checks[:-1].all():
+            self.checked = ((0, self._dataset.tokens),)
 
     def _check(self, block: int) -> None:
         first = block * self._block
@@ -75,7 +86,7 @@ class Shard:
         wrong = check_block(data, self._entry["blocks"][block], self._vocab_size)
         if wrong:
             raise ValueError(f"{self._prefix}.bin: block {block}, from token {first} on, {wrong}")
-        self._checked[block] = True
+        self._checks[block] = True
 
 
 class Shards:

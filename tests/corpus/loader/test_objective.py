@@ -87,7 +87,7 @@ def test_what_is_read(folder):
     assert batch["keys"].tolist() == keys(1, 3, 3, 0).tolist()
     assert next(open_stream(folder, "turns"))["ids"] is None
     assert next(open_stream(folder, "turns", boundaries="positions"))["ids"] is not None
-    packed = next(open_stream(folder, "turns", packing="plan", lengths=(6,), shuffle=False))
+    packed = next(open_stream(folder, "turns", packing="plan", lengths=(6,), documents=True, shuffle=False))
     assert packed["tokens"].shape == (1, 6) and packed["ids"].max() >= 1
     assert (packed["tokens"][packed["ids"] > 0] != PAD).all()
     assert next(open_stream(folder, "turns", dtype="int32"))["tokens"].dtype == np.int32
