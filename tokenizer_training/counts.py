@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.encoding.distinct_words import distinct
+from corpus.encoding.pretokenizers import PreTokenizer
 from tokenizer_training import families
 from tokenizer_training.configuration import TrainTokenizer
 
@@ -27,8 +28,8 @@ def count(text: pa.Array, config: TrainTokenizer) -> pa.Table:
     return families.named(config.family).count(text, config)
 
 
-def count_words(text: pa.Array, division: int) -> pa.Table:
-    """The same for words that are made by one of the divisions of `corpus.encoding.distinct_words`."""
+def count_words(text: pa.Array, division: PreTokenizer) -> pa.Table:
+    """The same for words that are the pre-tokens of `division`."""
     found = distinct(text, division)
     return _in_byte_order(found.words, pa.array(found.counts))
 

@@ -19,8 +19,9 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from corpus.encoding.patterns import MOST_PATTERNS
 from corpus.encoding.pretoken_table import SHORT, find, home, key, mixed, prefetch
-from corpus.encoding.pretokenize import gpt2_end
+from corpus.encoding.pretokenize import next_span
 from corpus.text.leaf import leaf
 
 _SCAN_LIMIT = 48
@@ -298,27 +299,28 @@ def _recall(slots, slot, length, ids, out, place):
 
 
 @leaf
-def _divide(data, i, end, classes, slots, block):
+def _divide(data, i, end, table, limits, slots, block):
     """Cuts the next pre-tokens of the text that goes on from byte `i` to `end`, at most _BLOCK.
-    Writes their ends and keys to `block`, and has their slots fetched. Returns how many."""
+    Writes their ends and keys to `block`, and has their slots fetched. Returns how many, and the byte after them."""
     n = 0
     while i < end and n < _BLOCK:
-        j = gpt2_end(data, i, end, classes)
+        i, j = next_span(data, i, end, table, limits)
+        if i == j:  # what is left is dropped
+            break
         low, high = key(data, i, j - i)
         prefetch(slots, home(slots, low, high))
-        block[0, n], block[1, n], block[2, n] = j, low, high
+        block[0, n], block[1, n], block[2, n], block[3, n] = i, j, low, high
         i = j
         n += 1
-    return n
+    return n, i
 
 
 @numba.njit(cache=True, nogil=True)
-def _look_up(data, i, n, block, rules, cache, ranks, out, place):
-    """Writes the ids of `n` pre-tokens, cut from byte `i` on, to `out` from `place`. Returns
-    the place after the last."""
+def _look_up(data, n, block, rules, cache, ranks, out, place):
+    """Writes the ids of the `n` pre-tokens in `block` to `out` from `place`. Returns the place after the last."""
     slots, keys, ids, _ = cache
     for b in range(n):
-        j, low, high = np.int64(block[0, b]), block[1, b], block[2, b]
+        i, j, low, high = np.int64(block[0, b]), np.int64(block[1, b]), block[2, b], block[3, b]
         if j - i > _CACHE_LIMIT:
             last = _merge_by_pieces(data, i, j, rules, ranks, out, np.int64(place))
             place = np.uint64(last)
@@ -334,26 +336,25 @@ def _look_up(data, i, n, block, rules, cache, ranks, out, place):
                     last = _merge_by_pieces(data, i, j, rules, ranks, out, first)
                 _remember(cache, slot, low, high, data, i, j - i, out, first, last)
                 place = np.uint64(last)
-        i = j
     return place
 
 
 @numba.njit(cache=True, nogil=True)
-def encode(data, offsets, classes, rules, cache, out, ends):
-    """Encodes the texts `data[offsets[d] : offsets[d + 1]]`, a block of pre-tokens at a time:
-    a slot is on its way from memory while the pre-tokens after it are cut.
+def encode(data, offsets, table, rules, cache, out, ends):
+    """Encodes the texts `data[offsets[d] : offsets[d + 1]]`, divided as `table` says (`patterns.Table`), a block of
+    pre-tokens at a time: a slot is on its way from memory while the pre-tokens after it are cut.
 
     `out` (int32) has room for one id a byte and ENCODE_SLACK more; `ends` (int64, one more
     than texts) receives where each text's ids end. Returns the number of ids."""
-    block = np.empty((3, _BLOCK), np.uint64)
+    block = np.empty((4, _BLOCK), np.uint64)
+    limits = np.zeros(MOST_PATTERNS, np.int64)
     ranks = np.empty(_SCAN_LIMIT, np.uint64)
     place = np.uint64(0)
     ends[0] = 0
     for d in range(offsets.size - 1):
         i = offsets[d]
         while i < offsets[d + 1]:
-            n = _divide(data, i, offsets[d + 1], classes, cache.slots, block)
-            place = _look_up(data, i, n, block, rules, cache, ranks, out, place)
-            i = np.int64(block[0, n - 1])
+            n, i = _divide(data, i, offsets[d + 1], table, limits, cache.slots, block)
+            place = _look_up(data, n, block, rules, cache, ranks, out, place)
         ends[d + 1] = place
     return place

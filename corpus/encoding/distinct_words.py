@@ -8,17 +8,19 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from corpus.encoding import pretokenize
+from corpus.encoding import patterns
 from corpus.encoding.pretoken_table import find, key, rehash
-from corpus.encoding.pretokenize import blank_free_end, gpt2_end, is_blank
+from corpus.encoding.pretokenize import next_span
+from corpus.encoding.pretokenizers import PRETOKENIZERS, PreTokenizer
 from corpus.text import utf8
 from corpus.text.arrow import buffers, string_array
-from corpus.text.leaf import leaf
 
-GPT2, BLANK_FREE, LINES = 0, 1, 2
-"""How texts are divided into words: by GPT-2's pattern; into runs of anything but space, tab,
-line feed and carriage return; into lines (ended by line feed or carriage return, which are not
-part of them, empty lines left out)."""
+GPT2 = PRETOKENIZERS["gpt2"]
+BLANK_FREE = PreTokenizer("blank_free", ((r"[^ \t\n\r]+", patterns.MATCHES),))
+"""Runs of anything but space, tab, line feed and carriage return. These are white space to every tokenizer here, while
+vertical tab and form feed are control characters that BERT deletes."""
+LINES = PreTokenizer("lines", ((r"[^\n\r]+", patterns.MATCHES),))
+"""Lines, ended by line feed or carriage return, which are not part of them; empty lines are left out."""
 
 
 class Distinct(NamedTuple):
@@ -32,7 +34,7 @@ class Distinct(NamedTuple):
     offsets: np.ndarray
 
 
-def distinct(text: pa.Array, division: int, locate: bool = False) -> Distinct:
+def distinct(text: pa.Array, division: PreTokenizer, locate: bool = False) -> Distinct:
     """The distinct words of a string column. Memory: at most about 24 bytes a word, 64 a
     distinct word, and 4 more a byte of text where `locate`."""
     data, offsets = buffers(text)
@@ -42,8 +44,8 @@ def distinct(text: pa.Array, division: int, locate: bool = False) -> Distinct:
     slots = np.zeros(4 << 12, np.uint64)
     words = np.empty((1 << 11, 3), np.int64)  # start, length, count
     progress = np.array([0, offsets[0], 0, 0], np.int64)  # text, byte, distinct, occurrences
-    classes = pretokenize.gpt2_classes()
-    while not _intern(data, offsets, division, classes, slots, words, occurrences, word_offsets, progress):
+    table = division.table()
+    while not _intern(data, offsets, table, slots, words, occurrences, word_offsets, progress):
         larger = np.zeros(4 * len(slots), np.uint64)
         rehash(slots, larger)
         slots = larger
@@ -68,23 +70,10 @@ def _copy_words(data, words, offsets, copied):
         utf8.copy(data, start, start + words[i, 1], copied, offsets[i])
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
-def _is_line_end(byte):
-    return byte == 0x0A or byte == 0x0D
-
-
-@leaf
-def _line_end(data, i, end):
-    line_end = _is_line_end(data[i])
-    j = i + 1
-    while j < end and _is_line_end(data[j]) == line_end:
-        j += 1
-    return j
-
-
 @numba.njit(cache=True, nogil=True)
-def _intern(data, offsets, division, classes, slots, words, occurrences, word_offsets, progress):
+def _intern(data, offsets, table, slots, words, occurrences, word_offsets, progress):
     """Goes on from `progress` to the end, or until the table is half full (returns False)."""
+    limits = np.zeros(patterns.MOST_PATTERNS, np.int64)
     i = progress[1]
     n = progress[2]
     at = progress[3]
@@ -94,18 +83,9 @@ def _intern(data, offsets, division, classes, slots, words, occurrences, word_of
             if 8 * n >= slots.size:
                 progress[0], progress[1], progress[2], progress[3] = d, i, n, at
                 return False
-            if division == GPT2:
-                j = gpt2_end(data, i, end, classes)
-            elif division == LINES:
-                j = _line_end(data, i, end)
-                if _is_line_end(data[i]):
-                    i = j
-                    continue
-            else:
-                j = blank_free_end(data, i, end)
-                if is_blank(data[i]):
-                    i = j
-                    continue
+            i, j = next_span(data, i, end, table, limits)
+            if i == j:
+                break
             low, high = key(data, i, j - i)
             slot = find(slots, data, data, i, j - i, low, high)
             if slots[slot + np.uint64(1)] == 0:
@@ -120,6 +100,7 @@ def _intern(data, offsets, division, classes, slots, words, occurrences, word_of
                 occurrences[at] = np.int32(index)
                 at += 1
             i = j
+        i = end
         if occurrences.size:
             word_offsets[d + 1] = at
     progress[0], progress[1], progress[2], progress[3] = offsets.size - 1, i, n, at

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from corpus.encoding import bpe, byte_level
 from corpus.encoding.distinct_words import BLANK_FREE, distinct
-from corpus.encoding.pretokenize import gpt2_classes
+from corpus.encoding.pretokenizers import PRETOKENIZERS
 from corpus.text.arrow import buffers
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def load_bpe(folder: pathlib.Path) -> tuple[Encode, Decode]:
         out = np.empty(offsets[-1] - offsets[0] + bpe.ENCODE_SLACK, np.int32)
         ends = np.empty(len(offsets), np.int64)
         with lock:
-            n = bpe.encode(data, offsets, gpt2_classes(), rules, cache, out, ends)
+            n = bpe.encode(data, offsets, PRETOKENIZERS["gpt2"].table(), rules, cache, out, ends)
         return out[:n].copy(), ends
 
     def decode(tokens: np.ndarray) -> str:

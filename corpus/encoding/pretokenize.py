@@ -1,44 +1,26 @@
-"""Where a pre-token ends: GPT-2's pattern and runs of non-blanks, as numba functions.
+"""Where pre-tokens begin and end: one kernel that follows a table of patterns, as numba functions.
 
-GPT-2's pattern (Radford et al. 2019, `src/encoder.py`) is
-
-    's|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+
-
-Alternatives are tried in this order. So only one ASCII space may stand before a word; a run
-of white space gives its last character up when something follows it; marks (\\p{M}) are in
-the third class. Classes are those of Unicode 16.0, which Oniguruma (Hugging Face
-`tokenizers` 0.23) and tiktoken 0.14 use.
-
-Every function here takes UTF-8 bytes and cuts at character boundaries only.
+`patterns.table` makes the tables, `pretokenizers` names those of the known tokenizers. Every function here takes UTF-8
+bytes and cuts at character boundaries only.
 """
 
 from __future__ import annotations
 
-import functools
-
 import numba
 import numpy as np
 
+from corpus.encoding import patterns
 from corpus.encoding.pretoken_table import load64, trailing_zeros
-from corpus.text import unicode
+from corpus.text import utf8
 from corpus.text.leaf import leaf
 
-OTHER, LETTER, NUMBER, SPACE = 0, 1, 2, 3
-
-
-@functools.cache
-def gpt2_classes() -> np.ndarray:
-    """OTHER, LETTER, NUMBER or SPACE for every code point: uint8[0x110000]."""
-    table = unicode.class_table()
-    classes = np.full(table.size, OTHER, np.uint8)
-    classes[(table & unicode.LETTER) != 0] = LETTER
-    classes[(table & unicode.NUMBER) != 0] = NUMBER
-    classes[(table & unicode.WHITE_SPACE) != 0] = SPACE
-    return classes
+_MATCH, _LETTERS, _LOWER = np.uint32(patterns.MATCH), np.uint32(patterns.LETTERS), np.uint32(patterns.LOWER)
+_MATCHES, _GAPS = np.uint8(patterns.MATCHES), np.uint8(patterns.GAPS)
+_STATE, _END = np.uint32(patterns.STATE), np.uint32(patterns.END)
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
-def class_at(data, i, classes):
+def _class_at(data, i, classes):
     """Class of the character at byte `i`, and the byte after it."""
     b = np.int64(data[i])
     if b < 0x80:
@@ -54,12 +36,12 @@ def class_at(data, i, classes):
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
-def ascii_letters(word):
-    """How many of eight bytes (a little-endian uint64) before the first that is no ASCII
-    letter, by arithmetic on all eight at once: lengths of words are hard to predict, so a
+def _letters(word, fold):
+    """How many of eight bytes (a little-endian uint64) before the first that is no ASCII letter (`fold` 0x20 in every
+    byte) or no lower-case one (0), by arithmetic on all eight at once: lengths of words are hard to predict, so a
     loop over bytes spends its time on mispredicted branches."""
     high = np.uint64(0x8080808080808080)
-    low_bits = (word | np.uint64(0x2020202020202020)) & ~high
+    low_bits = (word | fold) & ~high
     from_a = low_bits + np.uint64(0x1F1F1F1F1F1F1F1F)  # high bit: byte >= "a"
     after_z = low_bits + np.uint64(0x0505050505050505)  # high bit: byte > "z"
     others = ~(from_a & ~after_z & ~word) & high
@@ -67,95 +49,122 @@ def ascii_letters(word):
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
-def _contraction_end(data, i, end):
-    """End of `'s 't 'm 'd 're 've 'll` at the apostrophe at `i`; `i` where none stands there."""
-    if i + 1 < end:
-        first = data[i + 1]
-        if first == ord("s") or first == ord("t") or first == ord("m") or first == ord("d"):
-            return i + 2
-        if i + 2 < end:
-            second = data[i + 2]
-            if (first == ord("r") or first == ord("v")) and second == ord("e"):
-                return i + 3
-            if first == ord("l") and second == ord("l"):
-                return i + 3
-    return i
+def _match_end(data, i, end, table, stage):
+    """End of the match of pattern `stage` that begins at byte `i` of a text that ends at `end`; `i` where there is
+    none."""
+    classes, transitions = table.classes, table.transitions
+    state = np.uint32(table.starts[stage])
+    last = j = i
+    while j < end:
+        kind, after = _class_at(data, j, classes)
+        transition = transitions[np.uint64(state | np.uint32(kind))]
+        if transition & _MATCH:
+            last = j
+        state = transition & _STATE
+        if state == 0:
+            return last
+        j = after
+        if transition & (_LETTERS | _LOWER):
+            fold = np.uint64(0x2020202020202020) if transition & _LETTERS else np.uint64(0)
+            while j < end and j + 8 <= data.size:
+                letters = _letters(load64(data, j), fold)
+                j += letters
+                if letters < 8:
+                    break
+            j = min(j, end)
+    if transitions[np.uint64(state | _END)] & _MATCH:
+        last = end
+    return last
 
 
 @leaf
-def _white_space_end(data, i, end, classes):
-    """End of the run of white space that starts at `i`, less its last character when
-    something follows the run and that leaves a character."""
-    last = j = i
-    while j < end:
-        kind, after = class_at(data, j, classes)
-        if kind != SPACE:
-            return last if last > i else j
-        last = j
-        j = after
+def _gap_end(data, i, end, table, stage):
+    """Where the next match after byte `i`, at which none begins, begins; `end` where there is none."""
+    while i < end:
+        i += utf8.width(data[i])
+        if i < end and _match_end(data, i, end, table, stage) > i:
+            return i
     return end
 
 
 @leaf
-def gpt2_end(data, i, end, classes):
-    """End of the pre-token that starts at byte `i` of a text that ends at `end` (> i)."""
-    if data[i] == ord("'"):
-        j = _contraction_end(data, i, end)
-        if j > i:
-            return j
-    first = i
-    if data[i] == ord(" ") and i + 1 < end:
-        first = i + 1
-    kind, j = class_at(data, first, classes)
-    if kind == SPACE:
-        return _white_space_end(data, i, end, classes)
-    if kind == LETTER:
-        while j < end and j + 8 <= data.size:
-            letters = ascii_letters(load64(data, j))
-            j += letters
-            if letters < 8:
-                break
-        j = min(j, end)
-    while j < end:
-        if data[j] < 0x80:
-            if classes[data[j]] != kind:
-                return j
-            j += 1
-        else:
-            other, after = class_at(data, j, classes)
-            if other != kind:
-                return j
-            j = after
-    return j
-
-
-@numba.njit(cache=True, nogil=True, forceinline=True)
-def is_blank(byte):
-    """True for space, tab, line feed and carriage return.
-
-    These are white space to every tokenizer here, while vertical tab and form feed are
-    control characters that BERT deletes."""
-    return byte == 0x20 or byte == 0x09 or byte == 0x0A or byte == 0x0D
+def _one_span(data, i, end, table, stage):
+    """(start, end) of the next piece of pattern `stage` from byte `i` on; (end, end) where there is none."""
+    stop = _match_end(data, i, end, table, stage)
+    keeps = table.keeps[stage]
+    while i < end:
+        if stop > i and keeps & _MATCHES:
+            return i, stop
+        if stop > i:
+            i = stop
+            stop = _match_end(data, i, end, table, stage)
+            continue
+        gap_end = _gap_end(data, i, end, table, stage)
+        if keeps & _GAPS:
+            return i, gap_end
+        i = gap_end
+        stop = _match_end(data, i, end, table, stage)
+    return end, end
 
 
 @leaf
-def blank_free_end(data, i, end):
-    """End of the run of non-blanks, or of the run of blanks, that starts at `i`."""
-    blank = is_blank(data[i])
-    j = i + 1
-    while j < end and is_blank(data[j]) == blank:
-        j += 1
-    return j
+def _span_of_many(data, i, end, table, limits):
+    """`next_span` where each pattern divides what the one before left; `limits` are the ends of the pieces in which
+    `i` is, one a pattern."""
+    last = table.starts.size - 1
+    while i < end:
+        stage = 0
+        while stage < last and i < limits[stage]:
+            stage += 1
+        bound = end if stage == 0 else limits[stage - 1]
+        start, stop = _one_span(data, i, bound, table, stage)
+        while stage < last and start < bound:
+            limits[stage] = bound = stop
+            stage += 1
+            start, stop = _one_span(data, start, bound, table, stage)
+        if start < bound:
+            return start, stop
+        i = bound
+    return end, end
+
+
+@numba.njit(cache=True, nogil=True, forceinline=True)
+def next_span(data, i, end, table, limits):
+    """(start, end) of the next pre-token of a text from byte `i` on; (`end`, `end`) where there is none. `limits` is
+    the caller's room, int64[patterns.MOST_PATTERNS], zeros before the first text of `data`; texts come one after the other."""
+    if table.starts.size == 1:
+        stop = _match_end(data, i, end, table, 0)
+        if stop > i and table.keeps[0] & _MATCHES:
+            return i, stop
+        return _one_span(data, i, end, table, 0)
+    return _span_of_many(data, i, end, table, limits)
 
 
 @numba.njit(cache=True, nogil=True)
-def gpt2_ends(data, classes):
-    """Ends of all pre-tokens of one text: int64[n]."""
-    ends = np.empty(data.size, np.int64)
+def count_spans(data, offsets, table):
+    """How many pre-tokens the texts `data[offsets[d] : offsets[d + 1]]` have."""
+    limits = np.zeros(patterns.MOST_PATTERNS, np.int64)
+    count = 0
+    for d in range(offsets.size - 1):
+        i = offsets[d]
+        while i < offsets[d + 1]:
+            start, i = next_span(data, i, offsets[d + 1], table, limits)
+            count += start < i
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def write_spans(data, offsets, table, spans, ends):
+    """Writes the start and end of every pre-token of the texts to `spans` (int64[n, 2]), and to `ends` (int64, one
+    more than texts) how many those before each text have."""
+    limits = np.zeros(patterns.MOST_PATTERNS, np.int64)
     n = 0
-    i = 0
-    while i < data.size:
-        i = gpt2_end(data, i, data.size, classes)
-        ends[n] = i
-        n += 1
-    return ends[:n].copy()
+    ends[0] = 0
+    for d in range(offsets.size - 1):
+        i = offsets[d]
+        while i < offsets[d + 1]:
+            start, i = next_span(data, i, offsets[d + 1], table, limits)
+            if start < i:
+                spans[n, 0], spans[n, 1] = start, i
+                n += 1
+        ends[d + 1] = n

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from corpus.encoding import bpe, byte_level
 from corpus.encoding.encoder import load_encoder
 from corpus.encoding.encoders import TEXTS_AT_ONCE
-from corpus.encoding.pretokenize import gpt2_classes
+from corpus.encoding.pretokenizers import PRETOKENIZERS
 from corpus.text.arrow import buffers
 from tokenizer_training.train import TrainTokenizer, count, train
 
@@ -163,7 +163,7 @@ def test_a_full_cache_changes_nothing(folders, encoders):
     data, offsets = buffers(texts)
     out, ends = np.empty(len(data) + bpe.ENCODE_SLACK, np.int32), np.empty(4, np.int64)
     cache = bpe.make_cache(64)
-    n = bpe.encode(data, offsets, gpt2_classes(), rules, cache, out, ends)
+    n = bpe.encode(data, offsets, PRETOKENIZERS["gpt2"].table(), rules, cache, out, ends)
     tokens, expected_ends = encoders["bpe"].encode(texts)
     assert out[:n].tolist() == tokens.tolist()
     assert ends.tolist() == expected_ends.tolist()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tokenizers import pre_tokenizers
 
 from corpus.encoding.distinct_words import BLANK_FREE, GPT2, LINES, distinct
-from corpus.encoding.pretokenize import gpt2_classes, gpt2_ends
+from corpus.encoding.pretokenizers import PRETOKENIZERS
 
 REFERENCE = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
 # One or more of every class that the pattern tells apart, of every UTF-8 length.
@@ -24,8 +24,8 @@ ALPHABET = " \n\t\r\v\x1c\x85\u00a0\u3000\u200b'stmdrevlLSZaé中\U00020000\u02b
 
 def pretokens(text: str) -> list[str]:
     data = np.frombuffer(text.encode(), np.uint8)
-    ends = gpt2_ends(data, gpt2_classes())
-    return [data[a:b].tobytes().decode() for a, b in zip([0, *ends[:-1]], ends)]
+    spans, _ = PRETOKENIZERS["gpt2"].spans(data, np.array([0, len(data)]))
+    return [data[a:b].tobytes().decode() for a, b in spans]
 
 
 def reference(text: str) -> list[str]:
