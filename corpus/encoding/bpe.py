@@ -21,7 +21,7 @@ import numpy as np
 
 from corpus.encoding.patterns import MOST_PATTERNS
 from corpus.encoding.pretoken_table import SHORT, find, home, key, mixed, prefetch
-from corpus.encoding.pretokenize import next_span
+from corpus.encoding.pretokenize import first_state, next_span
 from corpus.text.leaf import leaf
 
 _SCAN_LIMIT = 48
@@ -302,9 +302,10 @@ def _recall(slots, slot, length, ids, out, place):
 def _divide(data, i, end, table, limits, slots, block):
     """Cuts the next pre-tokens of the text that goes on from byte `i` to `end`, at most _BLOCK.
     Writes their ends and keys to `block`, and has their slots fetched. Returns how many, and the byte after them."""
+    classes, transitions, first = table.classes, table.transitions, first_state(table)
     n = 0
     while i < end and n < _BLOCK:
-        i, j = next_span(data, i, end, table, limits)
+        i, j = next_span(data, i, end, classes, transitions, first, table, limits)
         if i == j:  # what is left is dropped
             break
         low, high = key(data, i, j - i)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from corpus.encoding import patterns
 from corpus.encoding.pretoken_table import find, key, rehash
-from corpus.encoding.pretokenize import next_span
+from corpus.encoding.pretokenize import first_state, next_span
 from corpus.encoding.pretokenizers import PRETOKENIZERS, PreTokenizer
 from corpus.text import utf8
 from corpus.text.arrow import buffers, string_array
@@ -74,6 +74,7 @@ def _copy_words(data, words, offsets, copied):
 def _intern(data, offsets, table, slots, words, occurrences, word_offsets, progress):
     """Goes on from `progress` to the end, or until the table is half full (returns False)."""
     limits = np.zeros(patterns.MOST_PATTERNS, np.int64)
+    classes, transitions, first = table.classes, table.transitions, first_state(table)
     i = progress[1]
     n = progress[2]
     at = progress[3]
@@ -83,7 +84,7 @@ def _intern(data, offsets, table, slots, words, occurrences, word_offsets, progr
             if 8 * n >= slots.size:
                 progress[0], progress[1], progress[2], progress[3] = d, i, n, at
                 return False
-            i, j = next_span(data, i, end, table, limits)
+            i, j = next_span(data, i, end, classes, transitions, first, table, limits)
             if i == j:
                 break
             low, high = key(data, i, j - i)

@@ -14,9 +14,10 @@ from corpus.encoding.pretoken_table import load64, trailing_zeros
 from corpus.text import utf8
 from corpus.text.leaf import leaf
 
-_MATCH, _LETTERS, _LOWER = np.uint32(patterns.MATCH), np.uint32(patterns.LETTERS), np.uint32(patterns.LOWER)
+_MATCH, _LETTERS, _LOWER = np.uint64(patterns.MATCH), np.uint64(patterns.LETTERS), np.uint64(patterns.LOWER)
 _MATCHES, _GAPS = np.uint8(patterns.MATCHES), np.uint8(patterns.GAPS)
-_STATE, _END = np.uint32(patterns.STATE), np.uint32(patterns.END)
+_STATE, _END = np.uint64(patterns.STATE), np.uint64(patterns.END)
+_ALL_CASES = np.uint64(0x2020202020202020)
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
@@ -49,32 +50,28 @@ def _letters(word, fold):
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
-def _match_end(data, i, end, table, stage):
-    """End of the match of pattern `stage` that begins at byte `i` of a text that ends at `end`; `i` where there is
-    none."""
-    classes, transitions = table.classes, table.transitions
-    state = np.uint32(table.starts[stage])
+def _match_end(data, i, end, classes, transitions, start):
+    """End of the match that begins at byte `i` of a text that ends at `end`, of the pattern whose first state is
+    `start`; `i` where there is none."""
+    state = np.uint64(start)
     last = j = i
     while j < end:
         kind, after = _class_at(data, j, classes)
-        transition = transitions[np.uint64(state | np.uint32(kind))]
-        if transition & _MATCH:
-            last = j
+        transition = np.uint64(transitions[state | np.uint64(kind)])
+        last = j if transition & _MATCH else last
         state = transition & _STATE
         if state == 0:
             return last
         j = after
         if transition & (_LETTERS | _LOWER):
-            fold = np.uint64(0x2020202020202020) if transition & _LETTERS else np.uint64(0)
+            fold = _ALL_CASES if transition & _LETTERS else np.uint64(0)
             while j < end and j + 8 <= data.size:
                 letters = _letters(load64(data, j), fold)
                 j += letters
                 if letters < 8:
                     break
             j = min(j, end)
-    if transitions[np.uint64(state | _END)] & _MATCH:
-        last = end
-    return last
+    return end if transitions[state | _END] & _MATCH else last
 
 
 @leaf
@@ -82,7 +79,7 @@ def _gap_end(data, i, end, table, stage):
     """Where the next match after byte `i`, at which none begins, begins; `end` where there is none."""
     while i < end:
         i += utf8.width(data[i])
-        if i < end and _match_end(data, i, end, table, stage) > i:
+        if i < end and _match_end(data, i, end, table.classes, table.transitions, table.starts[stage]) > i:
             return i
     return end
 
@@ -90,26 +87,26 @@ def _gap_end(data, i, end, table, stage):
 @leaf
 def _one_span(data, i, end, table, stage):
     """(start, end) of the next piece of pattern `stage` from byte `i` on; (end, end) where there is none."""
-    stop = _match_end(data, i, end, table, stage)
+    stop = _match_end(data, i, end, table.classes, table.transitions, table.starts[stage])
     keeps = table.keeps[stage]
     while i < end:
         if stop > i and keeps & _MATCHES:
             return i, stop
         if stop > i:
             i = stop
-            stop = _match_end(data, i, end, table, stage)
+            stop = _match_end(data, i, end, table.classes, table.transitions, table.starts[stage])
             continue
         gap_end = _gap_end(data, i, end, table, stage)
         if keeps & _GAPS:
             return i, gap_end
         i = gap_end
-        stop = _match_end(data, i, end, table, stage)
+        stop = _match_end(data, i, end, table.classes, table.transitions, table.starts[stage])
     return end, end
 
 
 @leaf
-def _span_of_many(data, i, end, table, limits):
-    """`next_span` where each pattern divides what the one before left; `limits` are the ends of the pieces in which
+def _any_span(data, i, end, table, limits):
+    """`next_span` for any table. Where a pattern divides what another left, `limits` are the ends of the pieces in which
     `i` is, one a pattern."""
     last = table.starts.size - 1
     while i < end:
@@ -128,27 +125,35 @@ def _span_of_many(data, i, end, table, limits):
     return end, end
 
 
+@leaf
+def first_state(table):
+    """The first state for `next_span`: that of the one pattern of a table, and the dead one where there are more, or
+    it drops its matches."""
+    return table.starts[0] if table.starts.size == 1 and table.keeps[0] & _MATCHES else 0
+
+
 @numba.njit(cache=True, nogil=True, forceinline=True)
-def next_span(data, i, end, table, limits):
-    """(start, end) of the next pre-token of a text from byte `i` on; (`end`, `end`) where there is none. `limits` is
-    the caller's room, int64[patterns.MOST_PATTERNS], zeros before the first text of `data`; texts come one after the other."""
-    if table.starts.size == 1:
-        stop = _match_end(data, i, end, table, 0)
-        if stop > i and table.keeps[0] & _MATCHES:
-            return i, stop
-        return _one_span(data, i, end, table, 0)
-    return _span_of_many(data, i, end, table, limits)
+def next_span(data, i, end, classes, transitions, start, table, limits):
+    """(start, end) of the next pre-token of a text from byte `i` on; (`end`, `end`) where there is none. `classes` and
+    `transitions` are those of `table`, `start` its `first_state`: parts that are taken out of a tuple for every
+    pre-token cost more than the match. `limits` is the caller's room, int64[MOST_PATTERNS], zeros before the first text
+    of `data`; texts come one after the other."""
+    stop = _match_end(data, i, end, classes, transitions, start)
+    if stop > i:
+        return i, stop
+    return _any_span(data, i, end, table, limits)
 
 
 @numba.njit(cache=True, nogil=True)
 def count_spans(data, offsets, table):
     """How many pre-tokens the texts `data[offsets[d] : offsets[d + 1]]` have."""
     limits = np.zeros(patterns.MOST_PATTERNS, np.int64)
+    classes, transitions, first = table.classes, table.transitions, first_state(table)
     count = 0
     for d in range(offsets.size - 1):
         i = offsets[d]
         while i < offsets[d + 1]:
-            start, i = next_span(data, i, offsets[d + 1], table, limits)
+            start, i = next_span(data, i, offsets[d + 1], classes, transitions, first, table, limits)
             count += start < i
     return count
 
@@ -158,12 +163,13 @@ def write_spans(data, offsets, table, spans, ends):
     """Writes the start and end of every pre-token of the texts to `spans` (int64[n, 2]), and to `ends` (int64, one
     more than texts) how many those before each text have."""
     limits = np.zeros(patterns.MOST_PATTERNS, np.int64)
+    classes, transitions, first = table.classes, table.transitions, first_state(table)
     n = 0
     ends[0] = 0
     for d in range(offsets.size - 1):
         i = offsets[d]
         while i < offsets[d + 1]:
-            start, i = next_span(data, i, offsets[d + 1], table, limits)
+            start, i = next_span(data, i, offsets[d + 1], classes, transitions, first, table, limits)
             if start < i:
                 spans[n, 0], spans[n, 1] = start, i
                 n += 1
