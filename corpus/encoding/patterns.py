@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from corpus.encoding import huggingface
 from corpus.text import unicode
 
 CLASSES = 64
@@ -416,8 +417,10 @@ def _of(characters: str) -> np.ndarray:
 
 
 def property_set(name: str) -> np.ndarray:
-    """The code points of a general category ("Lu"), of all categories that begin with a letter ("L"), or of
-    White_Space: bool[0x110000]. Raises KeyError for another name."""
+    """The code points of a general category ("Lu"), of all categories that begin with a letter ("L"), of White_Space, or
+    of one of `huggingface.CLASSES`: bool[0x110000]. Raises KeyError for another name."""
+    if name in huggingface.CLASSES:
+        return huggingface.members(name)
     if name == "White_Space":
         return (unicode.class_table() & unicode.WHITE_SPACE) != 0
     found = [i for i, category in enumerate(unicode.CATEGORIES) if category == name or category[0] == name]

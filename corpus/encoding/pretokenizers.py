@@ -2,7 +2,8 @@
 
 A pre-tokenizer is a few patterns, each of which divides the pieces that the one before left, and keeps its matches, what
 lies between them, or both. `pretokenize` follows them all. Boundaries are those of Hugging Face `tokenizers` 0.23 and
-tiktoken 0.14, which classify characters by Unicode 16.0 as the tables here do.
+tiktoken 0.14. Their regular expressions are of Unicode 16.0, as the tables here; the classes of other pre-tokenizers are
+those of `corpus.encoding.huggingface`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ DEEPSEEK_WORDS = (
     r"\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 EVERYTHING = r"[\s\S]+"
+
+GOOGLE_PUNCTUATION = r"[!-/:-@\[-`{-~\p{P}]"
+"""`_is_punctuation` of Devlin et al. 2019, `tokenization.py`."""
 
 _OPENAI = {
     r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s": GPT2,
@@ -106,11 +110,16 @@ _ALL = (
     PreTokenizer("metaspace", ((r"[ \u2581][^ \u2581]*|[^ \u2581]+", MATCHES),)),
     PreTokenizer("whitespace_split", ((r"\S+", MATCHES),)),
     PreTokenizer("bytes", ((EVERYTHING, MATCHES),)),
-    _isolating("digits", r"\p{N}+"),
-    _isolating("individual_digits", r"\p{N}"),
+    PreTokenizer("whitespace", ((r"\p{word}+|[^\s\p{word}]+", MATCHES),)),
+    PreTokenizer("bert", ((r"\p{punctuation}|[^\s\p{punctuation}]+", MATCHES),)),
+    PreTokenizer("bert_google", ((rf"{GOOGLE_PUNCTUATION}|[^\s{GOOGLE_PUNCTUATION[1:]}+", MATCHES),)),
+    PreTokenizer("punctuation", ((r"\p{punctuation}", _BOTH),)),
+    PreTokenizer("digits", ((r"\p{number}+", _BOTH),)),
+    PreTokenizer("individual_digits", ((r"\p{number}", _BOTH),)),
 )
 PRETOKENIZERS: dict[str, PreTokenizer] = {each.name: each for each in _ALL}
-"""By name. `metaspace` divides before every space and every U+2581; `bytes` divides nothing."""
+"""By name. `metaspace` divides before every space and every U+2581; `bytes` divides nothing; `bert` and `bert_google` are
+for texts that `normalizers.bert` has been at in the same mode."""
 
 
 def by_pattern(regular_expression: str) -> PreTokenizer:
@@ -141,7 +150,13 @@ def from_component(component: dict[str, Any] | None) -> PreTokenizer:
         return PRETOKENIZERS["bytes"]
     kind = component.get("type")
     if kind == "Sequence":
-        return in_sequence(*map(from_component, component["pretokenizers"]))
+        parts = component["pretokenizers"]
+        for part in parts[:-1]:
+            if part.get("type") in _REWRITING:
+                raise PatternError(
+                    f"the pre-tokenizer {part['type']} before another is not one of those that are understood"
+                )
+        return in_sequence(*map(from_component, parts))
     if kind == "ByteLevel":
         return PRETOKENIZERS["gpt2" if component.get("use_regex", True) else "bytes"]
     if kind == "Split":
@@ -150,12 +165,16 @@ def from_component(component: dict[str, Any] | None) -> PreTokenizer:
         return PRETOKENIZERS["individual_digits" if component.get("individual_digits") else "digits"]
     if kind in _PLAIN:
         return PRETOKENIZERS[_PLAIN[kind]]
+    if kind == "Punctuation" and component.get("behavior", "Isolated") == "Isolated":
+        return PRETOKENIZERS["punctuation"]
     if kind == "Metaspace" and component.get("split", True) and component.get("replacement") == "\u2581":
         return PRETOKENIZERS["metaspace"]
     raise PatternError(f"the pre-tokenizer {kind} is not one of those that are understood")
 
 
-_PLAIN = {"WhitespaceSplit": "whitespace_split"}
+_REWRITING = ("ByteLevel", "Metaspace", "Sequence")
+"""Components that give others different characters to look at, or may."""
+_PLAIN = {"WhitespaceSplit": "whitespace_split", "Whitespace": "whitespace", "BertPreTokenizer": "bert"}
 """Components without options, and what they are here."""
 _KEPT = {
     ("Isolated", False): _BOTH,
@@ -171,7 +190,7 @@ def _from_split(component: dict[str, Any]) -> PreTokenizer:
     if (behaviour, inverted) not in _KEPT:
         raise PatternError(f"a pre-tokenizer Split of behavior {behaviour!r} is not one of those that are understood")
     pattern = component["pattern"]
-    written = pattern["Regex"] if "Regex" in pattern else _quoted(pattern["String"])
+    written = pattern["Regex"] if "Regex" in pattern else quoted(pattern["String"])
     found = by_pattern(written)
     kept = _KEPT[behaviour, inverted]
     if kept == _BOTH:
@@ -180,6 +199,6 @@ def _from_split(component: dict[str, Any]) -> PreTokenizer:
     return PreTokenizer(f"{behaviour} {found.name}", ((regular_expression, kept),))
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A regular expression that matches this text alone."""
     return "".join(c if c.isalnum() or not c.isascii() else f"\\u{ord(c):04x}" for c in text)

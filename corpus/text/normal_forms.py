@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numba
@@ -59,9 +60,14 @@ def tables() -> Tables:
     """The tables that the kernels here want, read-only."""
     path = importlib.resources.files(__package__).joinpath("normal_forms_16_0.npz")
     with path.open("rb") as file, np.load(file) as stored:
-        marked, values, changed, lengths, parts, pairs = (
-            stored[name] for name in ("marked", "classes", "changed", "lengths", "parts", "pairs")
-        )
+        return made(stored)
+
+
+def made(stored: Mapping[str, np.ndarray]) -> Tables:
+    """The tables of what `normal_forms_build` writes, or of another version of Unicode written so."""
+    marked, values, changed, lengths, parts, pairs = (
+        stored[name] for name in ("marked", "classes", "changed", "lengths", "parts", "pairs")
+    )
     classes = np.zeros(unicode.CODE_POINTS, np.uint8)
     classes[marked] = values
     sizes = np.zeros(unicode.CODE_POINTS, np.int32)
@@ -276,3 +282,63 @@ def write(points, count, out, written):
     for i in range(count):
         written = utf8.encode(np.int64(points[i]), out, written)
     return written
+
+
+LONGEST_COMPATIBLE = 18
+"""Characters that one decomposes into, at most, in the compatible forms (U+FDFA)."""
+
+
+def touched(tables: Tables, compose: bool) -> np.ndarray:
+    """Characters that a normal form may change, or that others may change places or compose with, those that begin a
+    composition apart: bool[0x110000]. A text without them is in that form."""
+    if compose:
+        return (tables.flags & MAY_DIFFER) != 0
+    return ((tables.flags & DECOMPOSES) != 0) | (tables.classes > 0)
+
+
+@numba.njit(cache=True, nogil=True)
+def normalized(data, offsets, tables, touched, compose):
+    """The texts `data[offsets[d] : offsets[d + 1]]` in the normal form of `tables`, composed or not: (data uint8,
+    offsets int64). `touched` is that of the same form.
+
+    Between characters that it does not touch, each with the one before it, are the pieces that are decomposed, put in
+    order and composed; all else is copied."""
+    out = np.empty(offsets[-1] - offsets[0] + 64, np.uint8)
+    ends = np.empty(offsets.size, np.int64)
+    points = np.empty(LONGEST_COMPATIBLE * 64, np.int32)
+    ends[0] = written = 0
+    for d in range(offsets.size - 1):
+        copied = begin = position = offsets[d]
+        while position < offsets[d + 1]:
+            code_point, width = utf8.decode(data, position)
+            if not touched[code_point]:
+                begin = position
+                position += width
+                continue
+            while position < offsets[d + 1]:
+                code_point, width = utf8.decode(data, position)
+                if not touched[code_point]:
+                    break
+                position += width
+            if len(points) < LONGEST_COMPATIBLE * (position - begin):
+                points = np.empty(2 * LONGEST_COMPATIBLE * (position - begin), np.int32)
+            count = _decompose(data, begin, position, tables, points)
+            if compose:
+                count = _compose(points, count, tables)
+            out = _with_room(out, written, begin - copied + utf8.LONGEST * count)
+            written = write(points, count, out, _copy(data, copied, begin, out, written))
+            copied = begin = position
+        out = _with_room(out, written, position - copied)
+        written = _copy(data, copied, position, out, written)
+        ends[d + 1] = written
+    return out[:written], ends
+
+
+@numba.njit(cache=True, nogil=True)
+def _with_room(out, written, more):
+    """`out`, or a larger array with what is written in it, so that `more` bytes find room."""
+    if written + more <= len(out):
+        return out
+    larger = np.empty(2 * (written + more), np.uint8)
+    larger[:written] = out[:written]
+    return larger
