@@ -245,14 +245,15 @@ class Engine:
     def free(self, step: str, until: str, keep: str, notes: dict[str, Any]) -> None:
         """Delete the outputs of a map of this run, which the map `until` was the last to read, but for those whose
         names end with `keep`. As long as the maps up to that one stand, so does this one; `freed` says so to later
-        runs, and keeps the notes for them."""
+        runs, and keeps the notes for them. Of a map that has left no others nothing is said."""
         if self.dry_run or (step in self.freed and step not in self._remains):
             return
         folder = paths.join(self.folder, step)
-        if step not in self.freed:
-            self.freed[step] = Freed(until, keep, notes)
-            freed.save(folder, self.freed[step])
-        names = [name for name in _files_in(folder) if is_of_attempt(name) and self.freed[step].covers(name)]
+        gone = self.freed.get(step) or Freed(until, keep, notes)
+        names = [name for name in _files_in(folder) if is_of_attempt(name) and gone.covers(name)]
+        if names and step not in self.freed:
+            freed.save(folder, gone)
+            self.freed[step] = gone
         parallel.each(lambda name: paths.remove([paths.join(folder, name)]), names, folder)
         self._remains.discard(step)
 

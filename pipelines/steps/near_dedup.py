@@ -1,4 +1,4 @@
-"""Near-duplicates by MinHash: signatures -> candidates -> send -> verify -> crowd -> clusters -> table -> decide.
+"""Near-duplicates by MinHash: signatures -> candidates -> send -> verify -> crowd -> clusters -> decide -> table.
 
 Candidates come from locality-sensitive hashing, every candidate pair is verified by the exact
 Jaccard similarity of its shingle sets (unless told otherwise), and in the default mode a document is dropped only for a
@@ -66,7 +66,7 @@ class NearDedup(Near, GlobalStep):
         return dataclasses.replace(self, clusters=True)._decided(context, view, self.clusters)
 
     def _decided(self, context: Context, view: list[ShardView], table: bool) -> list[ShardView]:
-        """The maps: signatures, reduce, send, verify, crowd, clusters; rows, table, sources for the table; decide."""
+        """The maps: signatures, reduce, send, verify, crowd, clusters, decide; rows, table, sources for the table."""
         hold = context.working_bytes
         groups = grouping.of_view(view, hold)
         expected = sum(shard.documents for shard in view) * self.banding()[0] * KEY_BYTES
@@ -91,12 +91,13 @@ class NearDedup(Near, GlobalStep):
             "pairs_left_out": sum(manifest.counters["left_out"] for manifest in reduced),
             "found": [[each, round(100 * lsh.candidate_probability(each / 100, bands, rows), 2)] for each in CURVE],
             **clustered.counters["figures"],
-            **tables.publish(context, groups, clustered, table),
         }
         context.found.examples[context.name] = clustered.counters["examples"]
         context.found.before[context.name] = [shard for group in groups for shard in group.shards]
         proposed = exchanges.of_map([clustered], PROPOSALS, len(groups))
-        return decide_map(context, groups, proposed, self.asked)
+        decided = decide_map(context, groups, proposed, self.asked)
+        context.found.figures[context.name] |= tables.publish(context, groups, clustered, table)
+        return decided
 
     def _verify(
         self, context: Context, groups: list[Group], reduced: list[Manifest], pairs: Exchange, sidecars: list[File]
