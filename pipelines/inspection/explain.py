@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from rich.text import Text
 
 from corpus import views
+from corpus.dedup.near import Near
 from corpus.io import paths, shards
 from corpus.step import Place
 from corpus.views import Layer, ShardView
@@ -21,7 +22,10 @@ from pipelines.inspection.lookup import check_text, is_named
 from pipelines.inspection.verify import REPAIR
 from pipelines.maps import passes
 from pipelines.maps.decide import decided_view
-from pipelines.publishing import OutputError
+from pipelines.near import differences, tables
+from pipelines.publishing import OutputError, Published
+
+(NEAR,) = Near.rules
 
 KEPT, DROPPED, QUARANTINED = ("kept", "bold green"), ("dropped", "bold red"), ("quarantined", "bold red")
 """Verdicts and how they look in a terminal."""
@@ -29,7 +33,8 @@ KEPT, DROPPED, QUARANTINED = ("kept", "bold green"), ("dropped", "bold red"), ("
 
 def explain(output: str, document: str, most: int) -> list[Text]:
     """Lines that say what became of the document with this id or URL: what the global steps decided about it, `most`
-    cuts a step, as long as the run has its work/, and where it is now. Raises OutputError where there is no run,
+    cuts a step or differences to the document that it is like, as long as the run has its work/, in which cluster of
+    near-duplicates it was, and where it is now. Raises OutputError where there is no run,
     `lookup.NotText`, `paths.DamagedFile`."""
     check_text(document, f"the id or URL {document!r}")
     published = publishing.load(output)
@@ -39,13 +44,34 @@ def explain(output: str, document: str, most: int) -> list[Text]:
         found = _decided(output, document, most)
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:  # manifests without a checksum
         found = [_unknown(f"work/ is damaged ({error})")]
+    found += _in_clusters(published, document)
     for folder in ("documents", "dropped", "quarantine"):
-        for path in published.paths(folder):
-            if not paths.exists(path):
-                raise paths.DamagedFile(path, "it is gone, or no file")
-            for batch in shards.read(path):
-                found += [_fate(folder, path, row) for row in batch.filter(is_named(batch, document)).to_pylist()]
+        for path, row in _rows(published, folder, document):
+            found.append(_fate(folder, path, row))
     return found
+
+
+def _rows(published: Published, folder: str, document: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of the files of a folder that have this id or URL, each with its file."""
+    for path in published.paths(folder):
+        if not paths.exists(path):
+            raise paths.DamagedFile(path, "it is gone, or no file")
+        for batch in shards.read(path):
+            for row in batch.filter(is_named(batch, document)).to_pylist():
+                yield path, row
+
+
+def _in_clusters(published: Published, document: str) -> Iterator[Text]:
+    """What the tables of clusters of near-duplicates say of a document."""
+    end = f"/{tables.FOLDER}"
+    for folder in sorted({folder for name in published.files if (folder := name.rpartition("/")[0]).endswith(end)}):
+        for _, row in _rows(published, folder, document):
+            start = f"{row['id']}: {folder.removesuffix(end)}: one of {row['size']:,} near-duplicates, "
+            if row["kept"]:
+                yield Text(f"{start}the one that is kept")
+            else:
+                similarity = "not known" if row["similarity"] is None else f"{row['similarity']:.4f}"
+                yield Text(f"{start}of which {row['cluster']} is kept; similarity {similarity}")
 
 
 def _unknown(why: str) -> Text:
@@ -100,12 +126,40 @@ def _in_shard(view: list[ShardView], shard: ShardView, layer: Layer, document: s
                 if decision["action"] == "drop" and decision["by"]:
                     cause = because[decision["by"]]
                     yield Text(f"{name}: {decision['step']}: {decision['reason']}: the other document is {cause}")
+                    if decision["reason"] == NEAR and (other := _text(view, decision["by"])) is not None:
+                        for line in _different(other, batch["text"][int(place)].as_py(), most):
+                            yield Text.assemble(f"{name}: {decision['step']}: ", line)
             cuts = [decision for decision in decided if decision["action"] == "cut"]
             found = [
                 Place(f"cut, {c['reason']} of {because.get(c['by'], c['by'])}", c["start"], c["end"]) for c in cuts
             ]
             for line in places.say(batch["text"][int(place)].as_py(), found, most):
                 yield Text.assemble(f"{name}: {cuts[0]['step']}: ", line)
+
+
+def _different(kept: str, dropped: str, most: int) -> Iterator[Text]:
+    """Lines that say what of a dropped text differs from the kept one: [-what that has-], {+what it has itself+}."""
+    found = differences.difference(kept, dropped, most)
+    for change in found.changes:
+        before, gone, new, after = map(places.printable, change)
+        only = ((f"[-{gone}-]", "red") if gone else "", (f"{{+{new}+}}", "green") if new else "")
+        yield Text.assemble(before, *only, after)
+    if found.more:
+        yield Text(f"and {found.more} more differences", "dim")
+    elif not found.changes:
+        yield Text("the words are the same" + ("" if found.complete else " as far as they were compared"), "dim")
+
+
+def _text(view: list[ShardView], by: str) -> str | None:
+    """The text of the document at "shard:row" as it stood then; None of what is elsewhere."""
+    shard, _, row = by.partition(":")
+    if not (shard.isdigit() and row.isdigit()):
+        return None
+    for rows, batch in views.read(view[int(shard)]):
+        if len(found := np.flatnonzero(rows == int(row))):
+            text: str = batch["text"][int(found[0])].as_py()
+            return text
+    return None
 
 
 def _name(view: list[ShardView], by: str) -> str:

@@ -115,9 +115,11 @@ def figure(value: Any, key: str = "") -> str:
 
 
 def kind(value: Any) -> str:
-    """How a figure is shown: "bars" (numbers by number), "histogram" (a list of numbers), "table"
-    (a dict), "rows" (a list of dicts) or "text"."""
+    """How a figure is shown: "bars" (numbers by number), "histogram" (a list of numbers), "matrix" (a dict of `names`
+    and `documents`), "table" (any other), "rows" (a list of dicts) or "text"."""
     if isinstance(value, Mapping) and value:
+        if value.keys() == {"names", "documents"}:
+            return "matrix"
         numbered = all(str(key).isdigit() for key in value) and _numbers(value.values())
         return "bars" if numbered and len(value) > 1 else "table"
     if isinstance(value, (list, tuple)) and len(value) > 1:

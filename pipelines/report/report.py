@@ -11,14 +11,18 @@ import platform
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from corpus.documents import ROW_BITS
+from corpus import views
+from corpus.documents import ROW_BITS, shard_and_row
 from corpus.io import paths, shards
 from corpus.language.detect import DETECTED
 from corpus.views import ShardView
 from pipelines import accounts, publishing
 from pipelines.lock import Lock
+from pipelines.near import differences
 from pipelines.publishing import Published
 from pipelines.recipe import Recipe
 
@@ -27,6 +31,8 @@ if TYPE_CHECKING:  # it imports this
 
 FILES = ("report.json", "report.html")
 EXAMPLES_PER_RULE = 3
+CHANGES_SHOWN = 8
+"""Of the differences between a document that was dropped and the kept one."""
 LIBRARIES = (
     *("winnow", "datasketch", "fastwarc", "langdetect", "numba", "numpy", "pyarrow", "pydivsufsort", "ray"),
     *("resiliparse", "sentencepiece", "tokenizers", "trafilatura"),
@@ -144,27 +150,46 @@ def _examples(published: Published, dropped: dict[str, list[str]]) -> dict[str, 
 
 
 def clusters(found: list[dict[str, Any]], before: list[ShardView]) -> list[dict[str, Any]]:
-    """Clusters, as a step has found them among the documents of a view, with ids and the start of the texts."""
-    wanted = {address for c in found for address in (c["kept"], *(a for a, _ in c["dropped"]))}
-    texts = {address: _lookup(before, address) for address in sorted(wanted)}
+    """Clusters, as a step has found them among the documents of a view, with ids, the start of the texts as the step
+    saw them, and what of those that were dropped differs from the one that was kept."""
+    texts = _documents(before, {address for c in found for address in (c["kept"], *(a for a, _ in c["dropped"]))})
+
+    def shown(address: int) -> dict[str, str]:
+        return {**texts[address], "text": texts[address]["text"][:300]}
+
     return [
         {
             "size": c["size"],
-            "kept": texts[c["kept"]],
-            "dropped": [{**texts[a], "similarity": s} for a, s in c["dropped"]],
+            "kept": shown(c["kept"]),
+            "dropped": [
+                {**shown(a), "similarity": s, "difference": _difference(texts[c["kept"]], texts[a])}
+                for a, s in c["dropped"]
+            ],
         }
         for c in found
     ]
 
 
-def _lookup(before: list[ShardView], address: int) -> dict[str, str]:
-    shard, row = address >> ROW_BITS, address & ((1 << ROW_BITS) - 1)
-    for batch in shards.read(before[shard].path):
-        if row < batch.num_rows:
-            document = batch.slice(row, 1).to_pylist()[0]
-            return {"id": document["id"], "url": document.get("url"), "text": document["text"][:300]}
-        row -= batch.num_rows
-    raise IndexError(f"shard {shard} has no row {row}")
+def _difference(kept: dict[str, str], dropped: dict[str, str]) -> dict[str, Any]:
+    found = differences.difference(kept["text"], dropped["text"], CHANGES_SHOWN)
+    return {**found._asdict(), "changes": [change._asdict() for change in found.changes]}
+
+
+def _documents(before: list[ShardView], addresses: set[int]) -> dict[int, dict[str, str]]:
+    """Id, URL and text, or as much of that as is compared, of the documents at some addresses in a view."""
+    found: dict[int, dict[str, str]] = {}
+    shard_numbers, rows_in = shard_and_row(np.array(sorted(addresses), np.int64))
+    for number in np.unique(shard_numbers).tolist():
+        for rows, batch in views.read(before[number]):
+            here = batch.filter(pa.array(np.isin(rows, rows_in[shard_numbers == number])))
+            rows = rows[np.isin(rows, rows_in[shard_numbers == number])]
+            texts = pc.utf8_slice_codeunits(here["text"], 0, differences.MOST_CHARACTERS + 1)
+            urls = here["url"] if "url" in here.schema.names else pa.nulls(len(rows), pa.string())
+            for row, *values in zip(rows.tolist(), *(column.to_pylist() for column in (here["id"], urls, texts))):
+                found[number << ROW_BITS | row] = dict(zip(("id", "url", "text"), values))
+    if missing := addresses - found.keys():
+        raise IndexError(f"the view has no documents at {sorted(missing)}")
+    return found
 
 
 def write(report: dict[str, Any], published: Published) -> None:

@@ -40,6 +40,14 @@ def document(name, text, **more):
     return {"id": name, "url": None, "text": text, **more}
 
 
+def difference():
+    changes = [
+        {"before": "Ship of ", "kept": "<Theseus>", "dropped": "Theseus", "after": "…"},
+        {"before": "…", "kept": "", "dropped": "</ins><b>", "after": "\u202e"},
+    ]
+    return {"changes": changes, "more": 2, "complete": True}
+
+
 @pytest.fixture
 def report():
     """A report as `pipelines.report.report.build` makes it, of a proven run with every section."""
@@ -73,14 +81,17 @@ def report():
                 {
                     "size": 1_207,
                     "kept": document("doc-1", "Ship of <Theseus>"),
-                    "dropped": [document("doc-2", "Ship of Theseus", similarity=0.9167),
+                    "dropped": [document("doc-2", "Ship of Theseus", similarity=0.9167, difference=difference()),
                                 document("doc-3", "Ship", similarity=None)],
                 }
             ]
         },
         "figures": {
             "near_dedup": {"bands": 28, "threshold": 0.8, "clusters": 2_011, "sizes": [[2, 1_400], [3, 611]],
-                           "similarity_min": 0.8, "similarity_mean": None, "unverified": 0},
+                           "similarity_min": 0.8, "similarity_mean": None, "unverified": 0,
+                           "domains": {"names": ["<a.example>", None],
+                                       "documents": [[1_300, 7, 0], [9, 0, 0], [0, 0, 0]]},
+                           "sources": {"names": ["x" * 99], "documents": [[1, 2], [3, 4]]}},
             "tokenizer": {
                 "family": "bpe", "vocab_size": 32_000, "fingerprint": "9f86d081884c7d65", "words": 24_123_456,
                 "merges": 31_743, "tokens_by_vocab_size": {"257": 150_004_321, "1024": 61_000_000, "32000": 33_712_000},
@@ -212,7 +223,21 @@ def test_lone_surrogates_can_be_written(report):
 
 
 @pytest.mark.parametrize(
-    "place", ["recipe", "step", "rule", "counter", "language", "figure", "reason", "problem", "id", "skipped"]
+    "place",
+    [
+        "recipe",
+        "step",
+        "rule",
+        "counter",
+        "language",
+        "figure",
+        "reason",
+        "problem",
+        "id",
+        "skipped",
+        "matrix",
+        "change",
+    ],
 )
 def test_markup_in_any_name_is_escaped(report, place):
     evil = '"><script>x</script>'
@@ -227,6 +252,10 @@ def test_markup_in_any_name_is_escaped(report, place):
         "problem": lambda: report["problems"].append(evil),
         "id": lambda: report["clusters"]["near_dedup"][0]["kept"].update(id=evil, url=evil),
         "skipped": lambda: report["skipped"].update({evil: 1}),
+        "matrix": lambda: report["figures"]["near_dedup"]["domains"].update(names=[evil, None]),
+        "change": lambda: report["clusters"]["near_dedup"][0]["dropped"][0]["difference"]["changes"][0].update(
+            kept=evil
+        ),
     }[place]()
     page = Page(pages.render(report))
     assert "script" not in page.tags
@@ -253,8 +282,24 @@ def test_examples_and_clusters(report):
     assert "Dropped, similarity 0.9167 doc-2" in page.text
     assert "Dropped, similarity – doc-3" in page.text
     assert "and 1,204 more dropped" in page.text
+    assert "doc-2 Ship of <Theseus>Theseus… …</ins><b>\u202e and 2 more differences Ship of Theseus" in page.text
+    assert (page.tags.count("del"), page.tags.count("ins")) == (2, 3)  # one of each says what they mean
     longest = max(map(len, re.findall(r"<pre>\n(.*?)</pre>", pages.render(report), re.S)))
     assert longest < 1_000
+
+
+def test_differences_where_there_are_none(report):
+    dropped = report["clusters"]["near_dedup"][0]["dropped"]
+    dropped[0]["difference"] = {"changes": [], "more": 0, "complete": True}
+    assert "The words are the same." in Page(pages.render(report)).text
+    dropped[0]["difference"]["complete"] = False
+    assert "The words are the same as far as they were compared." in Page(pages.render(report)).text
+
+
+def test_whose_documents_go_because_of_whose(report):
+    text = Page(pages.render(report)).text
+    assert "domains the same by the domain of their URLs; – is none 1 2 1 <a.example> 1,300 7 2 – 9 " in text
+    assert f"because of which they were dropped 1 2 1 {'x' * 59}… 1 2 2 others 3 4 " in text
 
 
 def test_figures(report):
