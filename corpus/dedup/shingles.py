@@ -10,6 +10,12 @@ characters in a document most of whose letters (`\\p{L}`, in NFC) are of scripts
 without spaces (`corpus.text.scripts`), else words. A document of fewer units, but at least one,
 has one shingle, all its units. A document without words has none and is a duplicate of nothing.
 
+What follows from that: of a set it does not matter how often or in which order; a word a thousand
+times has one shingle, and equals the same word `ngram` times and no fewer. Texts of the same words
+are the same, whatever stands between these. Two texts of which one has just over half of its
+letters of scripts without spaces and the other just under have nothing in common: where scripts
+mix, a unit that is set finds more.
+
 `lower-words-1`, before, had words only, in which no marks were, and took texts as they came. For
 documents in NFC that have neither marks nor mostly letters of such scripts, both are the same.
 
