@@ -24,7 +24,7 @@ from corpus.encoding.pretoken_table import SHORT, find, home, key, mixed, prefet
 from corpus.encoding.pretokenize import first_state, next_span
 from corpus.text.leaf import leaf
 
-_SCAN_LIMIT = 48
+SCAN_LIMIT = 48
 """Longest pre-token, in bytes, that is merged by scanning."""
 _CACHE_LIMIT = 255
 """Longest pre-token, in bytes, that is cached."""
@@ -58,15 +58,20 @@ class Cache(NamedTuple):
 def make_rules(byte_ids: list[int], merges: list[tuple[int, int, int]], tokens: Iterable[bytes]) -> Rules:
     """`merges`: (left id, right id, merged id) in order of rank, where a pair that is listed
     twice counts with its later rank; `tokens`: the bytes of every ordinary token."""
-    size = 1 << max(4, (2 * len(merges)).bit_length())
-    pairs = np.zeros((size, 2), np.uint64)
-    if merges:
-        _fill_pairs(pairs, np.array(merges, np.int64))
+    pairs = make_pairs(np.array(merges, np.int64).reshape(-1, 3), np.arange(len(merges)))
     neighbours = np.zeros(1 << 16, np.bool_)
     for token in tokens:
         values = np.frombuffer(token, np.uint8).astype(np.int64)
         neighbours[values[:-1] << 8 | values[1:]] = True
     return Rules(np.array(byte_ids, np.int32), pairs, neighbours)
+
+
+def make_pairs(merges: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """The table of `merges`, int64[n, 3]: left id, right id, merged id, with their `ranks` (int64[n]); a pair that is
+    listed twice counts as it is listed last."""
+    pairs = np.zeros((1 << max(4, (2 * len(merges)).bit_length()), 2), np.uint64)
+    _fill_pairs(pairs, merges, np.asarray(ranks, np.int64))
+    return pairs
 
 
 def make_cache(slots: int = 1 << 21) -> Cache:
@@ -82,15 +87,15 @@ def make_cache(slots: int = 1 << 21) -> Cache:
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill_pairs(pairs, merges):
+def _fill_pairs(pairs, merges, ranks):
     mask = np.uint64(pairs.shape[0] - 1)
-    for rank in range(merges.shape[0]):
-        pair = (np.uint64(merges[rank, 0]) << np.uint64(32) | np.uint64(merges[rank, 1])) + np.uint64(1)
+    for i in range(merges.shape[0]):
+        pair = (np.uint64(merges[i, 0]) << np.uint64(32) | np.uint64(merges[i, 1])) + np.uint64(1)
         slot = mixed(pair, np.uint64(0)) & mask
         while pairs[slot, 0] != 0 and pairs[slot, 0] != pair:
             slot = slot + np.uint64(1) & mask
         pairs[slot, 0] = pair
-        pairs[slot, 1] = np.uint64(rank) << np.uint64(32) | np.uint64(merges[rank, 2])
+        pairs[slot, 1] = np.uint64(ranks[i]) << np.uint64(32) | np.uint64(merges[i, 2])
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
@@ -107,15 +112,11 @@ def _rule(pairs, left, right):
 
 
 @leaf
-def _merge_by_scan(data, start, end, rules, ranks, out, place):
-    """Writes the ids of `data[start:end]` to `out` from `place`, where there must be room for one
-    id a byte; returns the place after. `ranks` (uint64[_SCAN_LIMIT]) is room for the rule of the
-    pair that starts at each symbol."""
-    n = end - start
-    for i in range(n):
-        out[place + i] = rules.byte_ids[data[start + i]]
+def merge_by_scan(pairs, ranks, out, place, n):
+    """Merges the `n` symbols at `out[place]`, at most SCAN_LIMIT, where the ids they become are written; returns the
+    place after them. `ranks` (uint64[SCAN_LIMIT]) is room for the rule of the pair that starts at each symbol."""
     for i in range(n - 1):
-        ranks[i] = _rule(rules.pairs, out[place + i], out[place + i + 1])
+        ranks[i] = _rule(pairs, out[place + i], out[place + i + 1])
     while n > 1:
         best = 0
         for i in range(1, n - 1):
@@ -129,9 +130,9 @@ def _merge_by_scan(data, start, end, rules, ranks, out, place):
             out[place + i] = out[place + i + 1]
             ranks[i - 1] = ranks[i]
         if best > 0:
-            ranks[best - 1] = _rule(rules.pairs, out[place + best - 1], out[place + best])
+            ranks[best - 1] = _rule(pairs, out[place + best - 1], out[place + best])
         if best < n - 1:
-            ranks[best] = _rule(rules.pairs, out[place + best], out[place + best + 1])
+            ranks[best] = _rule(pairs, out[place + best], out[place + best + 1])
     return place + n
 
 
@@ -164,10 +165,9 @@ def _pop(heap, size):
 
 
 @numba.njit(cache=True, nogil=True)
-def _merge_by_heap(data, start, end, rules, out, place):
-    """As `_merge_by_scan`. Heap entries are `rank << 32 | position`; one is stale when the
+def merge_by_heap(pairs, out, place, n):
+    """As `merge_by_scan`, for any number of symbols. Heap entries are `rank << 32 | position`; one is stale when the
     symbols at its position no longer form a pair of that rank."""
-    n = end - start
     symbols = np.empty(n, np.int32)  # -1: merged into the symbol before
     following = np.empty(n, np.int32)
     preceding = np.empty(n, np.int32)
@@ -175,11 +175,11 @@ def _merge_by_heap(data, start, end, rules, out, place):
     size = 0
     high = np.uint64(0xFFFFFFFF) << np.uint64(32)
     for i in range(n):
-        symbols[i] = rules.byte_ids[data[start + i]]
+        symbols[i] = out[place + i]
         following[i] = i + 1
         preceding[i] = i - 1
     for i in range(n - 1):
-        rule = _rule(rules.pairs, symbols[i], symbols[i + 1])
+        rule = _rule(pairs, symbols[i], symbols[i + 1])
         if rule != _NO_RULE:
             size = _push(heap, size, rule & high | np.uint64(i))
     while size > 0:
@@ -189,7 +189,7 @@ def _merge_by_heap(data, start, end, rules, out, place):
         j = following[i]
         if symbols[i] < 0 or j >= n:
             continue
-        rule = _rule(rules.pairs, symbols[i], symbols[j])
+        rule = _rule(pairs, symbols[i], symbols[j])
         if rule == _NO_RULE or rule & high != entry & high:
             continue
         symbols[i] = np.int32(rule & np.uint64(0xFFFFFFFF))
@@ -197,11 +197,11 @@ def _merge_by_heap(data, start, end, rules, out, place):
         following[i] = following[j]
         if following[i] < n:
             preceding[following[i]] = i
-            rule = _rule(rules.pairs, symbols[i], symbols[following[i]])
+            rule = _rule(pairs, symbols[i], symbols[following[i]])
             if rule != _NO_RULE:
                 heap, size = _push_growing(heap, size, rule & high | np.uint64(i))
         if preceding[i] >= 0:
-            rule = _rule(rules.pairs, symbols[preceding[i]], symbols[i])
+            rule = _rule(pairs, symbols[preceding[i]], symbols[i])
             if rule != _NO_RULE:
                 heap, size = _push_growing(heap, size, rule & high | np.uint64(preceding[i]))
     for i in range(n):
@@ -221,16 +221,27 @@ def _push_growing(heap, size, entry):
     return heap, _push(heap, size, entry)
 
 
+@leaf
+def _merge_short(data, start, end, rules, ranks, out, place):
+    """Writes the ids of `data[start:end]`, at most SCAN_LIMIT bytes, to `out` from `place`, where there must be room for
+    one id a byte; returns the place after."""
+    for i in range(start, end):
+        out[place + i - start] = rules.byte_ids[data[i]]
+    return merge_by_scan(rules.pairs, ranks, out, place, end - start)
+
+
 @numba.njit(cache=True, nogil=True)
 def _merge_by_pieces(data, start, end, rules, ranks, out, place):
-    """As `_merge_by_scan`, for any length."""
+    """As `_merge_short`, for any length."""
     first = start
     for i in range(start + 1, end + 1):
         if i == end or not rules.neighbours[np.int64(data[i - 1]) << 8 | data[i]]:
-            if i - first <= _SCAN_LIMIT:
-                place = _merge_by_scan(data, first, i, rules, ranks, out, place)
+            if i - first <= SCAN_LIMIT:
+                place = _merge_short(data, first, i, rules, ranks, out, place)
             else:
-                place = _merge_by_heap(data, first, i, rules, out, place)
+                for j in range(first, i):
+                    out[place + j - first] = rules.byte_ids[data[j]]
+                place = merge_by_heap(rules.pairs, out, place, i - first)
             first = i
     return place
 
@@ -331,8 +342,8 @@ def _look_up(data, n, block, rules, cache, ranks, out, place):
                 place = _recall(slots, slot, j - i, ids, out, place)
             else:
                 first = np.int64(place)
-                if j - i <= _SCAN_LIMIT:
-                    last = _merge_by_scan(data, i, j, rules, ranks, out, first)
+                if j - i <= SCAN_LIMIT:
+                    last = _merge_short(data, i, j, rules, ranks, out, first)
                 else:
                     last = _merge_by_pieces(data, i, j, rules, ranks, out, first)
                 _remember(cache, slot, low, high, data, i, j - i, out, first, last)
@@ -349,7 +360,7 @@ def encode(data, offsets, table, rules, cache, out, ends):
     than texts) receives where each text's ids end. Returns the number of ids."""
     block = np.empty((4, _BLOCK), np.uint64)
     limits = np.zeros(MOST_PATTERNS, np.int64)
-    ranks = np.empty(_SCAN_LIMIT, np.uint64)
+    ranks = np.empty(SCAN_LIMIT, np.uint64)
     place = np.uint64(0)
     ends[0] = 0
     for d in range(offsets.size - 1):

@@ -55,6 +55,36 @@ def distinct(text: pa.Array, division: PreTokenizer, locate: bool = False) -> Di
     return Distinct(_gathered(data, words), words[:, 2].copy(), occurrences, word_offsets)
 
 
+def repeated(
+    ids: np.ndarray, ends: np.ndarray, occurrences: np.ndarray, offsets: np.ndarray, fused: int = -1
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of texts from those of their words: (ids int32[], ends int64[texts + 1]). Word w has the ids
+    `ids[ends[w] : ends[w + 1]]`; the words of texts are as `Distinct` has them. Where two ids `fused` meet, of two words,
+    one stays; none are where that is -1."""
+    out = np.empty(int(np.diff(ends)[occurrences].sum()), np.int32)
+    text_ends = np.empty(len(offsets), np.int64)
+    n = _repeat(ids, ends, occurrences, offsets, fused, out, text_ends)
+    return out[:n], text_ends
+
+
+@numba.njit(cache=True, nogil=True)
+def _repeat(ids, ends, occurrences, offsets, fused, out, text_ends):
+    place = 0
+    text_ends[0] = 0
+    for d in range(offsets.size - 1):
+        first = place
+        for o in range(offsets[d], offsets[d + 1]):
+            word = np.int64(occurrences[o])
+            begin, end = ends[word], ends[word + 1]
+            if place > first and begin < end and ids[begin] == fused and out[place - 1] == fused:
+                begin += 1
+            for i in range(begin, end):
+                out[place] = ids[i]
+                place += 1
+        text_ends[d + 1] = place
+    return place
+
+
 def _gathered(data: np.ndarray, words: np.ndarray) -> pa.Array:
     offsets = np.zeros(len(words) + 1, np.int64)
     np.cumsum(words[:, 1], out=offsets[1:])

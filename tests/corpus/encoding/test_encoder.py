@@ -126,7 +126,7 @@ def test_special_tokens_in_text_are_text(encoders, family):
 
 
 @settings(deadline=None, max_examples=150)
-@given(text=st.text(st.sampled_from("abnhTe日"), min_size=bpe._SCAN_LIMIT, max_size=500))
+@given(text=st.text(st.sampled_from("abnhTe日"), min_size=bpe.SCAN_LIMIT, max_size=500))
 def test_long_pretokens_equal_the_reference(encoders, references, text):
     assert ids_of(encoders["bpe"], pa.array([text])) == [references["bpe"](text)]
 
