@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.encoding import patterns
-from corpus.encoding.pretoken_table import find, key, rehash
+from corpus.encoding.pretoken_table import find, home, key, prefetch, rehash
 from corpus.encoding.pretokenize import first_state, next_span
 from corpus.encoding.pretokenizers import PRETOKENIZERS, PreTokenizer
 from corpus.text import utf8
 from corpus.text.arrow import buffers, string_array
+from corpus.text.leaf import leaf
 
 GPT2 = PRETOKENIZERS["gpt2"]
 BLANK_FREE = PreTokenizer("blank_free", ((r"[^ \t\n\r]+", patterns.MATCHES),))
@@ -21,6 +22,11 @@ BLANK_FREE = PreTokenizer("blank_free", ((r"[^ \t\n\r]+", patterns.MATCHES),))
 vertical tab and form feed are control characters that BERT deletes."""
 LINES = PreTokenizer("lines", ((r"[^\n\r]+", patterns.MATCHES),))
 """Lines, ended by line feed or carriage return, which are not part of them; empty lines are left out."""
+
+_BLOCK = 64
+"""Words whose slots are fetched from memory at a time."""
+_AHEAD = 16
+"""Words whose ids are."""
 
 
 class Distinct(NamedTuple):
@@ -42,17 +48,20 @@ def distinct(text: pa.Array, division: PreTokenizer, locate: bool = False) -> Di
     occurrences = np.empty(size if locate else 0, np.int32)
     word_offsets = np.zeros(len(offsets) if locate else 1, np.int64)
     slots = np.zeros(4 << 12, np.uint64)
-    words = np.empty((1 << 11, 3), np.int64)  # start, length, count
+    words = np.empty((1 << 11, 2), np.int64)  # start, length
+    counts = np.zeros(1 << 11, np.int64)
     progress = np.array([0, offsets[0], 0, 0], np.int64)  # text, byte, distinct, occurrences
     table = division.table()
-    while not _intern(data, offsets, table, slots, words, occurrences, word_offsets, progress):
-        larger = np.zeros(4 * len(slots), np.uint64)
+    while not _intern(data, offsets, table, slots, words, counts, occurrences, word_offsets, progress):
+        larger = np.zeros(2 * len(slots), np.uint64)
         rehash(slots, larger)
         slots = larger
-        words = np.concatenate([words, np.empty((3 * len(words), 3), np.int64)])
+        words = np.concatenate([words, np.empty_like(words)])
+        counts = np.concatenate([counts, np.zeros_like(counts)])
     words = words[: progress[2]]
     occurrences = occurrences[: progress[3]].copy()
-    return Distinct(_gathered(data, words), words[:, 2].copy(), occurrences, word_offsets)
+    counts = np.bincount(occurrences, minlength=len(words)) if locate else counts[: len(words)].copy()
+    return Distinct(_gathered(data, words), counts, occurrences, word_offsets)
 
 
 def repeated(
@@ -61,7 +70,8 @@ def repeated(
     """The ids of texts from those of their words: (ids int32[], ends int64[texts + 1]). Word w has the ids
     `ids[ends[w] : ends[w + 1]]`; the words of texts are as `Distinct` has them. Where two ids `fused` meet, of two words,
     one stays; none are where that is -1."""
-    out = np.empty(int(np.diff(ends)[occurrences].sum()), np.int32)
+    sizes = np.diff(ends)
+    out = np.empty(int(np.dot(np.bincount(occurrences, minlength=len(sizes)), sizes)), np.int32)
     text_ends = np.empty(len(offsets), np.int64)
     n = _repeat(ids, ends, occurrences, offsets, fused, out, text_ends)
     return out[:n], text_ends
@@ -75,6 +85,8 @@ def _repeat(ids, ends, occurrences, offsets, fused, out, text_ends):
         first = place
         for o in range(offsets[d], offsets[d + 1]):
             word = np.int64(occurrences[o])
+            ahead = min(o + _AHEAD, offsets[d + 1] - 1)
+            prefetch(ends, np.uint64(occurrences[ahead]))
             begin, end = ends[word], ends[word + 1]
             if place > first and begin < end and ids[begin] == fused and out[place - 1] == fused:
                 begin += 1
@@ -100,38 +112,64 @@ def _copy_words(data, words, offsets, copied):
         utf8.copy(data, start, start + words[i, 1], copied, offsets[i])
 
 
-@numba.njit(cache=True, nogil=True)
-def _intern(data, offsets, table, slots, words, occurrences, word_offsets, progress):
-    """Goes on from `progress` to the end, or until the table is half full (returns False)."""
-    limits = np.zeros(patterns.MOST_PATTERNS, np.int64)
+@leaf
+def _divide(data, i, end, table, limits, slots, block):
+    """Writes start, end and key of the next words of the text that goes on from byte `i` to `end`, at most _BLOCK, to
+    `block`, and has their slots fetched from memory. Returns how many, and the byte after them."""
     classes, transitions, first = table.classes, table.transitions, first_state(table)
+    n = 0
+    while i < end and n < _BLOCK:
+        i, j = next_span(data, i, end, classes, transitions, first, table, limits)
+        if i == j:  # what is left is dropped
+            break
+        low, high = key(data, i, j - i)
+        prefetch(slots, home(slots, low, high))
+        block[0, n], block[1, n], block[2, n], block[3, n] = i, j, low, high
+        i = j
+        n += 1
+    return n, i
+
+
+@leaf
+def _enter(data, block, count, slots, words, n, counts, occurrences, at):
+    """Enters the `count` words in `block`, where `n` distinct ones are known, and says in `occurrences` which they are,
+    or counts them where that has no room; returns how many distinct ones are known then."""
+    for b in range(count):
+        i, j, low, high = np.int64(block[0, b]), np.int64(block[1, b]), block[2, b], block[3, b]
+        slot = find(slots, data, data, i, j - i, low, high)
+        if slots[slot + np.uint64(1)] == 0:
+            slots[slot], slots[slot + np.uint64(1)] = low, high
+            slots[slot + np.uint64(2)] = n
+            slots[slot + np.uint64(3)] = i
+            words[n, 0], words[n, 1] = i, j - i
+            n += 1
+        index = slots[slot + np.uint64(2)]
+        if occurrences.size:
+            occurrences[at + b] = np.int32(index)
+        else:
+            counts[index] += 1
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
+def _intern(data, offsets, table, slots, words, counts, occurrences, word_offsets, progress):
+    """Goes on from `progress` to the end, or until the table might be more than half full (returns False)."""
+    limits = np.zeros(patterns.MOST_PATTERNS, np.int64)
+    block = np.empty((4, _BLOCK), np.uint64)
     i = progress[1]
     n = progress[2]
     at = progress[3]
     for d in range(progress[0], offsets.size - 1):
-        end = offsets[d + 1]
-        while i < end:
-            if 8 * n >= slots.size:
+        while i < offsets[d + 1]:
+            if 8 * (n + _BLOCK) > slots.size:
                 progress[0], progress[1], progress[2], progress[3] = d, i, n, at
                 return False
-            i, j = next_span(data, i, end, classes, transitions, first, table, limits)
-            if i == j:
+            count, i = _divide(data, i, offsets[d + 1], table, limits, slots, block)
+            n = _enter(data, block, count, slots, words, n, counts, occurrences, at)
+            at += count
+            if count < _BLOCK:
                 break
-            low, high = key(data, i, j - i)
-            slot = find(slots, data, data, i, j - i, low, high)
-            if slots[slot + np.uint64(1)] == 0:
-                slots[slot], slots[slot + np.uint64(1)] = low, high
-                slots[slot + np.uint64(2)] = n
-                slots[slot + np.uint64(3)] = i
-                words[n] = (i, j - i, 0)
-                n += 1
-            index = slots[slot + np.uint64(2)]
-            words[index, np.uint64(2)] += 1
-            if occurrences.size:
-                occurrences[at] = np.int32(index)
-                at += 1
-            i = j
-        i = end
+        i = offsets[d + 1]
         if occurrences.size:
             word_offsets[d + 1] = at
     progress[0], progress[1], progress[2], progress[3] = offsets.size - 1, i, n, at

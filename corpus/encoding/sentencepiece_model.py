@@ -1,7 +1,7 @@
 """A model of `sentencepiece` (0.2.3), encoded by the kernels here: each distinct word once.
 
-A text is normalized, and divided where a space follows anything else; no piece reaches across such a place, so that words
-can be encoded one by one. Models that have pieces which do, or user-defined ones, are not for these kernels.
+A text is divided at blanks, and its words are normalized, or normalized, and divided where a space follows anything else,
+where its rules look across blanks. No piece reaches across such a place, so that words can be encoded one by one. Models that have pieces which do, or user-defined ones, are not for these kernels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.encoding import character_bpe, sentencepiece_normalizer, unigram
-from corpus.encoding.distinct_words import Distinct, distinct, repeated
+from corpus.encoding.distinct_words import BLANK_FREE, Distinct, distinct, repeated
 from corpus.encoding.patterns import MATCHES
 from corpus.encoding.pretokenizers import PreTokenizer
 from corpus.encoding.tries import make_trie
@@ -117,11 +117,18 @@ def encoder(model: Model) -> Encode:
     )
     encode_words = (_unigram if model.model_type == UNIGRAM else _bpe)(model)
 
-    def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    def normalized(text: pa.Array) -> pa.Array:
         data, offsets = sentencepiece_normalizer.normalized(*buffers(text), normalizer)
-        return encode_words(distinct(string_array(data, offsets, pa.large_string()), SPACED, locate=True))
+        return string_array(data, offsets, pa.large_string())
 
-    return encode
+    def encode_runs(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        found = distinct(text, BLANK_FREE, locate=True)
+        return encode_words(found._replace(words=normalized(found.words)))
+
+    def encode_normalized(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        return encode_words(distinct(normalized(text), SPACED, locate=True))
+
+    return encode_runs if sentencepiece_normalizer.by_word(normalizer) else encode_normalized
 
 
 def _check(model: Model) -> None:
@@ -187,8 +194,7 @@ def _unigram(model: Model) -> Callable[[Distinct], tuple[np.ndarray, np.ndarray]
         unigram.encode_with_limits(
             data, offsets, kernel_model, room, out, ends, piece_scores, score_ends, limits
         )
-        sizes = 3 * np.diff(offsets)
-        tokens = np.empty(int(sizes[found.occurrences].sum()), np.int32)
+        tokens = np.empty(3 * int(np.dot(found.counts, np.diff(offsets))), np.int32)
         text_ends = np.empty(len(found.offsets), np.int64)
         known = (out, ends, piece_scores, score_ends, limits)
         n = unigram.encode_carried(

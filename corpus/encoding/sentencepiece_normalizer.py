@@ -67,6 +67,56 @@ def _below(units: np.ndarray, base: int, byte: int) -> int:
     return place if found else -1
 
 
+def by_word(normalizer: Normalizer) -> bool:
+    """Whether the normal form of a text is made of those of its runs without blanks (space, tab, line feed, carriage
+    return), one after the other: each begins with one space and ends in none, and no rule has a blank and another
+    character. Rules that give a U+2581, and one that leaves it, are in the way: that is no space to the rules for
+    spaces."""
+    if not normalizer.add_dummy_prefix or not normalizer.remove_extra_whitespaces or normalizer.units.size == 1:
+        return False
+    blanks = np.frombuffer(b" \t\n\r", np.uint8)
+    symbol = np.frombuffer("\u2581".encode(), np.uint8)
+    gives_space = [_is_one_space(each, 0, len(each), normalizer.units, normalizer.strings) for each in (*blanks.reshape(-1, 1), symbol)]
+    if gives_space != [1, 1, 1, 1, 3] or symbol.tobytes() in normalizer.strings.tobytes():
+        return False
+    return not _joins_blanks(normalizer.units, blanks)
+
+
+@numba.njit(cache=True, nogil=True)
+def _joins_blanks(units, blanks):
+    """Whether a rule has one of the ASCII characters `blanks` beside another character."""
+    stack = np.empty(units.size + 1, np.int64)
+    stack[0] = np.int64(units[0]) >> 10 << ((np.int64(units[0]) & 0x200) >> 6)
+    size = 1
+    root = True
+    while size:
+        size -= 1
+        base = stack[size]
+        for byte in range(1, 256):
+            place = base ^ byte
+            if place >= units.size:
+                continue
+            unit = np.int64(units[place])
+            if unit & (0x80000000 | 0xFF) != byte:
+                continue
+            blank = False
+            for each in blanks:
+                blank = blank or each == byte
+            below = place ^ (unit >> 10 << ((unit & 0x200) >> 6))
+            if not blank:
+                stack[size] = below
+                size += 1
+                continue
+            if not root:
+                return True
+            for after in range(1, 256):
+                other = below ^ after
+                if other < units.size and np.int64(units[other]) & (0x80000000 | 0xFF) == after:
+                    return True
+        root = False
+    return False
+
+
 @leaf
 def _rule(data, i, end, units):
     """(bytes of the longest rule at byte `i`, its value); (0, 0) where there is none."""

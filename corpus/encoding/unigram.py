@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from corpus.encoding.pretoken_table import prefetch
 from corpus.encoding.tries import Trie, child
 from corpus.text import utf8
 from corpus.text.leaf import leaf
@@ -27,6 +28,8 @@ RESET = np.float32(100_000.0)
 """kScoreResetThreshold of `unigram_model.cc`: a sum beyond it begins at 0 again."""
 SPACE = 0x20
 """Stands for U+2581 in words and pieces: one byte instead of three."""
+_AHEAD = 16
+"""Words whose ids are fetched from memory at a time."""
 _SPACE_BYTES = (0xE2, 0x96, 0x81)
 
 
@@ -237,6 +240,10 @@ def encode_carried(words, occurrences, texts, known, model, room, out, ends):
         beginning = place
         for o in range(texts[d], texts[d + 1]):
             w = np.int64(occurrences[o])
+            ahead = np.uint64(occurrences[min(o + _AHEAD, texts[d + 1] - 1)])
+            prefetch(id_ends, ahead)
+            prefetch(score_ends, ahead)
+            prefetch(limits, ahead)
             first = place
             if abs(total) > RESET:
                 total = np.float32(0)
