@@ -25,12 +25,14 @@ _SPACE_BYTES = (0xE2, 0x96, 0x81)
 
 class CharacterRules(NamedTuple):
     """`symbols` (int32[0x110000]): the symbol of each character, which is a token's id if it is less than `tokens`;
+    `tied`: whether different pairs have one rank, of which the leftmost merges first, which the scan does not heed;
     `lengths` (int32[tokens]): bytes of each token; `pairs`: `bpe.make_pairs`; `byte_ids` (int32[256]) spell what is no token, empty where `unknown_id` (-1: nothing)
     stands for it."""
 
     symbols: np.ndarray
     lengths: np.ndarray
     pairs: np.ndarray
+    tied: bool
     tokens: int
     unknown_id: int
     byte_ids: np.ndarray
@@ -73,8 +75,10 @@ def make_character_rules(
     table = np.full(unicode.CODE_POINTS, _NEVER, np.int32)
     for character, symbol in symbols.items():
         table[ord(character)] = symbol
-    pairs = make_pairs(np.array(merges, np.int64).reshape(-1, 3), np.fromiter(ranks, np.int64))
-    return CharacterRules(table, lengths, pairs, len(lengths), unknown_id, np.fromiter(byte_ids, np.int32))
+    rows, order = np.array(merges, np.int64).reshape(-1, 3), np.fromiter(ranks, np.int64)
+    tied = len(np.unique(order)) < len(np.unique(np.column_stack([order, rows[:, 2]]), axis=0))
+    pairs = make_pairs(rows, order)
+    return CharacterRules(table, lengths, pairs, tied, len(lengths), unknown_id, np.fromiter(byte_ids, np.int32))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -96,7 +100,7 @@ def encode(data, offsets, rules, fuse, out, ends):
             merged[n] = rules.symbols[code_point]
             n += 1
             i += width
-        if n <= SCAN_LIMIT:
+        if n <= SCAN_LIMIT and not rules.tied:
             n = merge_by_scan(rules.pairs, ranks, merged, 0, n)
         else:
             n = merge_by_heap(rules.pairs, merged, 0, n)

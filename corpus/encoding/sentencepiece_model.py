@@ -191,9 +191,7 @@ def _unigram(model: Model) -> Callable[[Distinct], tuple[np.ndarray, np.ndarray]
         out = np.empty(_room_for_ids(data, offsets), np.int32)
         ends, score_ends = np.empty(len(offsets), np.int64), np.empty(len(offsets), np.int64)
         piece_scores, limits = np.empty(len(data), np.float32), np.empty(len(found.words), np.float64)
-        unigram.encode_with_limits(
-            data, offsets, kernel_model, room, out, ends, piece_scores, score_ends, limits
-        )
+        unigram.encode_with_limits(data, offsets, kernel_model, room, out, ends, piece_scores, score_ends, limits)
         tokens = np.empty(3 * int(np.dot(found.counts, np.diff(offsets))), np.int32)
         text_ends = np.empty(len(found.offsets), np.int64)
         known = (out, ends, piece_scores, score_ends, limits)

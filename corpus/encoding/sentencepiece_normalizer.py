@@ -76,7 +76,10 @@ def by_word(normalizer: Normalizer) -> bool:
         return False
     blanks = np.frombuffer(b" \t\n\r", np.uint8)
     symbol = np.frombuffer("\u2581".encode(), np.uint8)
-    gives_space = [_is_one_space(each, 0, len(each), normalizer.units, normalizer.strings) for each in (*blanks.reshape(-1, 1), symbol)]
+    gives_space = [
+        _is_one_space(each, 0, len(each), normalizer.units, normalizer.strings)
+        for each in (*blanks.reshape(-1, 1), symbol)
+    ]
     if gives_space != [1, 1, 1, 1, 3] or symbol.tobytes() in normalizer.strings.tobytes():
         return False
     return not _joins_blanks(normalizer.units, blanks)

@@ -27,7 +27,9 @@ def make_word_pieces(vocabulary: Mapping[str, int], unknown: str, prefix: str, m
     a word begin so. Raises KeyError where `unknown` is not in it."""
     tokens = [(token, i, 0) for token, i in vocabulary.items()]
     tokens += [(token[len(prefix) :], i, 1) for token, i in vocabulary.items() if token.startswith(prefix)]
-    trie = make_trie([token.encode() for token, _, _ in tokens], [i for _, i, _ in tokens], [root for _, _, root in tokens])
+    trie = make_trie(
+        [token.encode() for token, _, _ in tokens], [i for _, i, _ in tokens], [root for _, _, root in tokens]
+    )
     return WordPieces(trie, vocabulary[unknown], most_characters)
 
 
