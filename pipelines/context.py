@@ -25,6 +25,7 @@ class Findings:
     """What steps leave beside their outputs, for the accounts, the report, and each other.
 
     manifests: of the maps that account for documents, in the order of the run
+    notes: what there is to say of the run, a sentence each
     figures: for the report, by step
     examples: clusters of near-duplicates, by step, and `before`: the view whose documents they name
     documents: the shards of documents/; empty until they are written
@@ -34,6 +35,7 @@ class Findings:
     """
 
     manifests: list[Manifest] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
     figures: dict[str, Any] = dataclasses.field(default_factory=dict)
     examples: dict[str, list[dict]] = dataclasses.field(default_factory=dict)
     before: dict[str, list[ShardView]] = dataclasses.field(default_factory=dict)
@@ -78,6 +80,11 @@ class Context:
     ) -> list[Manifest]:
         """Run a durable map of this step; see `engine.Engine.map`."""
         return self.engine.map(f"{self.work_name}-{what}", function, tasks, configuration, common)
+
+    def note(self, line: str) -> None:
+        """Say a sentence now, and in the report."""
+        self.found.notes.append(line)
+        self.engine.say(line)
 
     def publish(self, folder: str, files: dict[str, File], keep: tuple[str, ...] = ()) -> None:
         """Make OUT/folder hold these outputs of tasks; see `Published.publish`. A dry run publishes nothing."""

@@ -62,7 +62,7 @@ MOST_REPAIRS = 100
 @dataclasses.dataclass
 class Result(Findings):
     """What a run did, and found: what each map had to do; how often storage was asked again, since it failed for a
-    while; where a dry run had to stop, and what it says the run needs; what there is to say of files left out; the
+    while; where a dry run had to stop, and what it says the run needs; the
     largest clusters of near-duplicates, by step, with their texts; its report; how long it took, from how many bytes of
     input, and what is published.
 
@@ -78,7 +78,6 @@ class Result(Findings):
     storage_retries: int = 0
     waiting: str | None = None
     estimate: Estimate | None = None
-    notes: list[str] = dataclasses.field(default_factory=list)
     clusters: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
     report: dict[str, Any] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0

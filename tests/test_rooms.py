@@ -23,8 +23,10 @@ ENGINE = {"corpus.closure", "corpus.kernel_cache", "corpus.io", "pipelines.stopp
 HEAVY = {
     "ray": {"pipelines.engine.backends", "pipelines.engine.workers"},
     "typer": {"pipelines.cli"}, "torch": {"corpus.loader.torch"},
-    "datasketch": {"corpus.dedup.sketches"},
-    "pydantic": {"corpus.options"}, "tokenizers": {"corpus.encoding.encoders", "corpus.encoding.huggingface_build", "tokenizer_training.families.wordpiece"},
+    "datasketch": {"corpus.dedup.sketches"}, "pydantic": {"corpus.options"},
+    "tokenizers": {
+        "corpus.encoding.components", "corpus.encoding.huggingface_build", "tokenizer_training.families.wordpiece"
+    },
 }  # fmt: skip
 """Libraries that these modules alone import."""
 BY_STRING = ("importlib.import_module", "import_module", "__import__")

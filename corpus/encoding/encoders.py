@@ -1,7 +1,7 @@
 """The ways there are to encode, each read from the folder of a tokenizer: a pair (encode, decode).
 
 `ENCODERS` is the registry. A family of tokenizers that `tokenizers` can read needs no way of its own. Text is text: no
-way takes a special token that is spelled out in it for the token.
+way takes a special token that is spelled out in it for the token, unless it is asked to.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from corpus.encoding import bpe, byte_level
+from corpus.encoding import added_tokens, bpe, byte_level, components
+from corpus.encoding.added_tokens import Encode
 from corpus.encoding.distinct_words import BLANK_FREE, distinct
-from corpus.encoding.pretokenizers import PRETOKENIZERS
 from corpus.text.arrow import buffers
 
 if TYPE_CHECKING:
@@ -31,21 +32,22 @@ BYTE_OFFSET = 3
 TEXTS_AT_ONCE = 256
 """Texts for which `tokenizers` makes its encodings at once: they take some hundred bytes a token."""
 
-Encode = Callable[[pa.Array], tuple[np.ndarray, np.ndarray]]
-"""(tokens int32[], offsets int64[n + 1]) of a string column of n texts, null as empty."""
 Decode = Callable[[np.ndarray], str]
 """The text of ids (int64[]), none of them special tokens or sentinels."""
 
 
-def load_bpe(folder: pathlib.Path) -> tuple[Encode, Decode]:
-    """A byte-level tokenizer.json with GPT-2's pattern."""
+def load_bpe(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, Decode]:
+    """A byte-level tokenizer.json, of which `components.kernel` says that it is one for us. Special tokens in text are
+    text, or, where `special_too`, themselves."""
     stored = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    special = {token["content"] for token in stored["added_tokens"]}
-    vocabulary = stored["model"]["vocab"]
-    token_bytes = {i: byte_level.to_bytes(t) for t, i in vocabulary.items() if t not in special}
-    merges = [(vocabulary[a], vocabulary[b], vocabulary[a + b]) for a, b in stored["model"]["merges"]]
+    added = stored.get("added_tokens") or []
+    vocabulary, alphabet = stored["model"]["vocab"], set(byte_level.characters())
+    token_bytes = {i: byte_level.to_bytes(t) for t, i in vocabulary.items() if alphabet >= set(t)}
+    merges = [(vocabulary[a], vocabulary[b], vocabulary[a + b]) for a, b in map(_pair, stored["model"]["merges"])]
     byte_ids = [vocabulary[character] for character in byte_level.characters()]
     rules = bpe.make_rules(byte_ids, merges, token_bytes.values())
+    divide, prefixed = components.divider(stored["pre_tokenizer"])
+    table = divide.table()
     cache = bpe.make_cache()
     if (folder / PRETOKENS).exists():
         with pa.ipc.open_file(folder / PRETOKENS) as reader:
@@ -53,17 +55,31 @@ def load_bpe(folder: pathlib.Path) -> tuple[Encode, Decode]:
     lock = threading.Lock()  # the cache is written while encoding
 
     def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-        data, offsets = buffers(text)
+        data, offsets = buffers(_after_space(text) if prefixed else text)
         out = np.empty(offsets[-1] - offsets[0] + bpe.ENCODE_SLACK, np.int32)
         ends = np.empty(len(offsets), np.int64)
         with lock:
-            n = bpe.encode(data, offsets, PRETOKENIZERS["gpt2"].table(), rules, cache, out, ends)
+            n = bpe.encode(data, offsets, table, rules, cache, out, ends)
         return out[:n].copy(), ends
 
-    def decode(tokens: np.ndarray) -> str:
-        return b"".join(token_bytes[i] for i in tokens.tolist()).decode("utf-8", "replace")
+    spelled = {**token_bytes, **{token["id"]: token["content"].encode() for token in added}}
 
-    return encode, decode
+    def decode(tokens: np.ndarray) -> str:
+        return b"".join(spelled[i] for i in tokens.tolist()).decode("utf-8", "replace")
+
+    return added_tokens.around(encode, added, special_too), decode
+
+
+def _pair(merge: list[str] | str) -> list[str]:
+    return merge.split(" ") if isinstance(merge, str) else merge
+
+
+def _after_space(text: pa.Array) -> pa.Array:
+    """Texts that begin with a space, which those get that have none; those that are empty stay so."""
+    text = text.cast(pa.large_string())
+    needs = pc.and_(pc.greater(pc.binary_length(text), 0), pc.invert(pc.starts_with(text, " ")))
+    nothing, space = (pa.scalar(s, pa.large_string()) for s in ("", " "))
+    return pc.if_else(needs, pc.binary_join_element_wise(space, text, nothing), text)
 
 
 def _warm(cache: bpe.Cache, known: pa.Table) -> None:
@@ -77,21 +93,21 @@ def _warm(cache: bpe.Cache, known: pa.Table) -> None:
         )
 
 
-def load_tokenizers(folder: pathlib.Path) -> tuple[Encode, Decode]:
-    """Any tokenizer.json, through the library `tokenizers`, without the tokens that are added to the model's own."""
-    tokenizer = _model_alone(folder)
+def load_tokenizers(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, Decode]:
+    """Any tokenizer.json, through the library `tokenizers`; what it puts about a text is left out."""
+    tokenizer = _tokenizer(folder, special_too)
 
     def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         slices = (text.slice(i, TEXTS_AT_ONCE) for i in range(0, len(text), TEXTS_AT_ONCE))
         return _flat(ids for each in slices for ids in _encode_batch(tokenizer, each))
 
-    return encode, lambda tokens: tokenizer.decode(tokens.tolist())
+    return encode, _decoder(tokenizer)
 
 
-def load_wordpiece(folder: pathlib.Path) -> tuple[Encode, Decode]:
+def load_wordpiece(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, Decode]:
     """The same for one that divides text as BERT does: never looking across a blank, so that each distinct word is
     encoded once."""
-    tokenizer = _model_alone(folder)
+    tokenizer = _tokenizer(folder, False)
 
     def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         words, _, occurrences, offsets = distinct(text, BLANK_FREE, locate=True)
@@ -100,16 +116,20 @@ def load_wordpiece(folder: pathlib.Path) -> tuple[Encode, Decode]:
         ends = np.asarray(taken.offsets)
         return taken.flatten().to_numpy(), (ends - ends[0])[offsets]
 
-    return encode, lambda tokens: tokenizer.decode(tokens.tolist())
-
-
-def _model_alone(folder: pathlib.Path) -> tokenizers.Tokenizer:
-    """The tokenizer of a tokenizer.json, which takes special tokens for text, and adds and cuts nothing."""
-    import tokenizers
-
     stored = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    stored.update(added_tokens=[], post_processor=None, truncation=None, padding=None)
-    return tokenizers.Tokenizer.from_str(json.dumps(stored))
+    return added_tokens.around(encode, stored.get("added_tokens") or [], special_too), _decoder(tokenizer)
+
+
+def _tokenizer(folder: pathlib.Path, special_too: bool) -> tokenizers.Tokenizer:
+    """The tokenizer of a tokenizer.json, which adds and cuts nothing, and takes special tokens in text for text."""
+    path = folder / "tokenizer.json"
+    tokenizer = components.load(json.loads(path.read_text(encoding="utf-8")), str(path))
+    tokenizer.encode_special_tokens = not special_too
+    return tokenizer
+
+
+def _decoder(tokenizer: tokenizers.Tokenizer) -> Decode:
+    return lambda tokens: tokenizer.decode(tokens.tolist(), skip_special_tokens=False)
 
 
 def _encode_batch(tokenizer: tokenizers.Tokenizer, text: pa.Array) -> list[list[int]]:
@@ -117,8 +137,9 @@ def _encode_batch(tokenizer: tokenizers.Tokenizer, text: pa.Array) -> list[list[
     return [encoding.ids for encoding in encodings]
 
 
-def load_sentencepiece(folder: pathlib.Path) -> tuple[Encode, Decode]:
-    """A sentencepiece.model, through the library `sentencepiece`."""
+def load_sentencepiece(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, Decode]:
+    """A sentencepiece.model, through the library `sentencepiece`. Where `special_too`, a text is divided at the control
+    symbols that it spells, and what stands between them is encoded as texts of its own."""
     import sentencepiece
 
     model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "sentencepiece.model"))
@@ -126,7 +147,12 @@ def load_sentencepiece(folder: pathlib.Path) -> tuple[Encode, Decode]:
     def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         return _flat(model.encode(_strings(text), num_threads=1))
 
-    return encode, lambda tokens: model.decode(tokens.tolist())
+    control = [
+        {"content": model.id_to_piece(i), "id": i, "special": True}
+        for i in range(model.get_piece_size())
+        if model.is_control(i)
+    ]
+    return added_tokens.around(encode, control, special_too), lambda tokens: model.decode(tokens.tolist())
 
 
 def _strings(text: pa.Array) -> list[str]:
@@ -139,7 +165,7 @@ def _flat(lists: Iterable[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([np.empty(0, np.int32), *arrays]), offsets
 
 
-def load_byte(folder: pathlib.Path) -> tuple[Encode, Decode]:
+def load_byte(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, Decode]:
     """No file at all: byte b is b + BYTE_OFFSET."""
 
     def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -153,11 +179,15 @@ def load_byte(folder: pathlib.Path) -> tuple[Encode, Decode]:
     return encode, decode
 
 
-ENCODERS: dict[str, Callable[[pathlib.Path], tuple[Encode, Decode]]] = {
+ENCODERS: dict[str, Callable[..., tuple[Encode, Decode]]] = {
     "bpe": load_bpe,
     "wordpiece": load_wordpiece,
     "sentencepiece": load_sentencepiece,
     "byte": load_byte,
     "tokenizers": load_tokenizers,
 }
-"""By the name that a tokenizer's description gives them."""
+"""By the name that a tokenizer's description gives them. Each takes a folder, and `special_too`."""
+LIBRARY = {"bpe": "tokenizers", "wordpiece": "tokenizers"}
+"""Of encoders that are ours the one whose ids they equal, by calling the library."""
+CALLS = {"tokenizers": "tokenizers", "sentencepiece": "sentencepiece"}
+"""Of encoders that are not ours the library that they call."""

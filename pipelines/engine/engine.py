@@ -275,7 +275,7 @@ class Engine:
         self.before_work()
         started = time.perf_counter()
         self._start(summary, waiting, watched)
-        for task, manifest in self._get_backend(watched).run(job, waiting, summary, self._say):
+        for task, manifest in self._get_backend(watched).run(job, waiting, summary, self.say):
             self.still()
             results[task.key] = manifest
             summary.excluded += bool(manifest.excluded)
@@ -287,7 +287,8 @@ class Engine:
         if self.progress:
             self.progress.finish()
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """A line beside the progress, where there is any."""
         if self.progress:
             self.progress.say(line)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import pathlib
+import tempfile
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -12,7 +14,9 @@ import xxhash
 
 from corpus import views
 from corpus.documents import address, at_hand
-from corpus.encoding.encoder import Encoder, load_encoder
+from corpus.encoding import adopt
+from corpus.encoding.adopt import DESCRIPTION, Bring
+from corpus.encoding.encoder import Encoder, is_ours, load_encoder
 from corpus.io import paths
 from corpus.options import option
 from corpus.tokens import manifest as token_manifest
@@ -26,6 +30,8 @@ from pipelines.maps.exchange import Exchange
 from pipelines.maps.groups import Group
 from pipelines.maps.sinks import Quarantine
 from pipelines.maps.step_counts import LENGTH_BINS, length_histogram
+from pipelines.steps import gate
+from pipelines.steps.gate import Prints
 from pipelines.steps.pack import Pack
 from tokenizer_training.evaluate import evaluate
 
@@ -34,10 +40,12 @@ EVALUATED_DOCUMENTS = 1000
 
 
 @dataclasses.dataclass(frozen=True)
-class Tokenize(TokenStep):
+class Tokenize(Bring, TokenStep):
     """Encode every document, an end-of-document token after each, shuffle documents by a hash of
-    (seed, id), write Megatron shards of about `shard_bytes` of text each. `tokenizer` is the folder
-    of a tokenizer; empty means the one this run trained.
+    (seed, id), write Megatron shards of about `shard_bytes` of text each. `tokenizer` is one that was trained here or
+    made elsewhere (`corpus.encoding.adopt`); empty means the one this run trained. Before anything is encoded a kernel of
+    ours is compared with the library on hard texts and on a sample of the documents; where they differ, and for what our
+    kernels do not know, the library encodes, and the run says so.
 
     >>> import corpus, pipelines, pyarrow.parquet as pq
     >>> pq.write_table(corpus.as_table(["to be or not to be"] * 20), "docs.parquet")
@@ -49,34 +57,67 @@ class Tokenize(TokenStep):
 
     name: ClassVar[str] = "tokenize"
     work_name = "tokens"
-    tokenizer: str = option("", "Folder of a tokenizer; empty means the one that this run has trained.")
+    tokenizer: str = option(
+        "",
+        "A tokenizer: of a run, a folder of Hugging Face's, tokenizer.json, *.model, *.tiktoken, vocab.txt, a name of the "
+        "hub; empty means the one that this run has trained.",
+    )
     shuffle: bool = option(True, "Put documents in the order of a hash of (seed, id).")
     shard_bytes: int = option(512 << 20, "Bytes of text that a token shard stands for, about.", ge=1)
 
     def check(self) -> None:
-        """Raises ValueError if `tokenizer` is given and holds none."""
-        if self.tokenizer:
+        """Raises ValueError if `tokenizer` is given and is none, or leaves something unsaid."""
+        if self.tokenizer and self._brings():
+            adopt.read(self.tokenizer, self)
+        elif self.tokenizer:
             load_encoder(self.tokenizer)
+
+    def refuse(self) -> None:
+        """Raises ValueError for options of a brought tokenizer where none is brought."""
+        given = [field.name for field in dataclasses.fields(Bring) if getattr(self, field.name) != _default(field)]
+        if given and not self.tokenizer:
+            raise ValueError(f"{', '.join(given)} is for a tokenizer that was made elsewhere: give `tokenizer`")
+
+    def _brings(self) -> bool:
+        """Whether the tokenizer was made elsewhere."""
+        return bool(self.tokenizer) and not is_ours(self.tokenizer)
 
     def _token_shards(self, view: list[ShardView], total: int, count: int) -> np.ndarray:
         """The token shard (int64) of each document shard, where documents are not shuffled."""
         before = np.cumsum([0, *(shard.text_bytes for shard in view)])[:-1]
         return before * count // max(total, 1)
 
+    def _settle(self, context: Context, view: list[ShardView]) -> tuple[str, Prints]:
+        """The folder of the tokenizer, with what it holds: one that is brought is published first without a description,
+        which names the encoder, and so is what the gate leaves; as is that of one whose kernel differs."""
+        folder, described, reasons = context.path("tokenizer"), None, ()
+        with tempfile.TemporaryDirectory() as local:
+            if self._brings():
+                brought = adopt.read(self.tokenizer, self)
+                brought.write(pathlib.Path(local))
+                described, reasons = {**brought.described, "encoder": brought.encoder}, brought.reasons
+            source = local if described else self.tokenizer or folder
+            files = {paths.basename(s.path): describe_file(s.path) for s in paths.list_files(source)}
+            if self.tokenizer:
+                context.publish("tokenizer", files, keep=(DESCRIPTION,) if described else ())
+        prints = tuple((name, file.hash) for name, file in sorted(files.items()))
+        task = gate.task(gate.Gate(folder, prints, described, reasons, gate.sample_of(view)))
+        (gated,) = context.map("gate", gate.prove, [task], self)
+        context.found.figures["encoder"] = gated.counters["figures"]
+        context.note(f"tokenizer: {gated.counters['said']}")
+        if DESCRIPTION in gated.outputs:
+            files = {name: dataclasses.replace(file, path=paths.join(folder, name)) for name, file in files.items()}
+            context.publish("tokenizer", {**files, DESCRIPTION: gated.outputs[DESCRIPTION]})
+            prints = (*prints, (DESCRIPTION, gated.outputs[DESCRIPTION].hash))
+        return folder, prints
+
     def run(self, context: Context) -> None:
-        """Two maps, the exchange of the shuffle between them. Leaves OUT/tokens, and OUT/tokenizer where the tokenizer
+        """Three maps: the gate's, and two with the exchange of the shuffle between them. Leaves OUT/tokens, and OUT/tokenizer where the tokenizer
         came from elsewhere."""
-        folder = context.path("tokenizer")
-        if self.tokenizer and not context.dry_run:
-            context.publish(
-                "tokenizer", {paths.basename(s.path): describe_file(s.path) for s in paths.list_files(self.tokenizer)}
-            )
         view = context.found.documents
         total = sum(s.text_bytes for s in view)
         count = max(1, -(-total // self.shard_bytes))
-        prints = tuple(
-            (paths.basename(s.path), describe_file(s.path).hash) for s in paths.list_files(self.tokenizer or folder)
-        )
+        folder, prints = self._settle(context, view)
         groups = grouping.of_view(view, context.working_bytes)
         tasks = [group.task(Encode(folder, prints, group, context.seed), prints) for group in groups]
         encoding = Encoding(count, self.shuffle, self._token_shards(view, total, count), context.working_bytes)
@@ -118,12 +159,17 @@ class Tokenize(TokenStep):
         } | {"shards": len(written), "bytes_of_text": total, "family": encoder.family}
 
 
+def _default(field: dataclasses.Field) -> Any:
+    missing = dataclasses.MISSING
+    return field.default if field.default_factory is missing else field.default_factory()
+
+
 @dataclasses.dataclass(frozen=True)
 class Encode:
     """Argument of an encoding task. `tokenizer` is a folder, and `prints` what it holds."""
 
     tokenizer: str
-    prints: tuple[tuple[str, str], ...]
+    prints: Prints
     group: Group
     seed: int
 
@@ -163,7 +209,7 @@ TOKEN_SCHEMA = pa.schema([("key", pa.uint64()), ("address", pa.int64()), ("token
 
 
 @functools.lru_cache(maxsize=2)
-def encoder_of(folder: str, prints: tuple[tuple[str, str], ...]) -> Encoder:
+def encoder_of(folder: str, prints: Prints) -> Encoder:
     """The encoder in `folder`, whose files have these fingerprints, loaded once a process."""
     return load_encoder(folder)
 

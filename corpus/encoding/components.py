@@ -1,0 +1,176 @@
+"""What a tokenizer.json is made of: which of its components our kernels know, which not even the library does.
+
+A kernel is chosen only where every component is, field for field, one that it is made for: whatever else a file says,
+one field more or one value that was never seen, is left to the library.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from corpus.encoding import byte_level, pretokenizers
+from corpus.encoding.patterns import PatternError
+from corpus.encoding.pretokenizers import PreTokenizer
+
+if TYPE_CHECKING:
+    import tokenizers
+
+ORDER = ("normalizer", "pre_tokenizer", "post_processor", "decoder", "model")
+_SEQUENCES = ("normalizers", "pretokenizers", "processors", "decoders")
+"""What a Sequence calls its parts, by role."""
+_EMPTY_MODEL = {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}
+_BYTE_LEVEL = {("ByteLevel", frozenset(("type", "add_prefix_space", "trim_offsets")))}
+_SPLIT = {
+    ("Split", frozenset(("type", "pattern", "behavior", "invert"))),
+    ("Digits", frozenset(("type", "individual_digits"))),
+}
+"""Types that text may be divided by before it is bytes, and their fields."""
+_FLAGS = {"single_word": False, "lstrip": False, "rstrip": False}
+
+
+def kernel(stored: dict[str, Any]) -> tuple[str, list[str]]:
+    """(the encoder for a tokenizer.json, of `corpus.encoding.encoders.ENCODERS`; where that is the library's, the
+    components that kept it from being ours)."""
+    model = str(stored["model"].get("type"))
+    if model not in _KERNELS:
+        return "tokenizers", [f"model {model}"]
+    encoder, unknown = _KERNELS[model]
+    reasons = list(unknown(stored))
+    return ("tokenizers", reasons) if reasons else (encoder, [])
+
+
+def divider(component: Any) -> tuple[PreTokenizer, bool]:
+    """How byte-level text is divided: (the pre-tokenizer, whether a text begins with a space that it may not have).
+    Raises PatternError for one that we do not know, with its name."""
+    sequence = isinstance(component, dict) and component.get("type") == "Sequence"
+    *before, last = (_inner(component) if sequence else [component]) or [None]
+    for part, fields in [*((part, _SPLIT) for part in before), (last, _BYTE_LEVEL)]:
+        if not isinstance(part, dict) or (part.get("type"), frozenset(part) - {"use_regex"}) not in fields:
+            raise PatternError(name("pre_tokenizer", component))
+    if last["add_prefix_space"] and before:
+        raise PatternError(f"{name('pre_tokenizer', component)} with add_prefix_space")
+    return pretokenizers.from_component(component), last["add_prefix_space"]
+
+
+def _unknown_to_bpe(stored: dict[str, Any]) -> Iterator[str]:
+    model = stored["model"]
+    if stored.get("normalizer") is not None:
+        yield name("normalizer", stored["normalizer"])
+    try:
+        divider(stored.get("pre_tokenizer"))
+    except PatternError as error:
+        yield str(error)
+    given = {key: value for key, value in model.items() if key not in ("type", "vocab", "merges")}
+    known = {"dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback"}
+    for key, value in given.items():
+        of_no_effect = key in ("unk_token", "fuse_unk", "byte_fallback")  # there are all bytes, so nothing is unknown
+        if key not in known | {"ignore_merges"} or (value and not of_no_effect):
+            yield f"model BPE with {key} {value!r}"
+    alphabet = set(byte_level.characters())
+    added = {token["content"] for token in stored.get("added_tokens") or []}
+    if alphabet - set(model["vocab"]):
+        yield "model BPE without all bytes"
+    elif any(not alphabet >= set(token) for token in model["vocab"] if token not in added):
+        yield "model BPE whose tokens are no bytes"
+    yield from _unknown_added(stored)
+
+
+def _unknown_to_wordpiece(stored: dict[str, Any]) -> Iterator[str]:
+    """The library encodes each run of non-blanks once: what is known is only that nothing looks across a blank."""
+    normalizer, split = stored.get("normalizer"), stored.get("pre_tokenizer")
+    if (normalizer or {}).get("type") != "BertNormalizer":
+        yield name("normalizer", normalizer)
+    if split != {"type": "BertPreTokenizer"}:
+        yield name("pre_tokenizer", split)
+    yield from _unknown_added(stored)
+
+
+def _unknown_added(stored: dict[str, Any]) -> Iterator[str]:
+    """Tokens that are found in text by other rules than their characters alone."""
+    tokens = stored.get("added_tokens") or []
+    if len({token["normalized"] for token in tokens}) > 1 and any(not token["special"] for token in tokens):
+        yield "added tokens, some before and some after normalization"
+    for token in tokens:
+        plain = all(token[flag] == value for flag, value in _FLAGS.items()) and token["content"]
+        if not token["special"] and (not plain or (token["normalized"] and stored.get("normalizer"))):
+            yield f"added token {token['content']!r}"
+            return
+
+
+_KERNELS = {"BPE": ("bpe", _unknown_to_bpe), "WordPiece": ("wordpiece", _unknown_to_wordpiece)}
+"""Encoders by type of model, and what finds in a tokenizer.json that they do not know."""
+
+
+def name(role: str, component: Any) -> str:
+    """A component by its role and type, with what stands in a Sequence."""
+    if component is None:
+        return f"no {role}"
+    if not isinstance(component, dict):
+        return f"{role} {component!r}"
+    parts = [part.get("type", "?") for part in _inner(component) if isinstance(part, dict)]
+    return f"{role} {component.get('type', 'without a type')}" + (f" of {', '.join(parts)}" if parts else "")
+
+
+def _inner(component: Any) -> list[Any]:
+    """What stands in a Sequence; nothing stands in others."""
+    if not isinstance(component, dict):
+        return []
+    lists = (component.get(key) for key in _SEQUENCES)
+    return [part for each in lists if isinstance(each, list) for part in each]
+
+
+def load(stored: dict[str, Any], where: str) -> tokenizers.Tokenizer:
+    """The library's tokenizer of a tokenizer.json, which adds and cuts nothing. Raises ValueError with the component's
+    name where the library does not know one."""
+    stored = {**stored, "truncation": None, "padding": None}
+    found = _loaded(stored)
+    if isinstance(found, str):
+        raise ValueError(f"{where} cannot be read by `tokenizers` {_version()}: {_unknown(stored) or found}")
+    return found
+
+
+def ids_of(library: tokenizers.Tokenizer, text: str, whole: bool) -> list[int] | str:
+    """The ids of a text, with what is put about it where `whole`; or why there are none."""
+    try:
+        return list(library.encode(text, add_special_tokens=whole).ids)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # as in `_loaded`
+        return str(error).strip() or type(error).__name__
+
+
+def _loaded(stored: dict[str, Any]) -> tokenizers.Tokenizer | str:
+    """The tokenizer, or why there is none."""
+    import tokenizers
+
+    try:
+        return tokenizers.Tokenizer.from_str(json.dumps(stored))
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the library panics, too, which is no Exception
+        return str(error).strip() or type(error).__name__
+
+
+def _unknown(stored: dict[str, Any]) -> str | None:
+    """The first component that the library refuses when it stands alone, with its reason."""
+    alone: dict[str, Any] = dict.fromkeys(("truncation", "padding", *ORDER[:-1])) | {"version": "1.0"}
+    alone |= {"added_tokens": [], "model": _EMPTY_MODEL}
+    for role in ORDER:
+        for part in _parts(stored.get(role)) if role != "model" else [stored.get(role)]:
+            why = _loaded({**alone, role: part})
+            if isinstance(why, str):
+                return f"{name(role, part)} ({why})"
+    return None
+
+
+def _parts(component: Any) -> list[Any]:
+    """A component, or what stands in it where it is a Sequence."""
+    return [deep for part in _inner(component) for deep in _parts(part)] + [component]
+
+
+def _version() -> str:
+    import tokenizers
+
+    return str(tokenizers.__version__)

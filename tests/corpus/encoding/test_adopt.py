@@ -1,0 +1,487 @@
+"""Tokenizers that were made elsewhere: ids are the library's, whatever form they come in, or they are refused."""
+
+import dataclasses
+import importlib.util
+import json
+import pathlib
+import random
+
+import numpy as np
+import pytest
+import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import models, normalizers, pre_tokenizers, processors
+
+from corpus.encoding import adopt, encoders, gate
+from corpus.encoding.adopt import Bring
+from corpus.encoding.encoder import load_encoder
+from corpus.options import OptionError
+
+_spec = importlib.util.spec_from_file_location("brought", pathlib.Path(__file__).with_name("brought.py"))
+brought = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(brought)
+END, TEXTS = brought.END, brought.TEXTS
+ANY_TEXT = st.text(max_size=60) | st.text(st.sampled_from("ab \n'sTheß日😀\u0301#12<|endoftext|>"), max_size=100)
+GPT2 = {"eos_token": END, "bos_token": END, "unk_token": END, "tokenizer_class": "GPT2Tokenizer"}
+BERT = {"sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "unk_token": "[UNK]", "mask_token": "[MASK]"}
+LLAMA = {"bos_token": "<s>", "eos_token": {"content": "</s>"}, "unk_token": "<unk>", "add_bos_token": True}
+
+
+def nfc(tokenizer):
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    return tokenizer
+
+
+def words():
+    made = tokenizers.Tokenizer(models.WordLevel({"the": 0, "[UNK]": 1, "dog": 2}, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.add_special_tokens(["[END]"])
+    return made
+
+
+def with_blank_runs():
+    """As Codex: runs of blanks are added, and are no special tokens."""
+    made = brought.byte_level()
+    made.add_tokens([tokenizers.AddedToken(" " * n, normalized=False) for n in range(2, 9)])
+    return made
+
+
+FAMILIES = {
+    "gpt2": (brought.byte_level, GPT2, "bpe"),
+    "prefix": (lambda: brought.byte_level(prefix=True), {"eos_token": END, "add_prefix_space": True}, "bpe"),
+    "cl100k": (lambda: brought.byte_level(brought.CL100K), {"eos_token": END}, "bpe"),
+    "codex": (with_blank_runs, {"eos_token": END}, "bpe"),
+    "bert": (brought.bert, BERT, "wordpiece"),
+    "nfc": (lambda: nfc(brought.byte_level()), {"eos_token": END}, None),
+    "llama": (brought.llama, LLAMA, None),
+    "unigram": (brought.unigram, {"eos_token": "</s>", "unk_token": "<unk>"}, None),
+    "words": (words, {"eos_token": "[END]"}, "tokenizers"),
+}
+"""How each is made, its configuration, and the encoder, None where a kernel may come to know it."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def less_to_compare():
+    """All code points take a second each time; one test compares them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gate, "SWEEP", range(0x500))
+        yield
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request, tmp_path_factory):
+    """(name, library's tokenizer, folder of Hugging Face's)."""
+    make, config, _ = FAMILIES[request.param]
+    made = make()
+    return request.param, made, brought.write_folder(made, tmp_path_factory.mktemp(request.param) / "hf", **config)
+
+
+def ids_of(encoder, texts, **options):
+    return [ids.tolist() for ids in encoder.encode_texts(texts, **options)]
+
+
+def as_text(tokenizer):
+    """What the library says of a text that is all text."""
+    tokenizer.encode_special_tokens = True
+    return lambda text: tokenizer.encode(text, add_special_tokens=False).ids
+
+
+def test_ids_are_the_librarys(family):
+    name, library, folder = family
+    encoder = load_encoder(folder)
+    expected = FAMILIES[name][2]
+    assert expected in (None, encoder.encoder)
+    texts = [*TEXTS, "", " ", "a", f"a{END}b [SEP]</s> <s>x", "  two   blanks ", "e\u0301E\u0301"]
+    assert ids_of(encoder, texts) == [as_text(library)(text) for text in texts]
+    assert encoder.vocab_size == 1 + max(library.get_vocab().values())
+
+
+@settings(deadline=None, max_examples=60)
+@given(texts=st.lists(ANY_TEXT, max_size=3))
+@pytest.mark.parametrize("name", ["prefix", "cl100k", "codex", "llama"])
+def test_ids_of_any_text_are_the_librarys(made_once, name, texts):
+    encoder, library = made_once(name)
+    assert ids_of(encoder, texts) == [library(text) for text in texts]
+    if name in ("cl100k", "codex"):
+        assert [encoder.decode(ids) for ids in encoder.encode_texts(texts)] == texts
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory):
+    known = {}
+
+    def make(name):
+        if name not in known:
+            library, config, _ = FAMILIES[name]
+            library = library()
+            folder = brought.write_folder(library, tmp_path_factory.mktemp(name) / "hf", **config)
+            known[name] = load_encoder(folder), as_text(library)
+        return known[name]
+
+    return make
+
+
+def test_special_tokens_in_text_are_tokens_where_asked(family):
+    name, library, folder = family
+    encoder = load_encoder(folder, special_text="token")
+    library.encode_special_tokens = False
+    special = [token.content for token in library.get_added_tokens_decoder().values() if token.special]
+    texts = [f"a{token}b {token} {token}{token}\n" for token in special] + [f"x{special[0]}", special[-1], *TEXTS]
+    assert ids_of(encoder, texts) == [library.encode(text, add_special_tokens=False).ids for text in texts]
+    assert any(library.token_to_id(special[0]) in ids for ids in ids_of(encoder, texts))
+
+
+def test_what_stands_about_a_text_is_put_about_a_document(family):
+    name, library, folder = family
+    library.encode_special_tokens = True
+    end = load_encoder(folder).end_id
+    wholes = [library.encode(text).ids for text in [*TEXTS, ""]]
+    expected = [ids if name == "bert" else [*ids, end] for ids in wholes]  # a [SEP] ends it already
+    assert ids_of(load_encoder(folder), [*TEXTS, ""], append_end=True) == expected
+    bare = load_encoder(folder, add_special_tokens=False)
+    inner = [library.encode(text, add_special_tokens=False).ids for text in [*TEXTS, ""]]
+    assert ids_of(bare, [*TEXTS, ""], append_end=True) == [[*ids, end] for ids in inner]
+
+
+def test_roles_come_from_the_configuration(family):
+    name, library, folder = family
+    encoder, config = load_encoder(folder), FAMILIES[name][1]
+    end = config.get("eos_token", config.get("sep_token"))
+    assert encoder.end_id == library.token_to_id(end["content"] if isinstance(end, dict) else end)
+    assert encoder.pad_id == (library.token_to_id(config["pad_token"]) if "pad_token" in config else None)
+
+
+def test_an_adopted_folder_is_one_of_ours(family, tmp_path):
+    _, _, folder = family
+    read, proof = adopt.adopt(folder, tmp_path / "ours")
+    assert {path.name for path in (tmp_path / "ours").iterdir()} == {*read.files, "winnow_tokenizer.json"}
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert (tmp_path / "ours" / name).read_bytes() == pathlib.Path(folder, name).read_bytes()
+    again, first = load_encoder(tmp_path / "ours"), load_encoder(folder)
+    assert again.fingerprint == first.fingerprint and again.encoder == proof.encoder == first.encoder
+    assert ids_of(again, TEXTS, append_end=True) == ids_of(first, TEXTS, append_end=True)
+    assert proof.say(read.reasons).startswith(
+        "encoded by our kernel" if proof.encoder in encoders.LIBRARY else "encoded by the library"
+    )
+
+
+def test_the_sentence_names_what_kernels_do_not_know(tmp_path):
+    read, proof = adopt.adopt(brought.write_folder(words(), tmp_path / "hf", eos_token="[END]"), tmp_path / "ours")
+    speed = proof.compared.library_mb_per_s
+    assert speed > 0 and proof.say(read.reasons) == (
+        f"encoded by the library tokenizers at {speed} MB/s: our kernels do not know its model WordLevel"
+    )
+
+
+def test_a_kernel_that_differs_is_not_used(tmp_path, monkeypatch):
+    folder = brought.write_folder(brought.byte_level(), tmp_path / "hf", **GPT2)
+    right = encoders.ENCODERS["bpe"]
+
+    def wrong(folder, special_too=False):
+        encode, decode = right(folder, special_too)
+
+        def shifted(text):
+            ids, offsets = encode(text)
+            return np.where(ids == ids.max(initial=0), ids - 1, ids).astype(np.int32), offsets
+
+        return shifted, decode
+
+    monkeypatch.setitem(encoders.ENCODERS, "bpe", wrong)
+    read, proof = adopt.adopt(folder, tmp_path / "ours")
+    assert proof.encoder == "tokenizers" and proof.compared.difference
+    assert "our kernel differs at " in proof.say() and "the library [" in proof.say()
+    assert load_encoder(tmp_path / "ours").encoder == "tokenizers"
+    library = as_text(tokenizers.Tokenizer.from_file(f"{folder}/tokenizer.json"))
+    assert ids_of(load_encoder(folder), TEXTS) == [library(text) for text in TEXTS]
+
+
+# ------------------------------------------------------------------ other forms
+
+
+def test_vocab_and_merges(tmp_path):
+    library = brought.byte_level()
+    (tmp_path / "hf").mkdir()
+    library.model.save(str(tmp_path / "hf"))
+    with pytest.raises(ValueError, match="do not say how text is divided.*no configuration; give `pattern`"):
+        load_encoder(tmp_path / "hf")
+    with pytest.raises(ValueError, match="which token ends a document; give `end`"):
+        load_encoder(tmp_path / "hf", pattern="gpt2")
+    encoder = load_encoder(tmp_path / "hf" / "merges.txt", pattern="gpt2", end=END)
+    assert ids_of(encoder, TEXTS) == [as_text(library)(text) for text in TEXTS]
+    (tmp_path / "hf" / "tokenizer_config.json").write_text(json.dumps(GPT2))
+    encoder = load_encoder(tmp_path / "hf")
+    assert encoder.encoder == "bpe" and encoder.special_tokens == {END: 0}
+    texts = [*TEXTS, f"a{END}b"]
+    assert ids_of(encoder, texts) == [as_text(library)(text) for text in texts]
+    config = {**GPT2, "tokenizer_class": "CLIPTokenizer"}
+    (tmp_path / "hf" / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="its class CLIPTokenizer is not known"):
+        load_encoder(tmp_path / "hf")
+    (tmp_path / "hf" / "merges.txt").unlink()
+    with pytest.raises(ValueError, match="has vocab.json without merges.txt"):
+        load_encoder(tmp_path / "hf")
+
+
+def test_vocab_txt(tmp_path):
+    library = brought.bert()
+    (tmp_path / "hf").mkdir()
+    library.model.save(str(tmp_path / "hf"))
+    with pytest.raises(ValueError, match="whether text is lower-cased; give `lowercase`"):
+        load_encoder(tmp_path / "hf")
+    encoder = load_encoder(tmp_path / "hf" / "vocab.txt", lowercase=True)
+    assert encoder.encoder == "wordpiece" and (encoder.pad_id, encoder.unknown_id, encoder.end_id) == (0, 1, 3)
+    assert ids_of(encoder, TEXTS, append_end=True) == [library.encode(text).ids for text in TEXTS]
+    (tmp_path / "hf" / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": False}))
+    library.normalizer = normalizers.BertNormalizer(lowercase=False)
+    assert ids_of(load_encoder(tmp_path / "hf"), TEXTS) == [as_text(library)(text) for text in TEXTS]
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe"])
+def test_a_model_of_sentencepiece(tmp_path, model_type):
+    library = brought.write_model(tmp_path / "m.model", model_type)
+    encoder = load_encoder(tmp_path / "m.model")
+    assert encoder.family == f"sentencepiece-{model_type}"
+    assert (encoder.end_id, encoder.pad_id, encoder.unknown_id) == (2, 3, 0)
+    texts = [*TEXTS, "a</s>b<s>"]
+    assert ids_of(encoder, texts) == [library.encode(text) for text in texts]
+    assert ids_of(encoder, texts, append_end=True) == [[*library.encode(text), 2] for text in texts]
+    spelled = load_encoder(tmp_path / "m.model", special_text="token")
+    assert ids_of(spelled, ["a b</s>c d"]) == [[*library.encode("a b"), 2, *library.encode("c d")]]
+
+
+def test_a_folder_with_a_model_of_sentencepiece(tmp_path):
+    library = brought.write_model(tmp_path / "spiece.model", pad_id=-1)
+    config = tmp_path / "tokenizer_config.json"
+    tokens = {"eos_token": "</s>", "bos_token": "<s>", "unk_token": "<unk>"}
+    config.write_text(json.dumps({**tokens, "tokenizer_class": "T5Tokenizer", "extra_ids": 4}))
+    encoder, size = load_encoder(tmp_path), library.get_piece_size()
+    assert encoder.sentinels == (size + 3, size + 2, size + 1, size) and encoder.vocab_size == size + 4
+    assert ids_of(encoder, TEXTS, append_end=True) == [[*library.encode(text), 2] for text in TEXTS]
+    config.write_text(json.dumps({**tokens, "tokenizer_class": "LlamaTokenizer"}))
+    expected = [[1, *library.encode(text), 2] for text in TEXTS]
+    assert ids_of(load_encoder(tmp_path), TEXTS, append_end=True) == expected
+    config.write_text(json.dumps({**tokens, "tokenizer_class": "LlamaTokenizerFast", "add_bos_token": False}))
+    assert ids_of(load_encoder(tmp_path), TEXTS, append_end=True) == [ids[1:] for ids in expected]
+    config.write_text(json.dumps({**tokens, "tokenizer_class": "XLMRobertaTokenizer"}))
+    with pytest.raises(ValueError, match="XLMRobertaTokenizer does not number tokens as its spiece.model does"):
+        load_encoder(tmp_path)
+
+
+def tiktoken_ids(ranks, pattern, text):
+    """tiktoken's answer in plain Python: of all pairs whose bytes are a token the one of the lowest rank, the
+    leftmost."""
+    import regex
+
+    found = []
+    for piece in regex.findall(pattern, text):
+        parts = [bytes([byte]) for byte in piece.encode()]
+        if piece.encode() in ranks:
+            found.append(ranks[piece.encode()])
+            continue
+        while True:
+            pairs = [ranks.get(a + b, 1 << 40) for a, b in zip(parts, parts[1:])]
+            if not pairs or min(pairs) == 1 << 40:
+                break
+            i = pairs.index(min(pairs))
+            parts[i : i + 2] = [parts[i] + parts[i + 1]]
+        found += [ranks[part] for part in parts]
+    return found
+
+
+def test_tiktoken(tmp_path):
+    pytest.importorskip("regex", reason="the oracle divides text with the package regex")
+    ranks = brought.write_tiktoken(tmp_path / "x.tiktoken")
+    with pytest.raises(ValueError, match="a .tiktoken file does not say how text is divided"):
+        load_encoder(tmp_path / "x.tiktoken")
+    with pytest.raises(ValueError, match="give `end`, one of its special tokens: it has none"):
+        load_encoder(tmp_path / "x.tiktoken", pattern="llama3")
+    with pytest.raises(ValueError, match="has the id 5, which another token"):
+        load_encoder(tmp_path / "x.tiktoken", pattern="llama3", special_tokens={END: 5}, end=END)
+    given = {"pattern": "llama3", "special_tokens": {END: len(ranks) + 3}, "end": END}
+    encoder = load_encoder(tmp_path / "x.tiktoken", **given)
+    assert encoder.end_id == len(ranks) + 3 and encoder.vocab_size == len(ranks) + 4
+    assert ids_of(encoder, TEXTS) == [tiktoken_ids(ranks, brought.CL100K, text) for text in TEXTS]
+    (tmp_path / "x.tiktoken").rename(tmp_path / "tokenizer.model")  # as Llama 3 came
+    assert ids_of(load_encoder(tmp_path / "tokenizer.model", **given), TEXTS) == ids_of(encoder, TEXTS)
+
+
+@pytest.mark.parametrize(
+    "lines, error",
+    [("YQ== 0\nYQ== 1\n", "line 2 .* has a token that an earlier one has"), ("YQ== 0\nYg== 0\n", "one rank to two"),
+     ("YQ== 0\nYg==\n", "line 2 .* is no `base64 rank`"), ("YQ== 0\n", "no token for byte 0")],
+)  # fmt: skip
+def test_damaged_ranks(tmp_path, lines, error):
+    (tmp_path / "x.tiktoken").write_text(lines)
+    with pytest.raises(ValueError, match=error):
+        load_encoder(tmp_path / "x.tiktoken", pattern="gpt2", end=END, special_tokens={END: 9})
+
+
+# ------------------------------------------------------------------ refusals
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no tokenizer: none of its files"):
+        load_encoder(tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no tokenizer .*no such file or folder"):
+        load_encoder(tmp_path / "missing" / "of" / "it")
+
+
+def test_a_name_of_the_hub_without_a_network(monkeypatch):
+    import huggingface_hub
+
+    def none(*arguments, **options):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", none)
+    with pytest.raises(
+        FileNotFoundError, match="hub did not give one of that name .*Name or service.*without a network"
+    ):
+        load_encoder("someone/some-tokenizer")
+
+
+def test_a_name_of_the_hub(monkeypatch, tmp_path):
+    import huggingface_hub
+
+    folder = brought.write_folder(brought.byte_level(), tmp_path / "snapshot", **GPT2)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, allow_patterns: folder)
+    assert ids_of(load_encoder("someone/some-tokenizer"), TEXTS) == ids_of(load_encoder(folder), TEXTS)
+
+
+def changed(folder, tmp_path, change):
+    """The folder with another tokenizer.json."""
+    stored = json.loads(pathlib.Path(folder, "tokenizer.json").read_text())
+    change(stored)
+    (tmp_path / "changed").mkdir(exist_ok=True)
+    (tmp_path / "changed" / "tokenizer.json").write_text(json.dumps(stored))
+    config = pathlib.Path(folder, "tokenizer_config.json").read_text()
+    (tmp_path / "changed" / "tokenizer_config.json").write_text(config)
+    return tmp_path / "changed"
+
+
+@pytest.mark.parametrize(
+    "change, error",
+    [
+        (lambda s: s["pre_tokenizer"].update(type="Quipu"), "pre_tokenizer Quipu"),
+        (lambda s: s.update(normalizer={"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Knots"}]}),
+         "normalizer Knots"),
+        (lambda s: s["model"].update(type="Rope"), "model Rope"),
+        (lambda s: s.update(post_processor={"type": "Lasso"}), "post_processor Lasso"),
+        (lambda s: s["model"].update(dropout=0.1), "dropout 0.1: ids would be others each time"),
+        (lambda s: s["added_tokens"][0].update(id=7), "gives the added token '<|endoftext|>' the id 7"),
+        (lambda s: s["model"]["vocab"].update({"a": s["model"]["vocab"]["b"]}), "gives one id to two tokens"),
+        (lambda s: s.pop("model"), "is no tokenizer: it has no model"),
+    ],
+)  # fmt: skip
+def test_what_nobody_knows_is_refused_by_its_name(tmp_path, change, error):
+    folder = brought.write_folder(brought.byte_level(), tmp_path / "hf", **GPT2)
+    with pytest.raises(ValueError, match=error):
+        load_encoder(changed(folder, tmp_path, change))
+
+
+@pytest.mark.parametrize(
+    "config, error",
+    [
+        ({"add_prefix_space": True}, "says add_prefix_space True, tokenizer.json add_prefix_space False"),
+        ({"eos_token": "<stop>"}, "has eos_token '<stop>', which has no id"),
+        ({"added_tokens_decoder": {"9999": {"content": "<x>"}}}, "gives '<x>' the id 9999, tokenizer.json None"),
+        ({"add_bos_token": True}, "says add_bos_token True, and tokenizer.json does not put '<.endoftext.>'"),
+    ],
+)
+def test_a_configuration_that_contradicts_the_tokenizer(tmp_path, config, error):
+    folder = brought.write_folder(brought.byte_level(), tmp_path / "hf", **{**GPT2, **config})
+    with pytest.raises(ValueError, match=error):
+        load_encoder(folder)
+
+
+def test_a_post_processor_that_is_no_template(tmp_path):
+    made = brought.bert()
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP] $A", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    folder = brought.write_folder(made, tmp_path / "hf", **BERT)
+    with pytest.raises(
+        ValueError, match="post_processor TemplateProcessing does more than .*add_special_tokens: false"
+    ):
+        load_encoder(folder)
+    assert load_encoder(folder, add_special_tokens=False).before == ()
+
+
+def test_options_are_for_tokenizers_that_leave_something_unsaid(tmp_path):
+    folder = brought.write_folder(brought.byte_level(), tmp_path / "hf", **GPT2)
+    adopt.adopt(folder, tmp_path / "ours")
+    with pytest.raises(ValueError, match="says of itself all that there is to say; end is for other tokenizers"):
+        load_encoder(tmp_path / "ours", end=END)
+    with pytest.raises(OptionError, match="unknown value 'cl101k'.*did you mean 'cl100k'"):
+        load_encoder(folder, pattern="cl101k")
+    with pytest.raises(OptionError, match="unknown option 'patern'.*did you mean 'pattern'"):
+        load_encoder(folder, patern="gpt2")
+    assert [field.name for field in dataclasses.fields(Bring)][0] == "end"
+
+
+# ------------------------------------------------------------------ one change anywhere
+
+
+def places(value, path=()):
+    """Every place in a JSON value but for the words of its vocabulary, of which there are a few."""
+    if path:
+        yield path
+    if isinstance(value, dict):
+        keys = list(value) if len(value) < 20 else list(value)[:: len(value) // 5]
+        for key in keys:
+            yield from places(value[key], (*path, key))
+    elif isinstance(value, list):
+        for i in range(len(value)) if len(value) < 20 else range(0, len(value), len(value) // 5):
+            yield from places(value[i], (*path, i))
+
+
+def mutations(value):
+    """What may stand in a place instead."""
+    if isinstance(value, bool) or value is None:
+        return [not value, 1, "x"]
+    if isinstance(value, (int, float)):
+        return [value + 1, -1, None]
+    if isinstance(value, str):
+        return [value + "x", value[1:], "", "\u0120a", None]
+    return [None, [] if isinstance(value, dict) else {}]
+
+
+def holder(stored, path):
+    for part in path[:-1]:
+        stored = stored[part]
+    return stored
+
+
+@pytest.mark.parametrize("name", ["gpt2", "cl100k", "codex", "bert", "llama", "unigram", "nfc"])
+def test_one_change_anywhere_never_gives_other_ids_in_silence(tmp_path, name, capfd):
+    """Either ids are the library's for the changed file, or it is refused."""
+    make, config, _ = FAMILIES[name]
+    folder = brought.write_folder(make(), tmp_path / "hf", **config)
+    stored = json.loads(pathlib.Path(folder, "tokenizer.json").read_text())
+    texts = [*TEXTS, "", f"a{END} b</s>[SEP]  x"]
+    every = [
+        (path, change) for path in places(stored) for change in [*mutations(holder(stored, path)[path[-1]]), "gone"]
+    ]
+    random.Random(7).shuffle(every)
+    outcomes = {"equal": 0, "refused": 0}
+    for path, change in every[:150]:
+        mutant = json.loads(json.dumps(stored))
+        if change == "gone":
+            del holder(mutant, path)[path[-1]]
+        else:
+            holder(mutant, path)[path[-1]] = change
+        pathlib.Path(folder, "tokenizer.json").write_text(json.dumps(mutant))
+        try:
+            encoder = load_encoder(folder)
+        except (ValueError, FileNotFoundError):
+            outcomes["refused"] += 1
+            continue
+        library = tokenizers.Tokenizer.from_str(json.dumps({**mutant, "truncation": None, "padding": None}))
+        library.encode_special_tokens = True
+        expected = [library.encode(text).ids for text in texts]
+        found = ids_of(encoder, texts, append_end=True)
+        for ours, theirs in zip(found, expected):
+            assert ours in (theirs, [*theirs, encoder.end_id]), (path, change)
+        outcomes["equal"] += 1
+    capfd.readouterr()  # the library's panics
+    assert outcomes["equal"] > 10 and outcomes["refused"] > 10, outcomes
