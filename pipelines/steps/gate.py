@@ -65,8 +65,7 @@ def prove(argument: Gate, outputs: Outputs) -> dict[str, Any]:
     brought are compared on every code point, too; those that are trained here are by our tests."""
     with _at_hand(argument.tokenizer) as folder:
         brought = argument.described is not None
-        path = folder / DESCRIPTION
-        described = argument.described if brought else json.loads(path.read_text(encoding="utf-8"))
+        described = argument.described or json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         encoder = {**implied(described["family"]), **described}["encoder"]
         hard = texts.adversarial(described["special_tokens"], brought) if encoder in LIBRARY else ()
         proof = adopt.prove(folder, encoder, described, [*hard, *_sample(argument.sample)])

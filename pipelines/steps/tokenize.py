@@ -43,9 +43,9 @@ EVALUATED_DOCUMENTS = 1000
 class Tokenize(Bring, TokenStep):
     """Encode every document, an end-of-document token after each, shuffle documents by a hash of
     (seed, id), write Megatron shards of about `shard_bytes` of text each. `tokenizer` is one that was trained here or
-    made elsewhere (`corpus.encoding.adopt`); empty means the one this run trained. Before anything is encoded a kernel of
-    ours is compared with the library on hard texts and on a sample of the documents; where they differ, and for what our
-    kernels do not know, the library encodes, and the run says so.
+    made elsewhere (`corpus.encoding.adopt`); empty means the one this run trained. Before anything is encoded a kernel
+    of ours is compared with the library on hard texts and on a sample of the documents; where they differ, and for what
+    our kernels do not know, the library encodes, and the run says so.
 
     >>> import corpus, pipelines, pyarrow.parquet as pq
     >>> pq.write_table(corpus.as_table(["to be or not to be"] * 20), "docs.parquet")
@@ -59,8 +59,8 @@ class Tokenize(Bring, TokenStep):
     work_name = "tokens"
     tokenizer: str = option(
         "",
-        "A tokenizer: of a run, a folder of Hugging Face's, tokenizer.json, *.model, *.tiktoken, vocab.txt, a name of the "
-        "hub; empty means the one that this run has trained.",
+        "A tokenizer: of a run, a folder of Hugging Face's, tokenizer.json, *.model, *.tiktoken, vocab.txt, a name of "
+        "the hub; empty means the one that this run has trained.",
     )
     shuffle: bool = option(True, "Put documents in the order of a hash of (seed, id).")
     shard_bytes: int = option(512 << 20, "Bytes of text that a token shard stands for, about.", ge=1)
@@ -88,9 +88,10 @@ class Tokenize(Bring, TokenStep):
         return before * count // max(total, 1)
 
     def _settle(self, context: Context, view: list[ShardView]) -> tuple[str, Prints]:
-        """The folder of the tokenizer, with what it holds: one that is brought is published first without a description,
-        which names the encoder, and so is what the gate leaves; as is that of one whose kernel differs."""
-        folder, described, reasons = context.path("tokenizer"), None, ()
+        """The folder of the tokenizer, with what it holds: one that is brought is published first without a
+        description, which names the encoder, and so is what the gate leaves; as is that of one whose kernel differs."""
+        folder, described = context.path("tokenizer"), None
+        reasons: tuple[str, ...] = ()
         with tempfile.TemporaryDirectory() as local:
             if self._brings():
                 brought = adopt.read(self.tokenizer, self)
@@ -112,8 +113,8 @@ class Tokenize(Bring, TokenStep):
         return folder, prints
 
     def run(self, context: Context) -> None:
-        """Three maps: the gate's, and two with the exchange of the shuffle between them. Leaves OUT/tokens, and OUT/tokenizer where the tokenizer
-        came from elsewhere."""
+        """Three maps: the gate's, and two with the exchange of the shuffle between them. Leaves OUT/tokens, and
+        OUT/tokenizer where the tokenizer came from elsewhere."""
         view = context.found.documents
         total = sum(s.text_bytes for s in view)
         count = max(1, -(-total // self.shard_bytes))
