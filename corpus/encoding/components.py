@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from corpus.encoding import byte_level, pretokenizers
+from corpus.encoding import byte_level, normalizers, pretokenizers
+from corpus.encoding.normalizers import Normalizer
 from corpus.encoding.patterns import PatternError
 from corpus.encoding.pretokenizers import PreTokenizer
 
@@ -27,6 +28,15 @@ _SPLIT = {
     ("Digits", frozenset(("type", "individual_digits"))),
 }
 """Types that text may be divided by before it is bytes, and their fields."""
+_NORMALIZER: dict[str, list[str]] = {
+    **dict.fromkeys(("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents"), []),
+    "Sequence": ["normalizers"],
+    "Strip": ["strip_left", "strip_right"],
+    "Prepend": ["prepend"],
+    "Replace": ["content", "pattern"],
+    "BertNormalizer": ["clean_text", "handle_chinese_chars", "lowercase", "strip_accents"],
+}
+"""Types of normalizers and their fields."""
 _FLAGS = {"single_word": False, "lstrip": False, "rstrip": False}
 
 
@@ -39,6 +49,17 @@ def kernel(stored: dict[str, Any]) -> tuple[str, list[str]]:
     encoder, unknown = _KERNELS[model]
     reasons = list(unknown(stored))
     return ("tokenizers", reasons) if reasons else (encoder, [])
+
+
+def normalizer(component: Any) -> Normalizer | None:
+    """What is done to a text first. Raises PatternError for what we do not know, with its name."""
+    if component is None:
+        return None
+    for part in _parts(component):
+        fields = sorted(set(part) - {"type"}) if isinstance(part, dict) else []
+        if not isinstance(part, dict) or fields != _NORMALIZER.get(str(part.get("type"))):
+            raise PatternError(name("normalizer", component))
+    return normalizers.from_component(component)
 
 
 def divider(component: Any) -> tuple[PreTokenizer, bool]:
@@ -56,12 +77,11 @@ def divider(component: Any) -> tuple[PreTokenizer, bool]:
 
 def _unknown_to_bpe(stored: dict[str, Any]) -> Iterator[str]:
     model = stored["model"]
-    if stored.get("normalizer") is not None:
-        yield name("normalizer", stored["normalizer"])
-    try:
-        divider(stored.get("pre_tokenizer"))
-    except PatternError as error:
-        yield str(error)
+    for known, role in ((normalizer, "normalizer"), (divider, "pre_tokenizer")):
+        try:
+            known(stored.get(role))
+        except PatternError as error:
+            yield str(error)
     given = {key: value for key, value in model.items() if key not in ("type", "vocab", "merges")}
     known = {"dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback"}
     for key, value in given.items():
@@ -79,9 +99,9 @@ def _unknown_to_bpe(stored: dict[str, Any]) -> Iterator[str]:
 
 def _unknown_to_wordpiece(stored: dict[str, Any]) -> Iterator[str]:
     """The library encodes each run of non-blanks once: what is known is only that nothing looks across a blank."""
-    normalizer, split = stored.get("normalizer"), stored.get("pre_tokenizer")
-    if (normalizer or {}).get("type") != "BertNormalizer":
-        yield name("normalizer", normalizer)
+    first, split = stored.get("normalizer"), stored.get("pre_tokenizer")
+    if not isinstance(first, dict) or first.get("type") != "BertNormalizer":
+        yield name("normalizer", first)
     if split != {"type": "BertPreTokenizer"}:
         yield name("pre_tokenizer", split)
     yield from _unknown_added(stored)

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from corpus.encoding import added_tokens, bpe, byte_level, components
+from corpus.encoding import added_tokens, bpe, byte_level, components, normalizers
 from corpus.encoding.added_tokens import Encode
 from corpus.encoding.distinct_words import BLANK_FREE, distinct
 from corpus.text.arrow import buffers
@@ -46,8 +45,9 @@ def load_bpe(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, D
     merges = [(vocabulary[a], vocabulary[b], vocabulary[a + b]) for a, b in map(_pair, stored["model"]["merges"])]
     byte_ids = [vocabulary[character] for character in byte_level.characters()]
     rules = bpe.make_rules(byte_ids, merges, token_bytes.values())
+    normalize = components.normalizer(stored.get("normalizer"))
     divide, prefixed = components.divider(stored["pre_tokenizer"])
-    table = divide.table()
+    table, space = divide.table(), normalizers.prepend(" ", unless=" ")
     cache = bpe.make_cache()
     if (folder / PRETOKENS).exists():
         with pa.ipc.open_file(folder / PRETOKENS) as reader:
@@ -55,7 +55,9 @@ def load_bpe(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, D
     lock = threading.Lock()  # the cache is written while encoding
 
     def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-        data, offsets = buffers(_after_space(text) if prefixed else text)
+        data, offsets = normalize.apply(*buffers(text)) if normalize else buffers(text)
+        if prefixed:
+            data, offsets = space.apply(data, offsets)
         out = np.empty(offsets[-1] - offsets[0] + bpe.ENCODE_SLACK, np.int32)
         ends = np.empty(len(offsets), np.int64)
         with lock:
@@ -72,14 +74,6 @@ def load_bpe(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, D
 
 def _pair(merge: list[str] | str) -> list[str]:
     return merge.split(" ") if isinstance(merge, str) else merge
-
-
-def _after_space(text: pa.Array) -> pa.Array:
-    """Texts that begin with a space, which those get that have none; those that are empty stay so."""
-    text = text.cast(pa.large_string())
-    needs = pc.and_(pc.greater(pc.binary_length(text), 0), pc.invert(pc.starts_with(text, " ")))
-    nothing, space = (pa.scalar(s, pa.large_string()) for s in ("", " "))
-    return pc.if_else(needs, pc.binary_join_element_wise(space, text, nothing), text)
 
 
 def _warm(cache: bpe.Cache, known: pa.Table) -> None:
