@@ -22,9 +22,10 @@ import numpy as np
 import pyarrow as pa
 
 from corpus import options
-from corpus.encoding import components, conversions, gate, sources
-from corpus.encoding.encoders import CALLS, ENCODERS, LIBRARY
+from corpus.encoding import components, conversions, gate, sentencepiece_model, sources
+from corpus.encoding.encoders import CALLS, ENCODERS, LIBRARY, MODEL
 from corpus.encoding.gate import Compared
+from corpus.encoding.sentencepiece_model import ModelError
 from corpus.encoding.sources import Source
 from corpus.options import option
 from corpus.text.unicode import UNICODE_VERSION
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "winnow_tokenizer.json"
 FORMAT = "winnow-tokenizer/1"
-MODEL = "sentencepiece.model"
-"""What a model of sentencepiece is called in a folder of ours."""
 SENTENCEPIECE_CLASSES = {
     "T5Tokenizer": (None, "eos_token"),
     "LlamaTokenizer": ("bos_token", None),
@@ -158,8 +157,9 @@ def read(where: str | os.PathLike[str], bring: Bring = Bring()) -> Brought:
     files = {name: data for name, data in source.files.items() if name != source.main}
     reasons: list[str] = []
     if source.kind == sources.SENTENCEPIECE:
-        files[MODEL], encoder = source.files[source.main], "sentencepiece"
+        files[MODEL] = source.files[source.main]
         described = _describe_model(source, bring)
+        encoder, reasons = _kernel_of_model(files[MODEL])
     else:
         stored = _converted(source, bring)
         described = _describe_tokenizer(source, stored, bring)  # which refuses what the library does
@@ -246,6 +246,8 @@ def _describe_model(source: Source, bring: Bring) -> dict[str, Any]:
             f"{source.where}: {named} does not number tokens as its {source.main} does; "
             "save_pretrained of its fast tokenizer writes the tokenizer.json that says how"
         )
+    read = sentencepiece_model.read_model(source.files[source.main])
+    kinds = {sentencepiece_model.UNIGRAM: "unigram", sentencepiece_model.BPE: "bpe"}
     size = model.get_piece_size()
     ids = {model.id_to_piece(i): i for i in range(size)}
     special = {piece: i for piece, i in ids.items() if model.is_control(i) or model.is_unknown(i)}
@@ -279,7 +281,7 @@ def _describe_model(source: Source, bring: Bring) -> dict[str, Any]:
     own_pad = model.id_to_piece(model.pad_id()) if model.pad_id() >= 0 else None
     end = bring.end or source.role("eos_token") or own_end
     return {
-        "family": f"sentencepiece-{_model_type(model)}",
+        "family": f"sentencepiece-{kinds.get(read.model_type, 'words')}",
         "vocab_size": max(ids.values()) + 1,
         "end_of_document": _role("end", end, ids, special, source),
         "pad_id": _optional("pad", bring.pad or source.role("pad_token") or own_pad, ids, special, source),
@@ -291,19 +293,17 @@ def _describe_model(source: Source, bring: Bring) -> dict[str, Any]:
     }
 
 
+def _kernel_of_model(data: bytes) -> tuple[str, list[str]]:
+    """As `components.kernel`."""
+    try:
+        sentencepiece_model.encoder(sentencepiece_model.read_model(data))
+    except ModelError as error:
+        return "sentencepiece_library", [str(error)]
+    return "sentencepiece", []
+
+
 def _with(pair: tuple[str | None, str | None], at: int, value: str | None) -> tuple[str | None, str | None]:
     return (value, pair[1]) if at == 0 else (pair[0], value)
-
-
-def _model_type(model: sentencepiece.SentencePieceProcessor) -> str:
-    """Whether scores are ranks, which they are in BPE alone: 0, -1, -2 ... of the pieces that are neither special nor
-    bytes nor single characters."""
-    scores = [
-        model.get_score(i)
-        for i in range(min(model.get_piece_size(), 2000))
-        if not (model.is_control(i) or model.is_unknown(i) or model.is_byte(i) or model.is_unused(i))
-    ]
-    return "bpe" if scores[:8] == [-float(i) for i in range(len(scores[:8]))] else "unigram"
 
 
 def _role(

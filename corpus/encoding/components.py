@@ -75,6 +75,13 @@ def divider(component: Any) -> tuple[PreTokenizer, bool]:
     return pretokenizers.from_component(component), last["add_prefix_space"]
 
 
+def words(component: Any) -> PreTokenizer:
+    """How BERT's text is divided into words. Raises PatternError for anything else."""
+    if component != {"type": "BertPreTokenizer"}:
+        raise PatternError(name("pre_tokenizer", component))
+    return pretokenizers.from_component(component)
+
+
 def _unknown_to_bpe(stored: dict[str, Any]) -> Iterator[str]:
     model = stored["model"]
     for known, role in ((normalizer, "normalizer"), (divider, "pre_tokenizer")):
@@ -98,12 +105,18 @@ def _unknown_to_bpe(stored: dict[str, Any]) -> Iterator[str]:
 
 
 def _unknown_to_wordpiece(stored: dict[str, Any]) -> Iterator[str]:
-    """The library encodes each run of non-blanks once: what is known is only that nothing looks across a blank."""
-    first, split = stored.get("normalizer"), stored.get("pre_tokenizer")
+    model, first = stored["model"], stored.get("normalizer")
     if not isinstance(first, dict) or first.get("type") != "BertNormalizer":
         yield name("normalizer", first)
-    if split != {"type": "BertPreTokenizer"}:
-        yield name("pre_tokenizer", split)
+    for known, role in ((normalizer, "normalizer"), (words, "pre_tokenizer")):
+        try:
+            known(stored.get(role))
+        except PatternError as error:
+            yield str(error)
+    if sorted(model) != ["continuing_subword_prefix", "max_input_chars_per_word", "type", "unk_token", "vocab"]:
+        yield f"model WordPiece with {', '.join(sorted(model))}"
+    elif model["unk_token"] not in model["vocab"]:
+        yield "model WordPiece without its unknown token"
     yield from _unknown_added(stored)
 
 

@@ -6,26 +6,31 @@ way takes a special token that is spelled out in it for the token, unless it is 
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from corpus.encoding import added_tokens, bpe, byte_level, components, normalizers
+from corpus.encoding import added_tokens, bpe, byte_level, components, normalizers, sentencepiece_model, wordpiece
 from corpus.encoding.added_tokens import Encode
-from corpus.encoding.distinct_words import BLANK_FREE, distinct
+from corpus.encoding.distinct_words import BLANK_FREE, distinct, repeated
+from corpus.encoding.sentencepiece_model import ModelError
 from corpus.text.arrow import buffers
 
 if TYPE_CHECKING:
+    import sentencepiece
     import tokenizers
 
 PRETOKENS = "pretokens.arrow"
 """Frequent pre-tokens (`pretoken`: large_string) and their `ids` (large_list of int32), so that
 the cache of the bpe encoder is warm from the first text on."""
+MODEL = "sentencepiece.model"
+"""What a model of sentencepiece is called in the folder of a tokenizer."""
 BYTE_OFFSET = 3
 """Id of byte 0 where bytes are tokens: padding, end and unknown come first (ByT5)."""
 TEXTS_AT_ONCE = 256
@@ -38,7 +43,7 @@ Decode = Callable[[np.ndarray], str]
 def load_bpe(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, Decode]:
     """A byte-level tokenizer.json, of which `components.kernel` says that it is one for us. Special tokens in text are
     text, or, where `special_too`, themselves."""
-    stored = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    stored = _stored(folder)
     added = stored.get("added_tokens") or []
     vocabulary, alphabet = stored["model"]["vocab"], set(byte_level.characters())
     token_bytes = {i: byte_level.to_bytes(t) for t, i in vocabulary.items() if alphabet >= set(t)}
@@ -88,8 +93,9 @@ def _warm(cache: bpe.Cache, known: pa.Table) -> None:
 
 
 def load_tokenizers(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, Decode]:
-    """Any tokenizer.json, through the library `tokenizers`; what it puts about a text is left out."""
-    tokenizer = _tokenizer(folder, special_too)
+    """Any tokenizer.json, through the library `tokenizers`, which adds and cuts nothing."""
+    tokenizer = components.load(_stored(folder), str(folder / "tokenizer.json"))
+    tokenizer.encode_special_tokens = not special_too
 
     def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         slices = (text.slice(i, TEXTS_AT_ONCE) for i in range(0, len(text), TEXTS_AT_ONCE))
@@ -99,27 +105,32 @@ def load_tokenizers(folder: pathlib.Path, special_too: bool = False) -> tuple[En
 
 
 def load_wordpiece(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, Decode]:
-    """The same for one that divides text as BERT does: never looking across a blank, so that each distinct word is
-    encoded once."""
-    tokenizer = _tokenizer(folder, False)
+    """A WordPiece tokenizer.json that normalizes and divides text as BERT does: never looking across a blank, so that
+    each distinct word is encoded once."""
+    stored = _stored(folder)
+    model = stored["model"]
+    normalize, divide = components.normalizer(stored["normalizer"]), components.words(stored["pre_tokenizer"])
+    pieces = wordpiece.make_word_pieces(
+        model["vocab"], model["unk_token"], model["continuing_subword_prefix"], model["max_input_chars_per_word"]
+    )
 
     def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-        words, _, occurrences, offsets = distinct(text, BLANK_FREE, locate=True)
-        ids = pa.array(_encode_batch(tokenizer, words), pa.large_list(pa.int32()))
-        taken = ids.take(pa.array(occurrences))
-        ends = np.asarray(taken.offsets)
-        return taken.flatten().to_numpy(), (ends - ends[0])[offsets]
+        found = distinct(text, BLANK_FREE, locate=True)
+        data, offsets = buffers(found.words)
+        if normalize:
+            data, offsets = normalize.apply(data, offsets)
+        spans, words = divide.spans(data, offsets)
+        ids, ends = np.empty(len(data), np.int32), np.empty(len(spans) + 1, np.int64)
+        n = wordpiece.encode(data, spans, pieces, ids, ends)
+        return repeated(ids[:n], ends[words], found.occurrences, found.offsets)
 
-    stored = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    return added_tokens.around(encode, stored.get("added_tokens") or [], special_too), _decoder(tokenizer)
+    decode = functools.cache(lambda: _decoder(components.load(stored, "a tokenizer")))  # the folder may be gone
+    return added_tokens.around(encode, stored.get("added_tokens") or [], special_too), lambda ids: decode()(ids)
 
 
-def _tokenizer(folder: pathlib.Path, special_too: bool) -> tokenizers.Tokenizer:
-    """The tokenizer of a tokenizer.json, which adds and cuts nothing, and takes special tokens in text for text."""
-    path = folder / "tokenizer.json"
-    tokenizer = components.load(json.loads(path.read_text(encoding="utf-8")), str(path))
-    tokenizer.encode_special_tokens = not special_too
-    return tokenizer
+def _stored(folder: pathlib.Path) -> dict[str, Any]:
+    stored: dict[str, Any] = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    return stored
 
 
 def _decoder(tokenizer: tokenizers.Tokenizer) -> Decode:
@@ -132,21 +143,43 @@ def _encode_batch(tokenizer: tokenizers.Tokenizer, text: pa.Array) -> list[list[
 
 
 def load_sentencepiece(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, Decode]:
-    """A sentencepiece.model, through the library `sentencepiece`. Where `special_too`, a text is divided at the control
-    symbols that it spells, and what stands between them is encoded as texts of its own."""
+    """A sentencepiece.model, by our kernels; by its library where they do not know it. Where `special_too`, a text is
+    divided at the control symbols that it spells, and what stands between them is encoded as texts of its own."""
+    try:
+        encode = sentencepiece_model.encoder(sentencepiece_model.read_model((folder / MODEL).read_bytes()))
+    except ModelError:
+        return load_sentencepiece_library(folder, special_too)
+    return _around_control(encode, folder, special_too)
+
+
+def load_sentencepiece_library(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, Decode]:
+    """The same through the library `sentencepiece`."""
     import sentencepiece
 
-    model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "sentencepiece.model"))
+    model = sentencepiece.SentencePieceProcessor(model_file=str(folder / MODEL))
 
     def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         return _flat(model.encode(_strings(text), num_threads=1))
 
+    return _around_control(encode, folder, special_too)
+
+
+def _around_control(encode: Encode, folder: pathlib.Path, special_too: bool) -> tuple[Encode, Decode]:
+    """`encode`, and decoding by the library."""
+    data = (folder / MODEL).read_bytes()
     control = [
-        {"content": model.id_to_piece(i), "id": i, "special": True}
-        for i in range(model.get_piece_size())
-        if model.is_control(i)
+        {"content": piece, "id": i, "special": True}
+        for i, (piece, _, kind) in enumerate(sentencepiece_model.read_model(data).pieces)
+        if kind == sentencepiece_model.CONTROL
     ]
-    return added_tokens.around(encode, control, special_too), lambda tokens: model.decode(tokens.tolist())
+
+    @functools.cache
+    def library() -> sentencepiece.SentencePieceProcessor:
+        import sentencepiece
+
+        return sentencepiece.SentencePieceProcessor(model_proto=data)
+
+    return added_tokens.around(encode, control, special_too), lambda tokens: library().decode(tokens.tolist())
 
 
 def _strings(text: pa.Array) -> list[str]:
@@ -177,11 +210,12 @@ ENCODERS: dict[str, Callable[..., tuple[Encode, Decode]]] = {
     "bpe": load_bpe,
     "wordpiece": load_wordpiece,
     "sentencepiece": load_sentencepiece,
+    "sentencepiece_library": load_sentencepiece_library,
     "byte": load_byte,
     "tokenizers": load_tokenizers,
 }
 """By the name that a tokenizer's description gives them. Each takes a folder, and `special_too`."""
-LIBRARY = {"bpe": "tokenizers", "wordpiece": "tokenizers"}
+LIBRARY = {"bpe": "tokenizers", "wordpiece": "tokenizers", "sentencepiece": "sentencepiece_library"}
 """Of encoders that are ours the one whose ids they equal, by calling the library."""
-CALLS = {"tokenizers": "tokenizers", "sentencepiece": "sentencepiece"}
+CALLS = {"tokenizers": "tokenizers", "sentencepiece_library": "sentencepiece"}
 """Of encoders that are not ours the library that they call."""
