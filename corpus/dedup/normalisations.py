@@ -16,8 +16,10 @@
     slimpajama     SlimPajama's `to_hash.py`: lower case, no ASCII punctuation, one space for white space; characters,
                    of which 13 are a shingle and fewer none
     spaces         words between white space as they are: Lee et al. 2021 ("space-tokenized")
-    lower_spaces   the same in lower case: GPT-3 (Spark's `Tokenizer`), each word a shingle
-    unicode_words  words by the rules of Unicode (UAX #29), case kept: DCLM, Dolma
+    lower_spaces   the same in lower case: GPT-3, each word a shingle (Spark's `Tokenizer` takes ASCII's white space
+                   alone, and an empty word where two are together)
+    unicode_words  what is between word boundaries of Unicode (UAX #29) and is not white space, punctuation too, case
+                   kept: DCLM's bff, Dolma
     characters     the characters as they are: NeMo Curator, 24 of them
 
 What is said of fewer units than a shingle has holds; where nothing is, they are one shingle. Lower case is that of
@@ -51,7 +53,8 @@ SEPARATOR, DELETED = -1, -2
 LOWER, NUMBERS, SIMPLIFY, NO_MARKS, DIGITS = 1, 2, 4, 8, 16
 """Steps that come before the units, in this order: `_simplify` writes numbers as 0 and applies the table."""
 RUNS, EACH, CHARACTERS, NLTK, UNICODE = range(5)
-"""Units: what is between separators, or between every two; characters; words of `treebank`, of `word_break`."""
+"""Units: what is between separators, or between every two; characters; words of `treebank`, segments of
+`word_break`."""
 
 PUNCTUATION = "!/—”:％１〈&(、━\\【#%「」，】；+^]~“《„';’{|∶´[=-`*．（–？！：$～«〉,><》)?）。…@_.\"}►»" + "".join(
     chr(code_point) for first, last in ((0, 9), (11, 13), (13, 32), (127, 160)) for code_point in range(first, last)
@@ -231,7 +234,7 @@ def _write_units(data, start, end, rules, room):
         return _apart(room.two, room.ends[:count], room.ends[1 : count + 1], room.text, room.starts), 1
     if rules.units == UNICODE:
         begins = room.hashes.view(np.int64)
-        count = word_break.find_words(room.one, 0, length, rules.breaks, begins, room.ends)
+        count = word_break.find_segments(room.one, 0, length, rules.breaks, rules.classes, begins, room.ends)
         return _apart(room.one, begins[:count], room.ends[:count], room.text, room.starts), 1
     return _words(room.one, length, rules.table, rules.units == EACH, room.text, room.starts), 1
 

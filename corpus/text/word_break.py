@@ -149,3 +149,46 @@ def find_words(data, start, end, table, starts, ends):
             ends[count] = position
             count += 1
     return count
+
+
+@leaf
+def find_segments(data, start, end, table, classes, starts, ends):
+    """The same of all segments but those of white space alone, by `classes`, which is `unicode.class_table()`: what
+    DCLM and Dolma take of those that `split_word_bounds` of Rust's unicode-segmentation returns."""
+    count = 0
+    position = start
+    while position < end:
+        begin = position
+        position = _last_of_run(data, begin, end, table)
+        position = segment_end(data, position, end, table)
+        at = begin
+        while at < position:
+            code_point, width = utf8.decode(data, at)
+            # 0x1C to 0x1F are white space to `str.isspace` alone
+            if not classes[code_point] & unicode.SPACE or 0x1C <= code_point < 0x20:
+                starts[count] = begin
+                ends[count] = position
+                count += 1
+                break
+            at += width
+    return count
+
+
+@leaf
+def _last_of_run(data, begin, end, table):
+    """Where the last character begins that WB3d (spaces) or WB15 (a pair of regional indicators) joins to that at
+    `begin`, or WB3 (a line feed to a carriage return)."""
+    code_point, width = utf8.decode(data, begin)
+    first = table[code_point] & CLASS
+    last, position = begin, begin + width
+    if first == REGIONAL_INDICATOR:
+        position = _skip_ignored(data, position, end, table)
+    while position < end and (first == SPACE or first == REGIONAL_INDICATOR or first == CR):
+        code_point, width = utf8.decode(data, position)
+        kind = table[code_point] & CLASS
+        if kind != (LF if first == CR else first):
+            break
+        last, position = position, position + width
+        if first != SPACE:
+            break
+    return last

@@ -1,13 +1,13 @@
 """Makes `normalisations_golden.json`: shingles by the code of the packages themselves.
 
-    pip install datatrove==0.10.0 tokenizers 'xxhash<4' nltk==3.10.4 zstandard
+    pip install datatrove==0.10.0 tokenizers 'xxhash<4' nltk==3.10.4 uniseg==0.10.1 zstandard
     pip download --no-deps text-dedup==0.4.0 && unzip text_dedup-0.4.0-*.whl -d TD
     pip download --no-deps datatrove==0.2.0 && unzip datatrove-0.2.0-*.whl -d OLD
     python tests/oracles/make_normalisations_golden.py TD OLD DATA
 
 datatrove's stage gets NLTK's words, of one sentence: what `simplify_text` leaves has no mark that ends one. FineWeb's
-is that of datatrove 0.2.0. Of text-dedup its `ngrams` is imported; what it splits at is taken from its source. DATA:
-the folder of real corpora.
+is that of datatrove 0.2.0. DCLM and Dolma have Rust's unicode-segmentation, here it is uniseg. Of text-dedup its
+`ngrams` is imported; what it splits at is taken from its source. DATA: the folder of real corpora.
 """
 
 import ast
@@ -38,9 +38,12 @@ TEXTS = [
     "I ❤\ufe0f emoji 👍🏽 and zero\u200dwidth\u200cjoiners soft\u00adhyphen",
     "same same same same same same same same",
     "1\u03012 9\u0489 3.14 1,000,000.5 a1b22c ٣٫١٤ १२३x can.not gon na wan-na d'ye 2024-11-22",
+    "a  \u0301b \u200d❤ 🇩🇪🇫🇷🇩 x\r\n\r\ny  \u200d z\x1c\x1d \u2003\u2003q 🇩\u200d🇪 \u0301",
     "def f(x):\n    return x ** 2  # comment\n\n\nclass A_b9: pass",
 ]
 NGRAMS = (1, 5, 13)
+WHITE_SPACE = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+"""The property White_Space."""
 
 
 def text_dedup(folder: str):
@@ -63,6 +66,7 @@ def main(folder: str, old: str, data: str) -> None:
     from datatrove.utils.text import ngrams as datatrove_ngrams
     from datatrove.utils.text import simplify_text
     from nltk.tokenize import NLTKWordTokenizer
+    from uniseg.wordbreak import words
 
     split = NLTKWordTokenizer().tokenize
     ngrams, non_alpha = text_dedup(folder)
@@ -76,6 +80,10 @@ def main(folder: str, old: str, data: str) -> None:
     def fineweb(text: str, n: int) -> set[bytes]:
         return {" ".join(each).encode() for each in datatrove_ngrams(split(found["simplify_text"](text)), n)}
 
+    def unicode_words(text: str, n: int) -> set[bytes]:  # bff's `tokenize`
+        units = [word for word in words(text) if any(c not in WHITE_SPACE for c in word)]
+        return {" ".join(units[i : i + n]).encode() for i in range(max(len(units) - n + 1, min(len(units), 1)))}
+
     def of_text_dedup(text: str, n: int) -> set[bytes]:  # embed_func
         return {bytes(" ".join(t).lower(), "utf-8") for t in ngrams(non_alpha.split(text.lower()), n, 5)}
 
@@ -83,7 +91,12 @@ def main(folder: str, old: str, data: str) -> None:
         lines = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), "utf-8")
         documents = [json.loads(line)["text"][:4000] for line in lines][::9]
     cases, real = [], {}
-    for name, make in (("datatrove", datatrove), ("fineweb", fineweb), ("text_dedup", of_text_dedup)):
+    for name, make in (
+        ("datatrove", datatrove),
+        ("fineweb", fineweb),
+        ("text_dedup", of_text_dedup),
+        ("unicode_words", unicode_words),
+    ):
         for n in NGRAMS:
             for number, text in enumerate(TEXTS):
                 shingles = make(text, n)

@@ -17,7 +17,7 @@ from normalisations_oracle import ORACLES
 from shingle_oracle import any_text, mixed_text, wordy_text
 
 from corpus.dedup import normalisations
-from corpus.text import word_break
+from corpus.text import unicode, word_break
 from corpus.text.arrow import buffers
 
 GOLDEN = json.loads((pathlib.Path(__file__).parents[2] / "oracles" / "normalisations_golden.json").read_text("utf-8"))
@@ -63,12 +63,9 @@ def test_units_stand_in_their_order(name, texts):
 
 
 def test_every_normalisation_is_tested():
-    assert {*ORACLES, "datatrove", "fineweb", "unicode_words"} == set(normalisations.NORMALISATIONS)
-    assert (
-        {case["normalisation"] for case in GOLDEN["cases"]}
-        == {"datatrove", "fineweb", "text_dedup"}
-        == set(GOLDEN["real"])
-    )
+    assert {*ORACLES, *GOLDEN["real"]} == set(normalisations.NORMALISATIONS)
+    made = {"datatrove", "fineweb", "text_dedup", "unicode_words"}
+    assert {case["normalisation"] for case in GOLDEN["cases"]} == made == set(GOLDEN["real"])
 
 
 @pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: "-".join(map(str, list(case.values())[:3])))
@@ -88,19 +85,24 @@ def test_real_documents_as_the_packages_have_them(name, real_data):
     assert [digest(hashes)[:16] for hashes in hash_lists(texts, name, 5)] == GOLDEN["real"][name]
 
 
+flagged_text = st.text(st.sampled_from("aé1' .,\r\n\x1c\u2003\u200d\u0301🇩🇪❤א\"カ_"), max_size=40)
+
+
 @settings(deadline=None)
-@given(st.lists(any_text | mixed_text | marked_text, max_size=5), st.integers(1, 4))
-def test_unicode_words_are_those_of_word_break(texts, ngram):
-    expected = []
-    for text in texts:
-        data, _ = buffers(pa.array([text + "."]))
-        starts, ends = np.empty((2, len(data) + 1), np.int64)
-        end = len(text.encode())
-        count = word_break.find_words(data, 0, end, word_break.class_table(), starts, ends)
-        words = [data[i:j].tobytes().decode() for i, j in zip(starts[:count], ends[:count])]
-        size = min(ngram, count)
-        expected.append({" ".join(words[i : i + size]) for i in range(count - size + 1)} - {""})
-    assert hash_lists(texts, "unicode_words", ngram) == [hash_set(each) for each in expected]
+@given(any_text | mixed_text | marked_text | flagged_text)
+def test_unicode_words_leave_white_space_only(text):
+    data, _ = buffers(pa.array([text + "."]))
+    starts, ends = np.empty((2, len(data) + 1), np.int64)
+    end = len(text.encode())
+    tables = word_break.class_table(), unicode.class_table()
+    count = word_break.find_segments(data, 0, end, *tables, starts, ends)
+    between = [data[i:j].tobytes().decode() for i, j in zip([0, *ends[:count]], [*starts[:count], end])]
+    segments = [data[i:j].tobytes().decode() for i, j in zip(starts[:count], ends[:count])]
+    white = set(" \t\n\x0b\x0c\r\x85\xa0\u2028\u2029\u3000") | set(map(chr, range(0x2000, 0x200B)))
+    white |= {"\u1680", "\u202f", "\u205f"}
+    assert all(set(each) <= white for each in between) and not any(set(each) <= white for each in segments)
+    (hashes,) = hash_lists([text], "unicode_words", 1)
+    assert hashes == hash_set(set(segments))
 
 
 @pytest.mark.parametrize("name", list(normalisations.NORMALISATIONS))
