@@ -23,6 +23,7 @@ and with each that goes as many others lose as many documents (Misra and Gries 1
 MOST_NAMES of all documents is never missed. What is shown is counted anew, exactly."""
 SHOWN = 200
 """Characters of a name that are shown."""
+_SIDES = ("dropped", "kept")
 
 PAIR_SCHEMA = pa.schema(
     [("of", pa.string()), ("dropped", pa.string()), ("kept", pa.string()), ("documents", pa.int64())]
@@ -60,45 +61,59 @@ def _added(table: pa.Table, keys: list[str]) -> pa.Table:
 
 
 def tally(files: Sequence[File], outputs: Outputs) -> dict[str, Any]:
-    """The matrix of sources and that of domains, None of what no document has."""
-    return {"matrices": {name: _matrix(files, column) for name, column in COUNTED.items()}}
+    """The matrix of sources and that of domains, None of what no document has.
+
+    `names`: the largest LARGEST by documents that go, or that others go because of (None: has no name);
+    `documents[i][j]`: how many of names[i] go because of one of names[j]. The last row and column are all others.
+    """
+    totals = {column: _Total() for column in COUNTED.values()}
+    for column, table in _pairs(files):
+        totals[column].add(table)
+    names = {column: total.largest() for column, total in totals.items()}
+    counts = {column: np.zeros((len(found) + 1, len(found) + 1), np.int64) for column, found in names.items()}
+    for column, table in _pairs(files):
+        found = names[column]
+        row, other = (pc.fill_null(pc.index_in(table[name], value_set=found), len(found)).to_numpy() for name in _SIDES)
+        np.add.at(counts[column], (row, other), table["documents"].to_numpy())
+    return {"matrices": {what: _shown(names[column], counts[column]) for what, column in COUNTED.items()}}
 
 
-def _matrix(files: Sequence[File], column: str) -> dict[str, Any] | None:
-    """`names`: the largest LARGEST by documents that go, or that others go because of (None: has no name);
-    `documents[i][j]`: how many of names[i] go because of one of names[j]. The last row and column are all others."""
-    names = _largest(files, column)
-    if names.to_pylist() in ([], [None]):
-        return None
-    matrix = np.zeros((len(names) + 1, len(names) + 1), np.int64)
-    for table in _pairs(files, column):
-        row, other = (
-            pc.fill_null(pc.index_in(table[name], value_set=names), len(names)).to_numpy()
-            for name in ("dropped", "kept")
-        )
-        np.add.at(matrix, (row, other), table["documents"].to_numpy())
-    shown = [name if name is None else name[:SHOWN] for name in names.to_pylist()]
-    return {"names": shown, "documents": matrix.tolist()}
+def _shown(names: pa.Array, counts: np.ndarray) -> dict[str, Any] | None:
+    found = [name if name is None else name[:SHOWN] for name in names.to_pylist()]
+    return None if found in ([], [None]) else {"names": found, "documents": counts.tolist()}
 
 
-def _pairs(files: Sequence[File], column: str) -> Iterator[pa.Table]:
+def _pairs(files: Sequence[File]) -> Iterator[tuple[str, pa.Table]]:
+    """The pairs in each file, by the column that they are of."""
     for file in files:
         table = shards.read_table(file.path, file.hash)
-        yield table.filter(pc.equal(table["of"], column))
+        for column in COUNTED.values():
+            yield column, table.filter(pc.equal(table["of"], column))
 
 
-def _largest(files: Sequence[File], column: str) -> pa.Array:
-    """The names with the most documents, of equals the first by name."""
-    total, waiting = pa.table({"name": pa.array([], pa.string()), "documents": pa.array([], pa.int64())}), []
-    for table in _pairs(files, column):
-        waiting += [
-            table.select([name, "documents"]).rename_columns(total.column_names) for name in ("dropped", "kept")
-        ]
-        if sum(each.num_rows for each in waiting) > MOST_NAMES:
-            total, waiting = _most(_added(pa.concat_tables([total, *waiting]), ["name"]), MOST_NAMES), []
-    total = _added(pa.concat_tables([total, *waiting]), ["name"])
-    order = [("documents", "descending"), ("name", "ascending")]
-    return total.sort_by(order)["name"][:LARGEST].combine_chunks()
+class _Total:
+    """The documents of each name, in bounded memory: see MOST_NAMES."""
+
+    def __init__(self) -> None:
+        self._found = pa.table({"name": pa.array([], pa.string()), "documents": pa.array([], pa.int64())})
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
+
+    def add(self, pairs: pa.Table) -> None:
+        """Count them, for either of their names."""
+        sides = [pairs.select([side, "documents"]).rename_columns(self._found.column_names) for side in _SIDES]
+        self._waiting += sides
+        self._rows += 2 * pairs.num_rows
+        if self._rows > MOST_NAMES:
+            self._found, self._waiting, self._rows = _most(self._added(), MOST_NAMES), [], 0
+
+    def _added(self) -> pa.Table:
+        return _added(pa.concat_tables([self._found, *self._waiting]), ["name"])
+
+    def largest(self) -> pa.Array:
+        """The LARGEST names, those with the most documents first, of equals the first by name."""
+        order = [("documents", "descending"), ("name", "ascending")]
+        return self._added().sort_by(order)["name"][:LARGEST].combine_chunks()
 
 
 def _most(total: pa.Table, most: int) -> pa.Table:
@@ -106,5 +121,6 @@ def _most(total: pa.Table, most: int) -> pa.Table:
     if total.num_rows <= most:
         return total
     counts = total["documents"].to_numpy()
-    counts = counts - np.partition(counts, len(counts) - most - 1)[len(counts) - most - 1]
+    place = len(counts) - most - 1
+    counts = counts - np.partition(counts, place)[place]
     return total.set_column(1, "documents", pa.array(counts)).filter(pa.array(counts > 0))

@@ -202,7 +202,7 @@ def write_table(argument: tuple[int, File], outputs: Outputs, common: Tabulating
 def _table_rows(
     batch: pa.RecordBatch, similarity: pa.ChunkedArray, leader: pa.Table, goes: np.ndarray
 ) -> pa.RecordBatch:
-    names = zip(*(each.tolist() for each in shard_and_row(leader["address"].to_numpy())))
+    shard, row = (pa.array(each).cast(pa.string()) for each in shard_and_row(leader["address"].to_numpy()))
     columns = {
         "id": batch.column("id"),
         "cluster": leader["id"],
@@ -211,7 +211,7 @@ def _table_rows(
         "size": leader["size"],
         "url": batch.column("url"),
         "source": batch.column("source"),
-        "address": pa.array([f"{shard}:{row}" for shard, row in names], pa.string()),
+        "address": pc.binary_join_element_wise(shard, row, ":"),
     }
     (rows,) = pa.table(columns, schema=TABLE_SCHEMA).combine_chunks().to_batches()
     return rows

@@ -96,12 +96,14 @@ def test_global_steps_of_thousands_of_tasks(tmp_path, monkeypatch):
         ways = {
             "exact_dedup-keys": (files, exact), "exact_dedup-reduce": (exact, files), "near_dedup-keys": (files, near),
             "near_dedup-pairs": (near, files), "near_dedup-wanted": (near, files), "near_dedup-send": (files, files),
-            "near_dedup-crowded": (near, files),
+            "near_dedup-crowded": (near, files), "near_dedup-kept": (made["near_dedup-rows"], files),
         }  # fmt: skip
         combined = {name for name, way in ways.items() if exchange.combining(*way)}
         assert {name.removesuffix("-combine") for name in made if "combine" in name} == combined
         openings = sum(exchange.openings(*way) for way in ways.values())
-        assert openings / 2 < counts["opens"] < openings + 36 * files  # shards, decisions, sidecars, edges, crowds
+        assert (
+            openings / 2 < counts["opens"] < openings + 42 * files
+        )  # shards, decisions, sidecars, edges, crowds, tables
         tasks.append(sum(made.values()))
     assert {"near_dedup-keys", "near_dedup-pairs", "near_dedup-send"} <= combined
     assert tasks[1] > 5000 and tasks[1] < 5 * tasks[0]
