@@ -76,7 +76,7 @@ STEPS = {
     "url_dedup": Cost(0.01, 0.001, 3, 0.011, maps=2, returns=1),  # 52 bytes a document
     "exact_dedup": Cost(0.005, 0.0, 2, 0.005, maps=2, returns=1),
     "line_dedup": Cost(0.51, 0.15, 22, 0.75, maps=2, returns=1),
-    "near_dedup": Cost(1.3, 0.001, 21, 0.11, maps=4, returns=3),  # hashes of shingles are most of it
+    "near_dedup": Cost(1.3, 0.001, 21, 0.11, maps=6, returns=4),  # hashes of shingles are most of it
     "substring_dedup": Cost(0.005, 0.002, 104, maps=1),
     "decontaminate": Cost(0.001, 0.001, 8, maps=1),
     "train_tokenizer": Cost(0.27, 0.07, 137, maps=1),  # of a larger corpus than its sample it reads as much
