@@ -49,6 +49,22 @@ def test_the_section_about_python_runs_as_it_stands(tmp_path, monkeypatch):
     assert names["batch"]["tokens"].shape == (4, 256)
 
 
+def test_the_section_about_near_duplicates_runs_as_it_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    texts = [TEXTS[0] + f" {number // 7}" for number in range(101)] + TEXTS[3:]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "docs" / "a.parquet")
+    winnow("dedup", "near", "docs", "OUT", "--workers", 0, check=0)
+    names = {}
+    exec(section("Near-duplicates"), names)
+    assert len(names["large"]) == len(names["clusters"]) == 101 and names["large"]["size"].unique().to_pylist() == [101]
+    columns = re.findall(r"^\| (`.*?) \|", README.split("## Near-duplicates")[1].split("## ")[0], re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(columns)) == [
+        *("id", "url", "source", "cluster", "kept", "similarity", "size", "address")
+    ]
+    assert set(re.findall(r"`(\w+)`", " ".join(columns))) == set(names["clusters"].column_names)
+
+
 # ------------------------------------------------------------------ commands
 
 ELSEWHERE = ("--address", "https://example.org/docs", "share_of_capitals")

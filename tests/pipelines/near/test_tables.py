@@ -7,6 +7,7 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from commands import winnow
 from corpora import write_jsonl
 from one_step import ONE_FILE_A_SHARD, ONE_SHARD, SHARDS_TOGETHER
 
@@ -222,3 +223,21 @@ def test_verify_compares_the_table_with_the_report(tmp_path):
     built["figures"]["near_dedup"]["dropped"] = 5
     path.write_text(json.dumps(built))
     assert "near_dedup/clusters has 6 documents, the report says 7" in " ".join(verify(str(copy)))
+
+
+def test_on_the_command_line(tmp_path):
+    source, output = write(tmp_path / "in"), tmp_path / "out"
+    command = ["dedup", "near", source, output, "--threshold", 0.5, "--ngram", 1, "--workers", 0]
+    winnow(*command, check=0)
+    assert [row["id"] for row in rows_in(output)] == ["a", "b", "c", "d", "e", "f"]
+    assert "every published file and count is as it should be" in winnow("verify", output, check=0).stdout
+    assert winnow("explain", output, "b", check=0).stdout.splitlines()[:3] == [
+        "b: near_dedup: near_duplicate: the other document is a",
+        "b: near_dedup: w0 w1 w2 w3 w4 w5 w6 w7 w8[- w9-]",
+        "b: near_dedup: one of 4 near-duplicates, of which a is kept; similarity 0.9000",
+    ]
+    page = (output / "report.html").read_text()
+    assert "<del><bdi> w9</bdi></del>" in page and "<bdi>blog.co.uk</bdi>" in page
+    assert not list(output.glob("near_dedup/clusters/00001*"))
+    winnow(*command[:3], tmp_path / "none", *command[4:], "--clusters", "false", check=0)
+    assert not (tmp_path / "none" / "near_dedup").exists()
