@@ -86,7 +86,7 @@ def _counted(output: str, published: Published) -> list[str]:
 def _clusters_counted(published: Published, built: dict[str, Any]) -> list[str]:
     """Where tables of clusters are not as long as the report says; of a step that is to leave none, nothing."""
     problems = []
-    for name, figures in built["figures"].items():
+    for name, figures in built.get("figures", {}).items():
         folder = f"{name}/{tables.FOLDER}"
         if found := published.paths(folder):
             rows, said = sum(map(shards.count_rows, found)), figures["clusters"] + figures["dropped"]

@@ -2,5 +2,7 @@
 `pipelines.steps.near_dedup`, which says in which order.
 
 `candidates`: signatures and what shares a bucket. `sidecars`: the shingles of documents, between maps. `verification`:
-what is alike. `clustering`: what goes. Imports `corpus` and `pipelines.maps`; no step.
+what is alike. `clustering`: what goes. `tables`: who is in which cluster, for people; `matrices`: whose documents go
+because of whose. `differences`: what of two texts differs, which is no map. Imports `corpus` and `pipelines.maps`; no
+step.
 """

@@ -149,8 +149,8 @@ def test_dump_spells_out_every_default():
     assert document["steps"][1]["near_dedup"] == {
         "threshold": 0.8, "normalisation": "lower_words", "unit": "auto", "tokenizer": "", "ngram": 5,
         "permutations": 256, "recall": 0.99, "bands": None, "rows": None, "scheme": "affine32", "hash": "auto",
-        "seed": 1, "preset": None,
-        "mode": "leader", "verification": "jaccard", "edit_threshold": 0.8, "keep": "first", "score": None,
+        "seed": 1, "preset": None, "mode": "leader", "verification": "jaccard", "edit_threshold": 0.8,
+        "keep": "first", "score": None, "clusters": True,
     }  # fmt: skip
     assert document["input"] == ["x"]
 
