@@ -87,7 +87,7 @@ def left(store, name, folder):
 
 def test_a_run_from_s3_to_s3_is_the_run_on_a_disk(local, bucket, object_store, tmp_path):
     expected = digest(local / "out")
-    assert {name.split("/")[0] for name in expected} == {"documents", "dropped", "tokenizer", "tokens"}
+    assert {name.split("/")[0] for name in expected} == {"documents", "dropped", "near_dedup", "tokenizer", "tokens"}
     out = f"s3://{bucket}/out"
     first = run(f"s3://{bucket}", "out")
     assert left(object_store, f"{bucket}/out", tmp_path) == expected

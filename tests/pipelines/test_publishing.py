@@ -178,7 +178,11 @@ def test_a_published_file_is_a_link_where_the_disk_allows_it_and_else_a_copy(tmp
 
 
 @pytest.mark.parametrize(
-    "name", ["documents", "dropped", "quarantine", "tokenizer", "tokens", "work", "recipe.yaml", "report.json"]
+    "name",
+    [
+        *("documents", "dropped", "quarantine", "near_dedup", "near_dedup-2", "tokenizer", "tokens", "work"),
+        *("recipe.yaml", "report.json"),
+    ],
 )
 def test_symbolic_links_are_refused(tmp_path, name):
     (tmp_path / "out").mkdir()
@@ -206,7 +210,7 @@ def test_a_link_deeper_down_is_refused_too(tmp_path):
 @pytest.mark.parametrize("name", [
     "documents/00000.parquet", "documents/language=de/00003.parquet", "dropped/c4-00000.parquet", "tokens/00000.bin",
     "tokens/manifest.json", "tokens/packing/best_fit-2048/00000.arrow", "tokenizer/tokenizer.json", "report.html",
-    "recipe.yaml",
+    "recipe.yaml", "near_dedup/clusters/00000.parquet", "near_dedup-3/clusters/00012.parquet",
 ])  # fmt: skip
 def test_a_name_that_a_run_may_write_is_refused_before_it_does(out, tmp_path, name):
     Published(out).save()
