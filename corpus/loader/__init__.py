@@ -8,8 +8,9 @@
     filling.py       which tokens a sample has, and how they are read
     boundaries.py    how a batch says where its documents begin and end
     kernel.py        the numba loops
-    token_shards.py  the shards of a folder, opened when first touched
-    cache.py         local copies of shards on object stores
+    token_shards.py  the shards of a folder, opened when first touched, checked when first read
+    cache.py         local copies of blocks of shards on object stores
+    read_ahead.py    threads that fetch them before they are read
     names.py         names that are none, and the nearest that is
     torch.py         the same behind torch's DataLoader
 

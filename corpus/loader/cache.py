@@ -1,53 +1,172 @@
-"""Local copies of files on object stores. No locks: a copy gets a name of its own and is put in
-place, whole and checked, by one rename; at worst two processes copy the same file."""
+"""Local copies of blocks of files on object stores, named by what they hold.
+
+A copy is written under the name of the block and `.part`, compared with its checksum, and renamed. Whoever writes has a
+lock on that file (flock), which dies with its process: others wait for it, find the block there, and each block is
+fetched once, by however many processes; what one leaves behind that was killed, the next writes over. Nothing else is
+shared: no memory, no process that others wait for. Where a file system knows no locks, a block may be fetched twice.
+
+A copy that is in use may be deleted: whoever has mapped it keeps it. So keeping to a limit needs no counting of users.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import os
+import threading
+import time
 import uuid
-from collections.abc import Callable
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
 
-from corpus.io import paths
+import numpy as np
 
-_READ_BYTES = 16 << 20
+from corpus.tokens.megatron import map_file
+
+ATTEMPTS = 3
+"""How often a block is fetched whose bytes are not what its checksum says."""
+ABANDONED = 3600.0
+"""Seconds after which a part that nobody has locked is deleted."""
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
-def fetch(source: str, target: str, size: int, block_bytes: int = _READ_BYTES, blocks: list[str] | None = None) -> str:
-    """Copy the file `source` of `size` bytes to the local path `target`, unless it is there, and
-    return `target`. Where xxhash is installed, `blocks` (xxh3_64 of every `block_bytes`, as hex)
-    are checked on the way. Raises ValueError if the copy is not as described; nothing is left."""
-    if os.path.exists(target) and os.path.getsize(target) == size:
-        return target
-    os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
-    temporary = f"{target}.{uuid.uuid4().hex[:8]}.tmp"
+class Cache:
+    """Blocks in a folder, of at most about `limit` bytes (None: as many as there are) together: those that were opened
+    last stay. Several processes may use one folder, and threads a cache."""
+
+    def __init__(self, folder: str, limit: int | None = None) -> None:
+        if limit is not None and limit < 1:
+            raise ValueError(f"cache_bytes must be at least 1, not {limit}")
+        self.folder, self.limit = folder, limit
+        self._added, self._lock = 0, threading.Lock()
+
+    def open(
+        self, name: str, size: int, fetch: Callable[[], bytes], wrong: Callable[[np.ndarray], str | None], what: str
+    ) -> np.ndarray:
+        """The block `name` of `size` bytes, uint8[size], mapped. What is not there is fetched; `wrong` says what is the
+        matter with a copy, which is then fetched again. Raises ValueError, which begins with `what`, where that does
+        not help; and what `fetch` raises."""
+        path = os.path.join(self.folder, name[:2], name)
+        problem: str | None = None
+        for _ in range(ATTEMPTS):
+            data = _mapped(path, size)
+            if data is None:
+                self._write(path, size, fetch)
+                data = _mapped(path, size)
+            if data is not None:
+                problem = wrong(data)
+                if problem is None:
+                    _touch(path)
+                    return data
+                _remove(path)
+        raise ValueError(f"{what} {problem or f'does not have {size} bytes'} (fetched {ATTEMPTS} times)")
+
+    def _write(self, path: str, size: int, fetch: Callable[[], bytes]) -> None:
+        """Put the block in place, unless somebody else does. It is checked where it is opened, whatever becomes of it
+        on disk."""
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with _part(path) as part:
+            if os.path.exists(path):
+                return
+            data = fetch()
+            if len(data) != size:
+                return
+            part.truncate(0)
+            part.write(data)
+            part.flush()
+            os.replace(part.name, path)
+        self._make_room(size)
+
+    def _make_room(self, size: int) -> None:
+        """Delete what was not used for longest where there is more than the limit: looked at after every 32nd of it
+        that this process adds."""
+        if self.limit is None:
+            return
+        with self._lock:
+            self._added += size
+            if self._added * 32 < self.limit:
+                return
+            self._added = 0
+        blocks = sorted(self._blocks())
+        excess = sum(each for _, each, _ in blocks) - self.limit
+        for _, each, path in blocks:
+            if excess <= 0:
+                break
+            _remove(path)
+            excess -= each
+
+    def _blocks(self) -> Iterator[tuple[int, int, str]]:
+        """(time of its last opening in ns, bytes, path) of every block; what was abandoned is deleted on the way."""
+        for folder in os.scandir(self.folder):
+            if len(folder.name) != 2 or not folder.is_dir():
+                continue
+            for entry in os.scandir(folder.path):
+                with contextlib.suppress(FileNotFoundError):
+                    found = entry.stat()
+                    if not entry.name.endswith(".part"):
+                        yield found.st_mtime_ns, found.st_size, entry.path
+                    elif time.time() - found.st_mtime > ABANDONED:
+                        _sweep(entry.path)
+
+
+@contextlib.contextmanager
+def _part(path: str) -> Iterator:
+    """The file that becomes the block `path`, locked, to write to; deleted if it has not become one."""
+    name = path + ".part"
+    while True:
+        file = open(name, "ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            _remove(name)
+            file.close()
+            name = f"{path}.{uuid.uuid4().hex[:8]}.part"
+            file = open(name, "ab")
+        if _is(file.fileno(), name):
+            break
+        file.close()  # whoever had it has put it in place, or given up
     try:
-        with open(temporary, "wb") as copy:
-            _copy(source, copy, block_bytes, blocks)
-        if os.path.getsize(temporary) != size:
-            raise ValueError(f"{source} has {os.path.getsize(temporary)} bytes, expected {size}")
-        os.replace(temporary, target)
+        yield file
     finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-    return target
+        if _is(file.fileno(), name):
+            _remove(name)
+        file.close()
 
 
-def _copy(source: str, copy: BinaryIO, block_bytes: int, blocks: list[str] | None) -> None:
-    digest, expected = None if blocks is None else _digest(), blocks or []
-    with paths.open_input(source) as file:
-        number = 0
-        while block := file.read(block_bytes):
-            if digest and (number >= len(expected) or digest(block) != expected[number]):
-                raise ValueError(f"{source}: block {number} does not match its checksum")
-            copy.write(block)
-            number += 1
-
-
-def _digest() -> Callable[[bytes], str] | None:
-    """xxh3_64 to hex, or None where xxhash is not installed."""
+def _is(handle: int, name: str) -> bool:
+    """Whether the open file is the one of this name."""
     try:
-        import xxhash
-    except ImportError:
+        return os.path.samestat(os.fstat(handle), os.stat(name))
+    except FileNotFoundError:
+        return False
+
+
+def _sweep(name: str) -> None:
+    """Delete a part that nobody writes."""
+    with contextlib.suppress(OSError), open(name, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is(file.fileno(), name):
+            _remove(name)
+
+
+def _mapped(path: str, size: int) -> np.ndarray | None:
+    """The bytes of a file; None where it is not there, or of another size, and then deleted."""
+    try:
+        if os.path.getsize(path) == size:
+            return map_file(path)
+    except FileNotFoundError:
         return None
-    return xxhash.xxh3_64_hexdigest
+    _remove(path)
+    return None
+
+
+def _touch(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(path)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from corpus.loader import kernel
-from corpus.loader.token_shards import Shards
+from corpus.loader.token_shards import Ranges, Shards
 from corpus.tokens import packing
 
 
@@ -62,6 +62,13 @@ class Windows:
         previous[numbers == 0, :1] = self.shards.manifest["end_id"]
         return Rows(tokens, previous, ends - starts, document_ids)
 
+    def ranges(self, numbers: np.ndarray) -> Ranges:
+        """Where the windows `numbers` are, and the token before each."""
+        starts, ends = kernel.window_bounds(numbers, self.lengths, self.shards.tokens)
+        first = np.maximum(starts - 1, 0)
+        for number in kernel.shards_of(self.shards.starts, first, ends).tolist():
+            yield number, first, ends, int(self.shards.starts[number])
+
     def count_tokens(self, numbers: np.ndarray) -> np.ndarray:
         """int64[B]: tokens of the windows `numbers`, of which nothing is read."""
         starts, ends = kernel.window_bounds(numbers, self.lengths, self.shards.tokens)
@@ -96,6 +103,18 @@ class Bins:
             for at, data in shard.checked or shard.read(places[2] - (places[4] == 0), places[3], 0):
                 kernel.copy_pieces(data, at, places, end_id, mask_starts, tokens, previous)
         return Rows(tokens, previous, lengths, document_ids if documents else None)
+
+    def ranges(self, numbers: np.ndarray) -> Ranges:
+        """Where the pieces of the packed sequences `numbers` are, and the token before each."""
+        shard_of = np.searchsorted(self.starts, numbers, "right") - 1
+        for number in sorted(set(shard_of.tolist()) - {-1}):
+            plan, here = self.shards.open_plan(self.plan, number), np.flatnonzero(shard_of == number)
+            places = kernel.place_pieces(
+                *self.shards.open(number).documents(), plan.offsets, plan.document, plan.start, plan.length,
+                numbers[here] - self.starts[number], here, self.longest, np.zeros((len(numbers), 0), np.int32),
+                np.zeros(len(numbers), np.int64),
+            )  # fmt: skip
+            yield number, places[2] - (places[4] == 0), places[3], 0
 
     def count_tokens(self, numbers: np.ndarray) -> np.ndarray:
         """int64[B]: tokens of the packed sequences `numbers`, by the plan."""

@@ -15,6 +15,7 @@ from corpus.loader.boundaries import BOUNDARIES, INPUTS, finish
 from corpus.loader.filling import Bins, Windows, cut_windows, open_bins
 from corpus.loader.objective import Objective, Samples, Setting
 from corpus.loader.objectives import OBJECTIVES
+from corpus.loader.read_ahead import STEPS
 from corpus.loader.run import Run
 from corpus.loader.token_shards import Shards
 
@@ -32,7 +33,9 @@ class TokenStream(Run):
     s W B to (s + 1) W B - 1, of which rank r reads the r-th B. Every token is in one sample an epoch.
     All ranks have the same number of batches, `len(stream)`; what the last of them are, `last` says.
 
-    path              folder with manifest.json, or a URI (then name a local folder as `cache`)
+    path              folder with manifest.json, or a URI
+    cache             local folder for what is read of a URI: whole blocks, named by what they hold, which several
+                      processes share; cache_bytes   how much it may hold, about; None: as much as there is
     sequence_length   L, tokens a row; batch_size   B, rows of a batch of this rank
     objective         what is to be learnt, a name in `corpus.loader.objectives`: "causal"
     packing           None: windows of the stream; else the name of a plan under packing/
@@ -105,6 +108,7 @@ class TokenStream(Run):
         last: str = "pad",
         dtype: str = "int64",
         cache: str | None = None,
+        cache_bytes: int | None = None,
         verify: bool = True,
         **options: Any,
     ) -> None:
@@ -120,7 +124,7 @@ class TokenStream(Run):
         super().__init__(rank, world_size, batch_size, last)
         if not 0 <= seed < 1 << 63:
             raise ValueError(f"seed must be 0 to 2^63 - 1, not {seed}")
-        self.shards = Shards(str(path), cache, verify)
+        self.shards = Shards(str(path), cache, cache_bytes, verify)
         self.sequence_length, self.inputs = sequence_length, inputs
         self.objective, self.packing, self.seed, self.shuffle = objective, packing, seed, shuffle
         self.dtype = np.dtype(dtype)
@@ -130,6 +134,7 @@ class TokenStream(Run):
         """Counts of an epoch: samples, tokens, padding, and those of the packing plan."""
         self.samples: int = self.figures["samples"]
         """Samples of an epoch."""
+        self._ahead = -1  # the sample up to which blocks are fetched or being fetched
         self.tokens: int = self.figures["tokens"]
         """Tokens of an epoch."""
         self.total = None if epochs is None and self.samples else self.samples * (epochs or 1)
@@ -141,8 +146,24 @@ class TokenStream(Run):
         self.sample = epoch * self.samples
 
     def _read(self, first: int, count: int, rows: int) -> dict[str, Any]:
-        batch = self._objective.batch(self._samples(first, count, rows))
+        samples = self._samples(first, count, rows)
+        if self.shards.cache is not None:
+            self._fetch(samples.numbers, first)
+        batch = self._objective.batch(samples)
         return finish(batch, self.boundaries, self.inputs, self.dtype)
+
+    def _fetch(self, numbers: np.ndarray, first: int) -> None:
+        """Fetch what a batch reads, and begin to fetch what the next steps will."""
+        self.shards.fetch(self._source.ranges(numbers), wait=True)
+        until = first + STEPS * self.step
+        if self.total is not None:
+            until = min(until, self.total)
+        if not first <= self._ahead <= until:
+            self._ahead = first
+        while self._ahead + self.step < until:
+            self._ahead += self.step
+            count = min(self.batch_size, until - self._ahead)
+            self.shards.fetch(self._source.ranges(self._samples(self._ahead, count, count).numbers), wait=False)
 
     def _count_labels(self, first: int, count: int) -> np.ndarray | None:
         return self._objective.count_labels(self._samples(first, count, count))

@@ -5,17 +5,20 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from typing import Any, NamedTuple
+import threading
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from corpus.io import paths
 from corpus.loader import kernel
-from corpus.loader.cache import fetch
+from corpus.loader.cache import Cache
+from corpus.loader.read_ahead import ReadAhead
 from corpus.tokens import manifest as manifests
 from corpus.tokens import packing
 from corpus.tokens.checksum import check_block, xxh64
-from corpus.tokens.megatron import IndexedDataset
+from corpus.tokens.megatron import Index, IndexedDataset
 
 OPEN_AT_ONCE = 16_000
 """Shards kept mapped: two maps each, three with a packing plan, and 65,530 is what Linux gives a process by default
@@ -34,59 +37,161 @@ class Documents(NamedTuple):
 
 Parts = tuple[tuple[int, np.ndarray], ...]
 """Of a shard: (place of the first token in the shard, tokens) of each."""
+Ranges = Iterable[tuple[int, np.ndarray, np.ndarray, int]]
+"""Of tokens, shard by shard: (number of the shard, starts, ends, begin), the last three as `Shard.read` has them."""
 
 
-class Shard:
-    """A shard, mapped. What is read of it is compared with the manifest's checksums first, once each block; `checks`
-    (bool[blocks], and of the index behind them) says which have been."""
+class Maps:
+    """What is open, of at most `most` things that were used last. For several threads."""
 
-    def __init__(self, prefix: str, manifest: dict[str, Any], shard: dict[str, Any], checks: np.ndarray) -> None:
-        """Raises ValueError if the shard is not what its manifest describes."""
-        self._dataset = IndexedDataset(prefix, validate=False)
-        found = self._dataset.documents, len(self._dataset.tokens), self._dataset.dtype.name
-        expected = shard["documents"], shard["tokens"], manifest["dtype"]
-        if found != expected:
-            raise ValueError(f"{prefix} has (documents, tokens, dtype) {found}; the manifest says {expected}")
-        self.dtype = self._dataset.dtype
-        self._prefix, self._entry, self._checks = prefix, shard, checks
-        self._vocab_size: int = manifest["vocab_size"]
-        self._block = max(1, shard["block_bytes"] // self.dtype.itemsize)
-        self.checked: Parts | None = None
-        """All of the shard, once all of it has been checked: nothing is to be read then."""
-        self._settle()
-        data = self._dataset
-        self._documents = Documents(data.index, data.sequences, data.documents, data.dtype.itemsize, len(data.tokens))
+    def __init__(self, most: int) -> None:
+        self._most, self._found, self._lock = most, dict[Any, np.ndarray](), threading.Lock()
+
+    def find(self, key: Any) -> np.ndarray | None:
+        """What was kept under this key."""
+        with self._lock:
+            found = self._found.pop(key, None)
+            if found is not None:
+                self._found[key] = found  # behind all others
+            return found
+
+    def keep(self, key: Any, value: np.ndarray) -> None:
+        """Keep something in place of what was not asked for the longest."""
+        with self._lock:
+            self._found[key] = value
+            while len(self._found) > self._most:
+                del self._found[next(iter(self._found))]
+
+
+class Shard(Protocol):
+    """A shard. What is read of it is compared with the manifest's checksums first, once each block."""
+
+    checked: Parts | None
+    """All of the shard, where it is at hand and all of it has been checked: nothing is to be read then."""
 
     def read(self, starts: np.ndarray, ends: np.ndarray, begin: int) -> Parts:
         """Parts of the shard that together hold what it has of the ranges [starts, ends) (int64[rows]), the shard's
         first token being number `begin`. Raises ValueError for a block that is not what the manifest says."""
-        if self.checked is None:
-            for block in kernel.blocks_of(starts, ends, begin, len(self._dataset.tokens), self._block).tolist():
-                if not self._checks[block]:
-                    self._check(block)
-            self._settle()
-        return ((0, self._dataset.tokens),)
 
     def documents(self) -> Documents:
         """Its documents. Raises ValueError where the index is not what the manifest says."""
+
+
+class LocalShard:
+    """A Shard that is mapped as a whole; `checks` (bool[blocks], and of the index behind them) says what has been
+    checked."""
+
+    def __init__(self, prefix: str, manifest: dict[str, Any], entry: dict[str, Any], checks: np.ndarray) -> None:
+        """Raises ValueError if the shard is not what its manifest describes."""
+        self._data = IndexedDataset(prefix, validate=False)
+        found = self._data.documents, len(self._data.tokens), self._data.dtype.name
+        _compare(prefix, found, manifest, entry)
+        self._prefix, self._entry, self._checks = prefix, entry, checks
+        self._vocab_size: int = manifest["vocab_size"]
+        self._block = max(1, entry["block_bytes"] // self._data.dtype.itemsize)
+        self.checked: Parts | None = None
+        self._settle()
+        self._documents = Documents(
+            self._data.index, self._data.sequences, self._data.documents, self._data.dtype.itemsize,
+            len(self._data.tokens),
+        )  # fmt: skip
+
+    def read(self, starts: np.ndarray, ends: np.ndarray, begin: int) -> Parts:
+        """See Shard: always all of it."""
+        if self.checked is None:
+            for block in kernel.blocks_of(starts, ends, begin, len(self._data.tokens), self._block).tolist():
+                if not self._checks[block]:
+                    self._check(block)
+            self._settle()
+        return ((0, self._data.tokens),)
+
+    def documents(self) -> Documents:
+        """See Shard."""
         if not self._checks[-1]:
-            expected = self._entry.get("idx_xxh64")
-            if expected is not None and xxh64(self._dataset.raw_index) != int(expected, 16):
-                raise ValueError(f"{self._prefix}.idx does not have the checksum that the manifest says: it is damaged")
+            problem = _index_problem(self._data.raw_index, self._entry)
+            if problem:
+                raise ValueError(f"{self._prefix}.idx {problem}")
             self._checks[-1] = True
         return self._documents
 
     def _settle(self) -> None:
         if self._checks[:-1].all():
-            self.checked = ((0, self._dataset.tokens),)
+            self.checked = ((0, self._data.tokens),)
 
     def _check(self, block: int) -> None:
         first = block * self._block
-        data = self._dataset.tokens[first : first + self._block]
-        wrong = check_block(data, self._entry["blocks"][block], self._vocab_size)
+        wrong = check_block(
+            self._data.tokens[first : first + self._block], self._entry["blocks"][block], self._vocab_size
+        )
         if wrong:
             raise ValueError(f"{self._prefix}.bin: block {block}, from token {first} on, {wrong}")
         self._checks[block] = True
+
+
+class RemoteShard:
+    """A Shard on an object store, of which blocks are fetched into a cache when they are wanted; copies are checked
+    whenever they are opened. Those that are open are in `maps`."""
+
+    def __init__(self, prefix: str, manifest: dict[str, Any], entry: dict[str, Any], cache: Cache, maps: Maps) -> None:
+        """Raises ValueError for blocks that begin within a token."""
+        self.checked: Parts | None = None
+        self._prefix, self._manifest, self._entry, self._cache, self._maps = prefix, manifest, entry, cache, maps
+        self._dtype = np.dtype(manifest["dtype"]).newbyteorder("<")
+        if entry["block_bytes"] % self._dtype.itemsize:
+            raise ValueError(f"{prefix}: blocks of {entry['block_bytes']} bytes do not hold whole tokens")
+        self._block = entry["block_bytes"] // self._dtype.itemsize
+        self._documents: Documents | None = None
+
+    def read(self, starts: np.ndarray, ends: np.ndarray, begin: int) -> Parts:
+        """See Shard: the blocks."""
+        return tuple((block * self._block, self.block(block)) for block in self.blocks(starts, ends, begin))
+
+    def blocks(self, starts: np.ndarray, ends: np.ndarray, begin: int) -> list[int]:
+        """Numbers of the blocks that hold what the shard has of these ranges."""
+        return kernel.blocks_of(starts, ends, begin, self._entry["tokens"], self._block).tolist()
+
+    def block(self, number: int) -> np.ndarray:
+        """The tokens of a block."""
+        found = self._maps.find((self._prefix, number))
+        if found is None:
+            found = self._open(number)
+            self._maps.keep((self._prefix, number), found)
+        return found
+
+    def has(self, number: int) -> bool:
+        """Whether a block is open."""
+        return self._maps.find((self._prefix, number)) is not None
+
+    def _open(self, number: int) -> np.ndarray:
+        name, first = paths.suffixed(self._prefix, ".bin"), number * self._entry["block_bytes"]
+        size = min(self._entry["block_bytes"], self._entry["bin_bytes"] - first)
+        expected, vocab_size = self._entry["blocks"][number], self._manifest["vocab_size"]
+        data = self._cache.open(
+            f"{expected}-{size}",
+            size,
+            lambda: _range(name, first, size),
+            lambda found: check_block(found.view(self._dtype), expected, vocab_size),
+            f"{name}: block {number}, from token {number * self._block} on,",
+        )
+        return data.view(self._dtype)
+
+    def documents(self) -> Documents:
+        """See Shard: of the index, fetched as a whole."""
+        if self._documents is None:
+            name, size = paths.suffixed(self._prefix, ".idx"), self._entry["idx_bytes"]
+            key = self._entry.get("idx_xxh64") or hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
+            raw = self._cache.open(
+                f"{key}-{size}.idx",
+                size,
+                lambda: _range(name, 0, size),
+                lambda found: _index_problem(found, self._entry),
+                name,
+            )
+            index = Index(raw, self._prefix)
+            tokens = index.bin_bytes // self._dtype.itemsize
+            _compare(self._prefix, (index.documents, tokens, index.dtype.name), self._manifest, self._entry)
+            self._documents = Documents(index.halves, index.sequences, index.documents, self._dtype.itemsize, tokens)
+        return self._documents
 
 
 class Shards:
@@ -96,9 +201,12 @@ class Shards:
     counts are checked against a shard when it is opened, its checksums when its blocks are first read.
     """
 
-    def __init__(self, folder: str, cache: str | None = None, verify: bool = True) -> None:
-        """`folder` is a local path, or a URI whose shards are copied to the local folder `cache`
-        when touched. Without `verify` no checksums are compared. Raises ValueError for a URI without `cache`."""
+    def __init__(
+        self, folder: str, cache: str | None = None, cache_bytes: int | None = None, verify: bool = True
+    ) -> None:
+        """`folder` is a local path, or a URI of which blocks are copied to the local folder `cache`, of about
+        `cache_bytes` at most, when they are touched. Without `verify` no checksums of local files are compared. Raises
+        ValueError for a URI without `cache`."""
         if not paths.is_local(folder) and cache is None:
             raise ValueError(f"{folder} is not local: name a local folder for copies as `cache`")
         self.folder = folder
@@ -107,25 +215,38 @@ class Shards:
         self.starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
         self.tokens = int(self.starts[-1])
         self.fingerprint = _fingerprint(self.manifest)
-        self._copies = f"{cache}/{self.fingerprint}"  # of a folder that is not local
+        self.cache = None if cache is None or paths.is_local(folder) else Cache(cache, cache_bytes)
         self._verify = verify
-        self._checked: dict[int, np.ndarray] = {}  # of every shard that was ever open
+        self._checks: dict[int, np.ndarray] = {}  # of every shard that was ever open
         self.open = functools.lru_cache(OPEN_AT_ONCE)(self._open)
         self.open_plan = functools.lru_cache(OPEN_AT_ONCE)(self._open_plan)
+        self._ahead, self._maps = ReadAhead(), Maps(self._blocks_at_once(cache_bytes))
 
     def _open(self, number: int) -> Shard:
-        """Shard `number`, mapped. Raises ValueError if it is not what the manifest describes."""
-        shard = self.manifest["shards"][number]
-        prefix = manifests.shard_prefix(self.folder, shard["name"])
-        if not paths.is_local(prefix):
-            local = manifests.shard_prefix(self._copies, shard["name"])
-            fetch(paths.suffixed(prefix, ".idx"), local + ".idx", shard["idx_bytes"])
-            blocks = shard["block_bytes"], shard["blocks"]
-            fetch(paths.suffixed(prefix, ".bin"), local + ".bin", shard["bin_bytes"], *blocks)
-            prefix = local
-        if number not in self._checked:
-            self._checked[number] = np.full(len(shard["blocks"]) + 1, not self._verify)
-        return Shard(prefix, self.manifest, shard, self._checked[number])
+        """Shard `number`. Raises ValueError if it is not what the manifest describes."""
+        entry = self.manifest["shards"][number]
+        prefix = manifests.shard_prefix(self.folder, entry["name"])
+        if self.cache is not None:
+            return RemoteShard(prefix, self.manifest, entry, self.cache, self._maps)
+        if number not in self._checks:
+            self._checks[number] = np.full(len(entry["blocks"]) + 1, not self._verify)
+        return LocalShard(prefix, self.manifest, entry, self._checks[number])
+
+    def _blocks_at_once(self, cache_bytes: int | None) -> int:
+        """Of remote shards, kept mapped: they take room on the disk, deleted or not."""
+        largest = max((entry["block_bytes"] for entry in self.manifest["shards"]), default=1)
+        return OPEN_AT_ONCE if cache_bytes is None else max(16, min(OPEN_AT_ONCE, cache_bytes // largest))
+
+    def fetch(self, ranges: Ranges, wait: bool) -> None:
+        """Fetch what these ranges of remote shards touch, several blocks at a time, and wait for it or not. What fails
+        here is said where it is read."""
+        wanted: list[tuple[RemoteShard, int]] = []
+        for number, starts, ends, begin in ranges:
+            shard = self.open(number)
+            if isinstance(shard, RemoteShard):
+                wanted += [(shard, block) for block in shard.blocks(starts, ends, begin) if not shard.has(block)]
+        if not wait or len(wanted) > 1:
+            self._ahead.fetch([(shard.block, block) for shard, block in wanted], wait)
 
     def _open_plan(self, name: str, number: int) -> packing.Plan:
         """Packing plan `name` of shard `number`. Raises ValueError if it is for other tokens."""
@@ -139,6 +260,26 @@ class Shards:
                 f"{(shard['documents'], shard['tokens'])}: pack again"
             )
         return plan
+
+
+def _range(name: str, first: int, size: int) -> bytes:
+    """Bytes of a file."""
+    with paths.open_input(name) as file:
+        file.seek(min(first, file.size()))
+        return file.read(size)
+
+
+def _compare(prefix: str, found: tuple[int, int, str], manifest: dict[str, Any], entry: dict[str, Any]) -> None:
+    expected = entry["documents"], entry["tokens"], manifest["dtype"]
+    if found != expected:
+        raise ValueError(f"{prefix} has (documents, tokens, dtype) {found}; the manifest says {expected}")
+
+
+def _index_problem(raw: np.ndarray, entry: dict[str, Any]) -> str | None:
+    expected = entry.get("idx_xxh64")
+    if expected is not None and xxh64(raw) != int(expected, 16):
+        return "does not have the checksum that the manifest says: it is damaged, or of another file"
+    return None
 
 
 def _fingerprint(manifest: dict[str, Any]) -> str:

@@ -165,6 +165,36 @@ def read_header(name: str, header: bytes) -> tuple[np.dtype, int, int]:
     return DTYPES[code], sequences, indices - 1
 
 
+class Index:
+    """What a .idx says, by a look at its header and its last entries.
+
+    raw          its bytes
+    halves       uint16 view of them behind the header, for kernels: the arrays there start at even but otherwise
+                 unaligned bytes
+    arrays       views of lengths int32[sequences], pointers int64[sequences], documents int64[documents + 1]
+    bin_bytes    size of its .bin
+    """
+
+    def __init__(self, raw: np.ndarray, prefix: str) -> None:
+        """`raw` are the bytes of `PREFIX.idx`. Raises ValueError where they are none of an index."""
+        self.raw = raw
+        self.dtype, self.sequences, self.documents = read_header(prefix + ".idx", bytes(raw[:HEADER_BYTES]))
+        at, count = HEADER_BYTES, self.sequences
+        expected = at + 12 * count + 8 * (self.documents + 1)
+        if len(raw) not in (expected, expected + count):  # with one mode byte a sequence: multimodal
+            raise ValueError(
+                f"{prefix}.idx has {len(raw)} bytes; its header implies {expected}: it was cut off or overwritten"
+            )
+        self.halves = raw[at : len(raw) & ~1].view("<u2")
+        lengths = raw[at : at + 4 * count].view("<i4")
+        pointers = raw[at + 4 * count : at + 12 * count].view("<i8")
+        documents = raw[at + 12 * count : expected].view("<i8")
+        self.arrays = lengths, pointers, documents
+        self.bin_bytes = int(pointers[-1]) + int(lengths[-1]) * self.dtype.itemsize if count else 0
+        if documents[0] != 0 or documents[-1] != count:
+            raise ValueError(f"{prefix}.idx: its documents do not cover all sequences")
+
+
 class IndexedDataset:
     """A shard, memory-mapped (read whole where `prefix` is a URI).
 
@@ -194,35 +224,20 @@ class IndexedDataset:
 
     def __init__(self, prefix: str, validate: bool = True) -> None:
         self.prefix = prefix
-        raw = _map(paths.suffixed(prefix, ".idx"))
-        header = bytes(raw[:HEADER_BYTES])
-        self.dtype, self.sequences, self.documents = read_header(prefix + ".idx", header)
-        at, count = HEADER_BYTES, self.sequences
-        expected = at + 12 * count + 8 * (self.documents + 1)
-        if len(raw) not in (expected, expected + count):  # with one mode byte a sequence: multimodal
-            raise ValueError(
-                f"{prefix}.idx has {len(raw)} bytes; its header implies {expected}: it was cut off or overwritten"
-            )
-        self.raw_index = raw
-        self.index = raw[at : len(raw) & ~1].view("<u2")
-        self._lengths = raw[at : at + 4 * count].view("<i4")
-        self._pointers = raw[at + 4 * count : at + 12 * count].view("<i8")
-        self._documents = raw[at + 12 * count : expected].view("<i8")
-        payload = _map(paths.suffixed(prefix, ".bin"))
-        self._check_ends(len(payload))
+        index = Index(map_file(paths.suffixed(prefix, ".idx")), prefix)
+        self.dtype, self.sequences, self.documents, self.raw_index = (
+            index.dtype,
+            index.sequences,
+            index.documents,
+            index.raw,
+        )
+        self.index, self._lengths, self._pointers, self._documents = index.halves, *index.arrays
+        payload = map_file(paths.suffixed(prefix, ".bin"))
+        if index.bin_bytes != len(payload):  # cut off, or swapped
+            raise ValueError(f"{prefix}.bin has {len(payload)} bytes; {prefix}.idx expects {index.bin_bytes}")
         self.tokens = payload.view(self.dtype)
         if validate:
             self.validate()
-
-    def _check_ends(self, payload_bytes: int) -> None:
-        """The checks that cost nothing: they catch a .bin that was cut off or swapped."""
-        end = 0
-        if self.sequences:
-            end = int(self._pointers[-1]) + int(self._lengths[-1]) * self.dtype.itemsize
-        if end != payload_bytes:
-            raise ValueError(f"{self.prefix}.bin has {payload_bytes} bytes; {self.prefix}.idx expects {end}")
-        if self._documents[0] != 0 or self._documents[-1] != self.sequences:
-            raise ValueError(f"{self.prefix}.idx: its documents do not cover all sequences")
 
     def validate(self) -> None:
         """Check every entry of .idx in bounded memory: lengths not negative, sequences back to
@@ -274,7 +289,7 @@ class IndexedDataset:
         return self.tokens[start : start + int(self._lengths[sequence])]
 
 
-def _map(name: str) -> np.ndarray:
+def map_file(name: str) -> np.ndarray:
     """The bytes of a file: mapped if local (an empty file cannot be), else read. The map keeps no file open, so that a
     process may have as many as it likes."""
     if not paths.is_local(name):

@@ -291,7 +291,7 @@ def loader(job: Job) -> Side:
             pass
 
     tokens = stream.shards.tokens
-    return Side(work, tokens * stream.shards.open(0).dtype.itemsize, tokens=tokens)
+    return Side(work, tokens * np.dtype(stream.shards.manifest["dtype"]).itemsize, tokens=tokens)
 
 
 SIDES = {

@@ -1,42 +1,270 @@
+"""Blocks of remote shards: fetched once by however many processes, right whatever arrives, within a limit, and nothing
+left of whoever was killed."""
+
+import json
+import multiprocessing
 import os
+import pathlib
+import signal
+import time
 
 import numpy as np
 import pytest
-import xxhash
+from bad_store import KINDS, BadStore, every
 
-from corpus.loader import TokenStream
-from corpus.loader.cache import fetch
+from corpus.io import paths, retries
+from corpus.loader import TokenStream, cache, token_shards
+from corpus.loader.cache import Cache
+from corpus.tokens import manifest
 
-
-def test_fetch(tmp_path):
-    (tmp_path / "source").write_bytes(b"abcdefgh")
-    target = str(tmp_path / "cache/deep/target")
-    blocks = [xxhash.xxh3_64_hexdigest(part) for part in (b"abc", b"def", b"gh")]
-    assert fetch(f"file://{tmp_path}/source", target, 8, 3, blocks) == target
-    assert open(target, "rb").read() == b"abcdefgh"
-    (tmp_path / "source").unlink()
-    assert fetch(f"file://{tmp_path}/source", target, 8, 3, blocks) == target
+FORK = multiprocessing.get_context("fork")
 
 
-@pytest.mark.parametrize(
-    "size, blocks, message", [(9, None, "has 8 bytes"), (8, ["0", "0"], "block 0"), (8, [], "block 0")]
-)
-def test_fetch_refuses_and_leaves_nothing(tmp_path, size, blocks, message):
-    (tmp_path / "source").write_bytes(b"abcdefgh")
-    with pytest.raises(ValueError, match=message):
-        fetch(f"file://{tmp_path}/source", str(tmp_path / "cache/target"), size, 4, blocks)
-    assert os.listdir(tmp_path / "cache") == []
+def files(folder):
+    return sorted(os.path.join(at, name) for at, _, names in os.walk(folder) for name in names)
 
 
-def test_stream_from_a_uri(make_tokens, tmp_path):
-    folder = make_tokens([[[1, 2, 0], [3, 0]], [[4, 5, 6, 0]]], pack=4)
-    options = {"sequence_length": 4, "batch_size": 2, "boundaries": "cu_seqlens", "packing": "plan"}
-    with pytest.raises(ValueError, match="cache"):
-        TokenStream(f"file://{folder}", **options)
+def fine(data):
+    return None
+
+
+def counted(*answers):
+    """A function that gives one answer after the other, the last for ever; and how often it was called."""
+    calls = []
+
+    def fetch():
+        calls.append(1)
+        return answers[min(len(calls), len(answers)) - 1]
+
+    return fetch, calls
+
+
+def test_a_block_is_fetched_once(tmp_path):
+    fetch, calls = counted(b"abcd")
+    for _ in range(2):
+        assert bytes(Cache(str(tmp_path)).open("abc-4", 4, fetch, fine, "x")) == b"abcd"
+    assert len(calls) == 1 and files(tmp_path) == [f"{tmp_path}/ab/abc-4"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"abc", b"abxd", b"abcdabcd"])
+def test_a_damaged_copy_is_fetched_again(tmp_path, damage):
+    wrong = lambda data: None if bytes(data) == b"abcd" else "is wrong"
+    fetch, calls = counted(b"abcd")
+    store = Cache(str(tmp_path))
+    store.open("abc-4", 4, fetch, wrong, "x")
+    pathlib.Path(tmp_path, "ab/abc-4").write_bytes(damage)
+    assert bytes(store.open("abc-4", 4, fetch, wrong, "x")) == b"abcd" and len(calls) == 2
+
+
+def test_wrong_bytes_are_fetched_again_and_refused_at_last(tmp_path):
+    wrong = lambda data: None if bytes(data) == b"abcd" else "is wrong"
+    fetch, calls = counted(b"abcx", b"ab", b"abcd")
+    assert bytes(Cache(str(tmp_path)).open("abc-4", 4, fetch, wrong, "x")) == b"abcd" and len(calls) == 3
+    for answer, message in ((b"abcx", "x is wrong"), (b"abc", "x does not have 4 bytes")):
+        fetch, calls = counted(answer)
+        with pytest.raises(ValueError, match=rf"{message} \(fetched 3 times\)"):
+            Cache(str(tmp_path)).open("xyz-4", 4, fetch, wrong, "x")
+        assert len(calls) == 3 and files(tmp_path) == [f"{tmp_path}/ab/abc-4"]
+
+
+def test_what_fetching_raises_leaves_nothing(tmp_path):
+    def fetch():
+        raise OSError("no")
+
+    with pytest.raises(OSError, match="no"):
+        Cache(str(tmp_path)).open("abc-4", 4, fetch, fine, "x")
+    assert files(tmp_path) == []
+
+
+def test_sixteen_processes_fetch_each_block_once(tmp_path):
+    log = str(tmp_path / "log")
+
+    def work(number):
+        store = Cache(str(tmp_path / "cache"))
+        for block in range(12):
+            name = f"{(block + number) % 12:02d}-100"
+
+            def fetch(name=name):
+                with open(log, "a") as file:
+                    file.write(name + "\n")
+                time.sleep(0.01)
+                return name[:2].encode() * 50
+
+            assert bytes(store.open(name, 100, fetch, fine, "x")) == name[:2].encode() * 50
+
+    processes = [FORK.Process(target=work, args=(number,)) for number in range(16)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 16
+    assert sorted(pathlib.Path(log).read_text().split()) == [f"{block:02d}-100" for block in range(12)]
+    assert len(files(tmp_path / "cache")) == 12
+
+
+def test_killed_while_it_fetches(tmp_path):
+    """Whoever waits goes on at once; what was left is written over."""
+
+    def fetch():
+        pathlib.Path(tmp_path, "begun").touch()
+        time.sleep(60)
+        raise AssertionError
+
+    process = FORK.Process(target=lambda: Cache(str(tmp_path / "cache")).open("abc-4", 4, fetch, fine, "x"))
+    process.start()
+    while not os.path.exists(tmp_path / "begun"):
+        time.sleep(0.005)
+    assert files(tmp_path / "cache") == [f"{tmp_path}/cache/ab/abc-4.part"]
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    pathlib.Path(tmp_path, "cache/ab/abc-4.part").write_bytes(b"half of something")
+    assert bytes(Cache(str(tmp_path / "cache")).open("abc-4", 4, lambda: b"abcd", fine, "x")) == b"abcd"
+    assert files(tmp_path / "cache") == [f"{tmp_path}/cache/ab/abc-4"]
+
+
+def test_a_limit(tmp_path):
+    """What was opened last stays; what is mapped stays readable; what was abandoned is deleted."""
+    store = Cache(str(tmp_path), 3200)
+    os.makedirs(tmp_path / "ff")
+    for name, age in (("ff/old.part", 2 * cache.ABANDONED), ("ff/new.part", 0)):
+        (tmp_path / name).write_bytes(b"x")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    mapped = []
+    for number in range(100):
+        mapped.append(store.open(f"{number:02d}-100", 100, lambda number=number: bytes([number]) * 100, fine, "x"))
+        os.utime(tmp_path / f"{number:02d}" / f"{number:02d}-100", ns=(number, number))
+        if number % 2:
+            store.open("00-100", 100, lambda: bytes(100), fine, "x")
+    left = files(tmp_path)
+    assert [os.path.basename(path) for path in left] == [f"{n:02d}-100" for n in [0, *range(69, 100)]] + ["new.part"]
+    assert all((mapped[number] == number).all() for number in range(1, 100))
+    with pytest.raises(ValueError, match="cache_bytes must be at least 1"):
+        Cache(str(tmp_path), 0)
+
+
+def test_where_there_are_no_locks(tmp_path, monkeypatch):
+    def flock(file, how):
+        raise OSError(cache.errno.ENOLCK, "none")
+
+    monkeypatch.setattr(cache.fcntl, "flock", flock)
+    assert bytes(Cache(str(tmp_path)).open("abc-4", 4, lambda: b"abcd", fine, "x")) == b"abcd"
+    assert files(tmp_path) == [f"{tmp_path}/ab/abc-4"]
+
+
+# ------------------------------------------------------------------ streams
+
+
+@pytest.fixture(scope="module")
+def folder(make_tokens):
+    """Two shards of some 800 tokens in blocks of 64."""
+    random = np.random.default_rng(0)
+    shards = [[[*random.integers(1, 900, random.integers(0, 40)).tolist(), 0] for _ in range(40)] for _ in range(2)]
+    folder = make_tokens(shards, pad_id=999, pack=16)
+    content = json.loads(pathlib.Path(folder, "manifest.json").read_text())
+    content["shards"] = [manifest.describe_shard(f"{folder}/{each['name']}", 128) for each in content["shards"]]
+    pathlib.Path(folder, "manifest.json").write_text(json.dumps(content))
+    return folder
+
+
+def same(ours, theirs):
+    return len(ours) == len(theirs) and all(np.array_equal(a[key], b[key]) for a, b in zip(ours, theirs) for key in a)
+
+
+OPTIONS = {"sequence_length": 16, "batch_size": 3, "boundaries": ("positions", "cu_seqlens"), "epochs": 2}
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Ranges that were read of remote files."""
+    found, read = [], token_shards._range
+    monkeypatch.setattr(token_shards, "_range", lambda *range: found.append(range) or read(*range))
+    return found
+
+
+@pytest.mark.parametrize("packing", [None, "plan"])
+@pytest.mark.parametrize("world", [1, 3])
+def test_a_uri_gives_what_the_folder_gives(folder, tmp_path, asked, packing, world):
+    options = OPTIONS | {"packing": packing, "world_size": world}
+    for rank in range(world):
+        local = list(TokenStream(folder, rank=rank, **options))
+        remote = list(TokenStream(f"file://{folder}", cache=str(tmp_path), rank=rank, **options))
+        assert same(remote, local) and len(local) > 10
+    assert len(asked) == len(set(asked)) and {size for _, _, size in asked if size <= 128} >= {128}
+    assert sum(name.endswith(".idx") for name, _, _ in asked) == 2
+    assert not any(name.endswith(".part") for name in files(tmp_path))
+
+
+def test_a_uri_wants_a_cache(folder):
+    with pytest.raises(ValueError, match="name a local folder for copies as `cache`"):
+        TokenStream(f"file://{folder}", **OPTIONS)
+
+
+def test_only_blocks_that_are_read_are_fetched(folder, tmp_path, asked):
+    """Here of one sample, and of those of the next sixteen steps, ahead."""
+    stream = TokenStream(f"file://{folder}", sequence_length=4, batch_size=1, shuffle=False, cache=str(tmp_path))
+    assert asked == []
+    stream.batch_at(17)
+    stream.shards._ahead._pool.shutdown()
+    assert sorted(first for _, first, _ in asked) == [128, 256]
+    assert not any(name.endswith(".idx") for name, _, _ in asked)
+
+
+def test_a_small_cache_is_enough(folder, tmp_path):
+    local = list(TokenStream(folder, **OPTIONS))
+    stream = TokenStream(f"file://{folder}", cache=str(tmp_path), cache_bytes=1024, **OPTIONS)
+    assert same(list(stream), local)
+    stream.shards._ahead._pool.shutdown()
+    assert sum(map(os.path.getsize, files(tmp_path))) <= 1024 + 128
+
+
+@pytest.mark.parametrize("packing", [None, "plan"])
+def test_damage_is_named(folder, tmp_path, packing):
+    """In a copy it is mended; at the store it is an error that names file and block."""
+    options = OPTIONS | {"packing": packing}
     local = list(TokenStream(folder, **options))
-    remote = list(TokenStream(f"file://{folder}", cache=str(tmp_path / "cache"), **options))
-    assert len(local) == len(remote) == 2
-    for ours, theirs in zip(local, remote):
-        assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
-    files = [name for _, _, names in os.walk(tmp_path / "cache") for name in names]
-    assert sorted(files) == ["00000.bin", "00000.idx", "00001.bin", "00001.idx"]
+    uri = f"file://{folder}"
+    assert same(list(TokenStream(uri, cache=str(tmp_path / "a"), **options)), local)
+    for path in files(tmp_path / "a"):
+        data = bytearray(pathlib.Path(path).read_bytes())
+        data[len(data) // 2] ^= 1
+        pathlib.Path(path).write_bytes(data)
+    assert same(list(TokenStream(uri, cache=str(tmp_path / "a"), **options)), local)
+    shard = pathlib.Path(folder, "00001.bin")
+    data = shard.read_bytes()
+    try:
+        shard.write_bytes(data[:300] + bytes([data[300] ^ 1]) + data[301:])
+        with pytest.raises(ValueError, match=r"00001.bin: block 2, from token 128 on, does not have the checksum"):
+            list(TokenStream(uri, cache=str(tmp_path / "b"), **options))
+        shard.write_bytes(data[:300])
+        with pytest.raises(ValueError, match=r"00001.bin: block \d+, from token \d+ on, does not have \d+ bytes"):
+            list(TokenStream(uri, cache=str(tmp_path / "c"), **options))
+    finally:
+        shard.write_bytes(data)
+
+
+def test_an_object_store_that_fails(folder, tmp_path, object_store, monkeypatch):
+    """Every third request fails, in all the ways there are, and the first answer of every block has a wrong byte."""
+    monkeypatch.setattr(retries, "FIRST_WAIT", 0.001)
+    for name, value in object_store.variables().items():
+        monkeypatch.setenv(name, value)
+    object_store.make_bucket("loader-cache")
+    object_store.upload(pathlib.Path(folder), "loader-cache/tokens")
+    host, _, port = object_store.endpoint.rpartition("//")[2].rpartition(":")
+    seen, read = set(), token_shards._range
+
+    def wrong_at_first(*range):
+        data = read(*range)
+        if range in seen:
+            return data
+        seen.add(range)
+        return bytes([data[0] ^ 1]) + data[1:]
+
+    monkeypatch.setattr(token_shards, "_range", wrong_at_first)
+    with BadStore(host, int(port), every(3)) as store:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", store.endpoint)
+        uri = "s3://loader-cache/tokens"
+        stream = TokenStream(uri, cache=str(tmp_path), packing="plan", **OPTIONS)
+        found = list(stream)
+        assert set(store.injected) == set(KINDS)
+    assert same(found, list(TokenStream(folder, packing="plan", **OPTIONS)))
+    assert len(seen) > 10 and paths.basename(uri) == "tokens"
