@@ -62,6 +62,11 @@ class Windows:
         previous[numbers == 0, :1] = self.shards.manifest["end_id"]
         return Rows(tokens, previous, ends - starts, document_ids)
 
+    def samples_of_a_block(self) -> int:
+        """Windows of a block of the first shard."""
+        tokens = self.shards.block_tokens * len(self.lengths) // int(self.lengths.sum())
+        return max(1, tokens)
+
     def ranges(self, numbers: np.ndarray) -> Ranges:
         """Where the windows `numbers` are, and the token before each."""
         starts, ends = kernel.window_bounds(numbers, self.lengths, self.shards.tokens)
@@ -103,6 +108,10 @@ class Bins:
             for at, data in shard.checked or shard.read(places[2] - (places[4] == 0), places[3], 0):
                 kernel.copy_pieces(data, at, places, end_id, mask_starts, tokens, previous)
         return Rows(tokens, previous, lengths, document_ids if documents else None)
+
+    def samples_of_a_block(self) -> int:
+        """Those of a shard on average: the documents of a packed sequence lie anywhere in its shard."""
+        return max(1, int(self.starts[-1]) // max(1, len(self.starts) - 1))
 
     def ranges(self, numbers: np.ndarray) -> Ranges:
         """Where the pieces of the packed sequences `numbers` are, and the token before each."""

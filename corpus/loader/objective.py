@@ -24,6 +24,8 @@ class Setting:
     shuffle: bool
     dtype: np.dtype
     manifest: dict[str, Any]
+    block: int | None = None
+    """Samples of a block in the order by blocks; None: in another order."""
 
     @property
     def end_id(self) -> int:
@@ -104,6 +106,8 @@ class Objective(abc.ABC):
     def numbers(self, setting: Setting, samples: int, first: int, count: int) -> np.ndarray:
         """int64[count], a new array: which of the `samples` windows (or packed sequences) the samples first, first + 1,
         .. of the run are. Each epoch has each of them once."""
+        if setting.block is not None:
+            return order.windows_by_blocks(first, count, samples, setting.block, setting.seed)
         return order.windows(first, count, samples, setting.seed, setting.shuffle)
 
     @abc.abstractmethod

@@ -1,11 +1,18 @@
-"""The order of samples: sample n of a run is window `i' = P(seed, e, i)` of epoch e, where
+"""The orders of samples: sample n of a run is window `i' = P(seed, e, i)` of epoch e, where
 e = n // windows, i = n % windows, and P(seed, e, .) is a permutation computed, not stored. And their randomness: a key
 that is a hash of (seed, e, i).
 
 P is a keyed Feistel network (Luby and Rackoff 1988) over the smallest domain of 2^bits numbers
 that holds the windows, so 2^bits < 2 * windows, with cycle walking (Black and Rogaway 2002):
-numbers that fall outside are sent through again, fewer than two passes on average. This file is
-a specification: its results are pinned by test vectors and must never change.
+numbers that fall outside are sent through again, fewer than two passes on average.
+
+In the order by blocks P is made of such permutations on two levels, so that a store far away is read a block at a time:
+blocks of consecutive windows are permuted, and the windows of GROUP blocks that follow each other in that order are
+permuted among themselves. A last block that is not full stays the last. Of pairs of samples that follow each other one
+in GROUP is of one block, in the full order one in as many as there are blocks; documents were shuffled when they were
+written, so that windows of a block have no more in common than others.
+
+This file is a specification: its results are pinned by test vectors and must never change.
 """
 
 import numba
@@ -16,6 +23,11 @@ from corpus.tokens.mixing import GOLDEN, combine, mix64
 ROUNDS = 8
 """Even, since rounds alternate halves. Three already look random on averages; four give a strong
 pseudo-random permutation (Luby and Rackoff); small domains need a few more (Patarin 2004)."""
+
+GROUP = 16
+"""Blocks whose windows are mixed in the order by blocks: 256 MiB of 16 MiB each, as tokens are written."""
+_OF_BLOCKS, _OF_WINDOWS = np.uint64(1), np.uint64(2)
+"""What keys below that of an epoch are for."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -57,6 +69,29 @@ def windows(first, count, size, seed, shuffle):
         epoch = (first + k) // size
         index = (first + k) % size
         numbers[k] = permute(index, size, epoch_key(seed, epoch)) if shuffle else index
+    return numbers
+
+
+@numba.njit(cache=True, nogil=True)
+def place_by_blocks(index, size, block, key):
+    """Where the order by blocks of `block` windows each (int64), with the epoch's `key`, sends `index` of 0..size-1."""
+    group = index // (GROUP * block)
+    start = group * GROUP * block
+    among = min(GROUP * block, size - start)
+    mixed = start + permute(index - start, among, combine(combine(key, _OF_WINDOWS), np.uint64(group)))
+    slot, full = mixed // block, size // block
+    if slot < full:
+        slot = permute(slot, full, combine(key, _OF_BLOCKS))
+    return slot * block + mixed % block
+
+
+@numba.njit(cache=True, nogil=True)
+def windows_by_blocks(first, count, size, block, seed):
+    """As `windows`, shuffled, in the order by blocks of `block` windows."""
+    numbers = np.empty(count, np.int64)
+    for k in range(count):
+        epoch = (first + k) // size
+        numbers[k] = place_by_blocks((first + k) % size, size, block, epoch_key(seed, epoch))
     return numbers
 
 

@@ -41,7 +41,8 @@ class TokenStream(Run):
     packing           None: windows of the stream; else the name of a plan under packing/
     boundaries        None, or one or more of "document_ids", "segment_ids", "positions", "cu_seqlens", "attention_mask"
     inputs            what the inputs are called: "tokens"; or "input_ids", and positions "position_ids"
-    seed, shuffle     order of the samples; stream order if not `shuffle`
+    seed, shuffle     order of the samples: True, any of all; "blocks", by blocks, for stores far away (corpus.loader.
+                      order says how); False, that of the stream
     epochs            length of the run; None: endless
     last              what becomes of the samples at the end of the run that make no whole step (corpus.loader.run):
                       "pad": shared out so that each rank has labels, all labels once; "drop": left out; "wrap": the
@@ -104,7 +105,7 @@ class TokenStream(Run):
         rank: int = 0,
         world_size: int = 1,
         epochs: int | None = 1,
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         last: str = "pad",
         dtype: str = "int64",
         cache: str | None = None,
@@ -116,6 +117,8 @@ class TokenStream(Run):
         self._objective = _build(objective, options)
         names.check("dtype", str(dtype), DTYPES)
         names.check("inputs", inputs, INPUTS)
+        if not isinstance(shuffle, bool):
+            names.check("shuffle", shuffle, ("blocks",))
         for name in self.boundaries:
             names.check("boundaries", name, BOUNDARIES)
         for name, value in (("sequence_length", sequence_length), ("epochs", 1 if epochs is None else epochs)):
@@ -128,8 +131,10 @@ class TokenStream(Run):
         self.sequence_length, self.inputs = sequence_length, inputs
         self.objective, self.packing, self.seed, self.shuffle = objective, packing, seed, shuffle
         self.dtype = np.dtype(dtype)
-        self._setting = Setting(sequence_length, self.boundaries, seed, shuffle, self.dtype, self.shards.manifest)
+        self._setting = Setting(sequence_length, self.boundaries, seed, bool(shuffle), self.dtype, self.shards.manifest)
         self._source = self._open_source()
+        if shuffle == "blocks":
+            self._setting = dataclasses.replace(self._setting, block=self._source.samples_of_a_block())
         self.figures = self._source.figures
         """Counts of an epoch: samples, tokens, padding, and those of the packing plan."""
         self.samples: int = self.figures["samples"]
@@ -209,6 +214,7 @@ class TokenStream(Run):
         content += [self.sequence_length, self.shuffle, self.seed]
         decisive = self._objective.decisive()
         content += [decisive] if decisive else []
+        content += [] if self._setting.block is None else [["block", self._setting.block]]
         return hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
 
     def _open_source(self) -> Windows | Bins:

@@ -222,6 +222,12 @@ class Shards:
         self.open_plan = functools.lru_cache(OPEN_AT_ONCE)(self._open_plan)
         self._ahead, self._maps = ReadAhead(), Maps(self._blocks_at_once(cache_bytes))
 
+    @property
+    def block_tokens(self) -> int:
+        """Tokens of a block."""
+        entries = self.manifest["shards"]
+        return max(1, entries[0]["block_bytes"] // np.dtype(self.manifest["dtype"]).itemsize) if entries else 1
+
     def _open(self, number: int) -> Shard:
         """Shard `number`. Raises ValueError if it is not what the manifest describes."""
         entry = self.manifest["shards"][number]

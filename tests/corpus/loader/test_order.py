@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from corpus.loader.order import epoch_key, keys, permute, windows
+from corpus.loader.order import GROUP, epoch_key, keys, permute, windows, windows_by_blocks
 from corpus.tokens.mixing import combine, mix64
 
 MASK = (1 << 64) - 1
@@ -101,3 +101,52 @@ def test_looks_shuffled():
         assert abs(np.corrcoef(run[:-1], run[1:])[0, 1]) < 0.02
     first, second = windows(0, size, size, 1, True), windows(size, size, size, 0, True)
     assert (first == second).mean() < 0.001  # seed 1 epoch 0 is not seed 0 epoch 1
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 64, 1000])
+def test_by_blocks_is_a_bijection(block):
+    for size in [*range(1, 200), 1000, 4097]:
+        run = windows_by_blocks(2 * size, size, size, block, 5)
+        assert np.array_equal(np.sort(run), np.arange(size)), size
+    cuts = [windows_by_blocks(first, 25, 37, block, 9) for first in range(0, 1000, 25)]
+    assert np.array_equal(np.concatenate(cuts), windows_by_blocks(0, 1000, 37, block, 9))
+
+
+def test_by_blocks_reads_few_at_a_time():
+    """Each group of samples is of GROUP blocks, which no other group has; the last block, not full, stays the last."""
+    size, block = 50 * 64 + 9, 64
+    run = windows_by_blocks(0, size, size, block, 3) // block
+    groups = [set(run[first : first + GROUP * block]) for first in range(0, size, GROUP * block)]
+    assert [len(group) for group in groups] == [GROUP, GROUP, GROUP, 3] and sum(map(len, groups)) == 51
+    assert 50 in groups[-1]
+    assert {len(group & {0, 1, 2, 3, 4, 5, 6, 7}) for group in groups} != {8, 0}
+
+
+def test_by_blocks_frozen_vectors():
+    assert windows_by_blocks(0, 8, 1_000_003, 4096, 42).tolist() == [
+        520046,
+        529287,
+        14215,
+        828117,
+        353900,
+        848925,
+        217155,
+        517916,
+    ]
+    assert windows_by_blocks(10**9, 4, 10**9, 4096, 7).tolist() == [311123021, 930906337, 167364859, 678482267]
+
+
+def test_how_well_by_blocks_mixes():
+    """Within a group as well as any order; from epoch to epoch blocks meet others."""
+    size, block = 256 * 64, 64
+    runs = [windows_by_blocks(epoch * size, size, size, block, 1) for epoch in range(20)]
+    same_block = np.mean([(np.diff(run // block) == 0).mean() for run in runs])
+    assert abs(same_block - (block - 1) / (GROUP * block - 1)) < 0.002
+    inside = runs[0][: GROUP * block]
+    assert abs(np.corrcoef(np.arange(len(inside)), inside % block)[0, 1]) < 0.1
+    moved = np.mean([np.abs(run - np.arange(size)).mean() / size for run in runs])
+    assert abs(moved - 1 / 3) < 0.02
+    neighbours = [
+        {frozenset(run[i : i + GROUP * block] // block) for i in range(0, size, GROUP * block)} for run in runs
+    ]
+    assert not set.intersection(*neighbours)

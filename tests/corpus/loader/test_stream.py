@@ -391,3 +391,25 @@ def test_imports_little(make_tokens):
     root = pathlib.Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_order_by_blocks(make_tokens, global_rows, packed):
+    """The same local and remote, every sample once; another order, which a state tells apart."""
+    folder = make_tokens([[np.arange(1, 900)], [np.arange(901, 999)]], pack=6)
+    content = json.loads(pathlib.Path(folder, "manifest.json").read_text())
+    content["shards"] = [manifest.describe_shard(f"{folder}/{each['name']}", 96) for each in content["shards"]]
+    pathlib.Path(folder, "manifest.json").write_text(json.dumps(content))
+    options = {"packing": "plan" if packed else None, "length": 6, "batch_size": 2}
+    blocks = list(stream_of(folder, shuffle="blocks", **options))
+    remote = list(stream_of(f"file://{folder}", shuffle="blocks", cache=f"{folder}/cache", **options))
+    assert all(np.array_equal(ours["labels"], theirs["labels"]) for ours, theirs in zip(blocks, remote, strict=True))
+    full = list(stream_of(folder, **options))
+    labels = lambda batches: [row["labels"] for row in global_rows([batches])]
+    assert labels(blocks) != labels(full) and sorted(labels(blocks)) == sorted(labels(full))
+    stream = stream_of(folder, shuffle="blocks", **options)
+    stream.load_state_dict(stream_of(folder, shuffle="blocks", **options).state_dict())
+    with pytest.raises(ValueError, match="another order"):
+        stream.load_state_dict(stream_of(folder, **options).state_dict())
+    with pytest.raises(ValueError, match="shuffle 'block' is unknown; did you mean 'blocks'"):
+        stream_of(folder, shuffle="block")
