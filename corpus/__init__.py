@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from corpus.filtering import Filtered as Filtered
     from corpus.filtering import apply_filters as apply_filters
     from corpus.language.detect import Language as Language
+    from corpus.loader.mixture import Mixture as Mixture
     from corpus.loader.stream import TokenStream as TokenStream
     from corpus.options import OptionError as OptionError
     from corpus.options import option as option

@@ -2,6 +2,7 @@
 
     stream.py        TokenStream: start reading here
     run.py           how the samples of a run become steps, and which rank reads what; the last step
+    mixture.py       Mixture: several folders as one run; schedule.py says which sample is of which
     order.py         sample number -> window number: a keyed permutation without a table
     objective.py     what every objective is, and what it gets of a stream
     objectives/      what a batch is made of, one file each, and the registry
@@ -16,6 +17,7 @@
 
 Needs numpy, numba and pyarrow only; torch only if `corpus.loader.torch` is imported."""
 
+from corpus.loader.mixture import Mixture, Phase
 from corpus.loader.stream import TokenStream
 
-__all__ = ["TokenStream"]
+__all__ = ["Mixture", "Phase", "TokenStream"]

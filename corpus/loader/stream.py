@@ -151,11 +151,15 @@ class TokenStream(Run):
         self.sample = epoch * self.samples
 
     def _read(self, first: int, count: int, rows: int) -> dict[str, Any]:
+        return finish(self.unfinished(first, count, rows), self.boundaries, self.inputs, self.dtype)
+
+    def unfinished(self, first: int, count: int, rows: int) -> dict[str, Any]:
+        """What the objective makes of samples first to first + count - 1 of the run, in the first of `rows` rows, the
+        others being empty; with document_ids in place of all `boundaries`."""
         samples = self._samples(first, count, rows)
         if self.shards.cache is not None:
             self._fetch(samples.numbers, first)
-        batch = self._objective.batch(samples)
-        return finish(batch, self.boundaries, self.inputs, self.dtype)
+        return self._objective.batch(samples)
 
     def _fetch(self, numbers: np.ndarray, first: int) -> None:
         """Fetch what a batch reads, and begin to fetch what the next steps will."""
@@ -171,6 +175,10 @@ class TokenStream(Run):
             self.shards.fetch(self._source.ranges(self._samples(self._ahead, count, count).numbers), wait=False)
 
     def _count_labels(self, first: int, count: int) -> np.ndarray | None:
+        return self.count_labels(first, count)
+
+    def count_labels(self, first: int, count: int) -> np.ndarray | None:
+        """int64[count]: labels of each of the samples first, first + 1, .. of the run; None where there are none."""
         return self._objective.count_labels(self._samples(first, count, count))
 
     def _samples(self, first: int, count: int, rows: int) -> Samples:

@@ -15,21 +15,23 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from corpus.loader.mixture import Mixture
 from corpus.loader.stream import TokenStream
 
 
 class TokenDataset(IterableDataset[dict[str, Any]]):
-    """Batches of `TokenStream(path, **options)` as dicts of tensors (`max_seqlen` stays an int), for a DataLoader, or
-    torchdata's StatefulDataLoader, with batch_size=None. Every iteration begins with global sample `sample`, or with
-    the epoch that `set_epoch` named. Pickles as its arguments; each worker opens the shards itself, once."""
+    """Batches of `TokenStream(path, **options)`, or of a Mixture where `path` is a list, as dicts of tensors
+    (`max_seqlen` stays an int), for a DataLoader, or torchdata's StatefulDataLoader, with batch_size=None. Every
+    iteration begins with global sample `sample`, or with the epoch that `set_epoch` named. Pickles as its arguments;
+    each worker opens the shards itself, once."""
 
-    def __init__(self, path: str, sample: int = 0, **options: Any) -> None:
+    def __init__(self, path: Any, sample: int = 0, **options: Any) -> None:
         self.path = path
         self.sample = sample
         self.options = options
         self.epoch = 0
         self._state: dict[str, Any] | None = None
-        self._stream: TokenStream | None = None
+        self._stream: TokenStream | Mixture | None = None
         self._batches: _Batches | None = None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -66,9 +68,9 @@ class TokenDataset(IterableDataset[dict[str, Any]]):
         self._state = dict(state)
         self._batches = None
 
-    def _opened(self) -> TokenStream:
+    def _opened(self) -> TokenStream | Mixture:
         if self._stream is None:
-            self._stream = TokenStream(self.path, **self.options)
+            self._stream = open_stream(self.path, self.options)
         return self._stream
 
     def __getstate__(self) -> dict[str, Any]:
@@ -78,17 +80,18 @@ class TokenDataset(IterableDataset[dict[str, Any]]):
 class _Batches(Iterator[dict[str, Any]]):
     """A pass over the samples: of its batches 0, 1, .. those that fall to a worker."""
 
-    def __init__(self, stream: TokenStream, epoch: int, sample: int, worker: int, workers: int) -> None:
+    def __init__(self, stream: TokenStream | Mixture, epoch: int, sample: int, worker: int, workers: int) -> None:
         self._stream = copy.copy(stream)  # with a place of its own, and the same open files
         self._worker, self._workers = worker, workers
-        self._epochs = 0 if stream.total is None else stream.total // max(1, stream.samples)
-        self._epoch, self._number = 0, 0
-        self._begin(epoch, epoch * stream.samples + sample)
+        self._run, self._epoch, self._number = stream.total, 0, 0
+        self._begin(epoch, epoch * (stream.samples or 0) + sample)
 
     def _begin(self, epoch: int, sample: int) -> None:
+        if epoch and isinstance(self._stream, Mixture):
+            raise ValueError("a mixture has no epochs of its own")
         self._epoch, self._stream.sample = epoch, sample
-        if self._stream.total is not None:
-            self._stream.total = (epoch + self._epochs) * self._stream.samples
+        if self._run is not None:
+            self._stream.total = self._run + epoch * (self._stream.samples or 0)
 
     def __next__(self) -> dict[str, Any]:
         stream = self._stream
@@ -132,6 +135,13 @@ def _dataset_states(value: Any) -> Iterator[dict[str, Any]]:
                 yield from _dataset_states(each)
 
 
+def open_stream(path: Any, options: dict[str, Any]) -> TokenStream | Mixture:
+    """The stream of a path, or the mixture of what is none: a list of sources or phases."""
+    if isinstance(path, (list, tuple)):
+        return Mixture(path, **options)
+    return TokenStream(str(path), **options)
+
+
 def _tensors(batch: dict[str, Any]) -> dict[str, Any]:
     return {name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value for name, value in batch.items()}
 
@@ -142,8 +152,8 @@ class TokenLoader:
     another goes on where the first stopped, with the same workers; after the end of the run there
     is nothing more; `rewind` starts over."""
 
-    def __init__(self, path: str, options: dict[str, Any], loader_options: dict[str, Any]) -> None:
-        self.stream = TokenStream(path, **options)
+    def __init__(self, path: Any, options: dict[str, Any], loader_options: dict[str, Any]) -> None:
+        self.stream = open_stream(path, options)
         """Counts; in this process it reads nothing."""
         self._dataset = TokenDataset(path, **options)
         self._loader_options = loader_options
@@ -165,11 +175,11 @@ class TokenLoader:
         return self.stream.figures
 
     @property
-    def samples(self) -> int:
+    def samples(self) -> int | None:
         return self.stream.samples
 
     @property
-    def tokens(self) -> int:
+    def tokens(self) -> int | None:
         return self.stream.tokens
 
     @property
@@ -199,7 +209,7 @@ class TokenLoader:
 
 
 def token_loader(
-    path: str,
+    path: Any,
     *,
     num_workers: int = 0,
     pin_memory: bool = False,
@@ -207,9 +217,9 @@ def token_loader(
     multiprocessing_context: str | None = None,
     **options: Any,
 ) -> TokenLoader:
-    """A TokenLoader over `TokenStream(path, **options)`. The other arguments are DataLoader's:
-    `multiprocessing_context` is "fork", "spawn" or "forkserver"; `prefetch_factor` batches are
-    read ahead by each worker (torch's default is 2).
+    """A TokenLoader over `TokenStream(path, **options)`, or `Mixture(path, **options)` where `path` is a list. The
+    other arguments are DataLoader's: `multiprocessing_context` is "fork", "spawn" or "forkserver"; `prefetch_factor`
+    batches are read ahead by each worker (torch's default is 2).
 
     >>> import tempfile
     >>> import numpy as np
@@ -234,4 +244,4 @@ def token_loader(
         "prefetch_factor": prefetch_factor,
         "multiprocessing_context": multiprocessing_context if num_workers else None,
     }
-    return TokenLoader(str(path), options, loader_options)
+    return TokenLoader(path, options, loader_options)

@@ -8,6 +8,7 @@ import pytest
 
 PUBLIC = {
     "corpus.loader.stream": ["TokenStream"],
+    "corpus.loader.mixture": ["Mixture"],
     "corpus.loader.torch": ["token_loader"],
     "corpus.tokens.megatron": ["ShardWriter", "IndexedDataset"],
     "corpus.tokens.manifest": ["verify"],
