@@ -171,7 +171,9 @@ class Index:
     raw          its bytes
     halves       uint16 view of them behind the header, for kernels: the arrays there start at even but otherwise
                  unaligned bytes
-    arrays       views of lengths int32[sequences], pointers int64[sequences], documents int64[documents + 1]
+    lengths      int32[sequences] tokens of each sequence, a view
+    pointers     int64[sequences] where it begins in .bin, in bytes, a view
+    firsts       int64[documents + 1] first sequence of each document, a view
     bin_bytes    size of its .bin
     """
 
@@ -186,13 +188,55 @@ class Index:
                 f"{prefix}.idx has {len(raw)} bytes; its header implies {expected}: it was cut off or overwritten"
             )
         self.halves = raw[at : len(raw) & ~1].view("<u2")
-        lengths = raw[at : at + 4 * count].view("<i4")
-        pointers = raw[at + 4 * count : at + 12 * count].view("<i8")
-        documents = raw[at + 12 * count : expected].view("<i8")
-        self.arrays = lengths, pointers, documents
-        self.bin_bytes = int(pointers[-1]) + int(lengths[-1]) * self.dtype.itemsize if count else 0
-        if documents[0] != 0 or documents[-1] != count:
+        self.lengths = raw[at : at + 4 * count].view("<i4")
+        self.pointers = raw[at + 4 * count : at + 12 * count].view("<i8")
+        self.firsts = raw[at + 12 * count : expected].view("<i8")
+        self.bin_bytes = int(self.pointers[-1]) + int(self.lengths[-1]) * self.dtype.itemsize if count else 0
+        if self.firsts[0] != 0 or self.firsts[-1] != count:
             raise ValueError(f"{prefix}.idx: its documents do not cover all sequences")
+        self._prefix = prefix
+
+    def validate(self) -> None:
+        """Check every entry of .idx in bounded memory: lengths not negative, sequences back to
+        back, documents in order. Raises ValueError at the first that fails."""
+        position = 0
+        for first in range(0, self.sequences, _CHUNK):
+            lengths = self.lengths[first : first + _CHUNK]
+            if lengths.min() < 0:
+                raise ValueError(f"{self._prefix}.idx: a sequence has a negative length")
+            ends = position + np.cumsum(lengths, dtype=np.int64) * self.dtype.itemsize
+            starts = np.concatenate([[position], ends[:-1]])
+            wrong = np.flatnonzero(self.pointers[first : first + _CHUNK] != starts)
+            if len(wrong):
+                raise ValueError(
+                    f"{self._prefix}.idx: sequence {first + wrong[0]} does not begin where the one before it ends"
+                )
+            position = int(ends[-1])
+        for first in range(0, self.documents, _CHUNK):
+            if np.diff(self.firsts[first : first + _CHUNK + 1]).min(initial=0) < 0:
+                raise ValueError(f"{self._prefix}.idx: its documents are out of order")
+
+    @property
+    def document_offsets(self) -> np.ndarray:
+        """int64[documents + 1], a copy: the tokens of document d are those from offsets[d] to offsets[d + 1]."""
+        starts = np.append(self.pointers // self.dtype.itemsize, self.bin_bytes // self.dtype.itemsize)
+        return starts[self.firsts].astype(np.int64)
+
+    @property
+    def document_lengths(self) -> np.ndarray:
+        """int32[documents] tokens of each document, a copy. Raises ValueError beyond int32."""
+        lengths = np.diff(self.document_offsets)
+        if lengths.max(initial=0) > np.iinfo(np.int32).max:
+            raise ValueError(f"{self._prefix}: a document has more than 2^31 - 1 tokens")
+        return lengths.astype(np.int32)
+
+
+def read_document_lengths(prefix: str) -> np.ndarray:
+    """int32[documents] tokens of each document, by the .idx alone, all of which is checked. Raises ValueError where it
+    is damaged, and beyond int32."""
+    index = Index(map_file(paths.suffixed(prefix, ".idx")), prefix)
+    index.validate()
+    return index.document_lengths
 
 
 class IndexedDataset:
@@ -224,14 +268,9 @@ class IndexedDataset:
 
     def __init__(self, prefix: str, validate: bool = True) -> None:
         self.prefix = prefix
-        index = Index(map_file(paths.suffixed(prefix, ".idx")), prefix)
-        self.dtype, self.sequences, self.documents, self.raw_index = (
-            index.dtype,
-            index.sequences,
-            index.documents,
-            index.raw,
-        )
-        self.index, self._lengths, self._pointers, self._documents = index.halves, *index.arrays
+        index = self._index = Index(map_file(paths.suffixed(prefix, ".idx")), prefix)
+        self.dtype, self.sequences, self.documents = index.dtype, index.sequences, index.documents
+        self.raw_index, self.index = index.raw, index.halves
         payload = map_file(paths.suffixed(prefix, ".bin"))
         if index.bin_bytes != len(payload):  # cut off, or swapped
             raise ValueError(f"{prefix}.bin has {len(payload)} bytes; {prefix}.idx expects {index.bin_bytes}")
@@ -242,41 +281,22 @@ class IndexedDataset:
     def validate(self) -> None:
         """Check every entry of .idx in bounded memory: lengths not negative, sequences back to
         back, documents in order. Raises ValueError at the first that fails."""
-        position = 0
-        for first in range(0, self.sequences, _CHUNK):
-            lengths = self._lengths[first : first + _CHUNK]
-            if lengths.min() < 0:
-                raise ValueError(f"{self.prefix}.idx: a sequence has a negative length")
-            ends = position + np.cumsum(lengths, dtype=np.int64) * self.dtype.itemsize
-            starts = np.concatenate([[position], ends[:-1]])
-            wrong = np.flatnonzero(self._pointers[first : first + _CHUNK] != starts)
-            if len(wrong):
-                raise ValueError(
-                    f"{self.prefix}.idx: sequence {first + wrong[0]} does not begin where the one before it ends"
-                )
-            position = int(ends[-1])
-        for first in range(0, self.documents, _CHUNK):
-            if np.diff(self._documents[first : first + _CHUNK + 1]).min(initial=0) < 0:
-                raise ValueError(f"{self.prefix}.idx: its documents are out of order")
+        self._index.validate()
 
     @property
     def lengths(self) -> np.ndarray:
         """int32[sequences], a view."""
-        return self._lengths
+        return self._index.lengths
 
     @property
     def document_offsets(self) -> np.ndarray:
         """int64[documents + 1], a copy: document d is `tokens[offsets[d]:offsets[d + 1]]`."""
-        starts = np.append(self._pointers // self.dtype.itemsize, len(self.tokens))
-        return starts[self._documents].astype(np.int64)
+        return self._index.document_offsets
 
     @property
     def document_lengths(self) -> np.ndarray:
         """int32[documents] tokens of each document, a copy. Raises ValueError beyond int32."""
-        lengths = np.diff(self.document_offsets)
-        if lengths.max(initial=0) > np.iinfo(np.int32).max:
-            raise ValueError(f"{self.prefix}: a document has more than 2^31 - 1 tokens")
-        return lengths.astype(np.int32)
+        return self._index.document_lengths
 
     def __len__(self) -> int:
         return self.sequences
@@ -285,8 +305,8 @@ class IndexedDataset:
         """Tokens of one sequence, a read-only view. Raises IndexError."""
         if not -self.sequences <= sequence < self.sequences:
             raise IndexError(f"{self.prefix} has {self.sequences} sequences, not {sequence}")
-        start = int(self._pointers[sequence]) // self.dtype.itemsize
-        return self.tokens[start : start + int(self._lengths[sequence])]
+        start = int(self._index.pointers[sequence]) // self.dtype.itemsize
+        return self.tokens[start : start + int(self.lengths[sequence])]
 
 
 def map_file(name: str) -> np.ndarray:

@@ -1,9 +1,13 @@
-"""Best-fit packing: which documents share a sequence, so that none is cut that fits into one.
+"""Packing: which documents share a sequence. A document longer than the sequence length L is cut into pieces of L
+tokens and a rest; what METHODS differ in is where the pieces go.
 
-A document longer than the sequence length L is cut into pieces of L tokens and a rest; pieces
-go, longest first, into the fullest sequence with room for them ("Fewer Truncations Improve
-Language Modeling", Ding et al. 2024, arXiv 2404.10830, section 3). A plan is arrays beside the
-shard; tokens are stored once for every L:
+best_fit     longest first, each into the fullest sequence with room for it ("Fewer Truncations Improve Language
+             Modeling", Ding et al. 2024, arXiv 2404.10830, section 3): least padding of what cuts no more than it must
+contiguous   in their order, each into the sequence before if it fits there, else into a new one (next fit)
+document     each into a sequence of its own
+concat       documents are laid end to end and cut every L tokens, wherever that is: no padding but in the last sequence
+
+A plan is arrays beside the shard; tokens are stored once for every L:
 
     packing/<name>/<shard>.arrow    the plan of a shard
     packing/<name>/figures.json     what `summarize` adds up over the shards
@@ -27,6 +31,7 @@ FORMAT = "winnow-packing/1"
 SUMMARY = "figures.json"
 _COUNTS = ("bins", "pieces", "documents", "tokens", "padding", "documents_cut", "cuts")
 _MAX = np.iinfo(np.int32).max
+METHODS = ("best_fit", "contiguous", "document", "concat")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Plan:
     """Where the tokens of one shard go. Bin b, one sequence, holds the pieces
     `offsets[b]:offsets[b + 1]` (int64[bins + 1]); piece p is the `length[p]` tokens of document
     `document[p]` that begin with its `start[p]`-th (int32[pieces] each). Pieces of a bin stand
-    in document order; bins in an order hashed from `seed` and their first piece."""
+    in document order; bins, too, but those of best_fit in an order hashed from `seed` and their first piece."""
 
     offsets: np.ndarray
     document: np.ndarray
@@ -44,9 +49,9 @@ class Plan:
 
 
 def best_fit(lengths: np.ndarray, sequence_length: int, seed: int = 0) -> Plan:
-    """Plan for documents of `lengths` (integers >= 0 below 2^31; empty documents have no piece) in
+    """Plan by best fit for documents of `lengths` (integers >= 0 below 2^31; empty documents have no piece) in
     sequences of `sequence_length` tokens. Ties go to the earlier document and to the bin that
-    reached its fill last. Time O(n log L) for n pieces; memory about 60 bytes a piece and 32 a
+    reached its fill last. Time O(n log L) for n pieces; memory about 45 bytes a piece and 32 a
     token of L. Raises ValueError for lengths that are negative or too many for int32.
 
     >>> import numpy as np
@@ -57,6 +62,47 @@ def best_fit(lengths: np.ndarray, sequence_length: int, seed: int = 0) -> Plan:
     >>> plan.figures["documents_cut"], plan.figures["padding"]
     (1, 2)
     """
+    lengths = _checked(lengths, sequence_length, seed)
+    document, start, length = _cut(lengths, sequence_length)
+    longest_first = _stable_order(sequence_length - length, sequence_length)
+    bin_of, bins = _place(length, longest_first, sequence_length)
+    del longest_first
+    rank = _hashed_order(bin_of, bins, document, start, np.uint64(seed))
+    rank_of = rank[bin_of]
+    del rank, bin_of
+    order = _stable_order(rank_of, bins)  # stable: document order within a bin
+    offsets = _offsets(rank_of, bins)
+    figures = _figures(lengths, document, bins, sequence_length, seed)
+    return Plan(offsets, document[order], start[order], length[order], figures)
+
+
+def pack(lengths: np.ndarray, sequence_length: int, method: str = "best_fit", seed: int = 0) -> Plan:
+    """Plan for documents of `lengths` by one of METHODS; see `best_fit`. Figures of other methods say which it was.
+    Raises ValueError for a method that is none, too.
+
+    >>> import numpy as np
+    >>> from corpus.tokens.packing import pack
+    >>> plan = pack(np.array([3, 6, 1]), sequence_length=4, method="concat")
+    >>> [plan.length[a:b].tolist() for a, b in zip(plan.offsets[:-1], plan.offsets[1:])]
+    [[3, 1], [4], [1, 1]]
+    """
+    if method not in METHODS:
+        raise ValueError(f"packing method {method!r} is unknown; valid: {', '.join(METHODS)}")
+    if method == "best_fit":
+        return best_fit(lengths, sequence_length, seed)
+    lengths = _checked(lengths, sequence_length, seed)
+    document, start, length = (_cut_end_to_end if method == "concat" else _cut)(lengths, sequence_length)
+    if method == "document":
+        bin_of = np.arange(len(length))
+    else:
+        bin_of = _next_fit(length, sequence_length)
+    bins = int(bin_of[-1]) + 1 if len(bin_of) else 0
+    figures = _figures(lengths, document, bins, sequence_length, seed) | {"method": method}
+    return Plan(_offsets(bin_of, bins), document, start, length, figures)
+
+
+def _checked(lengths: np.ndarray, sequence_length: int, seed: int) -> np.ndarray:
+    """`lengths` as int64. Raises ValueError for arguments that will not do."""
     if not 1 <= sequence_length <= _MAX:
         raise ValueError(f"sequence_length must be 1 to 2^31 - 1, not {sequence_length}")
     if not 0 <= seed < 1 << 64:
@@ -64,27 +110,30 @@ def best_fit(lengths: np.ndarray, sequence_length: int, seed: int = 0) -> Plan:
     lengths = np.asarray(lengths, np.int64)
     if len(lengths) > _MAX or lengths.min(initial=0) < 0 or lengths.max(initial=0) > _MAX:
         raise ValueError("documents and their lengths must be between 0 and 2^31 - 1")
-    document, start, length = _cut(lengths, sequence_length)
-    longest_first = _stable_order(sequence_length - length, sequence_length)
-    bin_of, bins = _place(length, longest_first, sequence_length)
-    rank = _hashed_order(bin_of, bins, document, start, np.uint64(seed))
-    rank_of = rank[bin_of]
-    order = _stable_order(rank_of, bins)  # stable: document order within a bin
+    return lengths
+
+
+def _offsets(bin_of: np.ndarray, bins: int) -> np.ndarray:
+    """int64[bins + 1]: where the pieces of each bin begin, once they stand by bins."""
     offsets = np.zeros(bins + 1, np.int64)
-    np.cumsum(np.bincount(rank_of, minlength=bins), out=offsets[1:])
-    pieces_of = -(-lengths // sequence_length)
+    np.cumsum(np.bincount(bin_of, minlength=bins), out=offsets[1:])
+    return offsets
+
+
+def _figures(lengths: np.ndarray, document: np.ndarray, bins: int, sequence_length: int, seed: int) -> dict[str, Any]:
+    tokens, filled = int(lengths.sum()), int((lengths > 0).sum())
     figures = {
         "sequence_length": sequence_length,
         "seed": seed,
         "bins": bins,
-        "pieces": len(length),
+        "pieces": len(document),
         "documents": len(lengths),
-        "tokens": int(lengths.sum()),
-        "padding": bins * sequence_length - int(lengths.sum()),
-        "documents_cut": int((pieces_of > 1).sum()),
-        "cuts": int(np.maximum(pieces_of - 1, 0).sum()),
+        "tokens": tokens,
+        "padding": bins * sequence_length - tokens,
+        "documents_cut": len(np.unique(document[1:][document[1:] == document[:-1]])),
+        "cuts": len(document) - filled,
     }
-    return Plan(offsets, document[order], start[order], length[order], _with_share(figures))
+    return _with_share(figures)
 
 
 def _with_share(figures: dict[str, Any]) -> dict[str, Any]:
@@ -110,6 +159,46 @@ def _cut(lengths, sequence_length):
             sizes[piece] = min(sequence_length, lengths[document] - start)
             piece += 1
     return documents, starts, sizes
+
+
+@numba.njit(cache=True, nogil=True)
+def _cut_end_to_end(lengths, sequence_length):
+    """(document, start, length) int32[pieces], in document order, of documents laid end to end and cut where a multiple
+    of the sequence length is."""
+    pieces = 0
+    position = 0
+    for length in lengths:
+        if length:
+            pieces += (position + length - 1) // sequence_length - position // sequence_length + 1
+        position += length
+    documents = np.empty(pieces, np.int32)
+    starts = np.empty(pieces, np.int32)
+    sizes = np.empty(pieces, np.int32)
+    piece = 0
+    position = 0
+    for document in range(len(lengths)):
+        start = 0
+        while start < lengths[document]:
+            size = min(sequence_length - position % sequence_length, lengths[document] - start)
+            documents[piece], starts[piece], sizes[piece] = document, start, size
+            piece += 1
+            start += size
+            position += size
+    return documents, starts, sizes
+
+
+@numba.njit(cache=True, nogil=True)
+def _next_fit(length, sequence_length):
+    """int64[pieces]: the bin of each piece, the one before if it fits there."""
+    bin_of = np.empty(len(length), np.int64)
+    number, room = -1, 0
+    for piece in range(len(length)):
+        if length[piece] > room:
+            number += 1
+            room = sequence_length
+        room -= length[piece]
+        bin_of[piece] = number
+    return bin_of
 
 
 @numba.njit(cache=True, nogil=True)
@@ -257,12 +346,13 @@ def summarize(
 ) -> dict[str, Any]:
     """Write `FOLDER/packing/NAME/figures.json` (by `put`) from the `Plan.figures` of every shard (keys are
     shard names) and return it: their sums, and under "shards" the number of bins of each shard.
-    Raises ValueError if the plans differ in sequence length or seed."""
-    settings = {(each["sequence_length"], each["seed"]) for each in figures.values()}
+    Raises ValueError if the plans differ in sequence length, seed or method."""
+    settings = {(each["sequence_length"], each["seed"], each.get("method")) for each in figures.values()}
     if len(settings) != 1:
-        raise ValueError(f"plans of {name!r} must share sequence length and seed, not {settings}")
-    sequence_length, seed = settings.pop()
+        raise ValueError(f"plans of {name!r} must share sequence length, seed and method, not {settings}")
+    sequence_length, seed, method = settings.pop()
     summary: dict[str, Any] = {"format": FORMAT, "name": name, "sequence_length": sequence_length, "seed": seed}
+    summary |= {"method": method} if method else {}
     summary |= {count: sum(each[count] for each in figures.values()) for count in _COUNTS}
     summary = _with_share(summary)
     summary["shards"] = {shard: each["bins"] for shard, each in figures.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from corpus.io import paths
 from corpus.options import option
@@ -14,8 +14,8 @@ from pipelines.engine import File, Outputs, Task, check_file, task_key
 
 @dataclasses.dataclass(frozen=True)
 class Pack(TokenStep):
-    """A best-fit packing plan for sequences of `sequence_length` tokens: documents longer than that
-    are cut, the rest are never split (arXiv 2404.10830).
+    """A packing plan for sequences of `sequence_length` tokens: documents longer than that are cut, the rest are never
+    split, but by `concat`; best_fit leaves the least padding (arXiv 2404.10830).
 
     >>> import corpus, pipelines, pyarrow.parquet as pq
     >>> pq.write_table(corpus.as_table(["to be or not to be"] * 20), "docs.parquet")
@@ -29,6 +29,11 @@ class Pack(TokenStep):
     name: ClassVar[str] = "pack"
     sequence_length: int = option(2048, "Tokens of a sequence.", ge=1)
 
+    method: Literal["best_fit", "contiguous", "document", "concat"] = option(
+        "best_fit",
+        "Into which sequence a document goes: the fullest with room, the one before, its own; or end to end.",
+    )
+
     @property
     def work_name(self) -> str:
         """Beginning of the names of its maps."""
@@ -37,7 +42,7 @@ class Pack(TokenStep):
     @property
     def plan(self) -> str:
         """Name of the plan: the folder in tokens/packing, and the loader's `packing`."""
-        return f"best_fit-{self.sequence_length}"
+        return f"{self.method}-{self.sequence_length}"
 
     def run(self, context: Context) -> None:
         """One map. Leaves OUT/tokens/packing/PLAN."""
@@ -45,7 +50,7 @@ class Pack(TokenStep):
         tasks = [
             Task(
                 task_key(i),
-                PackShard(file, self.sequence_length, context.seed),
+                PackShard(file, self.sequence_length, self.method, context.seed),
                 ((f"index {name}", file.hash),),
                 file.bytes,
             )
@@ -68,13 +73,14 @@ class PackShard:
 
     index: File
     sequence_length: int
+    method: str
     seed: int
 
 
 def pack_shard(argument: PackShard, outputs: Outputs) -> dict:
     """Map: the plan of one token shard."""
     check_file(argument.index)
-    lengths = megatron.IndexedDataset(paths.without_suffix(argument.index.path, ".idx")).document_lengths
-    plan = packing.best_fit(lengths, argument.sequence_length, argument.seed)
+    lengths = megatron.read_document_lengths(paths.without_suffix(argument.index.path, ".idx"))
+    plan = packing.pack(lengths, argument.sequence_length, argument.method, argument.seed)
     packing.save(plan, outputs.path("plan.arrow"))
     return {"figures": plan.figures, "documents": len(lengths)}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.tokens import megatron
-from corpus.tokens.megatron import IndexedDataset, ShardWriter, token_dtype
+from corpus.tokens.megatron import IndexedDataset, ShardWriter, read_document_lengths, token_dtype
 
 
 def index_bytes(code: int, itemsize: int, lengths: list[int], documents: list[int]) -> bytes:
@@ -160,3 +160,18 @@ def test_writer_refuses(tmp_path, tokens, offsets, message):
         with ShardWriter(str(tmp_path / "a"), 10) as writer:
             writer.add(np.array(tokens), np.array(offsets))
     assert not (tmp_path / "a.idx").exists()
+
+
+def test_lengths_of_documents_without_bin(tmp_path):
+    """By the index alone, wherever it lies; what is wrong with it is found."""
+    prefix = str(tmp_path / "x")
+    with ShardWriter(prefix, 100) as writer:
+        writer.add(np.arange(9), np.array([0, 4, 4, 9]))
+    (tmp_path / "x.bin").unlink()
+    for name in (prefix, f"file://{prefix}"):
+        assert read_document_lengths(name).tolist() == [4, 0, 5]
+    data = bytearray((tmp_path / "x.idx").read_bytes())
+    data[34] += 1
+    (tmp_path / "x.idx").write_bytes(data)
+    with pytest.raises(ValueError, match="sequence 1 does not begin where"):
+        read_document_lengths(prefix)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.tokens import packing
-from corpus.tokens.packing import best_fit
+from corpus.tokens.packing import METHODS, best_fit, pack
 
 
 def bins_of(plan) -> list[list[tuple[int, int, int]]]:
@@ -186,3 +186,66 @@ def test_summary(tmp_path):
     assert summary["padding_share"] == 7 / 24
     with pytest.raises(ValueError, match="must share"):
         packing.summarize(str(tmp_path), "p", figures | {"00002": best_fit(np.array([3]), 9).figures})
+
+
+def naive_next_fit(lengths, limit):
+    bins = []
+    for piece in pieces_of(lengths, limit):
+        if not bins or sum(length for _, _, length in bins[-1]) + piece[2] > limit:
+            bins.append([])
+        bins[-1].append(piece)
+    return bins
+
+
+def naive_concat(lengths, limit):
+    stream = [(document, at) for document, length in enumerate(lengths) for at in range(length)]
+    bins = []
+    for first in range(0, len(stream), limit):
+        pieces = []
+        for document, at in stream[first : first + limit]:
+            if pieces and pieces[-1][0] == document:
+                pieces[-1][2] += 1
+            else:
+                pieces.append([document, at, 1])
+        bins.append([tuple(piece) for piece in pieces])
+    return bins
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.integers(0, 40), max_size=40), st.integers(1, 33))
+def test_other_methods_by_their_definition(lengths, limit):
+    lengths = np.array(lengths, np.int32)
+    assert bins_of(pack(lengths, limit, "contiguous")) == naive_next_fit(lengths.tolist(), limit)
+    assert bins_of(pack(lengths, limit, "document")) == [[piece] for piece in pieces_of(lengths.tolist(), limit)]
+    assert bins_of(pack(lengths, limit, "concat")) == naive_concat(lengths.tolist(), limit)
+    assert bins_of(pack(lengths, limit)) == bins_of(best_fit(lengths, limit))
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.integers(0, 40), max_size=40), st.integers(1, 33), st.sampled_from(METHODS))
+def test_every_method_conserves_tokens(lengths, limit, method):
+    plan = pack(np.array(lengths, np.int32), limit, method)
+    covered = [[0] * length for length in lengths]
+    for pieces in bins_of(plan):
+        assert 1 <= sum(length for _, _, length in pieces) <= limit
+        for document, start, length in pieces:
+            for at in range(start, start + length):
+                covered[document][at] += 1
+    assert all(count == 1 for document in covered for count in document)
+    figures, filled = plan.figures, [length for length in lengths if length]
+    assert figures["tokens"] == sum(lengths) and figures["cuts"] == len(plan.length) - len(filled)
+    assert figures["padding"] == figures["bins"] * limit - sum(lengths)
+    cut = {d for pieces in bins_of(plan) for d, start, _ in pieces if start}
+    assert figures["documents_cut"] == len(cut)
+    assert figures.get("method", "best_fit") == method
+    if method == "concat":
+        assert figures["padding"] == -sum(lengths) % limit
+
+
+def test_methods_and_their_figures(tmp_path):
+    with pytest.raises(ValueError, match="method 'bestfit' is unknown; valid: best_fit"):
+        pack(np.array([3]), 4, "bestfit")
+    each = {"00000": pack(np.array([5, 9]), 8, "concat").figures, "00001": pack(np.array([3]), 8, "concat").figures}
+    assert packing.summarize(str(tmp_path), "p", each)["method"] == "concat"
+    with pytest.raises(ValueError, match="must share"):
+        packing.summarize(str(tmp_path), "p", each | {"00002": best_fit(np.array([3]), 8).figures})
