@@ -9,7 +9,6 @@ or, from texts at hand, `train_tokenizer`. The files depend on the counts and th
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import pathlib
 from typing import Any
@@ -18,7 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus import tables
-from corpus.encoding.encoder import DESCRIPTION, Encoder, implied, load_encoder
+from corpus.encoding import exports
+from corpus.encoding.adopt import DESCRIPTION, FORMAT, fingerprint
+from corpus.encoding.encoder import Encoder, implied, load_encoder
 from corpus.encoding.encoders import ENCODERS
 from corpus.options import build
 from corpus.text.unicode import UNICODE_VERSION
@@ -30,7 +31,6 @@ from tokenizer_training.families import Family
 
 __all__ = ["TrainTokenizer", "count", "load_encoder", "merge_counts", "sampled", "train", "train_tokenizer"]
 
-FORMAT = "winnow-tokenizer/1"
 LEAST_ROWS_TO_MERGE = 1 << 16
 
 
@@ -110,10 +110,13 @@ def _describe(family: Family, config: TrainTokenizer, size: int, folder: pathlib
         "sentinels": list(sentinel_tokens(size, config.sentinels).values()),
         "unicode_version": UNICODE_VERSION,
         **{key: value for key, value in beyond_the_name.items() if implied(family.name)[key] != value},
-        "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in family.files},
     }
-    text = json.dumps(description, sort_keys=True)
-    return {**description, "fingerprint": hashlib.sha256(text.encode()).hexdigest()[:32]}
+    exported = exports.transformers_files(description)
+    for name, data in exported.items():
+        (folder / name).write_bytes(data)
+    names = (*family.files, *exported)
+    description["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    return {**description, "fingerprint": fingerprint(description)}
 
 
 def _refuse_spelled_tokens(family: Family, description: dict[str, Any], folder: pathlib.Path) -> None:

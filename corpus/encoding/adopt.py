@@ -22,8 +22,9 @@ import numpy as np
 import pyarrow as pa
 
 from corpus import options
-from corpus.encoding import components, conversions, gate, sentencepiece_model, sources
+from corpus.encoding import components, conversions, exports, gate, sentencepiece_model, sources
 from corpus.encoding.encoders import CALLS, ENCODERS, LIBRARY, MODEL
+from corpus.encoding.exports import as_json
 from corpus.encoding.gate import Compared
 from corpus.encoding.sentencepiece_model import ModelError
 from corpus.encoding.sources import Source
@@ -31,7 +32,6 @@ from corpus.options import option
 from corpus.text.unicode import UNICODE_VERSION
 
 if TYPE_CHECKING:
-    import sentencepiece
     import tokenizers
 
 DESCRIPTION = "winnow_tokenizer.json"
@@ -168,6 +168,8 @@ def read(where: str | os.PathLike[str], bring: Bring = Bring()) -> Brought:
         files["tokenizer.json"] = source.files[source.main] if unchanged else as_json(stored)
         if not unchanged:
             files[source.main] = source.files[source.main]
+    if sources.CONFIG not in files:
+        files |= _exported(files, described, source)
     described |= {
         "special_text": bring.special_text,
         "unicode_version": UNICODE_VERSION,
@@ -176,14 +178,19 @@ def read(where: str | os.PathLike[str], bring: Bring = Bring()) -> Brought:
     return Brought(files, described, encoder, tuple(reasons))
 
 
+def _exported(files: dict[str, bytes], described: dict[str, Any], source: Source) -> dict[str, bytes]:
+    """What transformers needs beside the files of a source without its configuration."""
+    if source.kind != sources.SENTENCEPIECE:
+        return exports.transformers_files(described)
+    token_of = {i: token for token, i in described["special_tokens"].items()}
+    about = (token_of.get(next(iter(described[side]), -1)) for side in ("before", "after"))
+    made = exports.of_model(sentencepiece_model.read_model(files[MODEL]), described["special_tokens"], *about)
+    return {"tokenizer.json": as_json(made), **exports.transformers_files(described)} if made else {}
+
+
 def fingerprint(description: dict[str, Any]) -> str:
     """Names a tokenizer's content: 32 hexadecimal digits."""
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def as_json(value: Any) -> bytes:
-    """JSON in UTF-8 on one line, keys in the order given, so that equal values are equal bytes."""
-    return (json.dumps(value, ensure_ascii=False) + "\n").encode()
 
 
 def _converted(source: Source, bring: Bring) -> dict[str, Any]:

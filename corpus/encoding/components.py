@@ -84,9 +84,9 @@ def words(component: Any) -> PreTokenizer:
 
 def _unknown_to_bpe(stored: dict[str, Any]) -> Iterator[str]:
     model = stored["model"]
-    for known, role in ((normalizer, "normalizer"), (divider, "pre_tokenizer")):
+    for reader, role in ((normalizer, "normalizer"), (divider, "pre_tokenizer")):
         try:
-            known(stored.get(role))
+            reader(stored.get(role))
         except PatternError as error:
             yield str(error)
     given = {key: value for key, value in model.items() if key not in ("type", "vocab", "merges")}
@@ -108,9 +108,9 @@ def _unknown_to_wordpiece(stored: dict[str, Any]) -> Iterator[str]:
     model, first = stored["model"], stored.get("normalizer")
     if not isinstance(first, dict) or first.get("type") != "BertNormalizer":
         yield name("normalizer", first)
-    for known, role in ((normalizer, "normalizer"), (words, "pre_tokenizer")):
+    for reader, role in ((normalizer, "normalizer"), (words, "pre_tokenizer")):
         try:
-            known(stored.get(role))
+            reader(stored.get(role))
         except PatternError as error:
             yield str(error)
     if sorted(model) != ["continuing_subword_prefix", "max_input_chars_per_word", "type", "unk_token", "vocab"]:

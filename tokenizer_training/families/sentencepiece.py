@@ -16,9 +16,11 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from corpus.encoding import exports, sentencepiece_model
 from corpus.encoding.distinct_words import BLANK_FREE, LINES
 from tokenizer_training.configuration import TrainTokenizer
 from tokenizer_training.counts import count_words
+from tokenizer_training.export import sentinel_tokens, write_json
 from tokenizer_training.families.family import Family, Trained
 
 MAX_LINE_BYTES = 4192
@@ -40,8 +42,8 @@ def count_runs(text: pa.Array, config: TrainTokenizer) -> pa.Table:
 
 
 def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path, model_type: str) -> Trained:
-    """Trains a model of sentencepiece's type `model_type`, writes sentencepiece.model and sentencepiece.vocab. Raises
-    ValueError with sentencepiece's reason where it refuses."""
+    """Trains a model of sentencepiece's type `model_type`, writes sentencepiece.model, sentencepiece.vocab, and the
+    tokenizer.json that says the same. Raises ValueError with sentencepiece's reason where it refuses."""
     import sentencepiece
 
     padding, end, unknown, *control = config.all_special_tokens()
@@ -73,6 +75,10 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path, model_
     (folder / "sentencepiece.model").write_bytes(model.getvalue())
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     size = processor.get_piece_size()
+    special = {token: i for i, token in enumerate(config.all_special_tokens())}
+    added = special | sentinel_tokens(size, config.sentinels)
+    read = sentencepiece_model.read_model(model.getvalue())
+    write_json(folder / "tokenizer.json", exports.of_model(read, added, None, end))
     rows = (f"{processor.id_to_piece(i)}\t{processor.get_score(i):.6g}\n" for i in range(size))
     (folder / "sentencepiece.vocab").write_bytes("".join(rows).encode())
     return Trained(size, figures)
@@ -120,7 +126,7 @@ UNIGRAM = Family(
     unknown="<unk>",
     count=count_lines,
     train=functools.partial(train, model_type="unigram"),
-    files=("sentencepiece.model", "sentencepiece.vocab"),
+    files=("sentencepiece.model", "sentencepiece.vocab", "tokenizer.json"),
     encoder="sentencepiece",
 )
 BPE = dataclasses.replace(
