@@ -517,13 +517,19 @@ def verify(output: Annotated[str, typer.Argument(help="Run directory.")]) -> Non
 @app.command("inspect")
 @_with_field_flags
 def inspect_(
-    path: Annotated[str, typer.Argument(help="A run directory, or a file of documents.")],
+    path: Annotated[str, typer.Argument(help="A run directory, its tokens, or a file of documents.")],
     documents: Annotated[int, typer.Option("--documents", help="How many documents to show.", min=0)] = 3,
+    document: Annotated[
+        str | None, typer.Option("--document", help="Show the tokens of the document with this id or URL.")
+    ] = None,
     set: Overrides = None,
 ) -> None:
-    """Show what is in a run directory or in files that Winnow reads, or the reasons in a run's quarantine.
+    """Show what is in a run directory or in files that Winnow reads, the reasons in a run's quarantine, or a document's
+    tokens.
 
     Example: winnow inspect OUT
+
+    Example: winnow inspect OUT/tokens --document ID
 
     Example: winnow inspect OUT/quarantine
 
@@ -531,8 +537,12 @@ def inspect_(
     """
     from pipelines import recipe as recipes
     from pipelines.inspection import describe as inspection
+    from pipelines.inspection import tokens
 
     try:
+        if document is not None:
+            print(tokens.describe(path, document))
+            return
         print(inspection.describe(path, documents, recipes.read_options(set or [])))
     except (FileNotFoundError, ValueError) as error:
         _fail(EXIT_USAGE, str(error))

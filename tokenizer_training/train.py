@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pathlib
+import warnings
 from typing import Any
 
 import pyarrow as pa
@@ -36,7 +37,8 @@ LEAST_ROWS_TO_MERGE = 1 << 16
 
 def train_tokenizer(texts: Any, folder: str | os.PathLike[str], **options: Any) -> Encoder:
     """Trains on texts at hand and writes the tokenizer into a local folder, made where it is missing; the tokenizer,
-    loaded. `texts` are anything that `corpus.as_table` takes; those of an iterator are not held, their counts are.
+    loaded; warns where its vocabulary is smaller than was asked for. `texts` are anything that `corpus.as_table` takes;
+    those of an iterator are not held, their counts are.
     `options` are those of `TrainTokenizer` but for `sample_bytes`: all texts are counted. Raises as `train` and
     `corpus.as_table` do, OptionError (a ValueError) for an option that cannot be.
 
@@ -50,7 +52,9 @@ def train_tokenizer(texts: Any, folder: str | os.PathLike[str], **options: Any) 
     if "sample_bytes" in options:
         raise TypeError("sample_bytes chooses documents by their ids, which texts do not have")
     config = build(TrainTokenizer, options, "train_tokenizer")
-    train(_count_all(texts, config), config, folder)
+    figures = train(_count_all(texts, config), config, folder)
+    if short := shortfall(figures, config):
+        warnings.warn(short, stacklevel=2)
     return load_encoder(folder)
 
 
@@ -94,6 +98,17 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: str | os.PathLike[st
         "words": pc.sum(counts["count"]).as_py() or 0,
         **trained.figures,
     }
+
+
+def shortfall(figures: dict[str, Any], config: TrainTokenizer) -> str | None:
+    """A sentence, where a vocabulary has fewer ids than were asked for."""
+    asked, found = config.vocab_size + config.sentinels, figures["vocab_size"]
+    if not families.named(config.family).counted or found >= asked:
+        return None
+    return (
+        f"the vocabulary has {found:,} ids and not the {asked:,} that were asked for: the text has no more pairs that "
+        f"occur {max(1, config.min_frequency)} times or more; give more text, or a smaller vocab_size or min_frequency"
+    )
 
 
 def _describe(family: Family, config: TrainTokenizer, size: int, folder: pathlib.Path) -> dict[str, Any]:

@@ -51,6 +51,8 @@ class TrainTokenizer(configuration.TrainTokenizer, TokenStep):
         task = Task("00000", Train(self, tuple(counts)), inputs, weight, extra=extra)
         (trained,) = context.map("train", train_from_counts, [task], (self,))
         context.found.figures["tokenizer"] = trained.counters["figures"]
+        if short := train.shortfall(trained.counters["figures"], self):
+            context.note(f"tokenizer: {short}")
         context.publish("tokenizer", trained.outputs)
 
 

@@ -120,3 +120,15 @@ def test_the_description_is_what_it_was(tmp_path):
     del description["fingerprint"]
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
     assert json.loads(text)["fingerprint"] == digest[:32]
+
+
+def test_a_vocabulary_that_falls_short_says_so(tmp_path):
+    with pytest.warns(UserWarning, match="has 260 ids and not the 5,000 that were asked for: .* occur 4 times or more"):
+        encoder = train_tokenizer(["to be or not to be"] * 2, tmp_path, vocab_size=5000, min_frequency=4)
+        assert encoder.vocab_size == 260
+
+
+def test_a_vocabulary_that_does_not_fall_short_says_nothing(tmp_path, recwarn):
+    train_tokenizer(["to be or not to be"] * 2, tmp_path / "bpe", vocab_size=260)
+    train_tokenizer(["to be or not to be"], tmp_path / "byte", family="byte")
+    assert not [warning for warning in recwarn if "asked for" in str(warning.message)]

@@ -44,4 +44,5 @@ BYTE = Family(
     train=train,
     files=("tokenizer.json",),
     encoder="byte",
+    counted=False,
 )

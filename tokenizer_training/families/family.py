@@ -36,6 +36,7 @@ class Family:
     encoder             which of `corpus.encoding.encoders.ENCODERS` reads them; "tokenizers" reads any tokenizer.json
     space_before_word   whether tokens contain the space before a word
     least               ids that any vocabulary has beside its special tokens
+    counted             whether the size of its vocabulary follows from the text, and not from the family alone
     """
 
     name: str
@@ -49,3 +50,4 @@ class Family:
     encoder: str
     space_before_word: bool = False
     least: int = 0
+    counted: bool = True
