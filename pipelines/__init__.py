@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pipelines.steps.exact_dedup import ExactDedup as ExactDedup
     from pipelines.steps.line_dedup import LineDedup as LineDedup
     from pipelines.steps.near_dedup import NearDedup as NearDedup
+    from pipelines.steps.near_overlap import NearOverlap as NearOverlap
     from pipelines.steps.pack import Pack as Pack
     from pipelines.steps.substring_dedup import SubstringDedup as SubstringDedup
     from pipelines.steps.tokenize import Tokenize as Tokenize

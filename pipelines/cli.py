@@ -105,7 +105,7 @@ def main() -> None:
         if getattr(sys, name) is None:  # it was closed
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))
     with stopping.watched():
-        _add_verbs(sys.argv[1:])
+        sys.argv[1:] = _add_verbs(sys.argv[1:])
         try:
             app(prog_name="winnow")
         except OSError as error:  # what is printed cannot be written
@@ -234,6 +234,10 @@ def _fail(code: int, sentence: str) -> NoReturn:
 VERBS = {
     ("dedup", "exact"): (("exact_dedup",), "Keep the first of documents with equal text."),
     ("dedup", "near"): (("near_dedup",), "Keep one of near-duplicates (MinHash, verified by exact Jaccard)."),
+    ("dedup", "overlap"): (
+        ("near_overlap",),
+        "Say how much of a corpus has near-duplicates in another one, or in an index; nothing is dropped.",
+    ),
     ("dedup", "substring"): (("substring_dedup",), "Cut long repeated substrings from all copies but the first."),
     ("dedup", "lines"): (("line_dedup",), "C4's line deduplication, of lines or of spans of three sentences."),
     ("dedup", "urls"): (("url_dedup",), "Keep the newest page of a URL."),
@@ -243,17 +247,37 @@ VERBS = {
     ("pack",): (("tokenize", "pack"), "Encode documents and plan best-fit packing."),
 }
 """Command: (steps of its recipe, help)."""
+BETWEEN: dict[tuple[str, ...], str] = {("dedup", "overlap"): "against"}
+"""Options that stand between INPUT and OUTPUT."""
 
 
-def _add_verbs(arguments: list[str]) -> None:
-    """Add every verb; only the one that is called gets its options, for they need its step's class."""
+def _add_verbs(arguments: list[str]) -> list[str]:
+    """Add every verb; only the one that is called gets its options, for they need its step's class. The arguments, in
+    which `--update` is `--update=true` where that is an option that is on or off."""
+    given = arguments
     for words, (steps, text) in VERBS.items():
         called = tuple(arguments[: len(words)]) == words
         function = _verb(words, steps) if called else _placeholder
+        given = _with_values(arguments, steps) if called else given
         (dedup_app if words[0] == "dedup" else app).command(words[-1], help=_verb_help(words, text))(function)
     if "--help" in arguments[1:] and arguments[0] in ("run", "filter", *(words[0] for words in VERBS)):
         for command in (*app.registered_commands, *dedup_app.registered_commands):  # one of which is shown
             command.epilog = _help_on_reading()
+    return given
+
+
+def _with_values(arguments: list[str], steps: tuple[str, ...]) -> list[str]:
+    """Arguments in which each option of these steps that is on or off has a value."""
+    from corpus import options as described
+    from pipelines.steps import STEPS
+
+    named = [option.name for name in steps for option in described.describe(STEPS[name]) if option.type == "bool"]
+    flags = {"--" + name.replace("_", "-") for name in named}
+    behind = [*arguments[1:], ""]
+    return [
+        f"{word}=true" if word in flags and after not in ("true", "false") else word
+        for word, after in zip(arguments, behind)
+    ]
 
 
 def _help_on_reading() -> str:
@@ -278,7 +302,8 @@ def _verb_help(words: tuple[str, ...], text: str) -> str:
         "tokenize": " --tokenizer run/tokenizer",
         "pack": " --tokenizer run/tokenizer",
     }
-    return f"{text}\n\nExample: winnow {' '.join(words)} docs.jsonl.zst OUT{example.get(words[-1], '')}"
+    between = " 'others/*.jsonl'" if words in BETWEEN else ""
+    return f"{text}\n\nExample: winnow {' '.join(words)} docs.jsonl.zst{between} OUT{example.get(words[-1], '')}"
 
 
 def _verb(words: tuple[str, ...], steps: tuple[str, ...]) -> Callable[..., None]:
@@ -289,9 +314,13 @@ def _verb(words: tuple[str, ...], steps: tuple[str, ...]) -> Callable[..., None]
 
     fields = {option.name: (name, option) for name in steps for option in described.describe(STEPS[name])}
 
+    between = BETWEEN.get(words)
+
     def command(**given: Any) -> None:
         import yaml
 
+        if between:
+            given[between] = [json.dumps(given[between])]
         options: dict[str, dict[str, Any]] = {name: {} for name in steps}
         for key, (name, option) in fields.items():
             if given.get(key):
@@ -319,9 +348,16 @@ def _verb(words: tuple[str, ...], steps: tuple[str, ...]) -> Callable[..., None]
         inspect.Parameter(
             "input", positional, annotation=Annotated[str, typer.Argument(help="Path, folder, glob or URI.")]
         ),
+        *(
+            inspect.Parameter(key, positional, annotation=Annotated[str, typer.Argument(help=option.help)])
+            for key, (_, option) in fields.items()
+            if key == between
+        ),
         inspect.Parameter("output", positional, annotation=Annotated[str, typer.Argument(help="Run directory.")]),
     ]
     for key, (_, option) in fields.items():
+        if key == between:
+            continue
         text = f"{option.help} {'Must be given.' if option.default is None else f'Default: {option.default}.'}"
         flag = typer.Option("--" + key.replace("_", "-"), help=text, metavar=option.values())
         parameters.append(
@@ -657,6 +693,46 @@ def task(
             debugger.post_mortem()
         raise typer.Exit(EXIT_FAILED) from None
     print(json.dumps(counters))
+
+
+@app.command()
+def index(
+    path: Annotated[str, typer.Argument(help="Folder of an index, as `winnow dedup near --index` makes it.")],
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", help="A part to take out, by its name. Repeatable.")
+    ] = None,
+    delete: Annotated[
+        list[str] | None, typer.Option("--delete", help="The id of a document to delete. Repeatable.")
+    ] = None,
+    delete_from: Annotated[
+        str | None, typer.Option("--delete-from", help="A text file with the ids of documents to delete, a line each.")
+    ] = None,
+) -> None:
+    """Show what is in an index of near-duplicates, or take documents out of it.
+
+    Example: winnow index INDEX
+
+    Example: winnow index INDEX --delete 'https://example.org/page'
+    """
+    from corpus.io import paths
+    from pipelines.lock import Locked
+    from pipelines.near import index as indexes
+    from pipelines.near import index_changes
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    try:
+        ids = [*(delete or []), *(paths.read_bytes(delete_from).decode().splitlines() if delete_from else [])]
+        if remove:
+            print(f"taken out: {index_changes.remove(path, remove, say):,} documents")
+        if ids:
+            print(f"deleted: {index_changes.delete(path, ids, say):,} documents of {len(set(ids)):,} ids")
+        print(indexes.describe(path))
+    except (indexes.IndexRefused, FileNotFoundError, UnicodeDecodeError) as error:
+        _fail(EXIT_USAGE, str(error))
+    except (Locked, paths.DamagedFile, OSError) as error:
+        _fail(EXIT_FAILED, str(error))
 
 
 @app.command("clean-work")

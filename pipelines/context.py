@@ -12,11 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from corpus.io import paths
+from corpus.reading.read_options import ReadOptions
 from corpus.step import Step
 from corpus.views import ShardView
 
 if TYPE_CHECKING:  # what a run needs is no part of what a task does
     from pipelines.engine import Engine, File, Manifest, Task
+    from pipelines.near.index import Update
     from pipelines.publishing import Published
 
 
@@ -32,6 +34,7 @@ class Findings:
     tokenized: manifests of the map that encodes
     token_lengths: documents by tokens, in the bins of `maps.step_counts`
     token_indexes: of each token shard, its index and its name
+    updates: of indexes, for when the run is proven
     """
 
     manifests: list[Manifest] = dataclasses.field(default_factory=list)
@@ -43,12 +46,13 @@ class Findings:
     tokenized: list[Manifest] = dataclasses.field(default_factory=list)
     token_lengths: list[int] = dataclasses.field(default_factory=list)
     token_indexes: list[tuple[File, str]] = dataclasses.field(default_factory=list)
+    updates: list[Update] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
 class Context:
     """All that a step may use of a run. `name` is the step's name in the run, `work_name` the beginning of the names
-    of its maps in work/, `steps` are all of the recipe's."""
+    of its maps in work/, `steps` are all of the recipe's, `read` is how it reads documents."""
 
     name: str
     work_name: str
@@ -56,6 +60,7 @@ class Context:
     task_bytes: int
     working_bytes: int
     steps: tuple[Step, ...]
+    read: ReadOptions
     found: Findings
     engine: Engine
     published: Published

@@ -77,6 +77,7 @@ STEPS = {
     "exact_dedup": Cost(0.005, 0.0, 2, 0.005, maps=2, returns=1),
     "line_dedup": Cost(0.51, 0.15, 22, 0.75, maps=2, returns=1),
     "near_dedup": Cost(1.3, 0.001, 21, 0.11, maps=6, returns=4),  # hashes of shingles are most of it
+    "near_overlap": Cost(1.3, 0.001, 22, 0.11, maps=5, returns=3),  # without the other corpus
     "substring_dedup": Cost(0.005, 0.002, 104, maps=1),
     "decontaminate": Cost(0.001, 0.001, 8, maps=1),
     "train_tokenizer": Cost(0.27, 0.07, 137, maps=1),  # of a larger corpus than its sample it reads as much
@@ -207,7 +208,7 @@ def of_run(recipe: Recipe, sources: Sequence[paths.Source], reading: int) -> Est
         documents=round(text * DOCUMENTS),
         tokens=round(text * STEPS["tokenize"].stays) if "tokenize" in names else 0,
         seconds=_seconds(recipe.steps, sources, texts),
-        memory=round(text / TEXT_A_DOCUMENT) * MEMORY_A_DOCUMENT if "near_dedup" in names else 0,
+        memory=round(text / TEXT_A_DOCUMENT) * MEMORY_A_DOCUMENT if names & {"near_dedup", "near_overlap"} else 0,
         reads=REQUESTS_AN_OPENING * (maps * shards + sum(step.openings for step in steps) + tasks),
         writes=round(FILES_A_TASK * tasks) + shards * passes + written // PART,
         steps=tuple(step for step in steps if step.exchanged),

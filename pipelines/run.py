@@ -50,6 +50,8 @@ from pipelines.engine.one_task import OneTask, Ran
 from pipelines.estimate import Estimate
 from pipelines.lock import Lock
 from pipelines.maps import as_jsonl, passes
+from pipelines.near import index_changes
+from pipelines.near.index import IndexRefused
 from pipelines.publishing import OutputError, Published
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.report import report
@@ -176,6 +178,7 @@ class Runner:
             recipe.task_bytes,
             recipe.working_bytes,
             recipe.steps,
+            recipe.read,
             self.result,
             self.engine,
             self.published,
@@ -457,7 +460,17 @@ def run(
     result.seconds = time.perf_counter() - started
     if not dry_run and (problems := result.report["problems"]):
         raise NotProven(problems, result)
+    _update(result, progress)
     return result
+
+
+def _update(result: Result, progress: Progress | None) -> None:
+    """Add to indexes what steps have kept for them."""
+    for update in result.updates:
+        try:
+            index_changes.add(update, progress.say if progress else lambda line: None)
+        except IndexRefused as error:
+            raise TaskFailed(str(error)) from None
 
 
 def _run(

@@ -175,14 +175,18 @@ def run_steps(folder: str, wanted: Sequence[dict[str, Any]], progress: Progress 
 
 
 def _signatures() -> None:
-    """MinHash of texts, which a run has in two parts, and crowded buckets; footers of Parquet files that are large."""
+    """MinHash of texts, which a run has in two parts, crowded buckets, what an index is asked with; footers of Parquet
+    files that are large."""
     import numpy as np
     import pyarrow as pa
 
-    from corpus.dedup import crowds, minhash
+    from corpus.dedup import crowds, key_filter, minhash
     from corpus.reading import footer_sizes
 
     minhash.signatures(pa.array([text(0)]))
+    held = key_filter.empty(1024)
+    key_filter.add(held, np.zeros(1, np.uint64))
+    key_filter.may_hold(held, np.zeros(1, np.uint64))
     # eight documents that have half of their shingles in common, and an index with room for some of them
     keys, offsets = np.zeros(8, np.uint64), np.arange(9)
     shingles = np.concatenate([[*range(20), *range(20 * i, 20 * i + 20)] for i in range(1, 9)]).astype(np.uint64)

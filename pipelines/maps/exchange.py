@@ -203,6 +203,13 @@ def read(exchange: Exchange, partition: int, chosen: Callable[[pa.RecordBatch], 
     return pa.Table.from_batches(found, schema)
 
 
+def rows_of(path: str) -> Iterator[pa.RecordBatch]:
+    """All that a file of an exchange holds, piece by piece. Raises DamagedFile."""
+    with _opened(path) as file:
+        for piece, _ in file.pieces(0, MOST_PARTITIONS * file.width):
+            yield piece
+
+
 def _pieces(exchange: Exchange, partition: int) -> Iterator[tuple[pa.Schema, Iterable[pa.RecordBatch]]]:
     """Of each file in turn the schema, and what it has of a partition; of files in a store some at a time, for what
     these cost is waiting."""

@@ -56,13 +56,15 @@ class Keys(Generic[AnyStep]):
 
 class Reduction(NamedTuple):
     """What all reduce tasks share: the step; the exchange, of which each reads the partition that is its argument, in
-    so many splits; to which groups, by their first shards, what they find goes; how many bytes they hold."""
+    so many splits; to which groups, by their first shards, what they find goes; how many bytes they hold. `known`:
+    shards, ascending, that no group has and that are before all others (int64)."""
 
     step: Any
     exchange: Exchange
     splits: int
     firsts: np.ndarray
     hold: int
+    known: np.ndarray
 
 
 def emit_keys(argument: Keys[KeyedStep], outputs: Outputs) -> dict[str, Any]:
@@ -124,18 +126,19 @@ def reduce_map(
     mapped: Sequence[Manifest],
     partitions: int,
     groups: list[Group],
+    known: Sequence[int] = (),
 ) -> list[Manifest]:
-    """A reduce task for each partition of what a map has exchanged."""
+    """A reduce task for each partition of what a map has exchanged; `known` as for `Reduction`."""
     if not any(KEYS in manifest.outputs for manifest in mapped):
         return []
     exchange = exchanges.gather(context, "keys", mapped, KEYS, partitions)
     firsts, splits = grouping.firsts_of(groups), exchange.splits(context.working_bytes)
     inputs = (*exchange.inputs("keys"), ("groups", fingerprint(firsts.tolist())))
+    inputs = (*inputs, ("known", fingerprint(known))) if known else inputs
     tasks = [Task(task_key(i), i, inputs, exchange.weight()) for i in range(partitions)]
     settings = (step, partitions, splits, context.working_bytes)
-    return context.map(
-        "reduce", function, tasks, settings, Reduction(step, exchange, splits, firsts, context.working_bytes)
-    )
+    common = Reduction(step, exchange, splits, firsts, context.working_bytes, np.array(known, np.int64))
+    return context.map("reduce", function, tasks, settings, common)
 
 
 def keyed(hashes: np.ndarray, addresses: np.ndarray) -> pa.Table:

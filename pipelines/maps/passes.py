@@ -298,11 +298,11 @@ def view_tasks(view: list[ShardView], argument: Pass, working_bytes: int) -> lis
     return [group.task(dataclasses.replace(argument, group=group)) for group in groups.of_view(view, working_bytes)]
 
 
-def new_view(manifests: list[Manifest]) -> list[ShardView]:
-    """The shards that a pass wrote, numbered in corpus order."""
+def new_view(manifests: list[Manifest], counter: str = "shards") -> list[ShardView]:
+    """The shards that a pass wrote, numbered in corpus order; they are counted under that name."""
     written: list[ShardView] = []
     for manifest in manifests:
-        counted = manifest.counters["shards"]
+        counted = manifest.counters[counter]
         for name in sorted(counted, key=key_order):
             documents, size, folder = counted[name]
             file = manifest.outputs[name]

@@ -17,8 +17,8 @@ from corpus.text.arrow import buffers
 from corpus.views import ShardView
 from pipelines.engine import Outputs
 from pipelines.maps import exchange as exchanges
-from pipelines.maps.groups import group_of
 from pipelines.maps.keyed import KEYS, Keys, Reduction
+from pipelines.near.known import KEY_SCHEMA, partition_of, with_others
 from pipelines.near.sidecars import END, SHINGLE_SCHEMA, SHINGLES
 
 TEXT_AT_A_TIME = 8 << 20
@@ -35,10 +35,9 @@ def emit_signatures(argument: Keys[Near], outputs: Outputs) -> dict[str, Any]:
     """Map: band keys into the exchange, what documents are compared by into a sidecar."""
     documents, partitions, step = 0, np.uint64(argument.partitions), argument.step
     priorities = [pa.RecordBatch.from_pylist([], PRIORITY_SCHEMA)]
-    schema = pa.schema([("key", pa.uint64()), ("address", pa.int64())])
     with (
         shards.ShardWriter(outputs.path(SHINGLES), SHINGLE_SCHEMA, checked=True) as sidecar,
-        exchanges.Writer(outputs.path(KEYS), schema, argument.hold, argument.partitions) as writer,
+        exchanges.Writer(outputs.path(KEYS), KEY_SCHEMA, argument.hold, argument.partitions) as writer,
     ):
         for addresses, part in _parts(argument.group.shards, step.score):
             with at_hand(part):
@@ -53,7 +52,7 @@ def emit_signatures(argument: Keys[Near], outputs: Outputs) -> dict[str, Any]:
             sidecar.write(pa.RecordBatch.from_arrays([pa.array(addresses), compared, units], schema=SHINGLE_SCHEMA))
             keys = signed.keys.ravel()
             owners = np.repeat(addresses[signed.filled], signed.keys.shape[1])
-            writer.add(pa.table([keys, owners], schema=schema), (keys % partitions).astype(np.int64))
+            writer.add(pa.table([keys, owners], schema=KEY_SCHEMA), (keys % partitions).astype(np.int64))
             documents += part.num_rows
         sidecar.write(pa.RecordBatch.from_pylist([], SHINGLE_SCHEMA), note=END)
     if step.keep != "first":
@@ -93,13 +92,17 @@ def _joined(parts: list[tuple[np.ndarray, pa.RecordBatch]]) -> tuple[np.ndarray,
 
 def find_candidates(partition: int, outputs: Outputs, common: Reduction) -> dict[str, Any]:
     """Reduce: pairs of documents that share a band key, to the group of the second; what this wants, to the group of
-    the first; who is in a crowded bucket, to its own group."""
-    partitions, firsts = common.exchange.partitions, common.firsts
+    the first; who is in a crowded bucket, to its own group. Known documents are not paired with each other."""
+    partitions, groups = common.exchange.partitions, len(common.firsts)
     found = left_out = 0
+
+    def group_of(addresses: np.ndarray) -> np.ndarray:
+        return partition_of(common.firsts, common.known, shard_and_row(addresses)[0])
+
     with (
-        exchanges.Writer(outputs.path(CROWDED), CROWDED_SCHEMA, common.hold, len(firsts)) as crowd,
-        exchanges.Writer(outputs.path(PAIRS), PAIR_SCHEMA, common.hold, len(firsts)) as pairs,
-        exchanges.Writer(outputs.path(WANTED), WANTED_SCHEMA, common.hold, len(firsts)) as wanted,
+        exchanges.Writer(outputs.path(CROWDED), CROWDED_SCHEMA, common.hold, groups + len(common.known)) as crowd,
+        exchanges.Writer(outputs.path(PAIRS), PAIR_SCHEMA, common.hold, groups) as pairs,
+        exchanges.Writer(outputs.path(WANTED), WANTED_SCHEMA, common.hold, groups + len(common.known)) as wanted,
     ):
         for split in range(common.splits):
 
@@ -109,22 +112,25 @@ def find_candidates(partition: int, outputs: Outputs, common: Reduction) -> dict
             table = exchanges.read(common.exchange, partition, chosen if common.splits > 1 else None)
             keys, addresses = table["key"].to_numpy(), table["address"].to_numpy()
             del table
+            if len(common.known):
+                keys, addresses = with_others(keys, addresses)
             if not common.step.compares_crowds:
                 left_out += lsh.pairs_left_out(keys, addresses) if common.step.verification != "none" else 0
             else:
                 crowded = lsh.crowded(keys, addresses)
                 rows = pa.table([addresses[crowded], keys[crowded]], schema=CROWDED_SCHEMA)
-                crowd.add(rows, group_of(firsts, shard_and_row(addresses[crowded])[0]))
+                crowd.add(rows, group_of(addresses[crowded]))
                 keys, addresses = keys[~crowded], addresses[~crowded]
             for first, second in lsh.pair_chunks(keys, addresses, common.step.bucket_limit):
-                home, target = (group_of(firsts, shard_and_row(each)[0]) for each in (first, second))
+                first, second = first[second >= 0], second[second >= 0]
+                home, target = group_of(first), group_of(second)
                 pairs.add(pa.table([first, second], schema=PAIR_SCHEMA), target)
                 found += len(first)
                 if common.step.verification == "none":
                     continue
                 away = home != target
                 visits = lsh.unique_pairs(first[away], target[away])
-                wanted.add(pa.table(visits, schema=WANTED_SCHEMA), group_of(firsts, shard_and_row(visits[0])[0]))
+                wanted.add(pa.table(visits, schema=WANTED_SCHEMA), group_of(visits[0]))
     return {
         "pairs": found,
         "left_out": left_out,

@@ -20,6 +20,7 @@ from pipelines.engine import File, Outputs
 from pipelines.maps import exchange as exchanges
 from pipelines.maps.decide import ProposalWriter, proposals
 from pipelines.maps.exchange import Exchange
+from pipelines.near.known import Chunk, Names, shards_of
 from pipelines.near.sidecars import END, read_sidecar, sets_of
 from pipelines.near.tables import write_members
 from pipelines.near.verification import EDGE_SCHEMA
@@ -56,7 +57,8 @@ def gather_crowd(argument: tuple[int, File], outputs: Outputs, common: Exchange)
 class Cluster:
     """Argument of the clusters task: the files of edges, and of documents in crowded buckets, of one group after the
     other, none where nobody has any; the files of priorities, none where the first document stays; how many
-    documents each shard has; the first shard of each group; bytes to hold."""
+    documents each shard has; the first shard of each group; bytes to hold; chunks of known documents, which stay and
+    are before all others; whether the others are compared with those only."""
 
     mode: clusters.Mode
     threshold: float
@@ -66,46 +68,60 @@ class Cluster:
     documents: np.ndarray
     firsts: np.ndarray
     hold: int
+    known: tuple[Chunk, ...] = ()
+    alone: bool = False
 
 
 def cluster(argument: Cluster, outputs: Outputs) -> dict[str, Any]:
     """Choose what is dropped and for which document, and say who is in clusters (`tables`); figures and the largest
     clusters for the report."""
-    begins = np.concatenate([[0], np.cumsum(argument.documents)]).astype(np.int64)  # each shard's first document
+    chunks = len(argument.known)
+    places = np.concatenate([shards_of(argument.known), np.arange(len(argument.documents))])  # shards in their order
+    rows = [*(chunk.rows for chunk in argument.known), *argument.documents]
+    begins = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)  # each shard's first document
+    known = int(begins[chunks])
     order = rank = None
     if argument.priorities:
-        order, rank = _order(argument, begins)
+        order, rank = _order(argument, begins, known)
 
     def numbers(addresses: np.ndarray) -> np.ndarray:
         shard, row = shard_and_row(addresses)
+        if chunks:
+            shard = np.where(shard < 0, np.searchsorted(places, shard), shard + chunks)
         found = begins[shard] + row
         return found if rank is None else rank[found]
 
     def addresses(numbers: np.ndarray) -> np.ndarray:
         numbers = numbers if order is None else order[numbers]
         shard = np.searchsorted(begins, numbers, side="right") - 1
-        return shard << ROW_BITS | numbers - begins[shard]
+        return places[shard] << ROW_BITS | numbers - begins[shard]
 
-    ends = begins[[*argument.firsts[1:].tolist(), len(argument.documents)]].tolist()
+    ends = begins[[*(chunks + argument.firsts[1:]).tolist(), len(rows)]].tolist()
     if rank is not None:
         ends = ends[-1:]
     parts = functools.partial(_edges, argument, numbers, len(ends), rank is not None)
     writer = ProposalWriter(outputs, argument.firsts, argument.hold)
     found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
     with _crowd_of(argument.crowd, numbers) as crowd:
-        greedy = crowds.Greedy(crowd, int(begins[-1]), argument.threshold)
+        greedy = crowds.Greedy(crowd, int(begins[-1]), argument.threshold, known, argument.alone)
         for dropped, by, score in clusters.leaders_in_parts(parts, ends, argument.mode, greedy):
-            found.append((addresses(dropped), addresses(by), score))
-            writer.add(*proposals(*found[-1][:2], "near_duplicate", score))
+            new = dropped >= known  # of a component more than the first may be known
+            found.append((addresses(dropped[new]), addresses(by[new]), score[new]))
+        names = Names(argument.known, np.concatenate([by for _, by, _ in found]))
+        for dropped, by, score in found[1:]:
+            proposed, of_shard = proposals(dropped, by, "near_duplicate", score)
+            writer.add(names.put(proposed, by), of_shard)
         figures = {"crowded": len(crowd), "compared_in_crowds": greedy.compared}
     counters = writer.close()
     dropped, by, score = (np.concatenate(columns) for columns in zip(*found))
     del found
     figures |= clusters.cluster_figures(by, score)
+    if chunks:
+        figures["dropped_by_known"] = int((by < 0).sum())
     if argument.mode == "components" and figures["largest"] >= clusters.GIANT:
         figures |= _giant(parts, numbers(dropped), by)
-    counters |= write_members(outputs, argument.firsts, argument.hold, dropped, by, score)
-    return {"figures": figures, "examples": _largest(dropped, by, score), **counters}
+    counters |= write_members(outputs, argument.firsts, argument.hold, dropped, by, score, names)
+    return {"figures": figures, "examples": names.add_to(_largest(dropped, by, score)), **counters}
 
 
 def _giant(parts: Callable[[], Iterator[clusters.Edges]], dropped: np.ndarray, by: np.ndarray) -> dict[str, Any]:
@@ -121,13 +137,14 @@ def _giant(parts: Callable[[], Iterator[clusters.Edges]], dropped: np.ndarray, b
     return {"diameter": diameter} | ({"warning": warning} if diameter > 2 else {})
 
 
-def _order(argument: Cluster, begins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(the documents by their priority, the place of each in that order)."""
+def _order(argument: Cluster, begins: np.ndarray, known: int) -> tuple[np.ndarray, np.ndarray]:
+    """(the documents by their priority, behind the first so many, which are known; the place of each in that order)."""
     priority = np.full(begins[-1], -np.inf)
+    priority[:known] = np.inf
     for file in argument.priorities:
         table = shards.read_table(file.path, file.hash)
         shard, row = shard_and_row(table["address"].to_numpy())
-        priority[begins[shard] + row] = table["priority"].to_numpy()
+        priority[begins[len(argument.known) + shard] + row] = table["priority"].to_numpy()
     order = clusters.order_of(priority)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))

@@ -9,6 +9,7 @@ which `matrices.tally` adds up.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -38,6 +39,7 @@ from pipelines.maps.exchange import Exchange
 from pipelines.maps.groups import Group, group_of
 from pipelines.maps.sinks import Rows
 from pipelines.near import matrices
+from pipelines.near.known import Names
 
 MEMBERS, WANTED, ROWS, KEPT, PAIRS = (f"{n}.arrow" for n in ("members", "wanted", "rows", "kept", "pairs"))
 TABLE = "clusters.parquet"
@@ -63,35 +65,57 @@ TABLE_SCHEMA = pa.schema(
         ("size", pa.int64()),  # documents in the cluster
         ("url", pa.string()),
         ("source", pa.string()),
-        ("address", pa.string()),  # of the document that is kept, shard:row as in dropped/: unique where ids are not
+        ("address", pa.string()),  # of the document that is kept, shard:row (id:... of an index) as in dropped/
     ]
 )
 
 
 def write_members(
-    outputs: Outputs, firsts: np.ndarray, hold: int, dropped: np.ndarray, by: np.ndarray, score: np.ndarray
+    outputs: Outputs,
+    firsts: np.ndarray,
+    hold: int,
+    dropped: np.ndarray,
+    by: np.ndarray,
+    score: np.ndarray,
+    names: Names,
 ) -> dict[str, Any]:
     """Write which documents are in clusters, each to its own group, and, of each kept one, how large its cluster is and
-    which groups want to know of it, to its own; the counters of the task.
+    which groups want to know of it, to its own; of those that are of an index, the same to the groups that want it; the
+    counters of the task.
 
     dropped, by: addresses (int64) of documents that are dropped, and of those that these are dropped because of; score:
-    their similarity (float64, NaN: unknown). firsts: the first shard of each group. hold: bytes to hold.
+    their similarity (float64, NaN: unknown). firsts: the first shard of each group. hold: bytes to hold. names: of
+    kept documents that are of an index.
     """
     kept, sizes = np.unique(by, return_counts=True)
+    stays = kept[kept >= 0]
     groups: set[int] = set()
     with (
         exchanges.Writer(outputs.path(MEMBERS), MEMBER_SCHEMA, hold // 2, len(firsts)) as members,
         exchanges.Writer(outputs.path(WANTED), WANTED_SCHEMA, hold // 2, len(firsts)) as wanted,
+        contextlib.ExitStack() as stack,
     ):
-        for addresses, causes, similarity in _parts(dropped, by, score, kept):
+        known = None
+        if len(stays) < len(kept):
+            writer = exchanges.Writer(outputs.path(KEPT), KEPT_SCHEMA, hold // 2, len(firsts))
+            known = stack.enter_context(writer)
+        for addresses, causes, similarity in _parts(dropped, by, score, stays):
             of = group_of(firsts, shard_and_row(addresses)[0])
             columns = [addresses, causes, pa.array(similarity, from_pandas=True)]
             members.add(pa.table(columns, schema=MEMBER_SCHEMA), of)
             groups.update(np.unique(of).tolist())
             wants, who = lsh.unique_pairs(causes, of)
-            columns = [wants, 1 + sizes[np.searchsorted(kept, wants)], who]
+            size = 1 + sizes[np.searchsorted(kept, wants)]
+            if known is not None:
+                far = wants < 0
+                nothing = pa.nulls(int(far.sum()), pa.string())
+                rows = [wants[far], size[far], names.of(wants[far]), nothing, nothing]
+                known.add(pa.table(rows, schema=KEPT_SCHEMA), who[far])
+                wants, size, who = wants[~far], size[~far], who[~far]
+            columns = [wants, size, who]
             wanted.add(pa.table(columns, schema=WANTED_SCHEMA), group_of(firsts, shard_and_row(wants)[0]))
-    return {MEMBERS: members.counters(), WANTED: wanted.counters(), "groups": sorted(groups)}
+    counters = {MEMBERS: members.counters(), WANTED: wanted.counters()} | ({KEPT: known.counters()} if known else {})
+    return {**counters, "groups": sorted(groups), "stay": len(stays)}
 
 
 def _parts(
@@ -202,7 +226,8 @@ def write_table(argument: tuple[int, File], outputs: Outputs, common: Tabulating
 def _table_rows(
     batch: pa.RecordBatch, similarity: pa.ChunkedArray, leader: pa.Table, goes: np.ndarray
 ) -> pa.RecordBatch:
-    shard, row = (pa.array(each).cast(pa.string()) for each in shard_and_row(leader["address"].to_numpy()))
+    numbers, rows = shard_and_row(leader["address"].to_numpy())
+    shard, row = (pa.array(each).cast(pa.string()) for each in (numbers, rows))
     columns = {
         "id": batch.column("id"),
         "cluster": leader["id"],
@@ -211,7 +236,11 @@ def _table_rows(
         "size": leader["size"],
         "url": batch.column("url"),
         "source": batch.column("source"),
-        "address": pc.binary_join_element_wise(shard, row, ":"),
+        "address": pc.if_else(
+            pa.array(numbers >= 0),
+            pc.binary_join_element_wise(shard, row, ":"),
+            pc.binary_join_element_wise("id", leader["id"].combine_chunks(), ":"),
+        ),
     }
     (rows,) = pa.table(columns, schema=TABLE_SCHEMA).combine_chunks().to_batches()
     return rows
@@ -230,7 +259,8 @@ def publish(context: Context, groups: list[Group], clustered: Manifest, wants: b
     inputs = (*members.inputs("members"), *wanted.inputs("wanted"))
     tasks = [_task(group, group, (*_files(group), *inputs), members.weight()) for group in groups]
     gathered = context.map("rows", gather_rows, tasks, (partitions, hold), Gathering(members, wanted, hold))
-    kept = exchanges.gather(context, "kept", gathered, KEPT, partitions)
+    known = [clustered] if KEPT in clustered.outputs else []
+    kept = exchanges.gather(context, "kept", [*known, *gathered], KEPT, partitions)
     inputs = (*members.inputs("members"), *kept.inputs("kept"))
     rows = outputs_named(gathered, ROWS)
     tasks = [
@@ -238,7 +268,7 @@ def publish(context: Context, groups: list[Group], clustered: Manifest, wants: b
         for group, file in zip(groups, rows)
     ]
     written = context.map("table", write_table, tasks, (partitions,), Tabulating(members, kept))
-    for what, expected in (("dropped", found["figures"]["dropped"]), ("kept", found["figures"]["clusters"])):
+    for what, expected in (("dropped", found["figures"]["dropped"]), ("kept", found["stay"])):
         if (rows_ := sum(manifest.counters[what] for manifest in written)) != expected:
             raise Unproven(f"{context.name}: {expected} documents of clusters are {what}, the table has {rows_}")
     pairs = outputs_named(written, PAIRS)

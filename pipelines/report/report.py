@@ -33,6 +33,8 @@ FILES = ("report.json", "report.html")
 EXAMPLES_PER_RULE = 3
 CHANGES_SHOWN = 8
 """Of the differences between a document that was dropped and the kept one."""
+LINES = 10
+"""Sources, and domains, that the terminal shows of an overlap."""
 LIBRARIES = (
     *("winnow", "datasketch", "fastwarc", "langdetect", "numba", "numpy", "pyarrow", "pydivsufsort", "ray"),
     *("resiliparse", "sentencepiece", "tokenizers", "trafilatura"),
@@ -151,20 +153,23 @@ def _examples(published: Published, dropped: dict[str, list[str]]) -> dict[str, 
 
 def clusters(found: list[dict[str, Any]], before: list[ShardView]) -> list[dict[str, Any]]:
     """Clusters, as a step has found them among the documents of a view, with ids, the start of the texts as the step
-    saw them, and what of those that were dropped differs from the one that was kept."""
-    texts = _documents(before, {address for c in found for address in (c["kept"], *(a for a, _ in c["dropped"]))})
+    saw them, and what of those that were dropped differs from the one that was kept, which has an id alone if it is of an
+    index."""
+    named = {c["kept"]: {"id": c["id"], "url": None, "text": ""} for c in found if "id" in c}
+    wanted = {address for c in found for address in (c["kept"], *(a for a, _ in c["dropped"]))}
+    texts = named | _documents(before, wanted - named.keys())
 
     def shown(address: int) -> dict[str, str]:
         return {**texts[address], "text": texts[address]["text"][:300]}
+
+    def difference(kept: int, dropped: int) -> dict[str, Any] | None:
+        return None if kept in named else _difference(texts[kept], texts[dropped])
 
     return [
         {
             "size": c["size"],
             "kept": shown(c["kept"]),
-            "dropped": [
-                {**shown(a), "similarity": s, "difference": _difference(texts[c["kept"]], texts[a])}
-                for a, s in c["dropped"]
-            ],
+            "dropped": [{**shown(a), "similarity": s, "difference": difference(c["kept"], a)} for a, s in c["dropped"]],
         }
         for c in found
     ]
@@ -246,6 +251,7 @@ def funnel(report: dict[str, Any]) -> str:
     lines.append(f"{count['in']:,} in = {ends}")
     lines += [f"left out: step {name!r}: {why}" for name, why in report.get("left_out", [])]
     figures = {name: found for name, found in (report.get("figures") or {}).items() if isinstance(found, dict)}
+    lines += [line for name, found in figures.items() if "by_source" in found for line in _overlap(name, found)]
     lines += [f"{name}: {found['warning']}" for name, found in figures.items() if "warning" in found]
     lines += report.get("notes", [])
     lost = report.get("lost", {})
@@ -254,3 +260,18 @@ def funnel(report: dict[str, Any]) -> str:
         part = f"{lost['bytes']:,} of {lost['input_bytes']:,} bytes of input ({share:.1%})"
         lines.append(f"{part} are in quarantine/, see the column bytes")
     return "\n".join(lines)
+
+
+def _overlap(name: str, figures: dict[str, Any]) -> list[str]:
+    """What a step has found of the documents in another corpus."""
+
+    def said(row: dict[str, Any]) -> str:
+        share = row["found"] / max(1, row["documents"])
+        texts = f"{row['found_bytes']:,} of {row['bytes']:,} bytes of text"
+        return f"{row['found']:,} of {row['documents']:,} documents ({share:.1%}), {texts}"
+
+    lines = [f"{name}: {said(figures)} have a near-duplicate among {figures['against']:,} documents"]
+    for kind in ("source", "domain"):
+        rows = [row for row in figures[f"by_{kind}"] if row["found"]][:LINES]
+        lines += [f"  {kind} {row['name'] or 'unknown'}: {said(row)}" for row in rows]
+    return lines

@@ -26,6 +26,7 @@ from pipelines.steps.decontaminate import Decontaminate
 from pipelines.steps.exact_dedup import ExactDedup
 from pipelines.steps.line_dedup import LineDedup
 from pipelines.steps.near_dedup import NearDedup
+from pipelines.steps.near_overlap import NearOverlap
 from pipelines.steps.pack import Pack
 from pipelines.steps.substring_dedup import SubstringDedup
 from pipelines.steps.tokenize import Tokenize
@@ -51,7 +52,7 @@ STAGES = (
     Custom,
     Split,
 )
-GLOBAL_STEPS = (UrlDedup, LineDedup, ExactDedup, NearDedup, SubstringDedup, Decontaminate)
+GLOBAL_STEPS = (UrlDedup, LineDedup, ExactDedup, NearDedup, NearOverlap, SubstringDedup, Decontaminate)
 TOKEN_STEPS = (TrainTokenizer, Tokenize, Pack)
 """In the order in which a recipe has them."""
 STEPS = {step.name: step for step in (*STAGES, *GLOBAL_STEPS, *TOKEN_STEPS)}

@@ -64,10 +64,12 @@ def observe(step, parts, before=(), division=ONE_FILE_A_SHARD) -> Observed:
             (source / f"{number:03d}.jsonl.gz").write_bytes(gzip.compress(lines.encode(), 1, mtime=0))
         recipe = recipes.parse({"input": [str(source)], "steps": [*before, step], **division})
         result = run(recipe, str(output))
-        return _observed(result, output, dict(zip(unique_names(recipe.steps), recipe.steps)))
+        return observed(result, output, recipe)
 
 
-def _observed(result, output: pathlib.Path, asked: dict[str, Any]) -> Observed:
+def observed(result, output: pathlib.Path, recipe) -> Observed:
+    """What the last global step of a run of a recipe decided."""
+    asked: dict[str, Any] = dict(zip(unique_names(recipe.steps), recipe.steps))
     view = [table for m in result.manifests for name, table in _tables(m, "documents-") if name.endswith(".arrow")]
     texts = {name: text for table in view for name, text in zip(table["id"].to_pylist(), table["text"].to_pylist())}
     assert len(texts) == sum(map(len, view))
@@ -103,14 +105,15 @@ def _check_clusters(folder, decisions, figures):
     rows = [row for path in sorted(folder.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
     members = {}
     for each in decisions:
-        members.setdefault(each.by, {each.by: None})[each.id] = each.score
+        members.setdefault(each.by, {} if each.by.startswith("id:") else {each.by: None})[each.id] = each.score
     expected = {
-        name: (cluster, name == cluster, score, len(found))
+        name: (cluster.removeprefix("id:"), name == cluster, score, len(found) + cluster.startswith("id:"))
         for cluster, found in members.items()
         for name, score in found.items()
     }
     assert {row["id"]: (row["cluster"], row["kept"], row["similarity"], row["size"]) for row in rows} == expected
-    assert len(rows) == len(expected) == figures["clusters"] + figures["dropped"]
+    elsewhere = sum(cluster.startswith("id:") for cluster in members)
+    assert len(rows) == len(expected) == figures["clusters"] - elsewhere + figures["dropped"]
     assert len({(row["cluster"], row["address"]) for row in rows}) == figures["clusters"] == len(members)
     for matrix in (figures[name] for name in ("sources", "domains") if name in figures):
         assert sum(map(sum, matrix["documents"])) == figures["dropped"]

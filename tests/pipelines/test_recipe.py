@@ -150,7 +150,7 @@ def test_dump_spells_out_every_default():
         "threshold": 0.8, "normalisation": "lower_words", "unit": "auto", "tokenizer": "", "ngram": 5,
         "permutations": 256, "recall": 0.99, "bands": None, "rows": None, "scheme": "affine32", "hash": "auto",
         "seed": 1, "preset": None, "mode": "leader", "verification": "jaccard", "edit_threshold": 0.8,
-        "keep": "first", "score": None, "clusters": True,
+        "keep": "first", "score": None, "clusters": True, "index": None, "update": False,
     }  # fmt: skip
     assert document["input"] == ["x"]
 
