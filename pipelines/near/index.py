@@ -95,12 +95,13 @@ class Index:
 @dataclasses.dataclass(frozen=True)
 class Update:
     """What a run has to add to an index as soon as it is proven: behind what it has been compared with, the chunks,
-    whose files are in the index already."""
+    whose files are in the index already; whether it has done so before."""
 
     index: Index
     origin: str
     output: str
     chunks: list[Chunk]
+    done: bool
 
 
 def base_of(path: str, near: Near, view: Sequence[ShardView], output: str) -> Update:
@@ -119,7 +120,7 @@ def base_of(path: str, near: Near, view: Sequence[ShardView], output: str) -> Up
             )
     if own:
         index = dataclasses.replace(index, parts=index.before(own), next=own.first)
-    return Update(index, origin, place, index.chunks(index.parts))
+    return Update(index, origin, place, index.chunks(index.parts), own is not None)
 
 
 def definition_of(near: Near) -> str:
@@ -220,11 +221,14 @@ def listed(chunks: Iterable[Chunk]) -> tuple[str, bytes]:
 
 
 def placed(path: str, chunks: Sequence[Chunk]) -> list[Chunk]:
-    """The chunks with their files put into an index, which does not list them yet."""
+    """The chunks with their files put into an index, which does not list them yet. Raises DamagedFile where one is
+    gone."""
 
     def place(file: File, kind: str) -> File:
         target = chunk_path(path, kind, file.hash)
         if paths.size(target) != file.bytes:
+            if not paths.exists(file.path):
+                raise paths.DamagedFile(file.path, "it is gone")
             paths.publish(file.path, target)
         return File(target, file.bytes, file.hash)
 
@@ -245,7 +249,7 @@ def describe(path: str) -> str:
     lines = [
         f"index of near-duplicates: {documents:,} documents in {len(index.parts)} parts, {size:,} bytes{each}",
         f"compared by {index.definition}",
-        "set " + ", ".join(f"{name}: {value}" for name, value in index.options.items()),
+        "set " + ", ".join(f"{name}: {value}" for name, value in index.options.items() if value != ""),
     ]
     lines += [f"part {p.name}: {p.documents:,} documents, {p.bytes:,} bytes, of {p.output}" for p in index.parts]
     return "\n".join(lines)

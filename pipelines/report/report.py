@@ -153,8 +153,8 @@ def _examples(published: Published, dropped: dict[str, list[str]]) -> dict[str, 
 
 def clusters(found: list[dict[str, Any]], before: list[ShardView]) -> list[dict[str, Any]]:
     """Clusters, as a step has found them among the documents of a view, with ids, the start of the texts as the step
-    saw them, and what of those that were dropped differs from the one that was kept, which has an id alone if it is of an
-    index."""
+    saw them, and what of those that were dropped differs from the one that was kept. Of one in an index there is the
+    id alone."""
     named = {c["kept"]: {"id": c["id"], "url": None, "text": ""} for c in found if "id" in c}
     wanted = {address for c in found for address in (c["kept"], *(a for a, _ in c["dropped"]))}
     texts = named | _documents(before, wanted - named.keys())

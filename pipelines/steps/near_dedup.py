@@ -122,7 +122,7 @@ class NearDedup(Near, GlobalStep):
             for group in compared.groups
         ]
         chunks = make_chunks(context, groups, compared.mapped, base.index.next, step)
-        if not context.dry_run:
+        if not context.dry_run and not base.done:
             context.found.updates.append(dataclasses.replace(base, chunks=indexes.placed(self.index, chunks)))
         return decided
 

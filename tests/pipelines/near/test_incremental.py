@@ -5,6 +5,7 @@ import pathlib
 import random
 
 import clusters_oracle
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from corpora import write_jsonl
@@ -84,6 +85,47 @@ def test_one_run_over_all_equals_one_after_the_other(tmp_path, make, seed):
         assert figures["crowded"] > 20 or make is planted or name == "b"
     kept = [sum(each[0] == name for each in kept_in(tmp_path / "whole")) for name in files]
     assert [part.documents for part in indexes.load(str(tmp_path / "index")).parts] == kept
+
+
+def test_with_edit_similarity_as_well(tmp_path):
+    """Where no bucket is crowded: of others only the first documents are compared."""
+    step = functools.partial(NEAR, verification="edit", edit_threshold=0.7)
+    texts = planted(5)
+    old, new = write(tmp_path, "a", texts[::2]), write(tmp_path, "b", texts[1::2])
+    whole, figures = run([old, new], tmp_path / "whole", step())
+    assert figures["pairs_left_out"] == 0
+    run(old, tmp_path / "a", step(index=str(tmp_path / "index"), update=True))
+    found, _ = run(new, tmp_path / "b", step(index=str(tmp_path / "index")))
+    assert found == {name: why for name, why in whole.items() if name[0] == "b"} and len(found) > 5
+
+
+def test_without_verification_what_shares_a_bucket_goes(tmp_path):
+    """An index without shingles, a tenth of the size: candidates are duplicates, and the report says so."""
+    step = functools.partial(NEAR, verification="none", mode="components")
+    texts = planted(6)
+    cut = len(texts) // 2
+    old, new = write(tmp_path, "a", texts[:cut]), write(tmp_path, "b", texts[cut:])
+    run(old, tmp_path / "a", step(index=str(tmp_path / "index"), update=True))
+    found, figures = run(new, tmp_path / "b", step(index=str(tmp_path / "index")))
+    kept = [int(name[1:]) for name in kept_in(tmp_path / "a")]
+    ordered = [*(texts[place] for place in kept), *texts[cut:]]
+    keys = [set(row) for row in keys_of(step(), ordered)]
+    pairs = {(i, j): 1.0 for j in range(len(kept), len(keys)) for i in range(j) if keys[i] & keys[j]}
+    names = [*(f"a{place}" for place in kept), *(f"b{place}" for place in range(len(texts) - cut))]
+    expected = clusters_oracle.components(pairs, len(ordered))
+    assert {name: by for name, (by, _) in found.items()} == {
+        names[document]: names[by] for document, (by, _) in expected.items() if document >= len(kept)
+    }
+    assert all(score is None for _, score in found.values()) and figures["unverified"] == len(found) > 5
+    index = indexes.load(str(tmp_path / "index"))
+    assert sum(chunk.shingles.bytes for chunk in index.chunks(index.parts)) < 20 * cut + 4000
+
+
+def keys_of(step, texts):
+    """The keys of buckets that each text has, none of one without shingles."""
+    signed = step.sign(pa.array(texts))
+    rows = dict(zip(signed.filled.tolist(), signed.keys.tolist()))
+    return [rows.get(place, []) for place in range(len(texts))]
 
 
 @pytest.mark.parametrize("make", [planted, of_template])

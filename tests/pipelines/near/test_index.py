@@ -168,6 +168,19 @@ def test_deleted_documents_are_gone_and_what_was_like_them_stays(tmp_path, first
     assert kept(tmp_path / "c") == ["b1", "b2"]
     near(tmp_path / "a.jsonl", tmp_path / "a", first, "--update")  # what is deleted does not come back
     assert [part.documents for part in indexes.load(str(first)).parts] == [0]
+    assert not any(b"a1" in data for path, data in content(first).items() if path.suffix == ".arrow")
+
+
+def test_a_part_that_was_taken_out_is_added_again_by_its_run(tmp_path, first):
+    """Also where that has kept nothing in work/ to add: it is done again."""
+    near(write(tmp_path / "b.jsonl", b1=CITY), tmp_path / "b", first, "--update", "--set", "keep_work=false")
+    before = content(first)
+    part = indexes.load(str(first)).parts[1]
+    winnow("index", first, "--remove", part.name, check=0)
+    assert len(content(first)) == len(before) - 4
+    near(tmp_path / "b.jsonl", tmp_path / "b", first, "--update", "--set", "keep_work=false", "--replace")
+    after = indexes.load(str(first)).parts[1]
+    assert (after.documents, after.origin, after.first) == (1, part.origin, part.first + 1)
 
 
 def test_a_part_that_is_not_there_cannot_be_taken_out(first):
