@@ -1,7 +1,8 @@
 """What of a dropped text differs from the one that is kept, for people: the words that one has and the other has not.
 
 Words are compared as they stand, case and marks included; in scripts without spaces, each letter is one. White space
-is not compared. What is compared is bounded, so that a pair takes some milliseconds, whatever its length.
+and signs that nobody sees (general category Cf) are not compared. What is compared is bounded, so that a pair takes
+some milliseconds, whatever its length.
 """
 
 from __future__ import annotations
@@ -95,11 +96,12 @@ def difference(kept: str, dropped: str, most: int) -> Difference:
 
 
 def _words(text: str) -> _Words:
-    """A word is what stands between white space and other signs; those, and letters of scripts without spaces, are
-    words of their own, with the marks behind them."""
+    """A word is what stands between white space, or what nobody sees, and other signs; those, and letters of scripts
+    without spaces, are words of their own, with the marks behind them."""
     points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
     classes = unicode.class_table()[points]
-    space, mark = (classes & unicode.SPACE) != 0, (classes & unicode.MARK) != 0
+    unseen = unicode.category_table()[points] == unicode.CATEGORIES.index("Cf")
+    space, mark = unseen | ((classes & unicode.SPACE) != 0), (classes & unicode.MARK) != 0
     letter = mark | ((classes & unicode.WORD) != 0) & ~scripts.unspaced_table()[points]
     joined = np.zeros(len(points) + 1, np.bool_)  # to what is before it
     joined[1:-1] = ~space[:-1] & (mark[1:] | (letter[:-1] & letter[1:]))

@@ -1,21 +1,30 @@
 """The table of clusters of near-duplicates: what a run publishes, of what it is made, and that it adds up."""
 
+import collections
 import dataclasses
 import json
 import shutil
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from commands import winnow
 from corpora import write_jsonl
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from one_step import ONE_FILE_A_SHARD, ONE_SHARD, SHARDS_TOGETHER
 
 from corpus.io import shards
+from corpus.views import ShardView
 from pipelines import recipe as recipes
 from pipelines import run as runs
+from pipelines.engine import describe_file
 from pipelines.inspection.clean_work import clean_work
 from pipelines.inspection.verify import verify
+from pipelines.maps import exchange as exchanges
+from pipelines.maps.groups import Group
+from pipelines.near import matrices, tables
 from pipelines.publishing import OutputError
 
 STEP = {"near_dedup": {"threshold": 0.5, "ngram": 1, "recall": 1 - 1e-12}}
@@ -223,6 +232,91 @@ def test_verify_compares_the_table_with_the_report(tmp_path):
     built["figures"]["near_dedup"]["dropped"] = 5
     path.write_text(json.dumps(built))
     assert "near_dedup/clusters has 6 documents, the report says 7" in " ".join(verify(str(copy)))
+
+
+@st.composite
+def clusterings(draw):
+    """(batches of each shard, as numbers of documents; the first shard of each group; of each document that goes, by
+    its number in the corpus, the one that is kept)."""
+    batches = draw(st.lists(st.lists(st.integers(0, 4), max_size=3), min_size=1, max_size=6))
+    firsts = sorted({0, *draw(st.lists(st.integers(0, len(batches) - 1), max_size=3))})
+    numbers = list(range(sum(map(sum, batches))))
+    leaders = draw(st.lists(st.sampled_from(numbers), unique=True)) if numbers else []
+    others = [number for number in numbers if number not in leaders] if leaders else []
+    goes = draw(st.lists(st.sampled_from(others), unique=True)) if others else []
+    return batches, firsts, {number: draw(st.sampled_from(leaders)) for number in goes}
+
+
+class Folder:
+    """The outputs of a task."""
+
+    def __init__(self, folder, key):
+        self.folder, self.key = folder, key
+
+    def path(self, name):
+        return f"{self.folder}/{self.key}-{name}"
+
+
+@settings(deadline=None, max_examples=60)
+@given(clusterings(), st.sampled_from([1, 1 << 20]), st.sampled_from([2, 1 << 20]))
+def test_the_maps_make_the_table_of_any_clusters(tmp_path_factory, clustering, hold, at_a_time):
+    """In groups of shards of batches, whichever documents are kept, whatever fits memory."""
+    batches, firsts, kept = clustering
+    folder = tmp_path_factory.mktemp("maps")
+    rows, places = [], []
+    view = []
+    for number, sizes in enumerate(batches):
+        path, first = str(folder / f"{number}.arrow"), len(rows)
+        with shards.ShardWriter(path, pa.schema([(n, pa.string()) for n in ("text", "url", "id")])) as writer:
+            for size in sizes:
+                new = [
+                    {"text": "", "url": f"http://d{len(rows) + i}.example/", "id": f"n{len(rows) + i}"}
+                    for i in range(size)
+                ]
+                writer.write(pa.RecordBatch.from_pylist(new, writer.schema))
+                rows += new
+        places += [(number, row) for row in range(len(rows) - first)]
+        view.append(ShardView(number, path, describe_file(path).hash, len(rows) - first, 0))
+    ends = [*firsts[1:], len(view)]
+    groups = [Group(i, tuple(view[start:end])) for i, (start, end) in enumerate(zip(firsts, ends))]
+
+    addresses = np.array([shard << 32 | row for shard, row in places], np.int64)
+    goes = np.array(list(kept), np.int64)
+    score = np.array([np.nan if number % 3 == 0 else number / 100 for number in kept])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "MEMBERS_AT_A_TIME", at_a_time)
+        by = addresses[np.array(list(kept.values()), np.int64)]
+        counters = tables.write_members(Folder(folder, "c"), np.array(firsts), hold, addresses[goes], by, score)
+
+    def exchange(name, *keys):
+        return exchanges.Exchange((tuple(f"{folder}/{key}-{name}" for key in keys),), len(groups), "", 0, 0)
+
+    members, with_members = exchange(tables.MEMBERS, "c"), [groups[i] for i in counters["groups"]]
+    gathering = tables.Gathering(members, exchange(tables.WANTED, "c"), hold)
+    for group in with_members:
+        tables.gather_rows(group, Folder(folder, group.number), gathering)
+    tabulating = tables.Tabulating(members, exchange(tables.KEPT, *counters["groups"]))
+    found, pairs = [], []
+    for group in with_members:
+        file = describe_file(f"{folder}/{group.number}-{tables.ROWS}")
+        counted = tables.write_table((group.number, file), Folder(folder, group.number), tabulating)
+        table = pq.read_table(f"{folder}/{group.number}-{tables.TABLE}").to_pylist()
+        assert counted["kept"] == sum(row["kept"] for row in table) and sum(counted.values()) == len(table) > 0
+        found += table
+        pairs.append(describe_file(f"{folder}/{group.number}-{tables.PAIRS}"))
+
+    sizes = collections.Counter(kept.values())
+    scores = dict(zip(kept, [None if np.isnan(each) else each for each in score]))
+    assert found == [
+        {
+            "id": f"n{i}", "cluster": f"n{kept.get(i, i)}", "kept": i not in kept, "similarity": scores.get(i),
+            "size": sizes[kept.get(i, i)] + 1, "url": f"http://d{i}.example/", "source": None,
+            "address": "{}:{}".format(*places[kept.get(i, i)]),
+        }
+        for i in sorted({*kept, *kept.values()})
+    ]  # fmt: skip
+    matrix = matrices.tally(pairs, Folder(folder, "m"))["matrices"]["domains"]
+    assert np.sum(matrix["documents"] if matrix else 0) == len(kept)
 
 
 def test_on_the_command_line(tmp_path):
