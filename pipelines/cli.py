@@ -560,14 +560,16 @@ def inspect_(
     ] = None,
     set: Overrides = None,
 ) -> None:
-    """Show what is in a run directory or in files that Winnow reads, the reasons in a run's quarantine, or a document's
-    tokens.
+    """Show what is in a run directory or in files that Winnow reads, the reasons in a run's quarantine, its largest
+    clusters of near-duplicates, or a document's tokens.
 
     Example: winnow inspect OUT
 
     Example: winnow inspect OUT/tokens --document ID
 
     Example: winnow inspect OUT/quarantine
+
+    Example: winnow inspect OUT/near_dedup/clusters
 
     Example: winnow inspect docs.jsonl --text-field content
     """

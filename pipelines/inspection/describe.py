@@ -6,13 +6,13 @@ from corpus.io import paths
 from corpus.reading import first_records, readers
 from corpus.tokens import manifest as token_manifest
 from pipelines import publishing
-from pipelines.inspection import quarantine
+from pipelines.inspection import clusters, quarantine
 from pipelines.report import report
 
 
 def describe(path: str, documents: int, options: readers.ReadOptions = readers.ReadOptions()) -> str:
-    """A few lines about a run directory, about files of documents with their first `documents`, or about those of a
-    quarantine with their first records. Raises
+    """A few lines about a run directory, about files of documents with their first `documents`, about those of a
+    quarantine with their first records, or about those of a table of near-duplicates with its largest clusters. Raises
     FileNotFoundError where there is neither, ValueError for a run that has not finished, or whose report is damaged,
     and for files that are not read, or whose first records have no text."""
     if paths.exists(paths.join(path, "report.json")):
@@ -39,6 +39,8 @@ def _first_documents(path: str, most: int, options: readers.ReadOptions) -> list
     sources, unknown = readers.expand(path, options)
     if quarantine.is_one([source.path for source in sources[:1]]):
         return quarantine.describe([source.path for source in sources], most)
+    if clusters.is_one([source.path for source in sources[:1]]):
+        return clusters.describe([source.path for source in sources], most)
     lines, shown = first_records.check_fields(sources, options), 0
     lines += [readers.passed_over(unknown)] if unknown else []
     for unit in readers.split(sources, options):
