@@ -550,6 +550,40 @@ def verify(output: Annotated[str, typer.Argument(help="Run directory.")]) -> Non
     print(f"{output}: every published file and count is as it should be")
 
 
+@app.command()
+def audit(
+    tokens: Annotated[str, typer.Argument(help="Folder of tokens, such as OUT/tokens.")],
+    accounts: Annotated[list[str], typer.Argument(help="Accounts of the ranks (TokenStream.account()), JSON files.")],
+    document: Annotated[
+        int | None, typer.Option("--document", help="Also say which step and rank saw document N, counted from 0.")
+    ] = None,
+) -> None:
+    """Add up what the ranks of a training run say that they were handed, and compare it with what there is. Prints a
+    line an epoch, and a line a problem."""
+    from corpus.io import paths
+    from corpus.loader import audit as audits
+
+    try:
+        read = [json.loads(paths.read_bytes(source.path)) for given in accounts for source in paths.expand(given)]
+        found, problems = audits.audit(tokens, read)
+        seen = audits.sightings(tokens, read, document) if document is not None else []
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        _fail(EXIT_USAGE, f"no account, or not of these tokens: {error}" if isinstance(error, KeyError) else str(error))
+    for line in found:
+        print(line)
+    for each in seen:
+        print(
+            f"document {document}: epoch {each['epoch']}, step {each['step']}, rank {each['rank']} of "
+            f"{each['world_size']} (sample {each['sample']})"
+        )
+    if document is not None and not seen:
+        print(f"document {document}: no rank has seen it")
+    for problem in problems:
+        print(f"winnow: {problem}", file=sys.stderr)
+    if problems:
+        raise typer.Exit(EXIT_FAILED)
+
+
 @app.command("inspect")
 @_with_field_flags
 def inspect_(

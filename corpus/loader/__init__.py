@@ -4,6 +4,7 @@
     run.py           how the samples of a run become steps, and which rank reads what; the last step
     mixture.py       Mixture: several folders as one run; schedule.py says which sample is of which
     order.py         sample number -> window number: a keyed permutation without a table
+    account.py       what a rank has handed out; audit.py adds that up
     objective.py     what every objective is, and what it gets of a stream
     objectives/      what a batch is made of, one file each, and the registry
     filling.py       which tokens a sample has, and how they are read

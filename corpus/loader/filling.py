@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from corpus.loader import kernel
-from corpus.loader.token_shards import Ranges, Shards
+from corpus.loader.token_shards import Documents, Ranges, Shards
 from corpus.tokens import packing
 
 
@@ -62,6 +62,19 @@ class Windows:
         previous[numbers == 0, :1] = self.shards.manifest["end_id"]
         return Rows(tokens, previous, ends - starts, document_ids)
 
+    def windows_of(self, shard: int, document: int) -> list[int]:
+        """The windows that hold tokens of a document of a shard."""
+        begin, documents = int(self.shards.starts[shard]), self.shards.open(shard).documents()
+        start, end = (begin + int(kernel.document_start(*place_in(documents, document + k))) for k in (0, 1))
+        if start == end:
+            return []
+        ends = np.cumsum(self.lengths)
+        first, last = (
+            position // int(ends[-1]) * len(ends) + int(np.searchsorted(ends, position % int(ends[-1]), "right"))
+            for position in (start, end - 1)
+        )
+        return list(range(first, last + 1))
+
     def samples_of_a_block(self) -> int:
         """Windows of a block of the first shard."""
         tokens = self.shards.block_tokens * len(self.lengths) // int(self.lengths.sum())
@@ -109,6 +122,12 @@ class Bins:
                 kernel.copy_pieces(data, at, places, end_id, mask_starts, tokens, previous)
         return Rows(tokens, previous, lengths, document_ids if documents else None)
 
+    def windows_of(self, shard: int, document: int) -> list[int]:
+        """The packed sequences that hold tokens of a document of a shard."""
+        plan = self.shards.open_plan(self.plan, shard)
+        bins = np.searchsorted(plan.offsets, np.flatnonzero(plan.document == document), "right") - 1
+        return (int(self.starts[shard]) + np.unique(bins)).tolist()
+
     def samples_of_a_block(self) -> int:
         """Those of a shard on average: the documents of a packed sequence lie anywhere in its shard."""
         return max(1, int(self.starts[-1]) // max(1, len(self.starts) - 1))
@@ -133,6 +152,11 @@ class Bins:
             pieces, place = self.shards.open_plan(self.plan, shard), numbers[row] - self.starts[shard]
             lengths[row] = pieces.length[pieces.offsets[place] : pieces.offsets[place + 1]].sum()
         return lengths
+
+
+def place_in(documents: Documents, document: int) -> tuple[np.ndarray, int, int, int, int]:
+    """The arguments of `kernel.document_start` for a document of a shard."""
+    return documents.halves, documents.sequences, documents.itemsize, documents.size, document
 
 
 def cut_windows(shards: Shards, lengths: tuple[int, ...]) -> Windows:

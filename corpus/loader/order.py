@@ -61,6 +61,30 @@ def permute(index, size, key):
 
 
 @numba.njit(cache=True, nogil=True)
+def unpermute(value, size, key):
+    """The index (int64) that `permute` sends to `value`: its rounds backwards."""
+    bits = np.uint64(0)
+    while (size - 1) >> bits:
+        bits += np.uint64(1)
+    right_bits = (bits + np.uint64(1)) >> np.uint64(1)
+    left_mask = (np.uint64(1) << (bits - right_bits)) - np.uint64(1)
+    right_mask = (np.uint64(1) << right_bits) - np.uint64(1)
+    index = np.uint64(value)
+    while True:
+        left = index >> right_bits
+        right = index & right_mask
+        round_key = key + np.uint64(ROUNDS) * GOLDEN
+        for _ in range(ROUNDS // 2):
+            round_key -= GOLDEN
+            right ^= mix64(round_key + left) & right_mask
+            round_key -= GOLDEN
+            left ^= mix64(round_key + right) & left_mask
+        index = (left << right_bits) | right
+        if index < np.uint64(size):
+            return np.int64(index)
+
+
+@numba.njit(cache=True, nogil=True)
 def windows(first, count, size, seed, shuffle):
     """Window numbers (int64[count]) of the samples first..first+count-1 of a run over `size`
     windows; epochs follow each other without a break. In stream order unless `shuffle`."""
@@ -93,6 +117,38 @@ def windows_by_blocks(first, count, size, block, seed):
         epoch = (first + k) // size
         numbers[k] = place_by_blocks((first + k) % size, size, block, epoch_key(seed, epoch))
     return numbers
+
+
+@numba.njit(cache=True, nogil=True)
+def index_by_blocks(window, size, block, key):
+    """The index (int64) that `place_by_blocks` sends to `window`."""
+    slot, full = window // block, size // block
+    if slot < full:
+        slot = unpermute(slot, full, combine(key, _OF_BLOCKS))
+    mixed = slot * block + window % block
+    group = mixed // (GROUP * block)
+    start = group * GROUP * block
+    among = min(GROUP * block, size - start)
+    return start + unpermute(mixed - start, among, combine(combine(key, _OF_WINDOWS), np.uint64(group)))
+
+
+@numba.njit(cache=True, nogil=True)
+def hash_sum(numbers):
+    """The sum (uint64, modulo 2^64) of a hash of each of `numbers` (int64): two lists of as many numbers have the same
+    only if they have the same numbers, but for one case in 2^64."""
+    total = np.uint64(0)
+    for number in numbers:
+        total += combine(np.uint64(0), np.uint64(number))
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def hash_sum_of_all(size):
+    """`hash_sum` of 0..size-1."""
+    total = np.uint64(0)
+    for number in range(size):
+        total += combine(np.uint64(0), np.uint64(number))
+    return total
 
 
 @numba.njit(cache=True, nogil=True)

@@ -94,8 +94,13 @@ class Run(abc.ABC):
         if taken == 0:
             raise StopIteration
         batch = self._batch(self.sample, taken)
+        self.note(batch)
         self.sample += taken
         return batch
+
+    def note(self, batch: dict[str, Any]) -> None:
+        """Called for every batch (of arrays or tensors) that is handed out, before the stream moves on."""
+        return
 
     def skip(self) -> None:
         """Move on by one global step, not beyond the end of the run."""
@@ -113,7 +118,7 @@ class Run(abc.ABC):
         """This rank's batch of the global step of `taken` samples that begins with `sample`."""
         if taken == self.step:
             return self._read(sample + self.rank * self.batch_size, self.batch_size, self.batch_size)
-        part = self._part(sample, taken)
+        part = self.part(sample, taken, self.rank)
         batch = self._read(part.first, part.count, part.rows)
         if part.shares > 1:
             _keep_share(batch["labels"][0], part.share, part.shares)
@@ -158,10 +163,14 @@ class Run(abc.ABC):
             self._counted = first, self._count_labels(first, rest)
         return self._counted[1]
 
-    def _part(self, sample: int, taken: int) -> Part:
-        """What this rank reads of the step of `taken` samples that begins with `sample`, and is not a whole one."""
-        rank, ranks = self.rank, self.world_size
-        if self.last == "wrap":
+    def taken(self, sample: int) -> int:
+        """Samples of the global step that begins with `sample`."""
+        return self._taken(sample)
+
+    def part(self, sample: int, taken: int, rank: int) -> Part:
+        """What a rank reads of the step of `taken` samples that begins with `sample`."""
+        ranks = self.world_size
+        if self.last == "wrap" or taken == self.step:
             return Part(sample + rank * self.batch_size, self.batch_size, self.batch_size)
         rows = max(self.batch_size, -(-taken // ranks))
         labels = None

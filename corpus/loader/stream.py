@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from corpus.loader import names
+from corpus.loader import names, order
+from corpus.loader.account import Account
 from corpus.loader.boundaries import BOUNDARIES, INPUTS, finish
 from corpus.loader.filling import Bins, Windows, cut_windows, open_bins
 from corpus.loader.objective import Objective, Samples, Setting
@@ -49,6 +50,7 @@ class TokenStream(Run):
                       step is filled up with samples of the next epoch
     dtype             of tokens and labels: "int64" or "int32"
     verify            compare each block of tokens that is read with its checksum, once, and its ids with the vocabulary
+    audit             keep an account of what is handed out: `account()`, for corpus.loader.audit
     options           those of the objective; causal: mask_document_starts, and labels: "shifted", or "hf" for models
                       that shift them once more, as those of Hugging Face do
 
@@ -111,6 +113,7 @@ class TokenStream(Run):
         cache: str | None = None,
         cache_bytes: int | None = None,
         verify: bool = True,
+        audit: bool = False,
         **options: Any,
     ) -> None:
         self.boundaries = (boundaries,) if isinstance(boundaries, str) else tuple(boundaries or ())
@@ -143,12 +146,55 @@ class TokenStream(Run):
         self.tokens: int = self.figures["tokens"]
         """Tokens of an epoch."""
         self.total = None if epochs is None and self.samples else self.samples * (epochs or 1)
+        self._account = Account(self.samples) if audit else None
         if self.total and self.total < world_size:
             self._steps_from(0)  # refuses a run with fewer labels than ranks before any work
 
     def rewind(self, epoch: int = 0) -> None:
         """Go to the first sample of an epoch of the run."""
         self.sample = epoch * self.samples
+        self._begin_account()
+
+    def _begin_account(self) -> None:
+        if self._account is not None:
+            self._account = Account(self.samples)
+
+    def note(self, batch: dict[str, Any]) -> None:
+        """See Run: counts the batch in the account, if one is kept."""
+        if self._account is not None:
+            taken = self.taken(self.sample)
+            part = self.part(self.sample, taken, self.rank)
+            numbers = self._samples(part.first, part.count, part.count).numbers
+            self._account.add(self.sample, taken, part, numbers, batch.get("labels"))
+
+    def account(self) -> dict[str, Any]:
+        """What this rank has handed out since the stream was opened, resumed or rewound, for JSON: to be written by
+        every rank whenever it saves its state. Raises ValueError for a stream without `audit`."""
+        if self._account is None:
+            raise ValueError("no account was kept: open the stream with audit=True")
+        options: dict[str, Any] = {"sequence_length": self.sequence_length, "seed": self.seed, "shuffle": self.shuffle}
+        options |= {"objective": self.objective, "packing": self.packing, **self._objective.decisive()}
+        ranks = {"rank": self.rank, "world_size": self.world_size, "batch_size": self.batch_size, "last": self.last}
+        epochs = None if self.total is None else self.total // max(1, self.samples)
+        known = {"version": STATE_VERSION, "fingerprint": self.fingerprint, "options": options, "epochs": epochs}
+        return known | ranks | self._account.entries()
+
+    def locate(self, window: int, epoch: int) -> int:
+        """The sample of the run that is window (or packed sequence) `window` in this epoch. Raises ValueError for an
+        objective with an order of its own."""
+        if type(self._objective).numbers is not Objective.numbers:
+            raise ValueError(f"{self.objective} has an order of its own, which cannot be looked up")
+        key, index = np.uint64(order.epoch_key(self.seed, epoch)), window
+        if self._setting.block is not None:
+            index = order.index_by_blocks(window, self.samples, self._setting.block, key)
+        elif self.shuffle:
+            index = order.unpermute(window, self.samples, key)
+        return epoch * self.samples + int(index)
+
+    def windows_of(self, document: int) -> list[int]:
+        """The windows (or packed sequences) that hold tokens of a document, counted 0, 1, .. over all shards. Raises
+        IndexError."""
+        return self._source.windows_of(*self.shards.find_document(document))
 
     def _read(self, first: int, count: int, rows: int) -> dict[str, Any]:
         return finish(self.unfinished(first, count, rows), self.boundaries, self.inputs, self.dtype)
@@ -214,6 +260,7 @@ class TokenStream(Run):
         if state["sample"] < 0:
             raise ValueError(f"state has sample {state['sample']}")
         self.sample = int(state["sample"])
+        self._begin_account()
 
     @property
     def fingerprint(self) -> str:

@@ -228,6 +228,14 @@ class Shards:
         entries = self.manifest["shards"]
         return max(1, entries[0]["block_bytes"] // np.dtype(self.manifest["dtype"]).itemsize) if entries else 1
 
+    def find_document(self, document: int) -> tuple[int, int]:
+        """(shard, document in it) of a document counted over all shards. Raises IndexError."""
+        ends = np.cumsum([entry["documents"] for entry in self.manifest["shards"]], dtype=np.int64)
+        shard = int(np.searchsorted(ends, document, "right"))
+        if document < 0 or shard == len(ends):
+            raise IndexError(f"document {document} is not one of {self.manifest['documents']}")
+        return shard, document - int(ends[shard] - self.manifest["shards"][shard]["documents"])
+
     def _open(self, number: int) -> Shard:
         """Shard `number`. Raises ValueError if it is not what the manifest describes."""
         entry = self.manifest["shards"][number]

@@ -167,8 +167,15 @@ class TokenLoader:
             self._dataset.sample = self.stream.sample
             self._batches = iter(DataLoader(self._dataset, batch_size=None, **self._loader_options))
         batch = next(self._batches)
+        self.stream.note(batch)
         self.stream.skip()
         return batch
+
+    def account(self) -> dict[str, Any]:
+        """As TokenStream's, of what this loader has handed out. Raises ValueError for a mixture."""
+        if isinstance(self.stream, Mixture):
+            raise ValueError("no accounts are kept of mixtures")
+        return self.stream.account()
 
     @property
     def figures(self) -> dict[str, Any]:

@@ -1,7 +1,19 @@
 import numpy as np
 import pytest
 
-from corpus.loader.order import GROUP, epoch_key, keys, permute, windows, windows_by_blocks
+from corpus.loader.order import (
+    GROUP,
+    epoch_key,
+    hash_sum,
+    hash_sum_of_all,
+    index_by_blocks,
+    keys,
+    permute,
+    place_by_blocks,
+    unpermute,
+    windows,
+    windows_by_blocks,
+)
 from corpus.tokens.mixing import combine, mix64
 
 MASK = (1 << 64) - 1
@@ -150,3 +162,18 @@ def test_how_well_by_blocks_mixes():
         {frozenset(run[i : i + GROUP * block] // block) for i in range(0, size, GROUP * block)} for run in runs
     ]
     assert not set.intersection(*neighbours)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10, 100, 65_537, 2**40 + 3])
+def test_backwards(size):
+    for epoch in range(3):
+        key = np.uint64(epoch_key(5, epoch))
+        for index in {0, 1 % size, size // 3, size - 1}:
+            assert unpermute(permute(index, size, key), size, key) == index
+            for block in (1, 7, 4096):
+                assert index_by_blocks(place_by_blocks(index, size, block, key), size, block, key) == index
+
+
+def test_hash_sums_tell_sets_apart():
+    assert hash_sum(np.arange(1000)) == hash_sum_of_all(1000) == hash_sum(np.arange(1000)[::-1])
+    assert hash_sum(np.array([0, 3])) != hash_sum(np.array([1, 2])) and hash_sum(np.array([1, 1])) != hash_sum_of_all(2)
