@@ -23,11 +23,10 @@ class ReadAhead:
         self._under_way: dict[Any, concurrent.futures.Future] = {}
         self._pool: concurrent.futures.ThreadPoolExecutor | None = None
 
-    def fetch(self, calls: list[tuple[Callable[[int], Any], int]], wait: bool) -> None:
-        """Begin what is not under way, and where `wait`, wait until all is done or has failed. Who needs the result of
-        a call makes it again."""
+    def begin(self, calls: list[tuple[Callable[[int], Any], int]]) -> list[concurrent.futures.Future]:
+        """Begin what is not under way: what to wait for. Who needs the result of a call makes it again."""
         if not calls:
-            return
+            return []
         if self._pool is None or self._process != os.getpid():
             self._process, self._under_way = os.getpid(), {}
             self._pool = concurrent.futures.ThreadPoolExecutor(THREADS, "winnow-read-ahead")
@@ -38,8 +37,12 @@ class ReadAhead:
                 future = self._under_way[call] = self._pool.submit(_call, *call)
                 future.add_done_callback(functools.partial(self._done, call))
             waiting.append(future)
-        if wait:
-            concurrent.futures.wait(waiting)
+        return waiting
+
+    def wait(self, begun: list[concurrent.futures.Future]) -> None:
+        """Wait until all of this is done, or has failed."""
+        if begun:
+            concurrent.futures.wait(begun)
 
     def _done(self, call: Any, future: concurrent.futures.Future) -> None:
         self._under_way.pop(call, None)

@@ -203,13 +203,13 @@ class TokenStream(Run):
         """What the objective makes of samples first to first + count - 1 of the run, in the first of `rows` rows, the
         others being empty; with document_ids in place of all `boundaries`."""
         samples = self._samples(first, count, rows)
-        if self.shards.cache is not None:
+        if not self.shards.at_hand:
             self._fetch(samples.numbers, first)
         return self._objective.batch(samples)
 
     def _fetch(self, numbers: np.ndarray, first: int) -> None:
         """Fetch what a batch reads, and begin to fetch what the next steps will."""
-        self.shards.fetch(self._source.ranges(numbers), wait=True)
+        wanted = self.shards.fetch(self._source.ranges(numbers))
         until = first + STEPS * self.step
         if self.total is not None:
             until = min(until, self.total)
@@ -218,7 +218,8 @@ class TokenStream(Run):
         while self._ahead + self.step < until:
             self._ahead += self.step
             count = min(self.batch_size, until - self._ahead)
-            self.shards.fetch(self._source.ranges(self._samples(self._ahead, count, count).numbers), wait=False)
+            self.shards.fetch(self._source.ranges(self._samples(self._ahead, count, count).numbers))
+        self.shards.read_ahead.wait(wanted)
 
     def _count_labels(self, first: int, count: int) -> np.ndarray | None:
         return self.count_labels(first, count)

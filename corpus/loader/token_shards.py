@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterable
+from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -46,6 +47,9 @@ class Maps:
 
     def __init__(self, most: int) -> None:
         self._most, self._found, self._lock = most, dict[Any, np.ndarray](), threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._found)
 
     def find(self, key: Any) -> np.ndarray | None:
         """What was kept under this key."""
@@ -220,7 +224,8 @@ class Shards:
         self._checks: dict[int, np.ndarray] = {}  # of every shard that was ever open
         self.open = functools.lru_cache(OPEN_AT_ONCE)(self._open)
         self.open_plan = functools.lru_cache(OPEN_AT_ONCE)(self._open_plan)
-        self._ahead, self._maps = ReadAhead(), Maps(self._blocks_at_once(cache_bytes))
+        self._blocks = sum(len(entry["blocks"]) for entry in self.manifest["shards"])
+        self.read_ahead, self._maps = ReadAhead(), Maps(self._blocks_at_once(cache_bytes))
 
     @property
     def block_tokens(self) -> int:
@@ -251,16 +256,20 @@ class Shards:
         largest = max((entry["block_bytes"] for entry in self.manifest["shards"]), default=1)
         return OPEN_AT_ONCE if cache_bytes is None else max(16, min(OPEN_AT_ONCE, cache_bytes // largest))
 
-    def fetch(self, ranges: Ranges, wait: bool) -> None:
-        """Fetch what these ranges of remote shards touch, several blocks at a time, and wait for it or not. What fails
-        here is said where it is read."""
+    @property
+    def at_hand(self) -> bool:
+        """Whether there is nothing to fetch: all blocks of all shards are open, or none is remote."""
+        return self.cache is None or len(self._maps) >= self._blocks
+
+    def fetch(self, ranges: Ranges) -> list[Future]:
+        """Begin to fetch what these ranges of remote shards touch and is not at hand, several blocks at a time: what to
+        wait for. What fails here is said where it is read."""
         wanted: list[tuple[RemoteShard, int]] = []
         for number, starts, ends, begin in ranges:
             shard = self.open(number)
             if isinstance(shard, RemoteShard):
                 wanted += [(shard, block) for block in shard.blocks(starts, ends, begin) if not shard.has(block)]
-        if not wait or len(wanted) > 1:
-            self._ahead.fetch([(shard.block, block) for shard, block in wanted], wait)
+        return self.read_ahead.begin([(shard.block, block) for shard, block in wanted])
 
     def _open_plan(self, name: str, number: int) -> packing.Plan:
         """Packing plan `name` of shard `number`. Raises ValueError if it is for other tokens."""

@@ -204,7 +204,7 @@ def test_only_blocks_that_are_read_are_fetched(folder, tmp_path, asked):
     stream = TokenStream(f"file://{folder}", sequence_length=4, batch_size=1, shuffle=False, cache=str(tmp_path))
     assert asked == []
     stream.batch_at(17)
-    stream.shards._ahead._pool.shutdown()
+    stream.shards.read_ahead._pool.shutdown()
     assert sorted(first for _, first, _ in asked) == [128, 256]
     assert not any(name.endswith(".idx") for name, _, _ in asked)
 
@@ -213,7 +213,7 @@ def test_a_small_cache_is_enough(folder, tmp_path):
     local = list(TokenStream(folder, **OPTIONS))
     stream = TokenStream(f"file://{folder}", cache=str(tmp_path), cache_bytes=1024, **OPTIONS)
     assert same(list(stream), local)
-    stream.shards._ahead._pool.shutdown()
+    stream.shards.read_ahead._pool.shutdown()
     assert sum(map(os.path.getsize, files(tmp_path))) <= 1024 + 128
 
 
