@@ -13,7 +13,7 @@ The table of rules is uint64[2^k, 2]: `left << 32 | right` plus one (0: empty sl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numba
@@ -22,6 +22,7 @@ import numpy as np
 from corpus.encoding.patterns import MOST_PATTERNS
 from corpus.encoding.pretoken_table import SHORT, find, home, key, mixed, prefetch
 from corpus.encoding.pretokenize import first_state, next_span
+from corpus.encoding.tries import Trie, child, make_trie
 from corpus.text.leaf import leaf
 
 SCAN_LIMIT = 48
@@ -42,6 +43,7 @@ class Rules(NamedTuple):
     byte_ids: np.ndarray  # int32[256], id of each byte
     pairs: np.ndarray  # uint64[2^k, 2], the table of merge rules
     neighbours: np.ndarray  # bool[65536], first << 8 | second: side by side in some token
+    whole: Trie  # tokens that a pre-token becomes at once if it is one, whatever the rules say
 
 
 class Cache(NamedTuple):
@@ -55,15 +57,22 @@ class Cache(NamedTuple):
     used: np.ndarray  # int64[3]: slots, keys, ids
 
 
-def make_rules(byte_ids: list[int], merges: list[tuple[int, int, int]], tokens: Iterable[bytes]) -> Rules:
+def make_rules(
+    byte_ids: list[int],
+    merges: list[tuple[int, int, int]],
+    tokens: Iterable[bytes],
+    whole: Mapping[bytes, int] | None = None,
+) -> Rules:
     """`merges`: (left id, right id, merged id) in order of rank, where a pair that is listed
-    twice counts with its later rank; `tokens`: the bytes of every ordinary token."""
+    twice counts with its later rank; `tokens`: the bytes of every ordinary token; `whole`: tokens with their ids for
+    which a pre-token that is one is not merged (`ignore_merges` of `tokenizers`, and what tiktoken does)."""
     pairs = make_pairs(np.array(merges, np.int64).reshape(-1, 3), np.arange(len(merges)))
     neighbours = np.zeros(1 << 16, np.bool_)
     for token in tokens:
         values = np.frombuffer(token, np.uint8).astype(np.int64)
         neighbours[values[:-1] << 8 | values[1:]] = True
-    return Rules(np.array(byte_ids, np.int32), pairs, neighbours)
+    known = whole or {}
+    return Rules(np.array(byte_ids, np.int32), pairs, neighbours, make_trie(list(known), list(known.values())))
 
 
 def make_pairs(merges: np.ndarray, ranks: np.ndarray) -> np.ndarray:
@@ -327,25 +336,49 @@ def _divide(data, i, end, table, limits, slots, block):
     return n, i
 
 
+@leaf
+def _write_whole(data, start, end, rules, out, place):
+    """Writes the id of a pre-token that is a token and not to be merged to `out`; returns the place after, which is
+    `place` for any other."""
+    node = np.int64(0)
+    for i in range(start, end):
+        node = child(rules.whole.edges, node, data[i])
+        if node < 0:
+            return place
+    if rules.whole.values[node] < 0:
+        return place
+    out[place] = rules.whole.values[node]
+    return place + 1
+
+
+@numba.njit(cache=True, nogil=True, forceinline=True)
+def _encode_unseen(data, start, end, rules, has_whole, ranks, out, place):
+    """Writes the ids of a pre-token to `out` from `place`; returns the place after."""
+    if has_whole:
+        last = _write_whole(data, start, end, rules, out, place)
+        if last > place:
+            return last
+    if end - start <= SCAN_LIMIT:
+        return _merge_short(data, start, end, rules, ranks, out, place)
+    return _merge_by_pieces(data, start, end, rules, ranks, out, place)
+
+
 @numba.njit(cache=True, nogil=True)
 def _look_up(data, n, block, rules, cache, ranks, out, place):
     """Writes the ids of the `n` pre-tokens in `block` to `out` from `place`. Returns the place after the last."""
     slots, keys, ids, _ = cache
+    has_whole = rules.whole.values.size > 1
     for b in range(n):
         i, j, low, high = np.int64(block[0, b]), np.int64(block[1, b]), block[2, b], block[3, b]
         if j - i > _CACHE_LIMIT:
-            last = _merge_by_pieces(data, i, j, rules, ranks, out, np.int64(place))
-            place = np.uint64(last)
+            place = np.uint64(_encode_unseen(data, i, j, rules, has_whole, ranks, out, np.int64(place)))
         else:
             slot = find(slots, keys, data, i, j - i, low, high)
             if slots[slot + np.uint64(1)] != 0:
                 place = _recall(slots, slot, j - i, ids, out, place)
             else:
                 first = np.int64(place)
-                if j - i <= SCAN_LIMIT:
-                    last = _merge_short(data, i, j, rules, ranks, out, first)
-                else:
-                    last = _merge_by_pieces(data, i, j, rules, ranks, out, first)
+                last = _encode_unseen(data, i, j, rules, has_whole, ranks, out, first)
                 _remember(cache, slot, low, high, data, i, j - i, out, first, last)
                 place = np.uint64(last)
     return place

@@ -34,37 +34,30 @@ def make_map(changes: Mapping[int, str]) -> CharacterMap:
 @numba.njit(cache=True, nogil=True)
 def mapped(data, offsets, characters):
     """The texts `data[offsets[d] : offsets[d + 1]]` with their characters mapped: (data uint8, offsets int64)."""
-    ends = np.empty(offsets.size, np.int64)
-    ends[0] = 0
-    out = np.empty(_sizes(data, offsets, characters, ends), np.uint8)
     entries, strings, begins = characters
-    at = 0
+    ends = np.empty(offsets.size, np.int64)
+    out = np.empty(offsets[-1] - offsets[0] + 64, np.uint8)
+    longest = max(utf8.LONGEST, np.diff(begins).max() if begins.size > 1 else 0)
+    ends[0] = at = 0
     for d in range(offsets.size - 1):
-        i = offsets[d]
-        while i < offsets[d + 1]:
+        i, end = offsets[d], offsets[d + 1]
+        while i < end:
+            if at + longest > out.size:
+                larger = np.empty(2 * (at + end - i) + longest, np.uint8)
+                larger[:at] = out[:at]
+                out = larger
+            byte = data[i]
+            if byte < 0x80 and entries[byte] == 0:
+                out[at] = byte
+                at += 1
+                i += 1
+                continue
             code_point, width = utf8.decode(data, i)
             entry = entries[code_point]
             if entry:
                 at = utf8.copy(strings, begins[entry - 1], begins[entry], out, at)
             else:
-                for place in range(i, i + width):
-                    out[at] = data[place]
-                    at += 1
+                at = utf8.copy(data, i, i + width, out, at)
             i += width
-    return out, ends
-
-
-@numba.njit(cache=True, nogil=True)
-def _sizes(data, offsets, characters, ends):
-    """Writes where each mapped text ends to `ends`; returns the last end."""
-    entries, _, begins = characters
-    size = 0
-    for d in range(offsets.size - 1):
-        i = offsets[d]
-        while i < offsets[d + 1]:
-            code_point, width = utf8.decode(data, i)
-            entry = entries[code_point]
-            size += begins[entry] - begins[entry - 1] if entry else width
-            i += width
-        ends[d + 1] = size
-    return size
+        ends[d + 1] = at
+    return out[:at], ends

@@ -310,6 +310,11 @@ def normalized(data, offsets, tables, touched, compose):
     for d in range(offsets.size - 1):
         copied = begin = position = offsets[d]
         while position < offsets[d + 1]:
+            while position < offsets[d + 1] and data[position] < 0x80:
+                begin = position
+                position += 1
+            if position == offsets[d + 1]:
+                break
             code_point, width = utf8.decode(data, position)
             if not touched[code_point]:
                 begin = position
