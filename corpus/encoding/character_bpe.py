@@ -19,7 +19,6 @@ from corpus.text.leaf import leaf
 _NEVER = np.int32((1 << 31) - 1)
 """The symbol of a character in no token."""
 SPACE = 0x20
-"""Stands for U+2581 in words and pieces: one byte instead of three."""
 _SPACE_BYTES = (0xE2, 0x96, 0x81)
 
 
@@ -27,7 +26,7 @@ class CharacterRules(NamedTuple):
     """`symbols` (int32[0x110000]): the symbol of each character, which is a token's id if it is less than `tokens`;
     `tied`: whether different pairs have one rank, of which the leftmost merges first, which the scan does not heed;
     `lengths` (int32[tokens]): bytes of each token; `pairs`: `bpe.make_pairs`; `byte_ids` (int32[256]) spell what is no token, empty where `unknown_id` (-1: nothing)
-    stands for it."""
+    stands for it; `spaces`: whether a space in words and tokens is U+2581, one byte instead of three."""
 
     symbols: np.ndarray
     lengths: np.ndarray
@@ -36,6 +35,7 @@ class CharacterRules(NamedTuple):
     tokens: int
     unknown_id: int
     byte_ids: np.ndarray
+    spaces: bool
 
 
 def rules_of_scores(
@@ -69,6 +69,7 @@ def make_character_rules(
     ranks: Iterable[int],
     unknown_id: int,
     byte_ids: Iterable[int],
+    spaces: bool = True,
 ) -> CharacterRules:
     """Of the symbols of characters, the bytes of every token (int32), and (left, right, merged symbol) with their ranks,
     the least of which merges first."""
@@ -78,7 +79,9 @@ def make_character_rules(
     rows, order = np.array(merges, np.int64).reshape(-1, 3), np.fromiter(ranks, np.int64)
     tied = len(np.unique(order)) < len(np.unique(np.column_stack([order, rows[:, 2]]), axis=0))
     pairs = make_pairs(rows, order)
-    return CharacterRules(table, lengths, pairs, tied, len(lengths), unknown_id, np.fromiter(byte_ids, np.int32))
+    return CharacterRules(
+        table, lengths, pairs, tied, len(lengths), unknown_id, np.fromiter(byte_ids, np.int32), spaces
+    )
 
 
 @numba.njit(cache=True, nogil=True)
@@ -121,7 +124,7 @@ def _write(data, i, rules, fuse, merged, n, out, place):
         if not unknown:
             out[place] = symbol
             place += 1
-        elif rules.byte_ids.size and data[i] == SPACE:
+        elif rules.byte_ids.size and data[i] == SPACE and rules.spaces:
             for byte in _SPACE_BYTES:
                 out[place] = rules.byte_ids[byte]
                 place += 1

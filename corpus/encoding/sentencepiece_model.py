@@ -183,7 +183,7 @@ def _unigram(model: Model) -> Callable[[Distinct], tuple[np.ndarray, np.ndarray]
     unknown_score = float(worst - np.float32(unigram.UNKNOWN_PENALTY))
     trie = make_trie([piece for piece, _ in normal], [i for _, i in normal])
     byte_ids = np.array(_byte_ids(model), np.int32)
-    kernel_model = unigram.Unigram(trie, scores, _unknown_id(model), unknown_score, byte_ids)
+    kernel_model = unigram.Unigram(trie, scores, _unknown_id(model), unknown_score, byte_ids, True)
 
     def encode(found: Distinct) -> tuple[np.ndarray, np.ndarray]:
         data, offsets = buffers(found.words)

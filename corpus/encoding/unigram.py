@@ -27,7 +27,6 @@ UNKNOWN_PENALTY = 10.0
 RESET = np.float32(100_000.0)
 """kScoreResetThreshold of `unigram_model.cc`: a sum beyond it begins at 0 again."""
 SPACE = 0x20
-"""Stands for U+2581 in words and pieces: one byte instead of three."""
 _AHEAD = 16
 """Words whose ids are fetched from memory at a time."""
 _SPACE_BYTES = (0xE2, 0x96, 0x81)
@@ -42,6 +41,7 @@ class Unigram(NamedTuple):
     unknown_id: int
     unknown_score: float
     byte_ids: np.ndarray
+    spaces: bool
 
 
 class Room(NamedTuple):
@@ -156,7 +156,7 @@ def _write(data, start, end, model, fuse, room, out, place):
             place += 1
         elif model.byte_ids.size:
             for i in range(start + begin, start + stop):
-                if data[i] == SPACE:
+                if data[i] == SPACE and model.spaces:
                     for byte in _SPACE_BYTES:
                         out[place] = model.byte_ids[byte]
                         place += 1
