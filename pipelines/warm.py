@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from pipelines.engine import Progress
 
@@ -82,6 +84,10 @@ def warm(say: Callable[[str], None], progress: Progress | None = None) -> tuple[
         for family in FAMILIES:
             say(f"kernels of tokenizers: {family} ...")
             _family(family, os.path.join(folder, family))
+        say("kernels of tokenizers made elsewhere ...")
+        _normalizers()
+        _metaspace()
+        _sentencepiece()
         say("kernels of the loader ...")
         _loader(os.path.join(folder, "out", "tokens"))
     found = kernels()
@@ -220,6 +226,53 @@ def _family(family: str, folder: str) -> None:
     texts.append(" ".join(chr(0xA000 + i % 290) + chr(0xA000 + i // 290) for i in range(69_890)))  # Yi syllables
     encoder = train_tokenizer(pa.array(texts), folder, family=family, vocab_size=700)
     encoder.encode(pa.array(texts), append_end=True)
+
+
+def _normalizers() -> None:
+    """Every normalizer and a few pre-tokenizers, on a column as it was read and on one that a kernel wrote."""
+    import pyarrow as pa
+
+    from corpus.encoding import normalizers, wordpiece
+    from corpus.encoding.pretokenizers import PRETOKENIZERS
+    from corpus.text.arrow import buffers
+
+    options: dict[str, tuple[Any, ...]] = {"prepend": (" ", " "), "replace": (" ", "_")}
+    made = [make(*options.get(name, ())) for name, make in normalizers.NORMALIZERS.items()]
+    pieces = wordpiece.make_word_pieces({"[UNK]": 0, "a": 1, "##a": 2}, "[UNK]", "##", 100)
+    for normalizer in [*made, normalizers.bert(mode="google")]:
+        data, offsets = buffers(pa.array([*_OTHERS, text(0)]))
+        for _ in range(2):
+            for name in ("bert", "deepseek"):
+                spans, _ = PRETOKENIZERS[name].spans(data, offsets)
+                wordpiece.encode(data, spans, pieces, np.empty(len(data), np.int32), np.empty(len(spans) + 1, np.int64))
+            data, offsets = normalizer.apply(data, offsets)
+
+
+def _metaspace() -> None:
+    """A BPE over characters and a unigram model of a tokenizer.json."""
+    import pyarrow as pa
+
+    from corpus.encoding import metaspace
+
+    divide = {"type": "Metaspace", "replacement": "\u2581"}
+    bpe = {"type": "BPE", "vocab": {"<unk>": 0, "a": 1, "b": 2, "ab": 3}, "unk_token": "<unk>", "merges": [["a", "b"]]}
+    unigram = {"type": "Unigram", "vocab": [["<unk>", 0.0], ["a", -1.0], ["b", -2.0], ["ab", -2.5]], "unk_id": 0}
+    for model in (bpe, unigram):
+        encode = metaspace.encoder({"model": model, "normalizer": None, "pre_tokenizer": divide})
+        encode(pa.array([*_OTHERS, "ab" * 100, text(0)]))
+
+
+def _sentencepiece() -> None:
+    """A unigram model and a BPE of sentencepiece, whose texts are normalized whole."""
+    import pyarrow as pa
+
+    from corpus.encoding import sentencepiece_model
+    from corpus.encoding.sentencepiece_model import BPE, NORMAL, UNIGRAM, UNKNOWN, Model
+
+    pieces = [("<unk>", 0.0, UNKNOWN), ("a", -1.0, NORMAL), ("b", -2.0, NORMAL), ("ab", -3.0, NORMAL)]
+    for kind in (UNIGRAM, BPE):
+        encode = sentencepiece_model.encoder(Model(pieces, kind, False, False, b"", True, False, True))
+        encode(pa.array([*_OTHERS, "ab " * 100_000, text(0)]))
 
 
 def _loader(folder: str) -> None:

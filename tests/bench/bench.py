@@ -39,6 +39,7 @@ REQUIREMENTS = [
         "pyarrow",
         "pydivsufsort==0.0.20",
         "tiktoken==0.14.0",
+        "sentencepiece==0.2.3",
         "tokenizers==0.23.3",
     ],
     # Its own pins (numpy < 2.2, transformers < 5) conflict with the rest; what it imports works as it is.

@@ -14,6 +14,8 @@ THRESHOLD = 0.8
 BANDS, ROWS = 32, 8  # lsh.choose_bands(0.8, 256, 0.99)
 MATCH_BYTES = 100  # shortest repeated text: 50 GPT-2 tokens of two bytes (Lee et al. 2021)
 VOCABULARY = 32_000
+FAMILIES = ("wordpiece", "sentencepiece-bpe", "sentencepiece-unigram")
+"""Of which a tokenizer is trained, beside the BPE."""
 SEQUENCE = 2048
 BATCH = 8
 URL_LISTS = ("domains", "hard_words", "soft_words", "subwords")
@@ -118,6 +120,27 @@ CASES = {
         "tokenizers",
         8 * MB,
         ("tokenizer",),
+    ),
+    "encode_wordpiece": Case(
+        "WordPiece ids with a freshly loaded encoder",
+        "tokenizers encode_batch_fast",
+        "tokenizers",
+        8 * MB,
+        ("families",),
+    ),
+    "encode_sentencepiece_bpe": Case(
+        "ids of sentencepiece's BPE with a freshly loaded encoder",
+        "sentencepiece encode, one thread",
+        "sentencepiece",
+        8 * MB,
+        ("families",),
+    ),
+    "encode_unigram": Case(
+        "ids of sentencepiece's unigram model with a freshly loaded encoder",
+        "sentencepiece encode, one thread",
+        "sentencepiece",
+        16 * MB,
+        ("families",),
     ),
     "loader_causal": Case(
         "shuffled batches of 8 x 2048 tokens and labels",

@@ -3,6 +3,7 @@
 corpus.arrow   the documents, shuffled so that any prefix is a fair sample
 sample.arrow   one more for every four of them, for training the tokenizer: never encoded
 tokenizer/     a BPE of `cases.VOCABULARY` tokens, trained on the sample
+wordpiece/, sentencepiece-bpe/, sentencepiece-unigram/  the same of other families
 tokens/        the corpus in ids, over and over: two bytes for each of its bytes, one shard
 items/         evaluation sets
 pages.warc.gz  web pages: of the real corpora, whatever --corpus and --bytes say, or else the quickstart's archive
@@ -21,7 +22,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from cases import ARCHIVE, VOCABULARY
+from cases import ARCHIVE, FAMILIES, VOCABULARY
 
 from corpus.cleaning.url_filter import hosts_of
 from corpus.encoding.encoder import load_encoder
@@ -132,6 +133,15 @@ def make_tokenizer(folder: pathlib.Path) -> None:
         train(counts, config, str(folder / "tokenizer"))
 
 
+def make_families(folder: pathlib.Path) -> None:
+    """Train wordpiece/, sentencepiece-bpe/ and sentencepiece-unigram/ on the sample, unless that is done."""
+    for family in FAMILIES:
+        if not (folder / family).exists():
+            config = TrainTokenizer(family=family, vocab_size=VOCABULARY)
+            counts = merge_counts([count(text, config) for text in read(folder / "sample.arrow")])
+            train(counts, config, str(folder / family))
+
+
 def make_tokens(folder: pathlib.Path) -> None:
     """Write tokens/, unless that is done."""
     if (folder / "tokens").exists():
@@ -195,5 +205,6 @@ MAKERS = {
     "lists": make_lists,
     "sentences": make_sentences,
     "tokenizer": make_tokenizer,
+    "families": make_families,
     "tokens": make_tokens,
 }

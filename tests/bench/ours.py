@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import functools
 import os
 import tempfile
 import time
@@ -259,9 +260,9 @@ def _train(batches: list[pa.RecordBatch], vocab_size: int) -> tempfile.Temporary
     return folder
 
 
-def encode(job: Job, warm: bool = False) -> Side:
+def encode(job: Job, warm: bool = False, tokenizer: str = "tokenizer") -> Side:
     batches = job.batches()
-    folder = os.path.join(job.folder, "tokenizer")
+    folder = os.path.join(job.folder, tokenizer)
     load_encoder(folder).encode(batches[0]["text"].slice(0, FEW))  # compiles
     encoder = load_encoder(folder)
 
@@ -311,6 +312,9 @@ SIDES = {
     "encode": encode,
     "encode_warm": encode_warm,
     "encode_hf": encode,
+    "encode_wordpiece": functools.partial(encode, tokenizer="wordpiece"),
+    "encode_sentencepiece_bpe": functools.partial(encode, tokenizer="sentencepiece-bpe"),
+    "encode_unigram": functools.partial(encode, tokenizer="sentencepiece-unigram"),
     "loader_causal": loader,
     "loader_memmap": loader,
 }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import glob
 import json
 import os
@@ -359,10 +360,10 @@ def encode(job: Job) -> Side:
     )
 
 
-def encode_hf(job: Job) -> Side:
+def encode_hf(job: Job, tokenizer_folder: str = "tokenizer") -> Side:
     from tokenizers import Tokenizer
 
-    with open(os.path.join(job.folder, "tokenizer", "tokenizer.json"), encoding="utf-8") as file:
+    with open(os.path.join(job.folder, tokenizer_folder, "tokenizer.json"), encoding="utf-8") as file:
         stored = json.load(file)
     stored["added_tokens"] = []  # text is text: see corpus.encoding.encoder
     tokenizer = Tokenizer.from_str(json.dumps(stored))
@@ -372,6 +373,14 @@ def encode_hf(job: Job) -> Side:
         return _id_digests([encoding.ids for encoding in encodings])
 
     return over_texts(texts, lambda: tokenizer.encode_batch_fast(texts, add_special_tokens=False), answers)
+
+
+def encode_sentencepiece(job: Job, folder: str) -> Side:
+    import sentencepiece
+
+    model = sentencepiece.SentencePieceProcessor(model_file=os.path.join(job.folder, folder, "sentencepiece.model"))
+    texts = job.texts()
+    return over_texts(texts, lambda: [model.encode(text) for text in texts], lambda rows, _: _id_digests(rows))
 
 
 def _tokens(job: Job) -> np.ndarray:
@@ -448,6 +457,9 @@ SIDES = {
     "encode": encode,
     "encode_warm": encode,
     "encode_hf": encode_hf,
+    "encode_wordpiece": functools.partial(encode_hf, tokenizer_folder="wordpiece"),
+    "encode_sentencepiece_bpe": functools.partial(encode_sentencepiece, folder="sentencepiece-bpe"),
+    "encode_unigram": functools.partial(encode_sentencepiece, folder="sentencepiece-unigram"),
     "loader_causal": loader_causal,
     "loader_memmap": loader_memmap,
 }
