@@ -232,8 +232,8 @@ def _push_growing(heap, size, entry):
 
 @leaf
 def _merge_short(data, start, end, rules, ranks, out, place):
-    """Writes the ids of `data[start:end]`, at most SCAN_LIMIT bytes, to `out` from `place`, where there must be room for
-    one id a byte; returns the place after."""
+    """Writes the ids of `data[start:end]`, at most SCAN_LIMIT bytes, to `out` from `place`, where there must be room
+    for one id a byte; returns the place after."""
     for i in range(start, end):
         out[place + i - start] = rules.byte_ids[data[i]]
     return merge_by_scan(rules.pairs, ranks, out, place, end - start)

@@ -1,7 +1,7 @@
 """Byte-pair merging that begins with characters, of words: `sentencepiece`'s (scores and no rules) and Llama 2's.
 
-What is merged is what `bpe` merges, by the same functions; here are the symbols a word begins as and what becomes of those
-that are no tokens.
+What is merged is what `bpe` merges, by the same functions; here are the symbols a word begins as and what becomes of
+those that are no tokens.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ _SPACE_BYTES = (0xE2, 0x96, 0x81)
 class CharacterRules(NamedTuple):
     """`symbols` (int32[0x110000]): the symbol of each character, which is a token's id if it is less than `tokens`;
     `tied`: whether different pairs have one rank, of which the leftmost merges first, which the scan does not heed;
-    `lengths` (int32[tokens]): bytes of each token; `pairs`: `bpe.make_pairs`; `byte_ids` (int32[256]) spell what is no token, empty where `unknown_id` (-1: nothing)
-    stands for it; `spaces`: whether a space in words and tokens is U+2581, one byte instead of three."""
+    `lengths` (int32[tokens]): bytes of each token; `pairs`: `bpe.make_pairs`; `byte_ids` (int32[256]) spell what is no
+    token, empty where `unknown_id` (-1: nothing) stands for it; `spaces`: whether a space in words and tokens is
+    U+2581, one byte instead of three."""
 
     symbols: np.ndarray
     lengths: np.ndarray
@@ -41,9 +42,9 @@ class CharacterRules(NamedTuple):
 def rules_of_scores(
     pieces: Mapping[str, tuple[int, float]], tokens: int, unknown_id: int, byte_ids: Iterable[int]
 ) -> CharacterRules:
-    """Of pieces with their ids and scores, as `sentencepiece` merges (`bpe_model.cc`): the best score first, and any two
-    symbols that spell a piece. All ids are less than `tokens`. A piece is spelled by two pieces or characters, which may
-    be no pieces themselves."""
+    """Of pieces with their ids and scores, as `sentencepiece` merges (`bpe_model.cc`): the best score first, and any
+    two symbols that spell a piece. All ids are less than `tokens`. A piece is spelled by two pieces or characters,
+    which may be no pieces themselves."""
     ids = {piece: i for piece, (i, _) in pieces.items()}
     for character in sorted({character for piece in pieces for character in piece}):
         ids.setdefault(character, tokens + len(ids))
@@ -71,8 +72,8 @@ def make_character_rules(
     byte_ids: Iterable[int],
     spaces: bool = True,
 ) -> CharacterRules:
-    """Of the symbols of characters, the bytes of every token (int32), and (left, right, merged symbol) with their ranks,
-    the least of which merges first."""
+    """Of the symbols of characters, the bytes of every token (int32), and (left, right, merged symbol) with their
+    ranks, the least of which merges first."""
     table = np.full(unicode.CODE_POINTS, _NEVER, np.int32)
     for character, symbol in symbols.items():
         table[ord(character)] = symbol

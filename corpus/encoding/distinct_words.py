@@ -68,8 +68,8 @@ def repeated(
     ids: np.ndarray, ends: np.ndarray, occurrences: np.ndarray, offsets: np.ndarray, fused: int = -1
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ids of texts from those of their words: (ids int32[], ends int64[texts + 1]). Word w has the ids
-    `ids[ends[w] : ends[w + 1]]`; the words of texts are as `Distinct` has them. Where two ids `fused` meet, of two words,
-    one stays; none are where that is -1."""
+    `ids[ends[w] : ends[w + 1]]`; the words of texts are as `Distinct` has them. Where two ids `fused` meet, of two
+    words, one stays; none are where that is -1."""
     sizes = np.diff(ends)
     out = np.empty(int(np.dot(np.bincount(occurrences, minlength=len(sizes)), sizes)), np.int32)
     text_ends = np.empty(len(offsets), np.int64)

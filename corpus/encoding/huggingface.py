@@ -1,7 +1,8 @@
 """What characters are to Hugging Face's `tokenizers` 0.23.3, where that is not what Unicode 16.0 says.
 
-Its regular expressions are of Unicode 16.0, as all else in this project. But its BERT classes are of about Unicode 8, its
-normal forms of about 9, and lower case and numbers, which are Rust's own, of 17. `huggingface_build` asked the library.
+Its regular expressions are of Unicode 16.0, as all else in this project. But its BERT classes are of about Unicode 8,
+its normal forms of about 9, and lower case and numbers, which are Rust's own, of 17. `huggingface_build` asked the
+library.
 """
 
 from __future__ import annotations

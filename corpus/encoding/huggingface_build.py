@@ -3,8 +3,8 @@
 pip install tokenizers==0.23.3
 python -m corpus.encoding.huggingface_build
 
-What the library does is asked of it, one character at a time: its crates are of several versions of Unicode (categories of
-BERT about 8, normal forms about 9, Rust's own 17), none of which it names.
+What the library does is asked of it, one character at a time: its crates are of several versions of Unicode (categories
+of BERT about 8, normal forms about 9, Rust's own 17), none of which it names.
 """
 
 from __future__ import annotations

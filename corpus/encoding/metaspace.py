@@ -1,8 +1,8 @@
-"""A tokenizer.json whose tokens have U+2581 for a space: Llama 2's BPE over characters, and unigram models as Hugging Face
-`tokenizers` 0.23 encodes them. Each distinct word is encoded once.
+"""A tokenizer.json whose tokens have U+2581 for a space: Llama 2's BPE over characters, and unigram models as Hugging
+Face `tokenizers` 0.23 encodes them. Each distinct word is encoded once.
 
-Where such a BPE has no pre-tokenizer, a text is one word to the library. It can be divided where U+2581 follows anything
-else, as long as no rule makes a token that reaches across such a place.
+Where such a BPE has no pre-tokenizer, a text is one word to the library. It can be divided where U+2581 follows
+anything else, as long as no rule makes a token that reaches across such a place.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _OF_NO_EFFECT = {"dropout": None, "continuing_subword_prefix": None, "end_of_wor
 
 
 def encoder(stored: dict[str, Any]) -> Encode:
-    """(tokens int32[], offsets int64[n + 1]) of a string column, null as empty, as `tokenizers` encodes each text with a
-    tokenizer.json, its added tokens and post-processor left out. Raises PatternError, with the component, for one that
-    is not of these kinds."""
+    """(tokens int32[], offsets int64[n + 1]) of a string column, null as empty, as `tokenizers` encodes each text with
+    a tokenizer.json, its added tokens and post-processor left out. Raises PatternError, with the component, for one
+    that is not of these kinds."""
     model = stored["model"]
     kind = model.get("type")
     if kind not in ("BPE", "Unigram"):

@@ -1,8 +1,8 @@
 """What tokenizers do to a text before they divide it, by name, and as a tokenizer.json describes it.
 
 A normalizer is a function over a string column, given as `corpus.text.arrow.buffers` gives it: (data uint8, offsets
-int64[texts + 1]) to the same of the normalized texts. What it does to a character is what Hugging Face `tokenizers` 0.23.3
-does (`corpus.encoding.huggingface` has its tables), but for BERT in the mode `google`, which is that of Google's
+int64[texts + 1]) to the same of the normalized texts. What it does to a character is what Hugging Face `tokenizers`
+0.23.3 does (`corpus.encoding.huggingface` has its tables), but for BERT in the mode `google`, which is that of Google's
 `tokenization.py` (Devlin et al. 2019) with Unicode 16.0.
 """
 
@@ -102,8 +102,8 @@ def bert(
 ) -> Normalizer:
     """BERT's: controls are dropped and white space becomes a space, Chinese characters stand apart, accents go (where
     `strip_accents` is None, if `lowercase`), and capitals. `mode` is "hf" (Hugging Face's BertNormalizer), or "google",
-    whose classes of characters differ, and which lowers before it strips. What white space becomes is a space; words are
-    never joined."""
+    whose classes of characters differ, and which lowers before it strips. What white space becomes is a space; words
+    are never joined."""
     if mode not in ("hf", "google"):
         raise ValueError(f"BERT's normalization has the modes hf and google, not {mode!r}")
     accents = lowercase if strip_accents is None else strip_accents

@@ -1,20 +1,21 @@
 """Patterns of pre-tokenizers as tables that one kernel follows: a regular expression becomes a finite automaton.
 
-The patterns by which tokenizers divide text are ordered alternatives of sets of characters, repeated, with at most a look
-at the character after. For such the first match in the order of alternatives, which backtracking finds, can be found in
-one pass (the priority of threads in Cox 2010, "Regular Expression Matching in the Wild"): a state stands for all places
-in the pattern where a match may be, best first. Sets of characters are of Unicode 16.0, as those of Oniguruma (Hugging
-Face `tokenizers` 0.23) and of fancy-regex (tiktoken 0.14) are.
+The patterns by which tokenizers divide text are ordered alternatives of sets of characters, repeated, with at most a
+look at the character after. For such the first match in the order of alternatives, which backtracking finds, can be
+found in one pass (the priority of threads in Cox 2010, "Regular Expression Matching in the Wild"): a state stands for
+all places in the pattern where a match may be, best first. Sets of characters are of Unicode 16.0, as those of
+Oniguruma (Hugging Face `tokenizers` 0.23) and of fancy-regex (tiktoken 0.14) are.
 
-What is understood: literals, `\\p{L}` and other properties, their negation `\\P{L}`, `\\s \\S \\d \\D \\r \\n \\t \\uXXXX`, `.`,
-sets in brackets with ranges and negation, `( ) (?: ) (?i: ) |`, `? * + {m} {m,n} {m,}`, and of assertions `(?!set)` and
-`(?=set)` with one character, and `\\z`. All else is refused, possessive and lazy repetition too, and `$`, which is the end
-of a line to one library and the end of the text to another.
+What is understood: literals, `\\p{L}` and other properties, their negation `\\P{L}`, `\\s \\S \\d \\D \\r \\n \\t
+\\uXXXX`, `.`, sets in brackets with ranges and negation, `( ) (?: ) (?i: ) |`, `? * + {m} {m,n} {m,}`, and of
+assertions `(?!set)` and `(?=set)` with one character, and `\\z`. All else is refused, possessive and lazy repetition
+too, and `$`, which is the end of a line to one library and the end of the text to another.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -68,14 +69,17 @@ class _Node(NamedTuple):
 
 
 @functools.cache
-def table(*patterns: tuple[str, bool]) -> Table:
-    """The table of patterns, each with whether text between its matches is kept. Raises PatternError for one that is not
-    understood, matches nothing or the empty string, or for too many.
+def table(*patterns: tuple[str, int]) -> Table:
+    r"""The table of patterns, one to MOST_PATTERNS, each with what it keeps. Raises PatternError for one that is not
+    understood or matches the empty string, and for too many.
 
-    >>> from corpus.encoding.patterns import table
-    >>> table((r"\\\\p{L}+|\\\\d", True)).starts.tolist()
-    [64]
+    >>> from corpus.encoding.patterns import CLASSES, MATCHES, table
+    >>> made = table((r"\p{L}+|\d", MATCHES))
+    >>> len(made.transitions) // CLASSES, made.starts // CLASSES
+    (4, array([1]))
     """
+    if not 1 <= len(patterns) <= MOST_PATTERNS:
+        raise PatternError(f"{len(patterns)} patterns; a table has 1 to {MOST_PATTERNS}")
     compiler = _Compiler()
     roots = [_Parser(pattern, compiler).whole() for pattern, _ in patterns]
     classes, members = compiler.partition()
@@ -129,7 +133,7 @@ class _Compiler:
 def _automaton(
     nodes: list[_Node], members: np.ndarray, roots: list[int], patterns: list[str]
 ) -> tuple[np.ndarray, list[int]]:
-    """(transitions uint32[states, CLASSES], start of each pattern), states made as they are come upon; state 0 is dead."""
+    """(transitions uint32[states, CLASSES], start of each pattern). States are made when first met; 0 is dead."""
     states: dict[tuple[int, ...], int] = {(): 0}
     rows = [np.zeros(CLASSES, np.uint32)]
     waiting: list[tuple[int, ...]] = []
@@ -194,8 +198,12 @@ def _mark_runs(transitions: np.ndarray, classes: np.ndarray) -> None:
     transitions |= marks[(transitions & STATE) // CLASSES]
 
 
+Part = Callable[[int], int]
+"""From the place after a part of a pattern to the first place of the part."""
+
+
 class _Parser:
-    """A pattern, read from left to right. Parts of it are functions from the place after them to their first place."""
+    """A pattern, read from left to right."""
 
     def __init__(self, pattern: str, compiler: _Compiler) -> None:
         self.pattern, self.at, self.compiler, self.ignore_case = pattern, 0, compiler, False
@@ -222,7 +230,7 @@ class _Parser:
         self.at += 1
         return self.pattern[self.at - 1]
 
-    def alternatives(self):
+    def alternatives(self) -> Part:
         parts = [self.sequence()]
         while self.next("|"):
             parts.append(self.sequence())
@@ -235,7 +243,7 @@ class _Parser:
 
         return build
 
-    def sequence(self):
+    def sequence(self) -> Part:
         parts = []
         while self.at < len(self.pattern) and self.pattern[self.at] not in "|)":
             parts.append(self.repeated(self.atom()))
@@ -247,7 +255,7 @@ class _Parser:
 
         return build
 
-    def repeated(self, part):
+    def repeated(self, part: Part) -> Part:
         if self.next("?"):
             least, most = 0, 1
         elif self.next("*"):
@@ -288,7 +296,7 @@ class _Parser:
             raise self.error("a repetition")
         return bounds
 
-    def atom(self):
+    def atom(self) -> Part:
         if self.next("(?!"):
             return self.looking("not")
         if self.next("(?="):
@@ -308,16 +316,16 @@ class _Parser:
             return self.step("not", np.ones(unicode.CODE_POINTS, np.bool_))
         return self.step("set", self.one_set())
 
-    def closed(self, part):
+    def closed(self, part: Part) -> Part:
         if not self.next(")"):
             raise self.error("a group without its )")
         return part
 
-    def looking(self, kind: str):
+    def looking(self, kind: str) -> Part:
         members = self.one_set()
         return self.closed(self.step(kind, members))
 
-    def step(self, kind: str, members: np.ndarray):
+    def step(self, kind: str, members: np.ndarray) -> Part:
         number = self.compiler.set(members)
         return lambda after: self.compiler.node(kind, number, after)
 
@@ -417,8 +425,8 @@ def _of(characters: str) -> np.ndarray:
 
 
 def property_set(name: str) -> np.ndarray:
-    """The code points of a general category ("Lu"), of all categories that begin with a letter ("L"), of White_Space, or
-    of one of `huggingface.CLASSES`: bool[0x110000]. Raises KeyError for another name."""
+    """The code points of a general category ("Lu"), of all categories that begin with a letter ("L"), of White_Space,
+    or of one of `huggingface.CLASSES`: bool[0x110000]. Raises KeyError for another name."""
     if name in huggingface.CLASSES:
         return huggingface.members(name)
     if name == "White_Space":

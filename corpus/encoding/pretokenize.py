@@ -106,8 +106,8 @@ def _one_span(data, i, end, table, stage):
 
 @leaf
 def _any_span(data, i, end, table, limits):
-    """`next_span` for any table. Where a pattern divides what another left, `limits` are the ends of the pieces in which
-    `i` is, one a pattern."""
+    """`next_span` for any table. Where a pattern divides what another left, `limits` are the ends of the pieces in
+    which `i` is, one a pattern."""
     last = table.starts.size - 1
     while i < end:
         stage = 0

@@ -1,9 +1,9 @@
 """The pre-tokenizers of known tokenizers, by name, and those that a tokenizer.json describes.
 
-A pre-tokenizer is a few patterns, each of which divides the pieces that the one before left, and keeps its matches, what
-lies between them, or both. `pretokenize` follows them all. Boundaries are those of Hugging Face `tokenizers` 0.23 and
-tiktoken 0.14. Their regular expressions are of Unicode 16.0, as the tables here; the classes of other pre-tokenizers are
-those of `corpus.encoding.huggingface`.
+A pre-tokenizer is a few patterns, each of which divides the pieces that the one before left, and keeps its matches,
+what lies between them, or both. `pretokenize` follows them all. Boundaries are those of Hugging Face `tokenizers` 0.23
+and tiktoken 0.14. Their regular expressions are of Unicode 16.0, as the tables here; the classes of other
+pre-tokenizers are those of `corpus.encoding.huggingface`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from corpus.encoding import patterns, pretokenize
-from corpus.encoding.patterns import GAPS, MATCHES, PatternError
+from corpus.encoding.patterns import GAPS, MATCHES, PatternError, Table
 
 _BOTH = MATCHES | GAPS
 _CASED_WORDS = (
@@ -65,7 +65,7 @@ class PreTokenizer:
     patterns: tuple[tuple[str, int], ...]
     spellings: tuple[str, ...] = ()
 
-    def table(self) -> patterns.Table:
+    def table(self) -> Table:
         """What the kernels follow, made once a process."""
         return patterns.table(*self.patterns)
 
@@ -118,13 +118,14 @@ _ALL = (
     PreTokenizer("individual_digits", ((r"\p{number}", _BOTH),)),
 )
 PRETOKENIZERS: dict[str, PreTokenizer] = {each.name: each for each in _ALL}
-"""By name. `metaspace` divides before every space and every U+2581; `bytes` divides nothing; `bert` and `bert_google` are
-for texts that `normalizers.bert` has been at in the same mode."""
+"""By name. `metaspace` divides before every space and every U+2581; `bytes` divides nothing; `bert` and `bert_google`
+are for texts that `normalizers.bert` has been at in the same mode."""
 
 
 def by_pattern(regular_expression: str) -> PreTokenizer:
-    """The pre-tokenizer whose pre-tokens are the matches of a regular expression, and what lies between them (`Split` of
-    a tokenizer.json, behaviour Isolated; `pat_str` of tiktoken). Raises PatternError for one that is not understood."""
+    """The pre-tokenizer whose pre-tokens are the matches of a regular expression, and what lies between them (`Split`
+    of a tokenizer.json, behaviour Isolated; `pat_str` of tiktoken). Raises PatternError for one that is not
+    understood."""
     for known in _ALL:
         if regular_expression in known.spellings:
             return known
@@ -186,7 +187,7 @@ _KEPT = {
 
 
 def _from_split(component: dict[str, Any]) -> PreTokenizer:
-    behaviour, inverted = component.get("behavior"), component.get("invert", False)
+    behaviour, inverted = str(component.get("behavior")), bool(component.get("invert", False))
     if (behaviour, inverted) not in _KEPT:
         raise PatternError(f"a pre-tokenizer Split of behavior {behaviour!r} is not one of those that are understood")
     pattern = component["pattern"]

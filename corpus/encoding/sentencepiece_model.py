@@ -1,7 +1,8 @@
 """A model of `sentencepiece` (0.2.3), encoded by the kernels here: each distinct word once.
 
-A text is divided at blanks, and its words are normalized, or normalized, and divided where a space follows anything else,
-where its rules look across blanks. No piece reaches across such a place, so that words can be encoded one by one. Models that have pieces which do, or user-defined ones, are not for these kernels.
+A text is divided at blanks, and its words are normalized, or normalized, and divided where a space follows anything
+else, where its rules look across blanks. No piece reaches across such a place, so that words can be encoded one by one.
+Models that have pieces which do, or user-defined ones, are not for these kernels.
 """
 
 from __future__ import annotations

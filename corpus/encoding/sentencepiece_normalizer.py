@@ -1,10 +1,10 @@
 """What `sentencepiece` does to a text before it divides it (`normalizer.cc`, 0.2.3): the longest rule of its compiled
 table at every place, then white space.
 
-The table ("precompiled charsmap") is a double array of Darts-clone (Yata): uint32 units that are indexed by the exclusive
-or of an offset and a byte, and after it strings that end in NUL. A unit has its label in the low byte and bit 31, the
-offset from bit 10 on, shifted by 8 more where bit 9 is set, and bit 8 where a value is; the unit of a value has it in the
-lower 31 bits.
+The table ("precompiled charsmap") is a double array of Darts-clone (Yata): uint32 units that are indexed by the
+exclusive or of an offset and a byte, and after it strings that end in NUL. A unit has its label in the low byte and bit
+31, the offset from bit 10 on, shifted by 8 more where bit 9 is set, and bit 8 where a value is; the unit of a value has
+it in the lower 31 bits.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ SPACE = 0x20
 
 
 class Normalizer(NamedTuple):
-    """`units` (uint32, one at least) and `strings` (uint8) of the table; `plain` (bool[256]): whether an ASCII character
-    stays itself before another ASCII character; the options of the model's NormalizerSpec."""
+    """`units` (uint32, one at least) and `strings` (uint8) of the table; `plain` (bool[256]): whether an ASCII
+    character stays itself before another ASCII character; the options of the model's NormalizerSpec."""
 
     units: np.ndarray
     strings: np.ndarray
@@ -171,8 +171,8 @@ def _append(source, start, end, after_space, out, at):
 
 @numba.njit(cache=True, nogil=True)
 def normalized(data, offsets, normalizer):
-    """The normal form of the texts `data[offsets[d] : offsets[d + 1]]`, with a space for each U+2581 that `sentencepiece`
-    has in it: (data uint8, offsets int64)."""
+    """The normal form of the texts `data[offsets[d] : offsets[d + 1]]`, with a space for each U+2581 that
+    `sentencepiece` has in it: (data uint8, offsets int64)."""
     units, strings, plain, add_dummy_prefix, remove_extra = normalizer
     out = np.empty(offsets[-1] - offsets[0] + offsets.size + 64, np.uint8)
     ends = np.zeros(offsets.size, np.int64)

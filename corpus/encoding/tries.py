@@ -1,7 +1,7 @@
 """A trie over the bytes of a vocabulary's tokens, in a hash table of its edges.
 
-An entry of `edges` (uint64[2^k], open addressing, at most half full) is `node << 8 | byte` plus one, in its upper half, and
-the node that the edge leads to in its lower one; 0 where there is none. Nodes from 0 to `roots` - 1 are roots.
+An entry of `edges` (uint64[2^k], open addressing, at most half full) is `node << 8 | byte` plus one, in its upper half,
+and the node that the edge leads to in its lower one; 0 where there is none. Nodes from 0 to `roots` - 1 are roots.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Trie(NamedTuple):
 
 
 def make_trie(tokens: Sequence[bytes], ids: Sequence[int], roots: Sequence[int] | None = None) -> Trie:
-    """The trie of `tokens`, each with its id, below the root it has in `roots` (0 if that is None). Of equal tokens below
-    one root the last counts; an empty token is left out. Raises ValueError for tokens of 16 million bytes."""
+    """The trie of `tokens`, each with its id, below the root it has in `roots` (0 if that is None). Of equal tokens
+    below one root the last counts; an empty token is left out. Raises ValueError for tokens of 16 million bytes."""
     offsets = np.cumsum([0, *map(len, tokens)], dtype=np.int64)
     below = np.zeros(len(tokens), np.int64) if roots is None else np.array(roots, np.int64)
     first = int(below.max(initial=0)) + 1

@@ -1,13 +1,13 @@
 """The most probable division of a word into the pieces of a unigram model (Kudo 2018), by Viterbi's algorithm.
 
-Of several divisions with one probability the one is taken whose last piece was found first, at every character: pieces are
-tried in the order of their beginnings, and one that is no better than the best so far does not replace it. That is what
-`sentencepiece` 0.2.3 (`unigram_model.cc`, EncodeOptimized) and `tokenizers` 0.23 (`encode_optimized`) do. A character that
-is no piece is unknown, at the score of the worst piece less 10.
+Of several divisions with one probability the one is taken whose last piece was found first, at every character: pieces
+are tried in the order of their beginnings, and one that is no better than the best so far does not replace it. That is
+what `sentencepiece` 0.2.3 (`unigram_model.cc`, EncodeOptimized) and `tokenizers` 0.23 (`encode_optimized`) do. A
+character that is no piece is unknown, at the score of the worst piece less 10.
 
-`sentencepiece` adds up scores in 32 bits from the beginning of a text, so that what it does to a word can depend on what
-stands before it. So a word is divided here in 64 bits, once, and with that goes how large the sum before it may be for
-rounding to change nothing; beyond that it is divided as `sentencepiece` does it, on the spot.
+`sentencepiece` adds up scores in 32 bits from the beginning of a text, so that what it does to a word can depend on
+what stands before it. So a word is divided here in 64 bits, once, and with that goes how large the sum before it may be
+for rounding to change nothing; beyond that it is divided as `sentencepiece` does it, on the spot.
 """
 
 from __future__ import annotations

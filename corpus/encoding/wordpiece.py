@@ -1,5 +1,5 @@
-"""WordPiece: a word is the longest token that begins it, then the longest that continues it, and so on (Devlin et al. 2019,
-`tokenization.py`). A word that cannot be spelled so, or has too many characters, is unknown as a whole.
+"""WordPiece: a word is the longest token that begins it, then the longest that continues it, and so on (Devlin et al.
+2019, `tokenization.py`). A word that cannot be spelled so, or has too many characters, is unknown as a whole.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import functools
+import glob
 import os
 import tempfile
 import time

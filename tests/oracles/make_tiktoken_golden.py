@@ -3,9 +3,7 @@
 pip install tiktoken==0.14.0
 python tests/oracles/make_tiktoken_golden.py
 
-An encoding without merges whose vocabulary has each pre-token whole would need them beforehand. So each pattern is given
-single bytes as tokens, and a text's pre-tokens are asked for through `_encode_only_native_bpe`'s own division: the
-pattern's matches, found by an encoding that knows every substring of the text up to the longest pre-token.
+Each text is encoded by an encoding that has all of its substrings as tokens, so that each pre-token is one token.
 """
 
 import json

@@ -118,7 +118,7 @@ def test_long_words(pairs, name):
         (lambda stored: stored["model"].update(end_of_word_suffix="</w>"), "end_of_word_suffix"),
         (lambda stored: stored["model"].update(unk_token="<nothing>"), "<nothing>"),
         (lambda stored: stored["model"]["vocab"].pop("<0x41>"), "tokens of bytes"),
-        (lambda stored: stored["model"]["vocab"].update({"a\u2581": 900}) or stored["model"]["merges"].append(["a", "\u2581"]),
+        (lambda stored: stored["model"].update(vocab=stored["model"]["vocab"] | {"a\u2581": 900}, merges=["a \u2581"]),
          "across words"),
         (lambda stored: stored.update(pre_tokenizer={"type": "ByteLevel"}), "ByteLevel"),
         (lambda stored: stored.update(pre_tokenizer={"type": "Metaspace", "replacement": "_"}), "Metaspace"),

@@ -22,19 +22,21 @@ LINES = [
     "aaaa aaaaaaaa abababab  abab banana bananas    def f(x):    return x",
 ] * 4
 TRAINED = {
-    "unigram": dict(model_type="unigram", byte_fallback=True, vocab_size=480),
-    "unigram, unknown": dict(model_type="unigram", character_coverage=0.98, vocab_size=150),
-    "unigram, folded": dict(model_type="unigram", normalization_rule_name="nmt_nfkc_cf", vocab_size=180),
-    "bpe": dict(model_type="bpe", byte_fallback=True, vocab_size=520),
-    "bpe, unknown": dict(model_type="bpe", character_coverage=0.98, vocab_size=200),
-    "bpe, identity": dict(
-        model_type="bpe", byte_fallback=True, vocab_size=560, normalization_rule_name="identity",
-        remove_extra_whitespaces=False, allow_whitespace_only_pieces=True, split_digits=True,
-    ),
-    "bpe, no prefix": dict(model_type="bpe", add_dummy_prefix=False, normalization_rule_name="nfkc", vocab_size=250),
-    "unigram, identity": dict(
-        model_type="unigram", normalization_rule_name="identity", add_dummy_prefix=True, vocab_size=200
-    ),
+    "unigram": {"model_type": "unigram", "byte_fallback": True, "vocab_size": 480},
+    "unigram, unknown": {"model_type": "unigram", "character_coverage": 0.98, "vocab_size": 150},
+    "unigram, folded": {"model_type": "unigram", "normalization_rule_name": "nmt_nfkc_cf", "vocab_size": 180},
+    "bpe": {"model_type": "bpe", "byte_fallback": True, "vocab_size": 520},
+    "bpe, unknown": {"model_type": "bpe", "character_coverage": 0.98, "vocab_size": 200},
+    "bpe, identity": {
+        "model_type": "bpe", "byte_fallback": True, "vocab_size": 560, "normalization_rule_name": "identity",
+        "remove_extra_whitespaces": False, "allow_whitespace_only_pieces": True, "split_digits": True,
+    },
+    "bpe, no prefix": {
+        "model_type": "bpe", "add_dummy_prefix": False, "normalization_rule_name": "nfkc", "vocab_size": 250
+    },
+    "unigram, identity": {
+        "model_type": "unigram", "normalization_rule_name": "identity", "add_dummy_prefix": True, "vocab_size": 200
+    },
 }  # fmt: skip
 ALPHABET = " \u3000\u2581ab\n\tte'sTheß日😀\u0301#12é½ﬁ\u200b\u00a0\u1e9b\u0307가\u1100\u1161\ufffd\0\x01①"
 TEXT = st.text(max_size=40) | st.text(st.sampled_from(ALPHABET), max_size=60)
@@ -131,7 +133,7 @@ def test_scores_that_tie(seed):
     }
     strings |= {"a"} | ({"b"} if seed % 3 else set())
     normal = [(text, -generator.choice(units) * generator.randint(1, 3), NORMAL) for text in sorted(strings)]
-    kinds = dict(model_type=generator.choice([1, 1, 2]), byte_fallback=seed % 2 == 0)
+    kinds = {"model_type": generator.choice([1, 1, 2]), "byte_fallback": seed % 2 == 0}
     pieces = SPECIAL + (BYTES if kinds["byte_fallback"] else []) + normal
     data = model_of(pieces, dummy=generator.random() < 0.7, extra=generator.random() < 0.5, **kinds)
     texts = ["".join(generator.choices("aab b cé ", k=generator.choice([3, 30, 3000]))) for _ in range(60)]
@@ -193,7 +195,7 @@ def test_what_is_no_model_is_refused(data):
 
 
 def test_trained_models_are_read_whole(models):
-    for name, options in TRAINED.items():
+    for options in TRAINED.values():
         model = io.BytesIO()
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(LINES),
