@@ -16,6 +16,8 @@ MATCH_BYTES = 100  # shortest repeated text: 50 GPT-2 tokens of two bytes (Lee e
 VOCABULARY = 32_000
 FAMILIES = ("wordpiece", "sentencepiece-bpe", "sentencepiece-unigram")
 """Of which a tokenizer is trained, beside the BPE."""
+FAMILY_VOCABULARY = 8_000
+"""Tokens of each, which a few megabytes of text are enough for."""
 SEQUENCE = 2048
 BATCH = 8
 URL_LISTS = ("domains", "hard_words", "soft_words", "subwords")

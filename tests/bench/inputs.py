@@ -22,7 +22,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from cases import ARCHIVE, FAMILIES, VOCABULARY
+from cases import ARCHIVE, FAMILIES, FAMILY_VOCABULARY, VOCABULARY
 
 from corpus.cleaning.url_filter import hosts_of
 from corpus.encoding.encoder import load_encoder
@@ -137,7 +137,7 @@ def make_families(folder: pathlib.Path) -> None:
     """Train wordpiece/, sentencepiece-bpe/ and sentencepiece-unigram/ on the sample, unless that is done."""
     for family in FAMILIES:
         if not (folder / family).exists():
-            config = TrainTokenizer(family=family, vocab_size=VOCABULARY)
+            config = TrainTokenizer(family=family, vocab_size=FAMILY_VOCABULARY)
             counts = merge_counts([count(text, config) for text in read(folder / "sample.arrow")])
             train(counts, config, str(folder / family))
 
