@@ -75,6 +75,8 @@ def option(default: Any = dataclasses.MISSING, help: str = "", **bounds: Any) ->
 
 def build(kind: type[T], given: Mapping[str, Any], where: str) -> T:
     """An instance of a dataclass of options. Raises OptionError for one that is unknown, missing or cannot be."""
+    completed = getattr(kind, "completed", None)  # what one option says of others that are not given
+    given = completed(given) if completed else given
     fields = [field for field in dataclasses.fields(cast(Any, kind)) if field.init]
     check_known(given, [field.name for field in fields], "option", where)
     none = dataclasses.MISSING

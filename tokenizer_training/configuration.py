@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +14,16 @@ from corpus import closure
 from corpus.options import option
 from corpus.step import Step
 from tokenizer_training import families
+from tokenizer_training.presets import PRESETS
 
 if TYPE_CHECKING:
+    from corpus.encoding.pretokenizers import PreTokenizer
+
     FamilyName = str
-else:  # the registry alone says which there are
+    PresetName = str
+else:  # the registries alone say which there are
     FamilyName = Literal[tuple(families.FAMILIES)]
+    PresetName = Literal[tuple(["", *PRESETS])]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +47,7 @@ did you mean 'sentencepiece-bpe'?
 
     name: ClassVar[str] = "train_tokenizer"
 
+    preset: PresetName = option("", "Options as a paper has them, where they are not given.")
     family: FamilyName = option("bpe", "Kind of tokenizer.")
     vocab_size: int = option(32000, "Ids, those of sentinels apart; the byte family has 259.", ge=0, le=1 << 24)
     special_tokens: tuple[str, ...] = option((), "Further special tokens, after the family's own.")
@@ -52,15 +59,72 @@ did you mean 'sentencepiece-bpe'?
     lowercase: bool = option(True, "Lower-case and strip accents, as BERT does (wordpiece).")
     character_coverage: float = option(0.9995, "Share of the characters that become pieces (sentencepiece).")
     byte_fallback: bool = option(True, "Spell other characters in bytes (sentencepiece).")
+    pattern: str = option("gpt2", "How text is divided: a name, or a regular expression (bpe).")
+    normalization: Literal["", "nfc", "nfkc", "identity", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf"] = option(
+        "", "What is done to text first; empty is nothing (bpe: nfc, nfkc) or nmt_nfkc (sentencepiece)."
+    )
+    remove_extra_whitespaces: bool = option(True, "Make one space of several, none at the ends (sentencepiece).")
+    split_digits: bool = option(False, "Let every digit be a token (sentencepiece).")
+    user_symbols: tuple[str, ...] = option((), "Texts that are always one token, the last ids (bpe).")
+    first_tokens: tuple[str, ...] | None = option(None, "Special tokens in place of the family's own.")
+    last_tokens: tuple[str, ...] = option((), "Special tokens that come after the vocabulary (bpe).")
+    end: str = option("", "The special token that ends a document; empty is the family's.")
+    pad: str = option("", "The special token that is padding; empty is the family's.")
+    before: str = option("", "Special token before each document.")
+    after: str = option("", "Special token after each document; the end where that is another.")
+
+    @classmethod
+    def completed(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Options with those of their preset."""
+        preset = PRESETS.get(str(given.get("preset")))
+        return {**(preset.options if preset else {}), **given}
+
+    def record(self) -> families.Family:
+        """The family, with the special tokens of the configuration."""
+        family = families.named(self.family)
+        own = family.special_tokens if self.first_tokens is None else self.first_tokens
+        return dataclasses.replace(family, special_tokens=own, end=self.end or family.end, pad=self.pad or family.pad)
 
     def all_special_tokens(self) -> tuple[str, ...]:
-        """The family's special tokens and then the configured ones, in order of id."""
-        own = families.named(self.family).special_tokens
+        """The family's special tokens and then the configured ones, in order of id, without those that come last."""
+        own = self.record().special_tokens
         return own + tuple(token for token in self.special_tokens if token not in own)
+
+    def special_ids(self, size: int) -> dict[str, int]:
+        """Ids of all special tokens in a vocabulary of `size`, without sentinels."""
+        last = size - len(self.user_symbols) - len(self.last_tokens)
+        first = {token: i for i, token in enumerate(self.all_special_tokens())}
+        return first | {token: last + i for i, token in enumerate(self.last_tokens)}
+
+    def refuse(self) -> None:
+        """Raises ValueError for options that are of another family, or of special tokens that there are not."""
+        if self.preset and PRESETS[self.preset].options["family"] != self.family:
+            raise ValueError(
+                f"preset {self.preset!r} is of the family {PRESETS[self.preset].options['family']!r}; where options "
+                "are not given by name, as in a recipe, build them by `corpus.options.build`"
+            )
+        spm, bpe = self.family.startswith("sentencepiece"), self.family == "bpe"
+        for names, right in (
+            (("user_symbols", "last_tokens"), bpe),
+            (("split_digits",), spm),
+            (("normalization",), bpe and self.normalization in ("nfc", "nfkc") or spm and self.normalization != "nfc"),
+        ):
+            for name in names:
+                if getattr(self, name) and not right:
+                    raise ValueError(f"{name} {getattr(self, name)!r} is not for the family {self.family!r}")
+        if bpe:
+            pretokenizer(self.pattern)
+        special = {*self.all_special_tokens(), *self.last_tokens}
+        for name in ("end", "pad", "before", "after"):
+            if getattr(self, name) and getattr(self, name) not in special:
+                raise ValueError(f"{name} {getattr(self, name)!r} is none of the special tokens {', '.join(special)}")
+        if self.record().end not in special:
+            raise ValueError(f"which of the special tokens ends a document? give `end`, one of {', '.join(special)}")
 
     def check(self) -> None:
         """Raises ValueError where `vocab_size` cannot be, whatever the text."""
-        special, least = len(self.all_special_tokens()), families.named(self.family).least
+        special, least = len(self.all_special_tokens()) + len(self.last_tokens), families.named(self.family).least
+        special += len(self.user_symbols)
         if least and self.vocab_size < special + least:
             raise ValueError(
                 f"vocab_size {self.vocab_size} is too small: {special} special tokens and {least} bytes come first"
@@ -69,6 +133,13 @@ did you mean 'sentencepiece-bpe'?
     def code(self) -> tuple[closure.Code, ...]:
         """The family's module, which is imported by name."""
         return (closure.Code(families.module_of(self.family)),)
+
+
+def pretokenizer(pattern: str) -> PreTokenizer:
+    """The pre-tokenizer of this name, or of this regular expression. Raises ValueError."""
+    from corpus.encoding.pretokenizers import PRETOKENIZERS, by_pattern
+
+    return PRETOKENIZERS.get(pattern) or by_pattern(pattern)
 
 
 def sampled(ids: pa.Array, total_bytes: int, config: TrainTokenizer, seed: int = 0) -> np.ndarray:

@@ -36,18 +36,29 @@ def sentinel_tokens(first_id: int, sentinels: int) -> dict[str, int]:
     return {f"<extra_id_{i}>": first_id + sentinels - 1 - i for i in range(sentinels)}
 
 
-def added_tokens(special: tuple[str, ...], vocab_size: int, sentinels: int) -> list[dict[str, Any]]:
-    """The `added_tokens` of tokenizer.json: special tokens 0, 1, ... and the sentinels."""
-    ids = {token: i for i, token in enumerate(special)} | sentinel_tokens(vocab_size, sentinels)
+RESERVED = "[unused"
+"""How tokens begin that are put aside for later, and are not special (BERT)."""
+
+
+def added_tokens(
+    special: dict[str, int], vocab_size: int, sentinels: int, symbols: dict[str, int] | None = None
+) -> list[dict[str, Any]]:
+    """The `added_tokens` of tokenizer.json: special tokens and sentinels with their ids, and symbols that are not
+    special. What is reserved is none."""
+    ids = without_reserved(special) | sentinel_tokens(vocab_size, sentinels) | (symbols or {})
     flags = {
         "single_word": False,
         "lstrip": False,
         "rstrip": False,
         "normalized": False,
-        "special": True,
     }
     ordered = sorted(ids.items(), key=lambda item: item[1])
-    return [{"id": i, "content": token, **flags} for token, i in ordered]
+    return [{"id": i, "content": token, **flags, "special": token not in (symbols or {})} for token, i in ordered]
+
+
+def without_reserved(special: dict[str, int]) -> dict[str, int]:
+    """The ids of those special tokens that mean something."""
+    return {token: i for token, i in special.items() if not token.startswith(RESERVED)}
 
 
 def compression_curve(merges: Merges, symbols: int, first_size: int) -> dict[str, dict[str, int]]:

@@ -27,7 +27,7 @@ from corpus.text.unicode import UNICODE_VERSION
 from tokenizer_training import families
 from tokenizer_training.configuration import TrainTokenizer, sampled
 from tokenizer_training.counts import SCHEMA, count, merge_counts
-from tokenizer_training.export import sentinel_tokens, write_json
+from tokenizer_training.export import sentinel_tokens, without_reserved, write_json
 from tokenizer_training.families import Family
 
 __all__ = ["TrainTokenizer", "count", "load_encoder", "merge_counts", "sampled", "train", "train_tokenizer"]
@@ -112,7 +112,7 @@ def shortfall(figures: dict[str, Any], config: TrainTokenizer) -> str | None:
 
 
 def _describe(family: Family, config: TrainTokenizer, size: int, folder: pathlib.Path) -> dict[str, Any]:
-    special = {token: i for i, token in enumerate(config.all_special_tokens())}
+    family, special = config.record(), without_reserved(config.special_ids(size))
     beyond_the_name = {"encoder": family.encoder, "space_before_word": family.space_before_word}
     description = {
         "format": FORMAT,
@@ -123,6 +123,8 @@ def _describe(family: Family, config: TrainTokenizer, size: int, folder: pathlib
         "unknown_id": special.get(family.unknown),
         "special_tokens": special,
         "sentinels": list(sentinel_tokens(size, config.sentinels).values()),
+        **({"before": [special[config.before]]} if config.before else {}),
+        **({"after": [special[config.after]]} if config.after else {}),
         "unicode_version": UNICODE_VERSION,
         **{key: value for key, value in beyond_the_name.items() if implied(family.name)[key] != value},
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from corpus.encoding import byte_level
-from corpus.encoding.pretokenizers import PRETOKENIZERS
+from corpus.encoding.pretokenizers import PRETOKENIZERS, PreTokenizer
 from corpus.encoding.sources import ADDED_TOKENS, ROLES, Source, ranks
 
 PATTERNS = ("gpt2", "cl100k", "o200k", "llama3", "qwen2", "deepseek")
@@ -158,6 +158,20 @@ def from_words(source: Source, lowercase: bool | None) -> dict[str, Any]:
     }
 
 
+def divided_by(divide: PreTokenizer, add_prefix_space: bool = False) -> dict[str, Any]:
+    """The `pre_tokenizer` of a byte-level tokenizer.json that divides text so; all of a text must be in pre-tokens."""
+    gpt2 = divide == PRETOKENIZERS["gpt2"]
+    flags = {"add_prefix_space": add_prefix_space, "trim_offsets": True, "use_regex": gpt2}
+    found: dict[str, Any] = {"type": "ByteLevel", **flags}
+    if gpt2:
+        return found
+    splits = [
+        {"type": "Split", "pattern": {"Regex": expression}, "behavior": "Isolated", "invert": False}
+        for expression, _ in divide.patterns
+    ]
+    return {"type": "Sequence", "pretokenizers": [*splits, found]}
+
+
 def template(before: tuple[str, int] | None, after: tuple[str, int] | None) -> dict[str, Any]:
     """A post-processor that puts a token (its text and id) before a text, one after it."""
     tokens = [token for token in (before, after) if token]
@@ -182,21 +196,13 @@ def _byte_level(
 ) -> dict[str, Any]:
     if pattern not in PATTERNS:
         raise ValueError(f"there is no pattern {pattern!r}; known are {', '.join(PATTERNS)}")
-    flags = {"add_prefix_space": add_prefix_space, "trim_offsets": True, "use_regex": pattern == "gpt2"}
-    divide: dict[str, Any] = {"type": "ByteLevel", **flags}
-    if pattern != "gpt2":
-        splits = [
-            {"type": "Split", "pattern": {"Regex": expression}, "behavior": "Isolated", "invert": False}
-            for expression, _ in PRETOKENIZERS[pattern].patterns
-        ]
-        divide = {"type": "Sequence", "pretokenizers": [*splits, divide]}
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [],
         "normalizer": None,
-        "pre_tokenizer": divide,
+        "pre_tokenizer": divided_by(PRETOKENIZERS[pattern], add_prefix_space),
         "post_processor": None,
         "decoder": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
         "model": {

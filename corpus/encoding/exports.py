@@ -93,7 +93,7 @@ def of_model(model: Model, special: Mapping[str, int], before: str | None, after
     if model.model_type not in (UNIGRAM, BPE) or model.whitespace_as_suffix or kinds - {NORMAL, UNKNOWN, 3, BYTE}:
         return None
     scheme = "always" if model.add_dummy_prefix else "never"
-    metaspace = {"replacement": SYMBOL, "prepend_scheme": scheme, "split": model.remove_extra_whitespaces}
+    metaspace = {"type": "Metaspace", "replacement": SYMBOL, "prepend_scheme": scheme, "split": True}
     decoders = [
         {"type": "Replace", "pattern": {"String": SYMBOL}, "content": " "},
         {"type": "ByteFallback"},
@@ -105,7 +105,7 @@ def of_model(model: Model, special: Mapping[str, int], before: str | None, after
     return {
         **_frame(ids),
         "normalizer": _normalizer(model),
-        "pre_tokenizer": {"type": "Metaspace", **metaspace},
+        "pre_tokenizer": metaspace if model.remove_extra_whitespaces else None,
         "post_processor": template(*about) if before or after else None,
         "decoder": {"type": "Sequence", "decoders": decoders},
         "model": (_unigram if model.model_type == UNIGRAM else _bpe)(model),
@@ -124,13 +124,16 @@ def _frame(added: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _normalizer(model: Model) -> dict[str, Any] | None:
+def _normalizer(model: Model) -> dict[str, Any]:
     steps: list[dict[str, Any]] = []
     if model.charsmap:
         steps.append({"type": "Precompiled", "precompiled_charsmap": base64.b64encode(model.charsmap).decode()})
     if model.remove_extra_whitespaces:
         steps.append({"type": "Replace", "pattern": {"Regex": r"\A +| +\z| +(?= )"}, "content": ""})
-    return {"type": "Sequence", "normalizers": steps} if steps else None
+    else:  # Metaspace would put nothing before a text that begins with a space
+        steps += [{"type": "Prepend", "prepend": SYMBOL}] if model.add_dummy_prefix else []
+        steps.append({"type": "Replace", "pattern": {"String": " "}, "content": SYMBOL})
+    return {"type": "Sequence", "normalizers": steps}
 
 
 def _unknown(model: Model) -> int:

@@ -14,8 +14,8 @@ SYMBOL = sentencepiece_model.SYMBOL
 
 
 def of_folder(folder: str | os.PathLike[str]) -> Callable[[int], str]:
-    r"""What tells the text of a token by its id, of a tokenizer in a folder or at a URI: blanks are blanks, bytes that are
-    no UTF-8 alone are escaped (\xe6), and what is no token at all is its id.
+    r"""What tells the text of a token by its id, of a tokenizer in a folder or at a URI: blanks are blanks, bytes that
+    are no UTF-8 alone are escaped (\xe6), and what is no token at all is its id.
 
     >>> import tempfile
     >>> from tokenizer_training import train_tokenizer

@@ -22,8 +22,8 @@ BOUNDARY = "\u2502"
 
 def describe(path: str, document: str) -> str:
     """A few lines about the document with this id or URL in the tokens of a run (`path` is OUT or OUT/tokens): where it
-    lies, of how many tokens, its text with a mark between tokens. Raises FileNotFoundError where there are no tokens, or
-    there is no such document, ValueError where its tokens are nowhere."""
+    lies, of how many tokens, its text with a mark between tokens. Raises FileNotFoundError where there are no tokens,
+    or there is no such document, ValueError where its tokens are nowhere."""
     check_text(document, f"the id or URL {document!r}")
     output = path.rstrip("/")
     if not paths.exists(paths.join(output, "tokens/manifest.json")):
@@ -39,8 +39,8 @@ def describe(path: str, document: str) -> str:
     shown = BOUNDARY.join(_token(text_of(i)) for i in tokens.tolist())
     share = f"{len(text.encode()) / max(1, len(tokens)):.2f} bytes a token"
     return (
-        f"{document}: sequence {sequence:,} of shard {shard}, {len(tokens):,} tokens of {len(text):,} characters, {share} "
-        f"({encoder.family}, {encoder.vocab_size:,} ids)\n{shown}"
+        f"{document}: sequence {sequence:,} of shard {shard}, {len(tokens):,} tokens of {len(text):,} characters, "
+        f"{share} ({encoder.family}, {encoder.vocab_size:,} ids)\n{shown}"
     )
 
 

@@ -14,11 +14,10 @@ import pathlib
 import numpy as np
 import pyarrow as pa
 
-from corpus.encoding import byte_level
-from corpus.encoding.distinct_words import GPT2
+from corpus.encoding import byte_level, conversions, normalizers
 from corpus.encoding.encoders import PRETOKENS, load_bpe
-from corpus.text.arrow import buffers
-from tokenizer_training.configuration import TrainTokenizer
+from corpus.text.arrow import buffers, string_array
+from tokenizer_training.configuration import TrainTokenizer, pretokenizer
 from tokenizer_training.counts import count_words
 from tokenizer_training.export import added_tokens, compression_curve, vocabulary, write_json
 from tokenizer_training.families.family import Family, Trained
@@ -30,8 +29,11 @@ text (a gigabyte of English has some 1.3 million different ones)."""
 
 
 def count(text: pa.Array, config: TrainTokenizer) -> pa.Table:
-    """Pre-tokens of GPT-2's pattern."""
-    return count_words(text, GPT2)
+    """Pre-tokens of the configuration's pattern, after its normalization."""
+    if config.normalization:
+        data, offsets = normalizers.form(config.normalization).apply(*buffers(text))
+        text = string_array(data, offsets, pa.large_string())
+    return count_words(text, pretokenizer(config.pattern))
 
 
 def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> Trained:
@@ -49,7 +51,7 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> Tra
         weights,
         [(byte_level.to_bytes(character), False) for character in alphabet],
         len(special),
-        config.vocab_size,
+        config.vocab_size - len(config.last_tokens) - len(config.user_symbols),
         config.min_frequency,
     )
     tokens = [*special, *alphabet]
@@ -58,31 +60,36 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> Tra
         if merged == len(tokens):
             tokens.append(tokens[left] + tokens[right])
         merges.append((tokens[left], tokens[right]))
-    _write_files(tokens, merges, special, config, folder)
+    first = len(special) + len(alphabet)
+    spelled = {token: len(special) + i for i, token in enumerate(tokens[len(special) :])}
+    tokens += [*config.last_tokens, *config.user_symbols]
+    _write_files(tokens, spelled, merges, config, folder)
     _write_pretokens(counts, folder)
     symbols = int(np.dot(np.diff(offsets), weights))
-    curve = compression_curve(learned, symbols, len(special) + len(alphabet))
+    curve = compression_curve(learned, symbols, first)
     return Trained(len(tokens), {"merges": len(merges), **curve})
 
 
 def _write_files(
     tokens: list[str],
+    spelled: dict[str, int],
     merges: list[tuple[str, str]],
-    special: tuple[str, ...],
     config: TrainTokenizer,
     folder: pathlib.Path,
 ) -> None:
     ids = vocabulary(tokens)
-    flags = {"add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    special = config.special_ids(len(tokens))
+    symbols = {token: ids[token] for token in config.user_symbols}
+    about = ((token, special[token]) if token else None for token in (config.before, config.after))
     tokenizer = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": added_tokens(special, len(tokens), config.sentinels),
-        "normalizer": None,
-        "pre_tokenizer": {"type": "ByteLevel", **flags},
-        "post_processor": None,
-        "decoder": {"type": "ByteLevel", **flags},
+        "added_tokens": added_tokens(special, len(tokens), config.sentinels, symbols),
+        "normalizer": {"type": config.normalization.upper()} if config.normalization else None,
+        "pre_tokenizer": conversions.divided_by(pretokenizer(config.pattern)),
+        "post_processor": conversions.template(*about) if config.before or config.after else None,
+        "decoder": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
         "model": {
             "type": "BPE",
             "dropout": None,
@@ -100,11 +107,7 @@ def _write_files(
     write_json(folder / "vocab.json", ids)
     lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
     (folder / "merges.txt").write_bytes(("\n".join(lines) + "\n").encode())
-    ranks = (
-        base64.b64encode(byte_level.to_bytes(token)) + f" {i}\n".encode()
-        for i, token in enumerate(tokens)
-        if i >= len(special)
-    )
+    ranks = (base64.b64encode(byte_level.to_bytes(token)) + f" {i}\n".encode() for token, i in spelled.items())
     (folder / "tokenizer.tiktoken").write_bytes(b"".join(ranks))
 
 

@@ -13,6 +13,7 @@ import functools
 import io
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 
@@ -46,7 +47,7 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path, model_
     tokenizer.json that says the same. Raises ValueError with sentencepiece's reason where it refuses."""
     import sentencepiece
 
-    padding, end, unknown, *control = config.all_special_tokens()
+    special = {token: i for i, token in enumerate(config.all_special_tokens())}
     figures = {"lines": 0, "lines_cut": 0, "lines_skipped": 0}
     model = io.BytesIO()
     try:
@@ -60,14 +61,7 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path, model_
             byte_fallback=config.byte_fallback,
             max_sentence_length=MAX_LINE_BYTES,
             num_threads=THREADS,
-            pad_id=0,
-            eos_id=1,
-            unk_id=2,
-            bos_id=-1,
-            pad_piece=padding,
-            eos_piece=end,
-            unk_piece=unknown,
-            control_symbols=control,
+            **_special_options(special, config),
             minloglevel=2,
         )
     except (RuntimeError, OSError) as error:
@@ -75,13 +69,40 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path, model_
     (folder / "sentencepiece.model").write_bytes(model.getvalue())
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     size = processor.get_piece_size()
-    special = {token: i for i, token in enumerate(config.all_special_tokens())}
+    if any(processor.piece_to_id(token) != i for token, i in special.items()):
+        raise ValueError(f"sentencepiece cannot give the special tokens {', '.join(special)} these ids, in this order")
     added = special | sentinel_tokens(size, config.sentinels)
     read = sentencepiece_model.read_model(model.getvalue())
-    write_json(folder / "tokenizer.json", exports.of_model(read, added, None, end))
+    write_json(folder / "tokenizer.json", exports.of_model(read, added, *_about(config)))
     rows = (f"{processor.id_to_piece(i)}\t{processor.get_score(i):.6g}\n" for i in range(size))
     (folder / "sentencepiece.vocab").write_bytes("".join(rows).encode())
     return Trained(size, figures)
+
+
+def _special_options(special: dict[str, int], config: TrainTokenizer) -> dict[str, Any]:
+    """Options of the library: which special token is which, those that are none of the four being control symbols; and
+    what else is as it is there unless the configuration says otherwise."""
+    record = config.record()
+    ending = "</s>" if "</s>" in special else record.end
+    roles = {"pad": record.pad, "eos": ending, "unk": record.unknown, "bos": "<s>"}
+    options: dict[str, Any] = {}
+    for role, token in roles.items():
+        options[f"{role}_id"] = special.get(token, -1)
+        if token in special:
+            options[f"{role}_piece"] = token
+    options["control_symbols"] = [token for token in special if token not in roles.values()]
+    if config.normalization:
+        options["normalization_rule_name"] = config.normalization
+    if config.split_digits:
+        options["split_digits"] = True
+    if not config.remove_extra_whitespaces:
+        options["remove_extra_whitespaces"] = False
+    return options
+
+
+def _about(config: TrainTokenizer) -> tuple[str | None, str | None]:
+    """What tokenizer.json puts before a text and after it: where nothing is said the end, as T5."""
+    return config.before or None, config.after or (None if config.before else config.record().end)
 
 
 def _lines(counts: pa.Table, figures: dict[str, int]) -> Iterator[str]:

@@ -132,7 +132,7 @@ def _write_files(tokens: list[str], special: tuple[str, ...], config: TrainToken
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": added_tokens(special, len(tokens), config.sentinels),
+        "added_tokens": added_tokens(config.special_ids(len(tokens)), len(tokens), config.sentinels),
         "normalizer": {
             "type": "BertNormalizer",
             "clean_text": True,
