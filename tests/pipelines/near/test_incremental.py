@@ -12,6 +12,7 @@ from corpora import write_jsonl
 from one_step import observed
 from shingle_oracle import jaccard
 
+from corpus.dedup import crowds
 from pipelines import Recipe, run_recipe
 from pipelines.near import index as indexes
 from pipelines.steps.near_dedup import NearDedup
@@ -85,6 +86,22 @@ def test_one_run_over_all_equals_one_after_the_other(tmp_path, make, seed):
         assert figures["crowded"] > 20 or make is planted or name == "b"
     kept = [sum(each[0] == name for each in kept_in(tmp_path / "whole")) for name in files]
     assert [part.documents for part in indexes.load(str(tmp_path / "index")).parts] == kept
+
+
+def test_also_where_a_crowd_is_more_than_fits_at_a_time(tmp_path, monkeypatch):
+    """The documents of an index, too, go through an index of the crowd that has room for a few."""
+    texts = of_template(9)
+    old, new = write(tmp_path, "a", texts[::2]), write(tmp_path, "b", texts[1::2])
+    whole, _ = run([old, new], tmp_path / "whole", NEAR())
+    monkeypatch.setattr(crowds.Greedy.__init__, "__defaults__", (0, False, 100))
+    sweeps = []
+    sweep = crowds.Greedy._sweep
+    monkeypatch.setattr(crowds.Greedy, "_sweep", lambda self: sweeps.append(1) or sweep(self))
+    run(old, tmp_path / "a", NEAR(index=str(tmp_path / "index"), update=True))
+    before = len(sweeps)
+    found, _ = run(new, tmp_path / "b", NEAR(index=str(tmp_path / "index")))
+    assert found == {name: why for name, why in whole.items() if name[0] == "b"} and len(found) > 20
+    assert len(sweeps) > before + 2
 
 
 def test_with_edit_similarity_as_well(tmp_path):
