@@ -9,7 +9,6 @@ of the step treat them like those of a group of shards. Of their keys go on thos
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -139,8 +138,8 @@ class Matching(NamedTuple):
 
 def rows_expected(known: Sequence[Chunk], bands: int, new: int) -> int:
     """How many keys of known documents go into the exchange, about, where `new` documents are compared with them."""
-    keys, bits = bands * sum(chunk.documents for chunk in known), key_filter.bits_for(bands * new)
-    return round(keys * -math.expm1(-bands * new / bits)) if bits else keys
+    keys = bands * sum(chunk.documents for chunk in known)
+    return round(keys * key_filter.share_let_through(bands * new))
 
 
 def emit_known(

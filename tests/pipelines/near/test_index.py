@@ -80,6 +80,18 @@ def test_without_update_it_stays_as_it_is(tmp_path, first):
     assert kept(tmp_path / "b") == ["b1"] and content(first) == before
 
 
+def test_a_dry_run_makes_no_index(tmp_path, first):
+    docs, before = write(tmp_path / "b.jsonl", b1=CITY), content(first)
+    near(docs, tmp_path / "b", tmp_path / "new", "--update", "--dry-run")
+    near(docs, tmp_path / "b", first, "--update", "--dry-run")
+    assert not (tmp_path / "new").exists() and content(first) == before
+    near(docs, tmp_path / "b", first, "--update")
+    winnow("index", first, "--remove", indexes.load(str(first)).parts[1].name, check=0)
+    before = content(first)
+    near(docs, tmp_path / "b", first, "--update", "--dry-run")  # everything is done, but for the index
+    assert content(first) == before
+
+
 def test_a_recipe_says_the_same(tmp_path, first):
     docs = write(tmp_path / "b.jsonl", b1=CITY, b2=WOOD)
     recipe = tmp_path / "mine.yaml"
