@@ -124,6 +124,10 @@ class Names:
         return examples
 
 
+NONE_KNOWN = Names((), np.empty(0, np.int64))
+"""Of a run without an index."""
+
+
 # ------------------------------------------------------------------ their keys among those of a run
 
 

@@ -39,7 +39,7 @@ from pipelines.maps.exchange import Exchange
 from pipelines.maps.groups import Group, group_of
 from pipelines.maps.sinks import Rows
 from pipelines.near import matrices
-from pipelines.near.known import Names
+from pipelines.near.known import NONE_KNOWN, Names
 
 MEMBERS, WANTED, ROWS, KEPT, PAIRS = (f"{n}.arrow" for n in ("members", "wanted", "rows", "kept", "pairs"))
 TABLE = "clusters.parquet"
@@ -77,7 +77,7 @@ def write_members(
     dropped: np.ndarray,
     by: np.ndarray,
     score: np.ndarray,
-    names: Names,
+    names: Names = NONE_KNOWN,
 ) -> dict[str, Any]:
     """Write which documents are in clusters, each to its own group, and, of each kept one, how large its cluster is and
     which groups want to know of it, to its own; of those that are of an index, the same to the groups that want it; the
