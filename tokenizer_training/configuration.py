@@ -14,7 +14,7 @@ from corpus import closure
 from corpus.options import option
 from corpus.step import Step
 from tokenizer_training import families
-from tokenizer_training.presets import PRESETS
+from tokenizer_training.presets import NAMES, PRESETS
 
 if TYPE_CHECKING:
     from corpus.encoding.pretokenizers import PreTokenizer
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     PresetName = str
 else:  # the registries alone say which there are
     FamilyName = Literal[tuple(families.FAMILIES)]
-    PresetName = Literal[tuple(["", *PRESETS])]
+    PresetName = Literal[NAMES]
 
 
 @dataclasses.dataclass(frozen=True)

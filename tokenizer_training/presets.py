@@ -104,3 +104,5 @@ PRESETS = {
     ),
 }  # fmt: skip
 """By the name that `preset` takes."""
+NAMES = ("", *PRESETS)
+"""What `preset` may be."""

@@ -7,10 +7,10 @@ one field more or one value that was never seen, is left to the library.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from corpus.encoding import byte_level, normalizers, pretokenizers
+from corpus.encoding import byte_level, metaspace, normalizers, pretokenizers
 from corpus.encoding.normalizers import Normalizer
 from corpus.encoding.patterns import PatternError
 from corpus.encoding.pretokenizers import PreTokenizer
@@ -37,6 +37,13 @@ _NORMALIZER: dict[str, list[str]] = {
     "BertNormalizer": ["clean_text", "handle_chinese_chars", "lowercase", "strip_accents"],
 }
 """Types of normalizers and their fields."""
+_METASPACE = ["prepend_scheme", "replacement", "split", "type"]
+_BPE_OPTIONS = {
+    **dict.fromkeys(("dropout", "continuing_subword_prefix", "end_of_word_suffix"), False),
+    **dict.fromkeys(("unk_token", "fuse_unk", "byte_fallback", "ignore_merges"), True),
+}
+"""Options of BPE: whether they may have a value. Where all bytes are tokens nothing is unknown, so that three of
+them have no effect."""
 _FLAGS = {"single_word": False, "lstrip": False, "rstrip": False}
 
 
@@ -44,10 +51,11 @@ def kernel(stored: dict[str, Any]) -> tuple[str, list[str]]:
     """(the encoder for a tokenizer.json, of `corpus.encoding.encoders.ENCODERS`; where that is the library's, the
     components that kept it from being ours)."""
     model = str(stored["model"].get("type"))
-    if model not in _KERNELS:
-        return "tokenizers", [f"model {model}"]
-    encoder, unknown = _KERNELS[model]
-    reasons = list(unknown(stored))
+    reasons = [f"model {model}"]
+    for encoder, unknown in _KERNELS.get(model, {}).items():
+        reasons = list(unknown(stored))
+        if not reasons or (encoder == "bpe" and "ByteLevel" in name("", stored.get("pre_tokenizer"))):
+            break
     return ("tokenizers", reasons) if reasons else (encoder, [])
 
 
@@ -90,10 +98,8 @@ def _unknown_to_bpe(stored: dict[str, Any]) -> Iterator[str]:
         except PatternError as error:
             yield str(error)
     given = {key: value for key, value in model.items() if key not in ("type", "vocab", "merges")}
-    known = {"dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback"}
     for key, value in given.items():
-        of_no_effect = key in ("unk_token", "fuse_unk", "byte_fallback")  # there are all bytes, so nothing is unknown
-        if key not in known | {"ignore_merges"} or (value and not of_no_effect):
+        if key not in _BPE_OPTIONS or (value and not _BPE_OPTIONS[key]):
             yield f"model BPE with {key} {value!r}"
     alphabet = set(byte_level.characters())
     added = {token["content"] for token in stored.get("added_tokens") or []}
@@ -132,7 +138,34 @@ def _unknown_added(stored: dict[str, Any]) -> Iterator[str]:
             return
 
 
-_KERNELS = {"BPE": ("bpe", _unknown_to_bpe), "WordPiece": ("wordpiece", _unknown_to_wordpiece)}
+def _unknown_to_metaspace(stored: dict[str, Any]) -> Iterator[str]:
+    model, split = stored["model"], stored.get("pre_tokenizer")
+    try:
+        normalizer(stored.get("normalizer"))
+    except PatternError as error:
+        yield str(error)
+    if split is not None and (not isinstance(split, dict) or sorted(split) != _METASPACE):
+        yield name("pre_tokenizer", split)
+    elif (
+        split is not None
+        and split["prepend_scheme"] == "first"
+        and not all(token["special"] for token in stored.get("added_tokens") or [])
+    ):
+        yield "pre_tokenizer Metaspace of the scheme first with added tokens"
+    if more := sorted(set(model) - {"type", "vocab", "merges", *_BPE_OPTIONS, "unk_id"}):
+        yield f"model {model['type']} with {', '.join(more)}"
+    yield from _unknown_added(stored)
+    try:
+        metaspace.encoder(stored)
+    except PatternError as error:
+        yield str(error)
+
+
+_KERNELS: dict[str, dict[str, Callable[[dict[str, Any]], Iterator[str]]]] = {
+    "BPE": {"bpe": _unknown_to_bpe, "metaspace": _unknown_to_metaspace},
+    "WordPiece": {"wordpiece": _unknown_to_wordpiece},
+    "Unigram": {"metaspace": _unknown_to_metaspace},
+}
 """Encoders by type of model, and what finds in a tokenizer.json that they do not know."""
 
 

@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from corpus.encoding import added_tokens, bpe, byte_level, components, normalizers, sentencepiece_model, wordpiece
+from corpus.encoding import (
+    added_tokens,
+    bpe,
+    byte_level,
+    components,
+    metaspace,
+    normalizers,
+    sentencepiece_model,
+    wordpiece,
+)
 from corpus.encoding.added_tokens import Encode
 from corpus.encoding.distinct_words import BLANK_FREE, distinct, repeated
 from corpus.encoding.sentencepiece_model import ModelError
@@ -49,7 +58,8 @@ def load_bpe(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, D
     token_bytes = {i: byte_level.to_bytes(t) for t, i in vocabulary.items() if alphabet >= set(t)}
     merges = [(vocabulary[a], vocabulary[b], vocabulary[a + b]) for a, b in map(_pair, stored["model"]["merges"])]
     byte_ids = [vocabulary[character] for character in byte_level.characters()]
-    rules = bpe.make_rules(byte_ids, merges, token_bytes.values())
+    whole = {token: i for i, token in token_bytes.items()} if stored["model"].get("ignore_merges") else None
+    rules = bpe.make_rules(byte_ids, merges, token_bytes.values(), whole)
     normalize = components.normalizer(stored.get("normalizer"))
     divide, prefixed = components.divider(stored["pre_tokenizer"])
     table, space = divide.table(), normalizers.prepend(" ", unless=" ")
@@ -125,6 +135,14 @@ def load_wordpiece(folder: pathlib.Path, special_too: bool = False) -> tuple[Enc
         return repeated(ids[:n], ends[words], found.occurrences, found.offsets)
 
     decode = functools.cache(lambda: _decoder(components.load(stored, "a tokenizer")))  # the folder may be gone
+    return added_tokens.around(encode, stored.get("added_tokens") or [], special_too), lambda ids: decode()(ids)
+
+
+def load_metaspace(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, Decode]:
+    """A tokenizer.json whose tokens have U+2581 for a space: BPE over characters as Llama 2's, and unigram models."""
+    stored = _stored(folder)
+    encode = metaspace.encoder(stored)
+    decode = functools.cache(lambda: _decoder(components.load(stored, "a tokenizer")))
     return added_tokens.around(encode, stored.get("added_tokens") or [], special_too), lambda ids: decode()(ids)
 
 
@@ -210,12 +228,16 @@ ENCODERS: dict[str, Callable[..., tuple[Encode, Decode]]] = {
     "bpe": load_bpe,
     "wordpiece": load_wordpiece,
     "sentencepiece": load_sentencepiece,
+    "metaspace": load_metaspace,
     "sentencepiece_library": load_sentencepiece_library,
     "byte": load_byte,
     "tokenizers": load_tokenizers,
 }
 """By the name that a tokenizer's description gives them. Each takes a folder, and `special_too`."""
-LIBRARY = {"bpe": "tokenizers", "wordpiece": "tokenizers", "sentencepiece": "sentencepiece_library"}
+LIBRARY = {
+    **dict.fromkeys(("bpe", "wordpiece", "metaspace"), "tokenizers"),
+    "sentencepiece": "sentencepiece_library",
+}
 """Of encoders that are ours the one whose ids they equal, by calling the library."""
 CALLS = {"tokenizers": "tokenizers", "sentencepiece_library": "sentencepiece"}
 """Of encoders that are not ours the library that they call."""

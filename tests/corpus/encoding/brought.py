@@ -55,17 +55,17 @@ def bert(size: int = 250) -> tokenizers.Tokenizer:
 
 def llama(size: int = 300) -> tokenizers.Tokenizer:
     """BPE over metaspace that falls back to bytes, as Llama 2, with its beginning of a sequence."""
-    words = [word for text in TEXTS for word in text.replace(" ", "\u2581").split("\n")]
     made = tokenizers.Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
-    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    made.pre_tokenizer = pre_tokenizers.Metaspace()  # so that no token reaches across words
     made.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])
     special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
     made.train_from_iterator(
-        words, trainers.BpeTrainer(vocab_size=256 + size, special_tokens=special, show_progress=False)
+        TEXTS, trainers.BpeTrainer(vocab_size=256 + size, special_tokens=special, show_progress=False)
     )
     stored = json.loads(made.to_str())
     stored["added_tokens"] = stored["added_tokens"][:3]
     made = tokenizers.Tokenizer.from_str(json.dumps(stored))
+    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
     made.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     return made
 

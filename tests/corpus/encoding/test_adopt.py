@@ -53,12 +53,12 @@ FAMILIES = {
     "cl100k": (lambda: brought.byte_level(brought.CL100K), {"eos_token": END}, "bpe"),
     "codex": (with_blank_runs, {"eos_token": END}, "bpe"),
     "bert": (brought.bert, BERT, "wordpiece"),
-    "nfc": (lambda: nfc(brought.byte_level()), {"eos_token": END}, None),
-    "llama": (brought.llama, LLAMA, None),
-    "unigram": (brought.unigram, {"eos_token": "</s>", "unk_token": "<unk>"}, None),
+    "nfc": (lambda: nfc(brought.byte_level()), {"eos_token": END}, "bpe"),
+    "llama": (brought.llama, LLAMA, "metaspace"),
+    "unigram": (brought.unigram, {"eos_token": "</s>", "unk_token": "<unk>"}, "metaspace"),
     "words": (words, {"eos_token": "[END]"}, "tokenizers"),
 }
-"""How each is made, its configuration, and the encoder, None where a kernel may come to know it."""
+"""How each is made, its configuration, and the encoder."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -91,7 +91,7 @@ def test_ids_are_the_librarys(family):
     name, library, folder = family
     encoder = load_encoder(folder)
     expected = FAMILIES[name][2]
-    assert expected in (None, encoder.encoder)
+    assert encoder.encoder == expected
     texts = [*TEXTS, "", " ", "a", f"a{END}b [SEP]</s> <s>x", "  two   blanks ", "e\u0301E\u0301"]
     assert ids_of(encoder, texts) == [as_text(library)(text) for text in texts]
     assert encoder.vocab_size == 1 + max(library.get_vocab().values())
@@ -241,7 +241,7 @@ def test_vocab_txt(tmp_path):
 def test_a_model_of_sentencepiece(tmp_path, model_type):
     library = brought.write_model(tmp_path / "m.model", model_type)
     encoder = load_encoder(tmp_path / "m.model")
-    assert encoder.family == f"sentencepiece-{model_type}"
+    assert encoder.family == f"sentencepiece-{model_type}" and encoder.encoder == "sentencepiece"
     assert (encoder.end_id, encoder.pad_id, encoder.unknown_id) == (2, 3, 0)
     texts = [*TEXTS, "a</s>b<s>"]
     assert ids_of(encoder, texts) == [library.encode(text) for text in texts]
@@ -301,6 +301,7 @@ def test_tiktoken(tmp_path):
     given = {"pattern": "llama3", "special_tokens": {END: len(ranks) + 3}, "end": END}
     encoder = load_encoder(tmp_path / "x.tiktoken", **given)
     assert encoder.end_id == len(ranks) + 3 and encoder.vocab_size == len(ranks) + 4
+    assert encoder.encoder == "bpe"
     assert ids_of(encoder, TEXTS) == [tiktoken_ids(ranks, brought.CL100K, text) for text in TEXTS]
     (tmp_path / "x.tiktoken").rename(tmp_path / "tokenizer.model")  # as Llama 3 came
     assert ids_of(load_encoder(tmp_path / "tokenizer.model", **given), TEXTS) == ids_of(encoder, TEXTS)
