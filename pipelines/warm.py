@@ -277,10 +277,12 @@ def _sentencepiece() -> None:
 
 def _loader(folder: str) -> None:
     """A batch of every kind."""
-    from corpus.loader import TokenStream, order
+    from corpus.loader import TokenStream, order, schedule
     from corpus.loader.objectives import OBJECTIVES
 
     order.keys(0, 1, 1, 0)  # of objectives that draw something
+    schedule.period((1, 1))  # of mixtures
+    next(TokenStream(folder, sequence_length=32, batch_size=2, shuffle="blocks", audit=True))
     boundaries = ("document_ids", "positions", "cu_seqlens")
     for packing, length in ((None, 32), ("best_fit-64", 64)):
         for dtype in ("int64", "int32"):
