@@ -8,6 +8,7 @@ loop has received.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +33,7 @@ class TokenDataset(IterableDataset[dict[str, Any]]):
         self.epoch = 0
         self._state: dict[str, Any] | None = None
         self._stream: TokenStream | Mixture | None = None
+        self._process = 0
         self._batches: _Batches | None = None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -69,8 +71,8 @@ class TokenDataset(IterableDataset[dict[str, Any]]):
         self._batches = None
 
     def _opened(self) -> TokenStream | Mixture:
-        if self._stream is None:
-            self._stream = open_stream(self.path, self.options)
+        if self._stream is None or self._process != os.getpid():  # a fork has neither its threads nor free locks
+            self._stream, self._process = open_stream(self.path, self.options), os.getpid()
         return self._stream
 
     def __getstate__(self) -> dict[str, Any]:

@@ -141,6 +141,15 @@ def test_the_dataset_has_a_state_for_stateful_loaders(folder, monkeypatch, worke
         assert len(again) == len(list(stream)) == len(expected) - step and all(map(same, again, expected[step:]))
 
 
+def test_a_forked_worker_opens_its_own(folder, monkeypatch):
+    dataset = TokenDataset(folder, **OPTIONS)
+    len(dataset)
+    opened = dataset._stream
+    assert opened is not None and dataset._opened() is opened
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    assert dataset._opened() is not opened and same(next(iter(dataset)), next(TokenStream(folder, **OPTIONS)))
+
+
 def test_a_state_counts_for_one_pass(folder):
     dataset = TokenDataset(folder, **OPTIONS)
     whole = list(dataset)
