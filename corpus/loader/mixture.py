@@ -295,6 +295,10 @@ def _runs(source_ids: np.ndarray, sources: np.ndarray, places: np.ndarray) -> li
         if source < 0:
             found.append((source, where, 0))
             continue
+        first = int(places[where[0]])
+        if places[where[-1]] - first == len(where) - 1:
+            found.append((source, where, first))
+            continue
         for part in np.split(where, np.flatnonzero(np.diff(places[where]) != 1) + 1):
             found.append((source, part, int(places[part[0]])))
     return found
