@@ -21,6 +21,7 @@ from corpus import closure, imported
 from corpus.cleaning import custom
 from corpus.cleaning.where import Where
 from corpus.dedup.near import Near
+from corpus.dedup.priorities import METADATA
 from corpus.io import partitions, paths, retries, stores
 from corpus.language.detect import Language
 from corpus.language.profiles import LANGUAGES
@@ -395,8 +396,11 @@ def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
                     )
             recipes.known(step.names(), sorted(columns), "score or column", f"where {step.expression!r}")
             recipes.known(step.languages(), codes or step.languages(), "language", f"where {step.expression!r}")
-        elif isinstance(step, Near) and step.score:
-            recipes.known([step.score], sorted(columns), "score or column", f"step {step.name!r}")
+        elif isinstance(step, Near) and step.score and not step.score.startswith(METADATA):
+            try:
+                recipes.known([step.score], sorted(columns), "score or column", f"step {step.name!r}")
+            except RecipeError as error:
+                raise RecipeError(f"{error} A field that the records had is {METADATA}{step.score}.") from None
         elif isinstance(step, Filter):  # what it adds to no documents it adds to any
             columns |= set(step.apply(nothing).kept.schema.names)
     if recipe.partition_by:

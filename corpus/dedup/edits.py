@@ -35,7 +35,8 @@ def edit_similarity(
             known = int(first[pair])
             one = first_values[first_offsets[known] : first_offsets[known + 1]].tolist()
         other = second_values[second_offsets[second[pair]] : second_offsets[second[pair] + 1]].tolist()
-        edits = Levenshtein.distance(one, other, score_cutoff=int(most[pair]))
+        few = max(31, int(longer[pair]) // 50)  # looked for first: what is alike mostly has so few edits
+        edits = Levenshtein.distance(one, other, score_cutoff=int(most[pair]), score_hint=few)
         if edits <= most[pair]:
             similarity[pair] = 1 - edits / max(longer[pair], 1)
     return similarity

@@ -23,6 +23,7 @@ from corpus.dedup import (
     minhash,
     normalisations,
     presets,
+    priorities,
     schemes,
     shingles,
     token_shingles,
@@ -117,7 +118,9 @@ class Near(Step):
         "first",
         "Which stays, of equals the first: the first, the longest text, the newest date, the highest or lowest score.",
     )
-    score: str | None = option(None, "The score or column that `keep` means.")
+    score: str | None = option(
+        None, "The score that `keep` means: `step.score`, or metadata.NAME for a field that the records had."
+    )
 
     def __new__(cls, *values: Any, **given: Any) -> Self:
         """Remembers which options are given: a preset leaves those as they are."""
@@ -130,6 +133,13 @@ class Near(Step):
     def __post_init__(self) -> None:
         given = self.__dict__.pop("_given", set())
         settings = presets.PRESETS.get(self.preset, {}) if isinstance(self.preset, str) else {}
+        others = {name for name, value in settings.items() if name in given and getattr(self, name) != value}
+        if 2 * len(others) > len(settings):
+            said = ", ".join(f"{name}: {getattr(self, name)} (not {settings[name]})" for name in sorted(others))
+            raise OptionError(
+                f"step {self.name!r}: most of preset {self.preset!r} is given otherwise: {said}; leave these out, or "
+                "the preset"
+            )
         for name, value in settings.items():
             if name not in given:
                 object.__setattr__(self, name, value)
@@ -214,19 +224,15 @@ class Near(Step):
 
     def priority(self, batch: pa.RecordBatch) -> np.ndarray:
         """How much each document ought to stay, float64: those with the most come first, of equals in their order; the
-        least, -inf, has one without a date or score. Dates are compared by their digits (`2024-01-31T10:20:30Z`)."""
+        least, -inf, has one without a date or score (`corpus.dedup.priorities`). Raises OptionError for a score that
+        is no number."""
         if self.keep == "longest":
-            found = pc.binary_length(batch["text"])
-        elif self.keep == "newest":
-            digits = pc.utf8_slice_codeunits(pc.replace_substring_regex(batch["date"], r"[^0-9]", ""), 0, 14)
-            digits = pc.utf8_rpad(digits, 14, "0")
-            found = pc.if_else(pc.equal(digits, "0" * 14), None, digits).cast(pa.int64())
-        elif self.score is not None and self.score in batch.schema.names:
-            found = batch[self.score].cast(pa.float64())
-            found = pc.negate(found) if self.keep == "lowest" else found
-        else:
-            found = pa.nulls(batch.num_rows, pa.float64())
-        return np.nan_to_num(found.cast(pa.float64()).to_numpy(zero_copy_only=False), nan=-np.inf)
+            return np.asarray(pc.binary_length(batch["text"]), np.float64)
+        if self.keep == "newest":
+            return priorities.of_dates(batch)
+        if self.score is None:
+            return np.full(batch.num_rows, -np.inf)
+        return priorities.of_scores(batch, self.score, self.keep == "lowest")
 
     def signatures(self, text: pa.Array) -> np.ndarray:
         """The signatures of a column of strings: [n, permutations] of the type of the scheme's values; all bits are set
@@ -242,6 +248,9 @@ class Near(Step):
         if self.verification == "edit":
             units, unit_offsets = self._unit_hashes(text)
         keys = lsh.band_keys(signatures, *self.banding())[filled]
+        if self.verification != "none" and not self.compares_crowds:  # equal documents meet, however many are like them
+            whole = lsh.band_keys(signatures, 1, signatures.shape[1])[filled]
+            keys = np.concatenate([keys, ~whole], axis=1)
         return Signed(values, offsets, units, unit_offsets, filled, keys)
 
     def _shingle_hashes(self, text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -325,6 +334,10 @@ def _crowd(keys: np.ndarray, owners: np.ndarray, sets: Together, order: np.ndarr
     return Crowd(documents, ends, ends[:-1] + np.diff(begins), store)
 
 
+def _has_score(schema: pa.Schema, score: str) -> bool:
+    return ("metadata" if score.startswith(priorities.METADATA) else score) in schema.names
+
+
 def near_duplicates(data: Any, against: Any = None, **settings: Any) -> pa.Table:
     """The documents that are near-duplicates of an earlier one, or of one of `against`: a row for each, with `row`,
     `by` (the row of the document that stays: of `data`, or of `against` where it is given) and the exact `similarity`.
@@ -333,7 +346,7 @@ def near_duplicates(data: Any, against: Any = None, **settings: Any) -> pa.Table
     threshold, unit, ngram, permutations, recall, mode. With `against`, `by` is the most similar of its documents, of
     equals the first, and documents of `data` are not compared with each other. Takes memory for about ten times the
     text. With mode "components" or verification "edit" the documents of a bucket of more than 32 are compared with
-    its first 32. Raises OptionError.
+    its first 32, and with those that are equal. Raises OptionError.
 
     >>> import corpus
     >>> text = "the quick brown fox jumps over the lazy dog and runs away into the dark wood"
@@ -353,6 +366,8 @@ def near_duplicates(data: Any, against: Any = None, **settings: Any) -> pa.Table
     batches = list(tables.batches(data))
     sets = _together([*known, *(near.sign(batch["text"]) for batch in batches)])
     order = np.arange(len(sets.offsets) - 1)
+    if near.score and not any(_has_score(batch.schema, near.score) for batch in batches):
+        raise OptionError(f"near_duplicates: the documents have no column {near.score!r}, which `score` names")
     if against is None and near.keep != "first":
         order = clusters.order_of(np.concatenate([np.empty(0), *map(near.priority, batches)]))
     rank = np.empty_like(order)

@@ -32,10 +32,13 @@ larger."""
 
 
 def columns(path: str) -> list[str]:
-    """Names of a Parquet file's columns, those of its folders too; none if it cannot be read."""
+    """Names of the columns that documents of a Parquet file have: those of its folders, and all of a table that Winnow
+    has written, for of others what is no field of documents goes into `metadata`; none if it cannot be read."""
     with paths.open_input(path) as file:
         try:
-            return [*pq.ParquetFile(file).schema_arrow.names, *partitions.of_path(path)]
+            schema = pq.ParquetFile(file).schema_arrow
+            own = schema.names if rows.is_of_documents(schema) else []
+            return [*own, *partitions.of_path(path)]
         except StoreFailed:
             raise
         except (pa.ArrowException, OSError):

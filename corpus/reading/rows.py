@@ -81,14 +81,15 @@ def has_dictionary(kind: pa.DataType) -> bool:
     return pa.types.is_dictionary(kind) or any(has_dictionary(kind.field(i).type) for i in range(kind.num_fields))
 
 
+def is_of_documents(schema: pa.Schema) -> bool:
+    """Whether a table has all columns of `records.SCHEMA` with their types, as those have that Winnow writes."""
+    return all(schema.get_field_index(f.name) >= 0 and schema.field(f.name).type == f.type for f in records.SCHEMA)
+
+
 def _is_document_table(batch: pa.RecordBatch, options: ReadOptions) -> bool:
     """Whether a batch is what Winnow writes: all columns of `records.SCHEMA` with their types, and no row
     that a rule or a fault would take out. It is then passed on whole, further columns and all."""
-    if not options.own_names():
-        return False
-    if any(
-        batch.schema.get_field_index(f.name) < 0 or batch.schema.field(f.name).type != f.type for f in records.SCHEMA
-    ):
+    if not options.own_names() or not is_of_documents(batch.schema):
         return False
     if any(batch.column(name).null_count for name in ("id", "text", "source")):
         return False

@@ -11,6 +11,7 @@ import pyarrow as pa
 from corpus import views
 from corpus.dedup import lsh
 from corpus.dedup.near import Near
+from corpus.dedup.priorities import METADATA
 from corpus.documents import address, at_hand, shard_and_row
 from corpus.io import shards
 from corpus.text.arrow import buffers
@@ -63,7 +64,7 @@ def emit_signatures(argument: Keys[Near], outputs: Outputs) -> dict[str, Any]:
 def _parts(view: Iterable[ShardView], score: str | None) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
     """The documents of shards with their addresses, in parts of TEXT_AT_A_TIME at most; a longer document is a part of
     its own."""
-    wanted = ("id", "text", "date", "source", score)
+    wanted = {"id", "text", "date", "source", "metadata" if score and score.startswith(METADATA) else score}
     waiting: list[tuple[np.ndarray, pa.RecordBatch]] = []
     held = 0
     for shard, rows, batch in views.read_all(view):

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import pickle
+import random
 import unicodedata
 
 import pyarrow as pa
@@ -313,3 +314,25 @@ def test_degenerate_tables():
 def test_settings_that_cannot_be_are_refused(settings, words):
     with pytest.raises(OptionError, match=words):
         near_duplicates(["a"], **settings)
+
+
+def test_a_preset_that_most_options_contradict_is_refused():
+    """As of a recipe that spells out another one's settings; what is the same, or a few others, is taken."""
+    spelled = dataclasses.asdict(Near(preset="fineweb"))
+    assert Near(**spelled | {"threshold": 0.9}) == Near(preset="fineweb", threshold=0.9)
+    for options in (spelled | {"preset": "bigcode"}, dataclasses.asdict(Near()) | {"preset": "gopher"}):
+        with pytest.raises(
+            OptionError, match="most of preset '(bigcode|gopher)' is given otherwise: .*leave these out"
+        ):
+            Near(**options)
+
+
+@pytest.mark.parametrize("options", [{"mode": "components"}, {"verification": "edit"}])
+def test_equal_documents_meet_in_the_most_crowded_bucket(options):
+    """Versions of one page, none of which is like another one's first 32, and copies of the whole."""
+    choose = random.Random(5)
+    parts = [" ".join(f"p{i}w{j}" for j in range(12)) for i in range(30)]
+    versions = ["\n".join(parts[i] for i in sorted(choose.sample(range(30), 15))) for _ in range(300)]
+    texts = [*versions, *["\n".join(parts)] * 3]
+    found = rows_of(near_duplicates(texts, threshold=0.9, bands=256, rows=1, **options))
+    assert [row for row in found if row[0] >= 300] == [(301, 300, 1.0), (302, 300, 1.0)]

@@ -66,6 +66,6 @@ def test_a_tokenizer_that_is_none_is_refused(folder, tmp_path):
     for options in ({"unit": "tokens"}, {"tokenizer": folder}):
         with pytest.raises(OptionError, match="unit: tokens and tokenizer are given together"):
             Near(**options)
-    pathlib.Path(tmp_path, "notes.txt").write_text("no tokenizer")
+    pathlib.Path(tmp_path, "notes.md").write_text("no tokenizer")
     with pytest.raises(RecipeError, match="holds no tokenizer"):
         decide({"near_dedup": {"unit": "tokens", "tokenizer": str(tmp_path)}}, [[document("1", "a")]])
