@@ -103,7 +103,7 @@ class Tokenize(Bring, TokenStep):
                 context.publish("tokenizer", files, keep=(DESCRIPTION,) if described else ())
         prints = tuple((name, file.hash) for name, file in sorted(files.items()))
         task = gate.task(gate.Gate(folder, prints, described, reasons, gate.sample_of(view)))
-        (gated,) = context.map("gate", gate.prove, [task], self)
+        (gated,) = context.map("gate", gate.prove, [task], (described, reasons))
         context.found.figures["encoder"] = gated.counters["figures"]
         context.note(f"tokenizer: {gated.counters['said']}")
         if DESCRIPTION in gated.outputs:
