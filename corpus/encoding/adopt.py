@@ -26,7 +26,7 @@ from corpus.encoding import components, conversions, exports, gate, sentencepiec
 from corpus.encoding.encoders import CALLS, ENCODERS, LIBRARY, MODEL
 from corpus.encoding.exports import as_json
 from corpus.encoding.gate import Compared
-from corpus.encoding.sentencepiece_model import ModelError
+from corpus.encoding.sentencepiece_model import CONTROL, UNKNOWN, Model, ModelError
 from corpus.encoding.sources import Source
 from corpus.options import option
 from corpus.text.unicode import UNICODE_VERSION
@@ -243,9 +243,10 @@ def _describe_model(source: Source, bring: Bring) -> dict[str, Any]:
     """The same of a model of sentencepiece. Raises ValueError for a class of tokenizers whose ids are others."""
     import sentencepiece
 
+    data = source.files[source.main]
     try:
-        model = sentencepiece.SentencePieceProcessor(model_proto=source.files[source.main])
-    except (RuntimeError, OSError) as error:
+        model, library = sentencepiece_model.read_model(data), sentencepiece.SentencePieceProcessor(model_proto=data)
+    except (ModelError, RuntimeError, OSError) as error:
         raise ValueError(f"{source.main} of {source.where} is no model of sentencepiece: {error}") from None
     named = conversions.class_of(source)
     if named not in SENTENCEPIECE_CLASSES:
@@ -253,51 +254,64 @@ def _describe_model(source: Source, bring: Bring) -> dict[str, Any]:
             f"{source.where}: {named} does not number tokens as its {source.main} does; "
             "save_pretrained of its fast tokenizer writes the tokenizer.json that says how"
         )
-    read = sentencepiece_model.read_model(source.files[source.main])
+    ids, special = _tokens_of_model(source, model)
+    before, after = _about_model(source, ids) if bring.add_special_tokens else ([], [])
     kinds = {sentencepiece_model.UNIGRAM: "unigram", sentencepiece_model.BPE: "bpe"}
-    size = model.get_piece_size()
-    ids = {model.id_to_piece(i): i for i in range(size)}
-    special = {piece: i for piece, i in ids.items() if model.is_control(i) or model.is_unknown(i)}
+    end, pad = (
+        given or source.role(role) or (library.id_to_piece(own) if own >= 0 else None)
+        for given, role, own in (
+            (bring.end, "eos_token", library.eos_id()),
+            (bring.pad, "pad_token", library.pad_id()),
+        )
+    )
+    return {
+        "family": f"sentencepiece-{kinds.get(model.model_type, 'words')}",
+        "vocab_size": max(ids.values()) + 1,
+        "end_of_document": _role("end", end, ids, special, source),
+        "pad_id": _optional("pad", pad, ids, special, source),
+        "unknown_id": next((i for i, (_, _, kind) in enumerate(model.pieces) if kind == UNKNOWN), None),
+        "special_tokens": {token: special[token] for token in sorted(special, key=lambda t: (special[t], t))},
+        "sentinels": _sentinels(ids),
+        "before": before,
+        "after": after,
+    }
+
+
+def _tokens_of_model(source: Source, model: Model) -> tuple[dict[str, int], dict[str, int]]:
+    """Ids of all tokens, and of those that are special: of the model, and those that a configuration adds."""
+    size = len(model.pieces)
+    ids = {piece: i for i, (piece, _, _) in enumerate(model.pieces)}
+    special = {piece: ids[piece] for piece, _, kind in model.pieces if kind in (CONTROL, UNKNOWN)}
     for i, token in (source.config.get("added_tokens_decoder") or {}).items():
         if ids.setdefault(token["content"], int(i)) != int(i):
             raise ValueError(
                 f"{source.where}: {sources.CONFIG} gives {token['content']!r} the id {i}, its model "
                 f"{ids[token['content']]}"
             )
-        if not token.get("special") and int(i) >= size:
-            raise ValueError(f"{source.where}: {token['content']!r} is added to its model, which cannot encode it")
         if token.get("special"):
             special[token["content"]] = int(i)
-    if named == "T5Tokenizer" and not any(token.startswith("<extra_id_") for token in ids):
-        sentinels = int(source.config.get("extra_ids", 100))
-        named_so = {f"<extra_id_{i}>": size + sentinels - 1 - i for i in range(sentinels)}
-        special, ids = special | named_so, ids | named_so
-    roles = SENTENCEPIECE_CLASSES[named]
-    if named:
-        for role, flag in (("bos_token", "add_bos_token"), ("eos_token", "add_eos_token")):
-            wanted = source.config.get(flag)
-            if wanted is not None:
-                at = int(role == "eos_token")
-                roles = _with(roles, at, role if wanted else None)
-    about = [source.role(role) if role else None for role in roles]
-    for token in filter(None, about):
+        elif int(i) >= size:
+            raise ValueError(f"{source.where}: {token['content']!r} is added to its model, which cannot encode it")
+    if conversions.class_of(source) == "T5Tokenizer" and not any(token.startswith("<extra_id_") for token in ids):
+        count = int(source.config.get("extra_ids", 100))
+        sentinels = {f"<extra_id_{i}>": size + count - 1 - i for i in range(count)}
+        special, ids = special | sentinels, ids | sentinels
+    return ids, special
+
+
+def _about_model(source: Source, ids: dict[str, int]) -> tuple[list[int], list[int]]:
+    """What the class of a tokenizer puts before a text, and after it, unless its configuration says otherwise."""
+    named = conversions.class_of(source)
+    roles = list(SENTENCEPIECE_CLASSES[named])
+    for place, (role, flag) in enumerate((("bos_token", "add_bos_token"), ("eos_token", "add_eos_token"))):
+        if named and source.config.get(flag) is not None:
+            roles[place] = role if source.config[flag] else None
+    tokens = [source.role(role) if role else None for role in roles]
+    for token in filter(None, tokens):
         if token not in ids:
             raise ValueError(f"{source.where}: its configuration has a special token {token!r} that has no id")
-    before, after = ([ids[token]] if token and bring.add_special_tokens else [] for token in about)
-    own_end = model.id_to_piece(model.eos_id()) if model.eos_id() >= 0 else None
-    own_pad = model.id_to_piece(model.pad_id()) if model.pad_id() >= 0 else None
-    end = bring.end or source.role("eos_token") or own_end
-    return {
-        "family": f"sentencepiece-{kinds.get(read.model_type, 'words')}",
-        "vocab_size": max(ids.values()) + 1,
-        "end_of_document": _role("end", end, ids, special, source),
-        "pad_id": _optional("pad", bring.pad or source.role("pad_token") or own_pad, ids, special, source),
-        "unknown_id": model.unk_id() if model.unk_id() >= 0 else None,
-        "special_tokens": {token: special[token] for token in sorted(special, key=lambda t: (special[t], t))},
-        "sentinels": _sentinels(ids),
-        "before": before,
-        "after": after,
-    }
+    before, after = ([ids[token]] if token else [] for token in tokens)
+    return before, after
 
 
 def _kernel_of_model(data: bytes) -> tuple[str, list[str]]:
@@ -307,10 +321,6 @@ def _kernel_of_model(data: bytes) -> tuple[str, list[str]]:
     except ModelError as error:
         return "sentencepiece_library", [str(error)]
     return "sentencepiece", []
-
-
-def _with(pair: tuple[str | None, str | None], at: int, value: str | None) -> tuple[str | None, str | None]:
-    return (value, pair[1]) if at == 0 else (pair[0], value)
 
 
 def _role(

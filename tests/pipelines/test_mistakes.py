@@ -85,7 +85,7 @@ decontaminate docs.jsonl OUT --against content.jsonl                    | --set 
 decontaminate docs.jsonl OUT --against body.parquet                     | --set 'decontaminate.fields=[body]'
 decontaminate docs.jsonl OUT --against docs.jsonl --ngram 5             | min_words is 8, more than the 5 words
 tokenize docs.jsonl OUT                                                 | or the option 'tokenizer'
-tokenize docs.jsonl OUT --tokenizer no/such/one                             | there is no tokenizer no/such/one: no such file or folder
+tokenize docs.jsonl OUT --tokenizer no/such/one | there is no tokenizer no/such/one: no such file or folder
 train-tokenizer docs.jsonl OUT --family bpee                            | did you mean 'bpe'?
 train-tokenizer docs.jsonl OUT --vocab-size 10                          | vocab_size 10 is too small
 pack docs.jsonl OUT --tokenizer folder --sequence-length 0              | greater than or equal to 1

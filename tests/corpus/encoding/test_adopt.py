@@ -268,6 +268,15 @@ def test_a_folder_with_a_model_of_sentencepiece(tmp_path):
         load_encoder(tmp_path)
 
 
+def test_a_damaged_model_of_sentencepiece(tmp_path):
+    brought.write_model(tmp_path / "m.model")
+    data = (tmp_path / "m.model").read_bytes()
+    for damaged in (b"", b"hello", data[: len(data) // 2], bytes([data[0] ^ 7]) + data[1:]):
+        (tmp_path / "m.model").write_bytes(damaged)
+        with pytest.raises(ValueError, match="m.model of .* is no model of sentencepiece"):
+            load_encoder(tmp_path / "m.model")
+
+
 def tiktoken_ids(ranks, pattern, text):
     """tiktoken's answer in plain Python: of all pairs whose bytes are a token the one of the lowest rank, the
     leftmost."""
