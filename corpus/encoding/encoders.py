@@ -141,6 +141,8 @@ def load_wordpiece(folder: pathlib.Path, special_too: bool = False) -> tuple[Enc
 def load_metaspace(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, Decode]:
     """A tokenizer.json whose tokens have U+2581 for a space: BPE over characters as Llama 2's, and unigram models."""
     stored = _stored(folder)
+    if stored["model"]["type"] == "Unigram":  # its scores as the library reads them, which is not to the last bit
+        stored["model"]["vocab"] = json.loads(components.load(stored, str(folder)).to_str())["model"]["vocab"]
     encode = metaspace.encoder(stored)
     decode = functools.cache(lambda: _decoder(components.load(stored, "a tokenizer")))
     return added_tokens.around(encode, stored.get("added_tokens") or [], special_too), lambda ids: decode()(ids)

@@ -196,6 +196,23 @@ def test_a_kernel_that_differs_is_not_used(tmp_path, monkeypatch):
     assert ids_of(load_encoder(folder), TEXTS) == [library(text) for text in TEXTS]
 
 
+def test_scores_are_those_that_the_library_reads(tmp_path):
+    """It reads some decimal numbers as the neighbour of the nearest, which decides where two divisions are as good."""
+    made = brought.unigram()
+    stored = json.loads(made.to_str())
+    scores = {6: -9.723453405899349, 15: -9.378669315559751, 16: -8.77245658531902}
+    stored["added_tokens"], stored["model"]["unk_id"], stored["post_processor"] = [], 0, None
+    stored["model"]["vocab"] = [
+        ["<unk>", 0.0], ["\u2581", -0.9518511298374097], ["11", -7.452027425274612],
+        *(["." * n, score] for n, score in scores.items()),
+    ]  # fmt: skip
+    (tmp_path / "tokenizer.json").write_text(json.dumps(stored))
+    encoder = load_encoder(tmp_path / "tokenizer.json", end="11")
+    library = tokenizers.Tokenizer.from_str(json.dumps(stored))
+    assert encoder.encoder == "metaspace"
+    assert ids_of(encoder, ["." * 37 + "11"]) == [library.encode("." * 37 + "11").ids] == [[1, 3, 4, 5, 2]]
+
+
 # ------------------------------------------------------------------ other forms
 
 
