@@ -20,9 +20,10 @@ ROOMS = {
 }  # fmt: skip
 """Rooms in corpus, and what each may import of the others; `loader` is what a training image installs."""
 ENGINE = {"corpus.closure", "corpus.kernel_cache", "corpus.io", "pipelines.stopping"}
+EXAMPLES = {"corpus.loader.examples.train_ddp", "corpus.loader.examples.train_transformers"}
 HEAVY = {
     "ray": {"pipelines.engine.backends", "pipelines.engine.workers"},
-    "typer": {"pipelines.cli"}, "torch": {"corpus.loader.torch"},
+    "typer": {"pipelines.cli"}, "torch": {"corpus.loader.torch", *EXAMPLES},
     "datasketch": {"corpus.dedup.sketches"}, "pydantic": {"corpus.options"},
     "tokenizers": {
         "corpus.encoding.components", "corpus.encoding.huggingface_build", "tokenizer_training.families.wordpiece"

@@ -35,7 +35,7 @@ def start(folder, checkpoint, world, log):
         place = {"RANK": rank, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         environment = os.environ | {name: str(value) for name, value in place.items()}
         environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, str(ROOT / "examples/train_ddp.py"), folder, checkpoint]
+        command = [sys.executable, str(ROOT / "corpus/loader/examples/train_ddp.py"), folder, checkpoint]
         command += ["--sequence-length", "16", "--global-batch", "4"]
         with open(log if rank == 0 else os.devnull, "a") as output:
             processes.append(subprocess.Popen(command, stdout=output, env=environment))
@@ -77,7 +77,9 @@ def test_hugging_face_s_trainer(folder, tmp_path):
     """Where transformers is installed. All samples are trained on once, also where it goes on from a checkpoint."""
     pytest.importorskip("transformers")
     pytest.importorskip("accelerate")
-    specification = importlib.util.spec_from_file_location("example", ROOT / "examples/train_transformers.py")
+    specification = importlib.util.spec_from_file_location(
+        "example", ROOT / "corpus/loader/examples/train_transformers.py"
+    )
     example = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(example)
     options = {

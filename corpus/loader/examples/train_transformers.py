@@ -1,6 +1,6 @@
 """Hugging Face's Trainer on a token folder; from a checkpoint it goes on with the very next sample:
 
-python examples/train_transformers.py out/tokens checkpoints
+python -m corpus.loader.examples.train_transformers out/tokens checkpoints
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A plain training loop with torch's DistributedDataParallel; it goes on where it was killed, with any number of ranks:
 
-torchrun --nproc-per-node 2 examples/train_ddp.py out/tokens checkpoint.pt
+torchrun --nproc-per-node 2 -m corpus.loader.examples.train_ddp out/tokens checkpoint.pt
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Training loops on a folder of tokens, to copy from: torch's DistributedDataParallel, Hugging Face's Trainer."""
