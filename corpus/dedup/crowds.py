@@ -10,6 +10,8 @@ order of all shingles, two sets whose Jaccard similarity is t or more have a shi
 common there. So no pair is missed, and few are compared.
 
 Where the index would grow beyond its memory the documents behind are compared with what it holds, and it begins anew.
+A document that is nearly, and not quite, as like to thousands of kept ones as `threshold` says may have no rare
+shingle: it is compared with MOST of them and no more, which is counted.
 """
 
 from __future__ import annotations
@@ -32,6 +34,9 @@ BITS = 1 << 30
 """Bits, at most, of a filter that tells shingles which only one document has: 16 for each where there is room."""
 MIXES = np.uint64(0x9E3779B97F4A7C15)
 """Of a shingle a second place in the filter: 2**64 divided by the golden ratio (D. Knuth, TAOCP 3, 6.4)."""
+MOST = 1 << 13
+"""Kept documents that one is compared with, at most: some 20 ms. It looks at ENTRIES_A_PAIR times as many entries."""
+ENTRIES_A_PAIR = 128
 AT_A_TIME = 1 << 20
 """Words of the store that are gone through before they are given back to the system."""
 
@@ -149,7 +154,8 @@ class Greedy:
     one before it is at least `threshold` similar; it names the most similar of them, of equals the first.
 
     crowd: the documents of crowded buckets. documents: how many there are in all. known: the first so many are kept
-    whatever they are like. alone: the others are compared with those only. entries: room in the index, at most.
+    whatever they are like. alone: the others are compared with those only. entries: room in the index, at most. most:
+    kept documents that one is compared with (of an index), at most.
     """
 
     def __init__(
@@ -160,12 +166,15 @@ class Greedy:
         known: int = 0,
         alone: bool = False,
         entries: int = ENTRIES,
+        most: int = MOST,
     ):
-        self.crowd, self.threshold, self.known, self.alone = crowd, threshold, known, alone
+        self.crowd, self.threshold, self.known, self.alone, self.most = crowd, threshold, known, alone, most
         self.dropped = np.zeros(documents // 8 + 1, np.uint8)
         """A bit for each document."""
         self.compared = 0
         """Pairs of crowded buckets whose similarity has been computed."""
+        self.cut_short = 0
+        """Times that a document was not compared with all that it might be like."""
         self._at = 0  # the place of the next document of the crowd
         if len(crowd):
             self._common = _common(crowd)
@@ -187,9 +196,10 @@ class Greedy:
         edge = 0
         for _, upto in self.crowd.parts(self._at):
             while self._at < min(upto, stop):
-                *columns, edge, self._at, compared = self._decide(first, second, similarity, edge, min(upto, stop))
+                *columns, edge, self._at, compared, cut = self._decide(first, second, similarity, edge, min(upto, stop))
                 found.append(tuple(columns))
                 self.compared += compared
+                self.cut_short += cut
                 if self._at < min(upto, stop):
                     self._sweep()
             if self._at == stop:
@@ -204,7 +214,7 @@ class Greedy:
         return _decide(
             first, second, similarity, edge, crowd.numbers, crowd.begins, crowd.sets, crowd.store, self._at, upto,
             self.dropped, self._index, self._common, self._seen, self._stamps, self._by, self._score, self.threshold,
-            self.known, self.alone,
+            self.known, self.alone, self.most,
         )  # fmt: skip
 
     def _sweep(self) -> None:
@@ -213,10 +223,12 @@ class Greedy:
         if not len(self._by):
             self._by, self._score = np.full(len(crowd), -1, np.int64), np.zeros(len(crowd))
         for at, upto in crowd.parts(self._at):
-            self.compared += _look(
+            compared, cut = _look(
                 crowd.numbers, crowd.begins, crowd.sets, crowd.store, at, upto, self._index, self._common, self._seen,
-                self._stamps, self._by, self._score, self.threshold, self.known,
+                self._stamps, self._by, self._score, self.threshold, self.known, self.most,
             )  # fmt: skip
+            self.compared += compared
+            self.cut_short += cut
         self._stamps[:] = -1
         self._index.heads[:] = -1
         self._index.used[:] = 0
@@ -363,17 +375,18 @@ def _by_edges(first, second, similarity, dropped, known, alone):
 @numba.njit(cache=True, nogil=True)
 def _decide(
     first, second, similarity, edge, numbers, begins, sets, store, at, upto, dropped,
-    index, common, seen, stamps, swept_by, swept_score, threshold, known, alone,
+    index, common, seen, stamps, swept_by, swept_score, threshold, known, alone, most,
 ):  # fmt: skip
     """Decide documents of the crowd from place `at` to before `upto`, and those with edges before the last of these:
-    (dropped, by, score, next edge, next place, pairs compared). It ends early where the index has no room."""
+    (dropped, by, score, next edge, next place, pairs compared, documents cut short). It ends early where the index has
+    no room."""
     room = len(first) - edge + upto - at
     documents, by, score = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.float64)
     longest = 0
     for place in range(at, upto):
         longest = max(longest, begins[place + 1] - begins[place])
     out, others, counts = np.empty(longest, np.uint64), np.empty(longest, np.uint64), np.empty(longest, np.int32)
-    found = compared = 0
+    found = compared = cut = 0
     for place in range(at, upto):
         number = numbers[place]
         best, best_by, edge_before = 0.0, np.int64(-1), edge
@@ -394,10 +407,10 @@ def _decide(
                 by[found - 1], score[found - 1] = i, similarity[edge - 1]
         length = _prefix(store, sets[place], begins[place + 1], common, threshold, out, others, counts)
         if number >= known:
-            near, near_by, looked = _nearest(
-                place, begins, sets, store, out[:length], index, seen, stamps, numbers, threshold
+            near, near_by, looked, short = _nearest(
+                place, begins, sets, store, out[:length], index, seen, stamps, numbers, threshold, most
             )
-            compared += looked
+            compared, cut = compared + looked, cut + short
             if near > best or (near == best and near_by < best_by):
                 best, best_by = near, near_by
             if len(swept_by) and swept_by[place] >= 0:
@@ -411,9 +424,9 @@ def _decide(
             if index.used[0] + length > len(index.nexts):
                 # decided again with an empty index: what it has of edges is settled the same way again
                 edge = _own(second, edge_before, edge, number)
-                return documents[:found], by[:found], score[:found], edge, place, compared
+                return documents[:found], by[:found], score[:found], edge, place, compared, cut
             _insert(place, _grade(begins[place + 1] - sets[place]), out[:length], index, seen)
-    return documents[:found], by[:found], score[:found], edge, upto, compared
+    return documents[:found], by[:found], score[:found], edge, upto, compared, cut
 
 
 @numba.njit(inline="always")
@@ -426,35 +439,35 @@ def _own(second, start, end, number):
 
 @numba.njit(cache=True, nogil=True)
 def _look(
-    numbers, begins, sets, store, at, upto, index, common, seen, stamps, swept_by, swept_score, threshold, known
+    numbers, begins, sets, store, at, upto, index, common, seen, stamps, swept_by, swept_score, threshold, known, most
 ):  # fmt: skip
     """For documents from place `at` to before `upto` the most similar in the index, where it is more similar than what
-    was found before; pairs compared."""
+    was found before; (pairs compared, documents cut short)."""
     longest = 0
     for place in range(at, upto):
         longest = max(longest, begins[place + 1] - begins[place])
     out, others, counts = np.empty(longest, np.uint64), np.empty(longest, np.uint64), np.empty(longest, np.int32)
-    compared = 0
+    compared = cut = 0
     for place in range(at, upto):
         if numbers[place] < known:
             continue
         length = _prefix(store, sets[place], begins[place + 1], common, threshold, out, others, counts)
-        near, near_by, looked = _nearest(
-            place, begins, sets, store, out[:length], index, seen, stamps, numbers, threshold
+        near, near_by, looked, short = _nearest(
+            place, begins, sets, store, out[:length], index, seen, stamps, numbers, threshold, most
         )
-        compared += looked
+        compared, cut = compared + looked, cut + short
         if near_by >= 0 and near > swept_score[place]:
             swept_score[place], swept_by[place] = near, near_by
-    return compared
+    return compared, cut
 
 
 @numba.njit(cache=True, nogil=True)
-def _nearest(place, begins, sets, store, prefix, index, seen, stamps, numbers, threshold):
+def _nearest(place, begins, sets, store, prefix, index, seen, stamps, numbers, threshold, most):
     """(similarity, number) of the most similar document in the index that shares a bucket, of equals the first, -1 if
-    none is similar enough; how many were compared."""
+    none is similar enough; how many were compared, and whether that was cut short."""
     begin = sets[place]
     size = begins[place + 1] - begin
-    best, best_by, compared = 0.0, np.int64(-1), 0
+    best, best_by, compared, looked = 0.0, np.int64(-1), 0, 0
     mask = np.uint64(len(index.heads) - 1)
     share = threshold / (1.0 + threshold)
     for position in range(len(prefix)):
@@ -466,14 +479,19 @@ def _nearest(place, begins, sets, store, prefix, index, seen, stamps, numbers, t
         while index.heads[slot] >= 0 and index.tokens[slot] != token:
             slot = (slot + np.uint64(1)) & mask
         group = index.heads[slot]
-        most = min((size - position) / share - size, size / threshold) + 1e-6  # shingles of a document that is similar
-        low, high = _grade(np.int64(threshold * size - 1e-6)), _grade(np.int64(most))
+        larger = (
+            min((size - position) / share - size, size / threshold) + 1e-6
+        )  # shingles of a document that is similar
+        low, high = _grade(np.int64(threshold * size - 1e-6)), _grade(np.int64(larger))
         while group >= 0:
             entry = index.firsts[group] if low <= index.grades[group] <= high else -1
             group = index.groups[group]
             while entry >= 0:
                 other, there = index.places[entry], index.positions[entry]
                 entry = index.nexts[entry]
+                looked += 1
+                if compared >= most or looked > ENTRIES_A_PAIR * most:
+                    return best, best_by, compared, True
                 if stamps[other] == place:
                     continue
                 stamps[other] = place  # this is the first shingle that they have in common
@@ -487,7 +505,7 @@ def _nearest(place, begins, sets, store, prefix, index, seen, stamps, numbers, t
                 near = _jaccard(store, begin, begins[place + 1], other_begin, begins[other + 1])
                 if near >= threshold and (near > best or (near == best and numbers[other] < best_by)):
                     best, best_by = near, numbers[other]
-    return best, best_by, compared
+    return best, best_by, compared, False
 
 
 @numba.njit(inline="always")

@@ -248,7 +248,7 @@ class Near(Step):
         if self.verification == "edit":
             units, unit_offsets = self._unit_hashes(text)
         keys = lsh.band_keys(signatures, *self.banding())[filled]
-        if self.verification != "none" and not self.compares_crowds:  # equal documents meet, however many are like them
+        if self.verification != "none":  # equal documents meet, however many are like them
             whole = lsh.band_keys(signatures, 1, signatures.shape[1])[filled]
             keys = np.concatenate([keys, ~whole], axis=1)
         return Signed(values, offsets, units, unit_offsets, filled, keys)

@@ -111,7 +111,7 @@ def cluster(argument: Cluster, outputs: Outputs) -> dict[str, Any]:
         for dropped, by, score in found[1:]:
             proposed, of_shard = proposals(dropped, by, "near_duplicate", score)
             writer.add(names.put(proposed, by), of_shard)
-        figures = {"crowded": len(crowd), "compared_in_crowds": greedy.compared}
+        figures = {"crowded": len(crowd), "compared_in_crowds": greedy.compared, "cut_short": greedy.cut_short}
     counters = writer.close()
     dropped, by, score = (np.concatenate(columns) for columns in zip(*found))
     del found

@@ -85,6 +85,39 @@ def test_it_is_the_greedy_rule(case, small, parts, some_known):
             assert found == greedy(numbers, keys, sets, edges, threshold, known, alone)
 
 
+@settings(deadline=None)
+@given(cases(), st.integers(1, 3))
+def test_what_is_cut_short_is_counted_and_nothing_else_is_wrong(case, most):
+    numbers, keys, sets, edges, threshold = case
+    end, place = 2 * len(numbers), {number: i for i, number in enumerate(numbers)}
+    run = crowds.Greedy(crowd_of(numbers, keys, sets), end, threshold, most=most)
+    edges.sort(key=lambda edge: (edge[1], edge[0]))
+    first, second, score = (np.array(c, d) for c, d in zip(zip(*edges) if edges else ([], [], []), (int, int, float)))
+    found = list(zip(*(column.tolist() for column in run.part(first, second, score, end))))
+    gone = {dropped for dropped, _, _ in found}
+    for dropped, by, similarity in found:
+        assert by < dropped and by not in gone
+        if dropped in place and by in place:
+            assert similarity >= threshold
+            one, two = sets[place[dropped]], sets[place[by]]
+            assert similarity == len(one & two) / len(one | two)
+    assert run.cut_short <= len(numbers) and run.compared <= most * len(numbers)
+    if not run.cut_short:
+        assert found == greedy(numbers, keys, sets, edges, threshold, 0, False)
+
+
+def test_pages_that_are_nearly_alike_enough_are_cut_short():
+    """46 of 60 parts each: two have a Jaccard similarity of about 0.62."""
+    choose = random.Random(3)
+    parts = [[choose.getrandbits(64) for _ in range(6)] for _ in range(60)]
+    sets = [{each for part in choose.sample(parts, 46) for each in part} for _ in range(400)]
+    runs = [crowds.Greedy(crowd_of(range(400), [{1}] * 400, sets), 400, 0.75, most=most) for most in (50, crowds.MOST)]
+    empty = np.empty(0, np.int64)
+    for run in runs:
+        run.part(empty, empty, np.empty(0), 400)
+    assert [run.cut_short for run in runs] == [349, 0] and runs[0].compared < 20_000 < 60_000 < runs[1].compared
+
+
 def test_nobody_in_a_crowd():
     edges = [(0, 2, 0.9), (1, 2, 0.95), (2, 3, 1.0), (0, 4, 0.8)]
     assert result(crowd_of([], [], []), edges, [5], 0.8) == [(2, 1, 0.95), (4, 0, 0.8)]
