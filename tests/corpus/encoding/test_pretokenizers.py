@@ -101,10 +101,11 @@ def test_characters_in_every_context(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REFERENCES)
 def test_all_characters_in_every_context(name):
-    """Those that no character has been given stand in fewer of them."""
+    """Of those that no character has been given every seventh, in fewer of them."""
     unassigned = [unicode.CATEGORIES.index("Cn"), unicode.CATEGORIES.index("Co")]
     rare = np.isin(unicode.category_table(), unassigned)
-    pieces = [f"a{c}1 {c}.{c}" if rare[ord(c)] else contexts(c) for c in every_character(1)]
+    chosen = (c for c in every_character(1) if not rare[ord(c)] or ord(c) % 7 == 0)
+    pieces = [f"a{c}1 {c}.{c}" if rare[ord(c)] else contexts(c) for c in chosen]
     for i in range(0, len(pieces), 1000):
         text = "x\n".join(pieces[i : i + 1000])
         assert pretokens(name, text) == reference(REFERENCES[name], text)

@@ -175,10 +175,12 @@ def test_what_is_registered_can_be_chosen():
 
 def test_columns_are_those_of_the_first_file_that_has_some(tmp_path):
     for name, column in (("b.parquet", "first"), ("c.parquet", "second")):
-        pq.write_table(pa.table({"text": ["x"], column: [1]}), tmp_path / name)
+        own = pa.Table.from_batches([records.table([])]).append_column(column, pa.array([], pa.int64()))
+        pq.write_table(own, tmp_path / name)
+        pq.write_table(pa.table({"text": ["x"], column: [1]}), tmp_path / f"not-{name}")
     (tmp_path / "a.jsonl").write_text('{"text": "x", "zeroth": 1}\n')
     sources = paths.expand(str(tmp_path))
-    assert readers.columns(sources, OPTIONS) == ["text", "first"]
+    assert readers.columns(sources, OPTIONS) == [*records.SCHEMA.names, "first"]
     assert readers.columns(sources[:1], OPTIONS) == readers.columns(sources, ReadOptions(format="text")) == []
     (tmp_path / "b.parquet").write_bytes(b"PAR1")
     assert readers.columns(sources, OPTIONS) == []
