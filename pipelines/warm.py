@@ -186,7 +186,7 @@ def _signatures() -> None:
     import numpy as np
     import pyarrow as pa
 
-    from corpus.dedup import crowds, key_filter, minhash
+    from corpus.dedup import clusters, crowds, key_filter, minhash
     from corpus.reading import footer_sizes
 
     minhash.signatures(pa.array([text(0)]))
@@ -201,6 +201,7 @@ def _signatures() -> None:
     crowd = crowds.Crowd(np.arange(8), begins, begins[:-1] + 1, store)
     crowds.Greedy(crowd, 8, 0.4, entries=1).part(nothing, nothing, np.empty(0), 8)
     crowds.gather(crowd, np.arange(8))
+    clusters.diameter_at_least(np.zeros(1, np.int64), np.ones(1, np.int64))
     footer_sizes.compressed(np.frombuffer(b"\0", np.uint8))
 
 
@@ -220,12 +221,14 @@ def _family(family: str, folder: str) -> None:
     their characters."""
     import pyarrow as pa
 
+    from corpus.dedup import token_shingles
     from tokenizer_training.train import train_tokenizer
 
     texts = [text(number) for number in range(48)]
     texts.append(" ".join(chr(0xA000 + i % 290) + chr(0xA000 + i // 290) for i in range(69_890)))  # Yi syllables
     encoder = train_tokenizer(pa.array(texts), folder, family=family, vocab_size=700)
     encoder.encode(pa.array(texts), append_end=True)
+    token_shingles.shingle_hashes(pa.array(texts[:1]), folder, 5, "sha1")
 
 
 def _normalizers() -> None:
@@ -277,16 +280,27 @@ def _sentencepiece() -> None:
 
 def _loader(folder: str) -> None:
     """A batch of every kind."""
-    from corpus.loader import TokenStream, order, schedule
+    import numpy as np
+
+    from corpus.loader import TokenStream, audit, order, schedule
     from corpus.loader.objectives import OBJECTIVES
+    from corpus.tokens import checksum, packing
 
     order.keys(0, 1, 1, 0)  # of objectives that draw something
     schedule.period((1, 1))  # of mixtures
-    next(TokenStream(folder, sequence_length=32, batch_size=2, shuffle="blocks", audit=True))
+    for shuffle in (True, "blocks"):
+        stream = TokenStream(folder, sequence_length=32, batch_size=2, shuffle=shuffle, audit=True)
+        next(stream)
+        audit.audit(folder, [stream.account()])
+        audit.sightings(folder, [stream.account()], 0)
+    for size in (1, 100, 300):  # bytes, which have checksums of their own kind
+        checksum.xxh3_64(np.zeros(size, np.uint8))
+    for method in packing.METHODS:
+        packing.pack(np.array([3, 5]), 4, method)
     boundaries = ("document_ids", "positions", "cu_seqlens")
-    for packing, length in ((None, 32), ("best_fit-64", 64)):
+    for plan, length in ((None, 32), ("best_fit-64", 64)):
         for dtype in ("int64", "int32"):
-            shape: dict[str, Any] = {"sequence_length": length, "batch_size": 2, "packing": packing, "dtype": dtype}
+            shape: dict[str, Any] = {"sequence_length": length, "batch_size": 2, "packing": plan, "dtype": dtype}
             next(TokenStream(folder, **shape, boundaries=boundaries))
             next(TokenStream(folder, **shape, shuffle=False, mask_document_starts=True))
     for objective in OBJECTIVES:

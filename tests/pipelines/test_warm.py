@@ -46,7 +46,7 @@ def everything():
     """All kernels that there are."""
     for package in (corpus, tokenizer_training):
         for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-            if not module.name.endswith(("_build", ".torch", ".html_trafilatura")):
+            if not module.name.endswith(("_build", ".torch", ".html_trafilatura")) and ".examples." not in module.name:
                 importlib.import_module(module.name)
     return warm.kernels()
 
