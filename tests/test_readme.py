@@ -115,6 +115,9 @@ def test_the_commands_run_in_order(tmp_path, object_store):
         if "https://example.org/page" in command:
             (page, *_) = pq.read_table(tmp_path / "winnow-quickstart" / "run" / "documents")["url"].to_pylist()
             command = command.replace("https://example.org/page", page)
+        if "--document" in command:  # of a run that has tokens
+            page = pq.read_table(tmp_path / "winnow-quickstart" / "run" / "documents")["id"][0].as_py()
+            command = f"winnow inspect winnow-quickstart/run/tokens --document '{page}'"
         words = shlex.split(command)[1:]
         done = winnow(*words, cwd=tmp_path, check=0, **object_store.variables())
         assert done.stdout or done.stderr, command

@@ -51,7 +51,8 @@ class Cache:
         for _ in range(ATTEMPTS):
             data = _mapped(path, size)
             if data is None:
-                self._write(path, size, fetch)
+                data = self._written(path, size, fetch)
+            if data is None:  # somebody else has put it in place
                 data = _mapped(path, size)
             if data is not None:
                 problem = wrong(data)
@@ -61,21 +62,23 @@ class Cache:
                 _remove(path)
         raise ValueError(f"{what} {problem or f'does not have {size} bytes'} (fetched {ATTEMPTS} times)")
 
-    def _write(self, path: str, size: int, fetch: Callable[[], bytes]) -> None:
-        """Put the block in place, unless somebody else does. It is checked where it is opened, whatever becomes of it
-        on disk."""
+    def _written(self, path: str, size: int, fetch: Callable[[], bytes]) -> np.ndarray | None:
+        """Put the block in place, unless somebody else does (None). It is mapped before it has its name, from when on
+        it may be deleted, and checked where it is opened."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with _part(path) as part:
             if os.path.exists(path):
-                return
+                return None
             data = fetch()
             if len(data) != size:
-                return
+                return None
             part.truncate(0)
             part.write(data)
             part.flush()
+            found = map_file(part.name)
             os.replace(part.name, path)
         self._make_room(size)
+        return found
 
     def _make_room(self, size: int) -> None:
         """Delete what was not used for longest where there is more than the limit: looked at after every 32nd of it
