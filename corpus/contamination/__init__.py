@@ -1,8 +1,10 @@
 """Keeping evaluation sets out of the training text.
 
-    words           what a text is to this package: a sequence of normalised words, and their hashes
-    index           the word n-grams of the items of evaluation files
-    scanner         one pass over documents: where they hold n-grams of items
+    normalisations  what texts are compared by, by name
+    words           a text as a sequence of normalised units, their hashes, and where they are in it
+    items           evaluation items, from files of every kind (evaluation_files)
+    index           the n-grams of items
+    scanner         one pass over documents: the passages that they have in common with items
     decontaminate   from those matches to decisions about documents
     contaminated    the matches, for people with a table at hand
 

@@ -11,18 +11,21 @@ import pyarrow as pa
 from corpus import tables
 from corpus.contamination import index as indexes
 from corpus.contamination import scanner
-from corpus.contamination.index import Item
+from corpus.contamination.items import Item
+
+COLUMNS = ("row", "start", "end", "words", "item", "grams", "covered")
 
 
 def contaminated_spans(data: Any, items: Any, ngram: int = 13, min_words: int = 8) -> pa.Table:
-    """The passages of texts that evaluation items have too: a row for each, by row, item and start, with `row`,
+    """The passages that texts and evaluation items have in common: a row for each, by row, item and start, with `row`,
     `start`, `end` (bytes in the text), `words`, `item` (its name), `grams` (distinct n-grams of the item in the text,
     anywhere) and `covered` (their share of the item's).
 
     data: anything that `corpus.as_table` takes. items: the same, their ids being the names; or `Item`s, as
-    `corpus.load_items` reads them from files. A passage is a run of words in which n-grams of `ngram` words follow one
-    another; items of fewer words, but at least `min_words`, are looked for whole. 13 and 8 are GPT-3's (arXiv
-    2005.14165, appendix C). Raises ValueError unless 1 <= min_words <= ngram.
+    `corpus.load_items` reads them from files. A passage is as many words one after another as both have, at least
+    `ngram`; items of fewer words, but at least `min_words`, are looked for whole. 13 and 8 are GPT-3's (arXiv
+    2005.14165, appendix C). What a word is: `corpus.contamination.normalisations`, "simple". Raises ValueError unless
+    1 <= min_words <= ngram.
 
     >>> import corpus
     >>> question = "What is the name of the largest moon of the planet Saturn?"
@@ -34,7 +37,8 @@ def contaminated_spans(data: Any, items: Any, ngram: int = 13, min_words: int = 
     found, first = [], 0
     for batch in tables.batches(data):
         spans = scanner.scan(batch["text"], index)
-        found.append(spans.set_column(0, "row", pa.array(spans["row"].to_numpy() + first)))
+        rows = pa.array(spans["row"].to_numpy() + first)
+        found.append(spans.select(COLUMNS).set_column(0, "row", rows))
         first += batch.num_rows
     table = pa.concat_tables(found)
     names = pa.array([item.name for item in index.items], pa.string())

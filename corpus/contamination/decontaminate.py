@@ -11,46 +11,65 @@ import numpy as np
 import pyarrow as pa
 
 from corpus import documents
-from corpus.contamination import evaluation_files, scanner
+from corpus.contamination import evaluation_files, saved, scanner
 from corpus.contamination import index as indexes
+from corpus.contamination import items as evaluation_items
+from corpus.contamination import rules as published
 from corpus.io import paths
 from corpus.options import option
 from corpus.step import Step
 
-Rule = Literal["any", "overlap"]
 MOST_WORDS = 1 << 20
 """Of a gram: more than any text that anybody would look for has."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Decontaminate(Step):
-    """Drop the documents that hold text of evaluation items.
+    """Keep evaluation items out of the documents, and say which items are in them.
 
-    against: paths, folders, globs or URIs of files: JSON lines or arrays, CSV, TSV, Parquet, Arrow. fields: the fields
-    that make the items' texts (`data.text` for one within another); each file has some of
-    them. ngram, min_words: see `corpus.contamination.index`; 13 and 8 are GPT-3's
-    (arXiv 2005.14165, appendix C). rule: "any" drops a document for one gram of any item, as
-    GPT-3 calls a collision (GPT-3 then cuts the text around it; here the document goes);
-    "overlap" drops it if at least the share `min_overlap` of the grams of one item is found;
-    0.7 is PaLM's (arXiv 2204.02311, section 8).
+    against: paths, folders, globs or URIs of files: JSON lines or arrays, CSV, TSV, Parquet, Arrow, samples of
+    lm-evaluation-harness, items that `winnow contamination save` has kept. fields: see
+    `corpus.contamination.items.load_items`. rule: what is done to documents, as `corpus.contamination.rules` has it; by
+    default a document goes for one gram of any item. measure: rules by which the report says which items are dirty;
+    `contamination/<set>/dirty_ids.jsonl` goes by the first. ngram, min_words: see `corpus.contamination.index`; 13 and
+    8 are GPT-3's (arXiv 2005.14165, appendix C), and each rule has its own. max_documents: GPT-3 ignores grams that are
+    in more than 10 documents, for they are common phrases and not leaks; in a corpus that has not been deduplicated, a
+    leak that has been copied as often is none then.
     """
 
     name: ClassVar[str] = "decontaminate"
-    rules: ClassVar[tuple[str, ...]] = ("any", "overlap")
+    rules: ClassVar[tuple[str, ...]] = tuple(published.RULES)
 
     against: tuple[str, ...] = option(
         help="Evaluation files: paths, folders, globs or URIs of JSON lines or arrays, CSV, TSV, Parquet, Arrow. A "
         "recipe leaves the step out where there are none."
     )
     fields: tuple[str, ...] = option(
-        ("text",), "Fields that make an item's texts; data.text is the field text within data.", min_length=1
+        ("text",),
+        "Fields that make an item's texts; data.text is the field text within data, quiz*.jsonl=question,answer are "
+        "those of some files, auto takes what is known.",
+        min_length=1,
     )
-    ngram: int = option(13, "Words of a gram: 13 are GPT-3's.", ge=1, le=MOST_WORDS)
-    min_words: int = option(8, "Words that a shorter item needs to be looked for whole: 8 are GPT-3's.", ge=1)
-    rule: Rule = option(
-        "any", "any drops a document for one gram of any item, overlap for min_overlap of the grams of one."
+    ngram: int | None = option(None, "Units of a gram, words mostly; by default the rule's: 13.", ge=1, le=MOST_WORDS)
+    min_words: int | None = option(
+        None, "Units that a shorter item needs to be looked for whole; by default the rule's: 8.", ge=1
+    )
+    rule: published.Name = option(
+        "any",
+        "any drops a document for one gram of any item, overlap for min_overlap of the grams of one; the others are "
+        "published, and some drop nothing.",
     )
     min_overlap: float = option(0.7, "Least share of an item's grams for the rule overlap: 0.7 is PaLM's.", ge=0, le=1)
+    max_documents: int | None = option(
+        None,
+        "Passages whose grams are all in more documents than this do not count: GPT-3's are 10, and only its rule has "
+        "them by default.",
+        ge=1,
+    )
+    measure: tuple[published.Name, ...] = option(
+        ("longest",), "Rules by which the report says which items are dirty; the first names them.", min_length=1
+    )
+    report_only: bool = option(False, "Leave the documents as they are, and say what is in them.")
 
     def left_out(self) -> str | None:
         """Without test sets it drops nothing."""
@@ -58,17 +77,50 @@ class Decontaminate(Step):
 
     def refuse(self) -> None:
         """Raises ValueError where shorter items would need more words than a gram has."""
-        if self.min_words > self.ngram:
-            raise ValueError(f"min_words is {self.min_words}, more than the {self.ngram} words of a gram")
+        scan = self.scan(self.rule)
+        if scan.min_words > scan.ngram:
+            raise ValueError(f"min_words is {scan.min_words}, more than the {scan.ngram} words of a gram")
+        if len(set(self.measure)) < len(self.measure):
+            raise ValueError(f"measure names a rule twice: {', '.join(self.measure)}")
+
+    def scan(self, name: published.Name) -> published.Scan:
+        """What a rule compares by: that of the step by ngram and min_words, where they are given."""
+        scan = published.RULES[name].scan
+        if name != self.rule:
+            return scan
+        return scan._replace(ngram=self.ngram or scan.ngram, min_words=self.min_words or scan.min_words)
+
+    def scans(self) -> list[published.Scan]:
+        """All scans that the rules ask for, that of the step's first."""
+        return list(dict.fromkeys([self.scan(self.rule), *map(self.scan, self.measure)]))
+
+    def limit(self, name: published.Name) -> int | None:
+        """In how many documents a gram may be that counts for a rule."""
+        limit = published.RULES[name].max_documents
+        return limit if self.max_documents is None else self.max_documents
+
+    def cuts(self, spans: pa.Table, index: indexes.Index) -> published.Cuts:
+        """What the rule does to documents: to none where only a report is wanted."""
+        rule = published.RULES[self.rule]
+        if self.report_only:
+            return published.keep(spans, index, 0.0)
+        threshold = self.min_overlap if self.rule == "overlap" else rule.threshold
+        return rule.documents(published.counted(spans, self.limit(self.rule)), index, threshold)
+
+    def verdict(self, name: published.Name, spans: pa.Table, index: indexes.Index) -> published.Verdict:
+        """What a rule says of items."""
+        rule = published.RULES[name]
+        return rule.items(published.counted(spans, self.limit(name)), index, rule.threshold)
 
     def inputs(self) -> list[str]:
         """The evaluation files; of folders and globs, those of known kind. Raises FileNotFoundError for a pattern that
         names none, ValueError for one that names none of known kind."""
         return list(dict.fromkeys(source.path for source in self._sources()))
 
-    def index(self) -> indexes.Index:
-        """The index of the evaluation files, kept until one of them changes."""
-        return _index(self._sources(), self.fields, self.ngram, self.min_words)
+    def index(self, scan: published.Scan | None = None) -> indexes.Index:
+        """The index of the evaluation files for a scan, the step's own unless another is given, kept until one of them
+        changes."""
+        return _index(self._sources(), self.fields, scan or self.scan(self.rule))
 
     def check(self) -> None:
         """Raises ValueError for files that cannot be read, or have no items, or no text in the fields. Files of
@@ -82,48 +134,55 @@ class Decontaminate(Step):
         return tuple(dict.fromkeys(s for pattern in self.against for s in evaluation_files.expand(pattern)[0]))
 
     def decisions(self, batch: pa.RecordBatch) -> pa.Table:
-        """Decisions (`documents.DECISION_SCHEMA`) about the rows of a batch with a column `text`."""
+        """Decisions (`documents.DECISION_SCHEMA`) about the rows of a batch with a column `text`, as if it were the
+        corpus."""
         index = self.index()
-        return decisions(scanner.scan(batch.column("text"), index), index, self.rule, self.min_overlap)
+        scan = scanner.Scanner(index, self.scan(self.rule).skips)
+        spans = published.with_documents(scan.scan(batch.column("text")), index, scan.documents)
+        return decided(self.cuts(spans, index), index, self.rule)
+
+
+@functools.lru_cache(maxsize=8)
+def _index(sources: tuple[paths.Source, ...], fields: tuple[str, ...], scan: published.Scan) -> indexes.Index:
+    return indexes.build(_items(sources, fields), scan.ngram, scan.min_words, scan.normalisation, scan.by_set)
 
 
 @functools.lru_cache(maxsize=4)
-def _index(sources: tuple[paths.Source, ...], fields: tuple[str, ...], ngram: int, min_words: int) -> indexes.Index:
-    return indexes.build(_items(sources, fields), ngram, min_words)
-
-
-@functools.lru_cache(maxsize=4)
-def _items(sources: tuple[paths.Source, ...], fields: tuple[str, ...]) -> list[indexes.Item]:
-    items = indexes.load_files([source.path for source in sources], fields)
+def _items(sources: tuple[paths.Source, ...], fields: tuple[str, ...]) -> list[evaluation_items.Item]:
+    kept = [source.path for source in sources if saved.is_saved(source.path)]
+    items = evaluation_items.load_files([source.path for source in sources if source.path not in kept], fields)
+    items += [item for path in kept for item in saved.load(path, fields)]
     if sources and not items:
         raise ValueError(f"no evaluation item in {', '.join(source.path for source in sources[:10])}")
     return items
 
 
-def decisions(spans: pa.Table, index: indexes.Index, rule: Rule = "any", min_overlap: float = 0.7) -> pa.Table:
+def decided(cuts: published.Cuts, index: indexes.Index, rule: str) -> pa.Table:
+    """What a rule does as decisions, by row and start. `reason` is the rule, `by` the item's name."""
+    count = len(cuts.row)
+    columns = {
+        "row": cuts.row,
+        "action": np.where(cuts.dropped, "drop", "cut").tolist(),
+        "start": pa.array(cuts.start, pa.int64(), mask=cuts.dropped),
+        "end": pa.array(cuts.end, pa.int64(), mask=cuts.dropped),
+        "step": [Decontaminate.name] * count,
+        "reason": [rule] * count,
+        "by": [index.items[i].name for i in cuts.item.tolist()],
+        "score": cuts.score,
+        "separator": pa.nulls(count, pa.string()),
+    }
+    return pa.table(columns, documents.DECISION_SCHEMA)
+
+
+def decisions(
+    spans: pa.Table, index: indexes.Index, rule: Literal["any", "overlap"] = "any", min_overlap: float = 0.7
+) -> pa.Table:
     """Which rows to drop, from `scanner.scan`: at most one decision a row, ordered by row.
 
     `reason` is the rule; `by` is the item, among those that satisfy the rule, with most grams
     found in the document (the first of equals); `score` is the share of its grams found.
     Raises ValueError for an unknown rule.
     """
-    if rule not in Decontaminate.rules:
-        raise ValueError(f"unknown rule {rule!r}; choose from {', '.join(Decontaminate.rules)}")
-    row, item, grams, covered = (spans[c].to_numpy() for c in ("row", "item", "grams", "covered"))
-    held = covered >= (min_overlap if rule == "overlap" else 0.0)
-    row, item, grams, covered = row[held], item[held], grams[held], covered[held]
-    order = np.lexsort((item, -grams, row))
-    rows, first = np.unique(row[order], return_index=True)
-    best = order[first]
-    count = len(rows)
-    columns = {
-        "row": rows,
-        "action": ["drop"] * count,
-        "start": pa.nulls(count, pa.int64()),
-        "end": pa.nulls(count, pa.int64()),
-        "step": [Decontaminate.name] * count,
-        "reason": [rule] * count,
-        "by": [index.items[i].name for i in item[best]],
-        "score": covered[best],
-    }
-    return pa.table(columns, documents.DECISION_SCHEMA)
+    if rule not in ("any", "overlap"):
+        raise ValueError(f"unknown rule {rule!r}; choose from any, overlap")
+    return decided(published.drop(spans, index, min_overlap if rule == "overlap" else 0.0), index, rule)

@@ -1,67 +1,69 @@
-"""The word n-grams of evaluation items, to be looked up by the hash of their first words.
+"""The n-grams of evaluation items, to be looked up by the hash of their first units.
 
 An item is one record of an evaluation file; its texts are the fields asked for. Each text
-is taken by itself: one of `ngram` words or more has all its n-grams, one of `min_words` words
+is taken by itself: one of `ngram` units or more has all its n-grams, one of `min_words` units
 or more a single gram, the whole of it, and a shorter one none. This is GPT-3's rule that N
 follows the length of the examples between 8 and 13 (arXiv 2005.14165, appendix C), applied
-item by item rather than by the 5th percentile of a data set. An item without grams
-cannot be checked; `Index.not_checkable` names those.
+item by item. Both numbers are twice as many for a text most of whose units are characters of
+scripts without spaces (`normalisations.CHARACTERS_A_WORD`). An item without grams cannot be
+checked; `Index.not_checkable` names those.
 
-Every gram has at least `min_words` words, so that one rolling hash over `min_words` words
-finds grams of any length; the whole gram is then compared word for word.
+Every gram has at least `min_words` units, so that one rolling hash over `min_words` units
+finds grams of any length; the whole gram is then compared unit for unit.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable
-from typing import Any
 
 import numba
 import numpy as np
 import pyarrow as pa
 
-from corpus.contamination import evaluation_files, words
-from corpus.io import paths
-from corpus.text import arrow, utf8
+from corpus.contamination import items as evaluation_items
+from corpus.contamination import normalisations, words
+from corpus.contamination.items import Item, version
+from corpus.contamination.normalisations import CHARACTERS_A_WORD
+from corpus.text import arrow, scripts, utf8
 from corpus.text.leaf import leaf
 
+FORMAT = "winnow-contamination-index/1"
+PERCENTILE = 5
+"""Of the lengths of a set's items, GPT-3's N."""
 FILTER_BITS_PER_GRAM = 16
 """Size of the prefilter. With two bits set for a gram it lets through about 2 % of the rest."""
-
-MOST_NAMES, MOST_LOOKED_AT = 20, 100
-"""Fields that a message lists, and records of a file that are looked at for it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Item:
-    """An evaluation item: its name, "file:id", and its texts."""
-
-    name: str
-    texts: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Index:
     """The distinct grams of `items`, in the order of `hash`.
 
-    Gram *g* is `text[start[g]:end[g]]` (normalised words), of `size[g]` words, the first
-    `min_words` of which hash to `hash[g]`; it belongs to the items
-    `postings[posting_offsets[g]:posting_offsets[g + 1]]`. `grams[i]` is the number of distinct
-    grams of item *i*. `filter` is a Bloom filter of the hashes in blocks of one uint64.
+    Text *t* is a text of item `item_of_text[t]`; its units are `unit_at[first_unit[t]:first_unit[t + 1] + 1]`, places
+    in `text` (normalised). Gram *g* is the `size[g]` units from each of
+    `postings[posting_offsets[g]:posting_offsets[g + 1]]`, units in ascending order; the first `min_words` of
+    them hash to `hash[g]`. `gram_of_unit[u]` is the gram that begins at unit *u*, -1 where none does. `grams[i]` is the
+    number of distinct grams of item *i*, `units[i]` that of its units. `buckets[h >> shift]` is the first gram whose
+    hash begins so. `filter` is a Bloom filter of the hashes in blocks of one uint64.
     """
 
     items: tuple[Item, ...]
+    normalisation: normalisations.Name
     ngram: int
     min_words: int
+    item_of_text: np.ndarray
+    first_unit: np.ndarray
     text: np.ndarray
+    unit_at: np.ndarray
     hash: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
     size: np.ndarray
     posting_offsets: np.ndarray
     postings: np.ndarray
+    gram_of_unit: np.ndarray
     grams: np.ndarray
+    units: np.ndarray
+    buckets: np.ndarray
     filter: np.ndarray
 
     @property
@@ -69,156 +71,212 @@ class Index:
         """Names of the items too short to be looked for."""
         return [self.items[i].name for i in np.flatnonzero(self.grams == 0)]
 
+    @property
+    def text_size(self) -> np.ndarray:
+        """Units of the grams of each text, 0 for one that has none: int64[texts]."""
+        first = self.gram_of_unit[np.minimum(self.first_unit[:-1], len(self.gram_of_unit) - 1)]
+        has = (np.diff(self.first_unit) > 0) & (first >= 0)
+        sizes = np.zeros(len(first), np.int64)
+        sizes[has] = self.size[first[has]]
+        return sizes
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all arrays."""
+        arrays = (value for value in vars(self).values() if isinstance(value, np.ndarray))
+        return sum(array.nbytes for array in arrays)
+
+    @functools.cached_property
+    def sets(self) -> dict[str, list[int]]:
+        """The numbers of the items of each set, by its name."""
+        found: dict[str, list[int]] = {}
+        for number, item in enumerate(self.items):
+            found.setdefault(item.set, []).append(number)
+        return found
+
+    @functools.cached_property
+    def versions(self) -> dict[str, str]:
+        """Of each set, what its content is called."""
+        return {name: version(self.items[i] for i in numbers) for name, numbers in self.sets.items()}
+
+    def settings(self) -> dict[str, str]:
+        """What an index that is saved must agree in with the one that is wanted."""
+        return {
+            "format": FORMAT,
+            "normalisation": normalisations.DEFINITIONS[self.normalisation],
+            "ngram": str(self.ngram),
+            "min_words": str(self.min_words),
+        }
+
     def to_table(self) -> pa.Table:
-        """All that the index is made from: the items, ngram and min_words, the definition of
-        words. `from_table` makes the same index of it."""
-        columns = {"name": [i.name for i in self.items], "texts": [list(i.texts) for i in self.items]}
-        schema = pa.schema(
-            [("name", pa.string()), ("texts", pa.list_(pa.large_string()))],
-            {"ngram": str(self.ngram), "min_words": str(self.min_words), "words": words.DEFINITION},
-        )
-        return pa.table(columns, schema)
+        """All that the index is made from: the items and settings. `from_table` makes the same index of it, which takes
+        a second for a million grams."""
+        return evaluation_items.to_table(self.items, self.settings())
 
 
 def from_table(table: pa.Table) -> Index:
-    """The index that `Index.to_table` described. Raises ValueError if it was made with another
-    definition of words."""
+    """The index that `Index.to_table` described. Raises ValueError if it is none, or of another definition of
+    units."""
     options = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-    if options.get("words") != words.DEFINITION:
-        raise ValueError(f"index made with words {options.get('words')!r}, not {words.DEFINITION!r}")
-    items = [Item(r["name"], tuple(r["texts"])) for r in table.to_pylist()]
-    return build(items, int(options["ngram"]), int(options["min_words"]))
+    names = {definition: name for name, definition in normalisations.DEFINITIONS.items()}
+    if options.get("format") != FORMAT:
+        raise ValueError(f"no index of evaluation items, or of another version: {options.get('format')!r}")
+    if options.get("normalisation") not in names:
+        raise ValueError(
+            f"index made with normalisation {options.get('normalisation')!r}, not {', '.join(names)}: make it again"
+        )
+    return build(
+        evaluation_items.of_table(table),
+        int(options["ngram"]),
+        int(options["min_words"]),
+        names[options["normalisation"]],
+    )
 
 
-def load_items(path: str, fields: tuple[str, ...] = ("text",)) -> list[Item]:
-    """Items of a file, in order: JSON lines or an array, CSV or TSV (each also as .gz, .zst or .bz2), Parquet, Arrow.
-
-    A field may hold a string or a list of strings, each a text of its own, and may lie within others (`data.text`); a
-    record may lack some of the fields. The name is that of the file, without folders, a colon, and the record's
-    "id", or its number, from 1 (of lines, that of the line). Raises ValueError for what cannot be read as such, and
-    for a field that no record has, with those that they have.
-
-    >>> import corpus, pathlib, tempfile
-    >>> file = pathlib.Path(tempfile.mkdtemp(), "quiz.jsonl")
-    >>> _ = file.write_text('{"id": "q1", "question": "Who wrote it?", "answers": ["She did.", "He did."]}')
-    >>> corpus.load_items(str(file), fields=("question", "answers"))
-    [Item(name='quiz.jsonl:q1', texts=('Who wrote it?', 'She did.', 'He did.'))]
-    """
-    return load_files([path], fields)
-
-
-def load_files(names: Iterable[str], fields: tuple[str, ...] = ("text",)) -> list[Item]:
-    """Items of several files; see `load_items`. Every file has some of the fields, every field is in some file."""
-    items: list[Item] = []
-    lacking: dict[str, tuple[str, dict[str, int]]] = {}  # fields that have not been seen: a file, and what that has
-    seen: set[str] = set()
-    for path in names:
-        count, here = len(items), set[str]()
-        sizes: dict[str, int] = {}
-        for number, record in evaluation_files.records(path):
-            found = {field: texts for field in fields if (texts := _texts(_value(record, field)))}
-            name = f"{paths.basename(path)}:{record.get('id', number)}"
-            items.append(Item(name, tuple(text for field in fields for text in found.get(field, ()))))
-            here.update(found)
-            if len(items) - count <= MOST_LOOKED_AT:
-                _add_sizes(sizes, record)
-        if len(items) > count and not here:
-            raise _no_text(path, fields[0], sizes)
-        seen |= here
-        if len(items) > count:
-            lacking = {field: (path, sizes) for field in fields if field not in seen}
-    for field, (path, sizes) in lacking.items():
-        raise _no_text(path, field, sizes)
-    return items
-
-
-def _no_text(path: str, field: str, sizes: dict[str, int]) -> ValueError:
-    """What to say of a file whose records have no text in a field; `sizes`: characters of text in those they have."""
-    texts = [name for name, size in sizes.items() if size]
-    likely = max(texts, key=lambda name: sizes[name], default=None)
-    remedy = f"say --set 'decontaminate.fields=[{likely}]'" if likely else "none of which is text"
-    more = f" and {len(sizes) - MOST_NAMES} more" if len(sizes) > MOST_NAMES else ""
-    names = ", ".join(name[:80] for name in list(sizes)[:MOST_NAMES]) + more
-    return ValueError(f"{path}: no record has text in field {field!r}; the fields are {names}: {remedy}")
-
-
-def _add_sizes(sizes: dict[str, int], record: dict[str, Any], above: str = "", depth: int = 8) -> None:
-    """Add to `sizes` how many characters of text a record has in each field, those within fields with dots."""
-    for name, value in record.items():
-        if isinstance(value, dict) and depth:
-            _add_sizes(sizes, value, f"{above}{name}.", depth - 1)
-        else:
-            sizes[above + name] = sizes.get(above + name, 0) + sum(map(len, _texts(value)))
-
-
-def _value(record: dict[str, Any], field: str) -> object:
-    """What a field holds, of objects within the record too (`data.text`)."""
-    if field in record:
-        return record[field]
-    outer, dot, inner = field.partition(".")
-    within = record.get(outer) if dot else None
-    return _value(within, inner) if isinstance(within, dict) else None
-
-
-def _texts(value: object) -> list[str]:
-    values = value if isinstance(value, list) else [value]
-    return [text for text in values if isinstance(text, str) and text]
-
-
-def build(items: Iterable[Item], ngram: int = 13, min_words: int = 8) -> Index:
-    """The index of `items`. Raises ValueError unless 1 <= min_words <= ngram."""
+def build(
+    items: Iterable[Item],
+    ngram: int = 13,
+    min_words: int = 8,
+    normalisation: normalisations.Name = "simple",
+    by_set: bool = False,
+) -> Index:
+    """The index of `items`. by_set: the grams of a set have GPT-3's N units: the `PERCENTILE`th percentile of the
+    lengths of its items, but at least `min_words` and at most `ngram` (arXiv 2005.14165, appendix C). Raises ValueError
+    unless 1 <= min_words <= ngram."""
     if not 1 <= min_words <= ngram:
         raise ValueError(f"min_words is {min_words}, not between 1 and ngram, {ngram}")
     items = tuple(items)
     texts = pa.array([text for item in items for text in item.texts], pa.large_string())
-    item_of_text = np.repeat(np.arange(len(items)), [len(item.texts) for item in items])
+    item_of_text = np.repeat(np.arange(len(items)), [len(item.texts) for item in items]).astype(np.int64)
     data, offsets = arrow.buffers(texts)
-    found = _all_grams(data, offsets, item_of_text, words.word_table(), ngram, min_words)
-    text, hash, whole, start, end, size, item = found
-    order = np.lexsort((item, whole, hash))
-    distinct, representative = _distinct(text, hash, whole, start, end, order)
-    pairs = np.unique(np.stack([distinct, item[order]], axis=1), axis=0)
+    text, unit_at, hashes, first_unit, lone = _all_units(
+        data, offsets, normalisations.rules(normalisation), scripts.unspaced_table()
+    )
+    units = np.diff(first_unit)
+    times = np.where((2 * lone > units) & (normalisation == "simple"), CHARACTERS_A_WORD, 1)
+    of_item = np.bincount(item_of_text, units, minlength=len(items)).astype(np.int64)
+    wanted = _length_of_set(items, of_item, ngram, min_words)[item_of_text] if by_set else ngram
+    sizes = np.where(units >= times * min_words, np.minimum(times * wanted, units), 0)
+    start, gram_size = _gram_starts(first_unit, sizes)
+    probe, whole = _gram_hashes(hashes, first_unit, sizes, len(start), min_words)
+    order = np.argsort(probe, kind="stable")
+    number, representative = _distinct(text, unit_at, start, gram_size, probe, whole, order)
+    gram_of_unit = np.full(len(unit_at), -1, np.int32)
+    gram_of_unit[start] = number
+    posting_offsets = np.concatenate([[0], np.cumsum(np.bincount(number, minlength=len(representative)))])
+    postings = start[np.argsort(number, kind="stable")]
+    item = item_of_text[np.searchsorted(first_unit, start, side="right") - 1]
+    pairs = np.unique(item * max(len(representative), 1) + number)
+    hash = probe[representative]
     return Index(
         items=items,
+        normalisation=normalisation,
         ngram=ngram,
         min_words=min_words,
+        item_of_text=item_of_text,
+        first_unit=first_unit,
         text=text,
-        hash=hash[representative],
-        start=start[representative],
-        end=end[representative],
-        size=size[representative],
-        posting_offsets=np.searchsorted(pairs[:, 0], np.arange(len(representative) + 1)),
-        postings=np.ascontiguousarray(pairs[:, 1]),
-        grams=np.bincount(pairs[:, 1], minlength=len(items)),
-        filter=_filter(hash[representative]),
+        unit_at=unit_at,
+        hash=hash,
+        size=gram_size[representative].astype(np.int32),
+        posting_offsets=posting_offsets.astype(np.int64),
+        postings=postings.astype(np.int32),
+        gram_of_unit=gram_of_unit,
+        grams=np.bincount(pairs // max(len(representative), 1), minlength=len(items)),
+        units=of_item,
+        buckets=np.searchsorted(hash >> _shift(len(hash)), np.arange((1 << 64 - int(_shift(len(hash)))) + 1)).astype(
+            np.int32
+        ),
+        filter=_filter(hash),
     )
 
 
+def _length_of_set(items: tuple[Item, ...], units: np.ndarray, ngram: int, min_words: int) -> np.ndarray:
+    """Of each item the units of the grams of its set: int64[items]."""
+    _, of_item = np.unique([item.set for item in items], return_inverse=True)
+    lengths = np.zeros(len(items), np.int64)
+    for number in range(of_item.max(initial=-1) + 1):
+        length = np.percentile(units[of_item == number], PERCENTILE, method="lower")
+        lengths[of_item == number] = np.clip(length, min_words, ngram)
+    return lengths
+
+
+def _shift(grams: int) -> np.uint64:
+    """By how much a hash is shifted to be the number of its bucket, of which there are about as many as grams."""
+    return np.uint64(64 - max(1, int(grams).bit_length() - 1))
+
+
 @numba.njit(cache=True, nogil=True)
-def _all_grams(data, offsets, item_of_text, table, ngram, min_words):
-    """Every gram of every text: (normalised text, and of each gram: hash of its first
-    `min_words` words, hash of all, start, end, words, item)."""
-    most = offsets[-1] - offsets[0] + len(offsets)
-    text = np.empty(most + most // 2, np.uint8)
-    hash, whole = np.empty(most, np.uint64), np.empty(most, np.uint64)
-    start, end = np.empty(most, np.int64), np.empty(most, np.int64)
-    size, item = np.empty(most, np.int64), np.empty(most, np.int64)
-    written = np.int64(0)
-    grams = 0
+def _all_units(data, offsets, rules, unspaced):
+    """(normalised text, where each unit begins in it and where the next would, hashes of units, first unit of each text
+    and of the next, units of each text that begin with a letter of a script without spaces)."""
+    longest = np.int64(0)
     for i in range(len(offsets) - 1):
-        found = words.room(offsets[i + 1] - offsets[i])
-        count = words.split(data, offsets[i], offsets[i + 1], table, found)
-        length = min(ngram, count)
-        for first in range(count - length + 1 if length >= min_words else 0):
-            hash[grams] = words.sequence_hash(found.hash, first, min_words)
-            whole[grams] = words.sequence_hash(found.hash, first, length)
-            start[grams] = written + found.at[first]
-            end[grams] = written + found.at[first + length]
-            size[grams], item[grams] = length, item_of_text[i]
-            grams += 1
-        written = utf8.copy(found.text, np.int64(0), found.at[count], text, written)
-    columns = hash[:grams], whole[:grams], start[:grams], end[:grams], size[:grams], item[:grams]
-    return (text[:written].copy(),) + columns
+        longest = max(longest, offsets[i + 1] - offsets[i])
+    found = words.room(longest)
+    size = offsets[-1] - offsets[0]
+    text = np.empty(2 * size + len(offsets) + 64, np.uint8)
+    at, hash = np.empty(size + 2, np.int64), np.empty(size + 1, np.uint64)
+    first, lone = np.zeros(len(offsets), np.int64), np.zeros(len(offsets) - 1, np.int64)
+    written, units = np.int64(0), np.int64(0)
+    for i in range(len(offsets) - 1):
+        count = words.split(data, offsets[i], offsets[i + 1], rules, found)
+        length = found.at[count] if count else np.int64(0)
+        if written + length + words.MARGIN > len(text):
+            larger = np.empty(2 * (written + length) + words.MARGIN, np.uint8)
+            larger[:written] = text[:written]
+            text = larger
+        for unit in range(count):
+            at[units + unit] = written + found.at[unit]
+            hash[units + unit] = found.hash[unit]
+            code_point, _ = utf8.decode(found.text, found.at[unit])
+            lone[i] += unspaced[code_point]
+        written = utf8.copy(found.text, np.int64(0), length, text, written)
+        units += count
+        first[i + 1] = units
+    at[units] = written
+    return text[:written].copy(), at[: units + 1].copy(), hash[:units].copy(), first, lone
+
+
+@numba.njit(cache=True, nogil=True)
+def _gram_starts(first_unit, sizes):
+    """(the unit at which each gram of each text begins, its units)."""
+    count = 0
+    for i in range(len(sizes)):
+        if sizes[i]:
+            count += first_unit[i + 1] - first_unit[i] - sizes[i] + 1
+    start, size = np.empty(count, np.int64), np.empty(count, np.int64)
+    count = 0
+    for i in range(len(sizes)):
+        if sizes[i]:
+            for unit in range(first_unit[i], first_unit[i + 1] - sizes[i] + 1):
+                start[count], size[count] = unit, sizes[i]
+                count += 1
+    return start, size
+
+
+@numba.njit(cache=True, nogil=True)
+def _gram_hashes(hashes, first_unit, sizes, count, probe):
+    """Of every gram of every text the hash of its first `probe` units, and of all."""
+    first, whole = np.empty(count, np.uint64), np.empty(count, np.uint64)
+    at = 0
+    for i in range(len(sizes)):
+        size = sizes[i]
+        if size:
+            power = words.power(size)
+            probe_power = words.power(probe)
+            state, probe_state = np.uint64(0), np.uint64(0)
+            for k in range(size):
+                state = words.append(state, hashes[first_unit[i] + k])
+            for k in range(probe):
+                probe_state = words.append(probe_state, hashes[first_unit[i] + k])
+            for unit in range(first_unit[i], first_unit[i + 1] - size + 1):
+                first[at], whole[at] = words.mix(probe_state), state
+                at += 1
+                if unit + size < first_unit[i + 1]:
+                    state = words.roll(state, hashes[unit], power, hashes[unit + size])
+                    probe_state = words.roll(probe_state, hashes[unit], probe_power, hashes[unit + probe])
+    return first, whole
 
 
 @leaf
@@ -231,24 +289,29 @@ def equal(left, left_start, right, right_start, size):
 
 
 @numba.njit(cache=True, nogil=True)
-def _distinct(text, hash, whole, start, end, order):
-    """(for each gram in `order` its number among the distinct ones, a gram of each number).
-    Both hashes equal mean a comparison with the distinct grams that have them, not equality."""
+def _distinct(text, unit_at, start, size, probe, whole, order):
+    """(for each gram its number among the distinct ones, a gram of each number), the distinct ones in the order of
+    their hashes. Equal hashes mean a comparison with the distinct grams that have them, not equality."""
     number = np.empty(len(order), np.int64)
     representative = np.empty(len(order), np.int64)
     count = 0
-    run = 0  # the first distinct gram with the present hashes
+    run = 0  # the first distinct gram with the present hash
     for i in range(len(order)):
         gram = order[i]
-        if i and (hash[gram] != hash[order[i - 1]] or whole[gram] != whole[order[i - 1]]):
+        if i and probe[gram] != probe[order[i - 1]]:
             run = count
-        number[i] = count
+        number[gram] = count
+        begin, end = unit_at[start[gram]], unit_at[start[gram] + size[gram]]
         for other in range(run, count):
-            size = end[gram] - start[gram]
             known = representative[other]
-            if end[known] - start[known] == size and equal(text, start[gram], text, start[known], size):
-                number[i] = other
-        if number[i] == count:
+            if whole[known] == whole[gram] and size[known] == size[gram]:
+                at = unit_at[start[known]]
+                if unit_at[start[known] + size[known]] - at == end - begin and equal(
+                    text, begin, text, at, end - begin
+                ):
+                    number[gram] = other
+                    break
+        if number[gram] == count:
             representative[count] = gram
             count += 1
     return number, representative[:count].copy()

@@ -1,4 +1,10 @@
-"""Where documents hold grams of evaluation items."""
+"""Where documents hold passages of evaluation items: one pass, and all that rules are made of.
+
+A *span* is a passage that a document and a text of an item have in common: the same units one after another, at least
+as many as a gram of that text has, and as long as it can be at these places. Every gram of an item that a document has
+is in a span of it; where a text has a gram in several places (the first `MOST_PLACES` of them), the one is taken at
+which the passage is longest, the first of equals. No match is decided by a hash.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +14,7 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from corpus.contamination import words
+from corpus.contamination import normalisations, words
 from corpus.contamination.index import Index, equal, filter_bits
 from corpus.text import arrow
 from corpus.text.leaf import leaf
@@ -18,138 +24,325 @@ SPAN_SCHEMA = pa.schema(
         ("row", pa.int64()),  # of the column scanned
         ("start", pa.int64()),  # bytes of the original text
         ("end", pa.int64()),
-        ("words", pa.int64()),  # words in the span, all of which the item has too
+        ("words", pa.int64()),  # units of the span
         ("item", pa.int64()),  # number in `Index.items`
         ("grams", pa.int64()),  # distinct grams of the item found anywhere in the document
         ("covered", pa.float64()),  # those as a share of the item's distinct grams
+        ("text", pa.int64()),  # number of the item's text, among all
+        ("first", pa.int64()),  # unit of that text at which the span begins
+        ("skipped", pa.int64()),  # units of the span that differ, where the scan may skip some
+        ("of_words", pa.int64()),  # units of the document
+        ("cut_start", pa.int64()),  # byte that is WINDOW characters before `start`, and after `end`
+        ("cut_end", pa.int64()),
+        ("cut_start_character", pa.int64()),  # these in characters
+        ("cut_end_character", pa.int64()),
+        ("of_bytes", pa.int64()),  # of the document
+        ("of_characters", pa.int64()),
     ]
 )
+WINDOW = 200
+"""Characters on either side that go with a passage that is cut (Brown et al. 2020, appendix C)."""
+MOST_PLACES = 64
+"""Places of a gram in one text that are looked at."""
+
+ROW, START, END, WORDS, TEXT, FIRST, SKIPPED = range(7)
 
 
 class _Grams(NamedTuple):
     """What the kernel needs of an `Index`."""
 
     text: np.ndarray
+    unit_at: np.ndarray
+    first_unit: np.ndarray
+    text_of_unit: np.ndarray
     hash: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
     size: np.ndarray
+    posting_offsets: np.ndarray
+    postings: np.ndarray
+    buckets: np.ndarray
+    shift: np.uint64
     filter: np.ndarray
 
 
-def scan(text: pa.Array, index: Index) -> pa.Table:
-    """Matches of the items of `index` in the documents of a string column, as `SPAN_SCHEMA`.
+class Seen(NamedTuple):
+    """What a scan has seen: of each gram in how many documents, and the last of these; of each text the last document
+    with a passage of it, and the unit at which that passage ends."""
 
-    A span is a maximal run of words of one document in which grams of one item follow one
-    another without a gap (they overlap or touch). Spans are ordered by row, item and start. Every
-    match has been compared word for word; none is decided by a hash.
-    """
-    data, offsets = arrow.buffers(text)
-    grams = _Grams(index.text, index.hash, index.start, index.end, index.size, index.filter)
-    hits = _hits(data, offsets, words.word_table(), grams, index.min_words)
-    return _spans(hits, index)
+    documents: np.ndarray
+    last: np.ndarray
+    reached_in: np.ndarray
+    reach: np.ndarray
+
+
+class Scanner:
+    """A scan of many columns against one index. `documents[g]` (int32) is in how many documents gram *g* was, so far.
+
+    skips: how many units a span may have that differ, none of them among the first that make a gram, none at its end
+    (Llama 2's skip budget)."""
+
+    def __init__(self, index: Index, skips: int = 0):
+        self.index, self.skips = index, skips
+        grams, texts = len(index.hash), len(index.first_unit) - 1
+        self.rows = self._pairs = 0
+        self._counted = np.full(grams, -1, np.int64)
+        self._seen = Seen(
+            np.zeros(grams, np.int32), np.full(grams, -1, np.int64), np.full(texts, -1, np.int64), np.zeros(texts, int)
+        )
+        shift = np.uint64(64 - (len(index.buckets) - 1).bit_length() + 1)
+        text_of_unit = np.repeat(np.arange(texts, dtype=np.int32), np.diff(index.first_unit))
+        self._grams = _Grams(
+            index.text,
+            index.unit_at,
+            index.first_unit,
+            text_of_unit,
+            index.hash,
+            index.size,
+            index.posting_offsets,
+            index.postings,
+            index.buckets,
+            shift,
+            index.filter,
+        )
+
+    @property
+    def documents(self) -> np.ndarray:
+        """Of each gram in how many documents it was, so far: int32[grams]."""
+        return self._seen.documents
+
+    def scan(self, text: pa.Array) -> pa.Table:
+        """Spans (`SPAN_SCHEMA`) of a string column, ordered by row, item and start."""
+        data, offsets = arrow.buffers(text)
+        rules = normalisations.rules(self.index.normalisation)
+        spans, units = _scan(data, offsets, rules, self._grams, self._seen, self.rows, self.index.min_words, self.skips)
+        self.rows += len(text)
+        return self._table(spans, units, data, offsets)
+
+    def _table(self, spans: np.ndarray, units: np.ndarray, data: np.ndarray, offsets: np.ndarray) -> pa.Table:
+        """Spans with the items that they are of."""
+        index = self.index
+        row, start, text = spans[:, ROW], spans[:, START], spans[:, TEXT]
+        item = index.item_of_text[text]
+        order = np.lexsort((text, start, item, row))
+        item = item[order]
+        row, start, end, size, text, first, skipped = spans[order].T
+        fresh = np.ones(len(row), bool)
+        fresh[1:] = (row[1:] != row[:-1]) | (item[1:] != item[:-1])
+        pair = np.cumsum(fresh) - 1
+        begin, count = index.first_unit[text] + first, size - index.text_size[text] + 1
+        grams = _distinct_grams(pair, begin, count, index.gram_of_unit, self._counted, self._pairs)[pair]
+        self._pairs += len(row)
+        columns = [row, start, end, size, item, grams, grams / index.grams[item], text, first, skipped, units[row]]
+        columns += _windows(data, offsets, row, start, end)
+        return pa.table([np.ascontiguousarray(column) for column in columns], schema=SPAN_SCHEMA)
+
+
+def scan(text: pa.Array, index: Index) -> pa.Table:
+    """Spans of the items of `index` in the documents of a string column: `Scanner.scan` of that alone."""
+    return Scanner(index).scan(text)
 
 
 @numba.njit(cache=True, nogil=True)
-def _hits(data, offsets, table, grams, min_words):
-    """Every occurrence of every gram: int64[hits, 5] of row, number of its first word, first
-    byte, byte after it, gram; ordered by row and word."""
-    longest = 0
+def _scan(data, offsets, rules, grams, seen, before, probe, skips):
+    """(spans int64[n, 7] in the order of their end, units of each document); `before`: documents scanned before."""
+    longest = np.int64(0)
     for row in range(len(offsets) - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
     found = words.room(longest)
-    hits = np.empty((64, 5), np.int64)
+    places, hashes = np.empty(longest + 1, np.int64), np.empty(longest + 1, np.uint64)
+    spans = np.empty((64, 7), np.int64)
+    units = np.zeros(len(offsets) - 1, np.int64)
     count = np.int64(0)
-    for row in range(len(offsets) - 1 if len(grams.hash) else 0):
-        start, end = offsets[row], offsets[row + 1]
-        total = words.split(data, start, end, table, found)
-        before = count
-        hits, count = _probe(found, total, grams, min_words, hits, count)
-        for i in range(before, count):
-            last = hits[i, 1] + grams.size[hits[i, 4]] - 1
-            hits[i, 0] = row
-            hits[i, 2] = found.source[hits[i, 1]]
-            hits[i, 3] = words.word_end(data, start + found.source[last], end, table) - start
-    return hits[:count]
+    for row in range(len(offsets) - 1):
+        units[row] = words.split(data, offsets[row], offsets[row + 1], rules, found)
+        if len(grams.hash):
+            candidates = _candidates(found.hash, units[row], grams.filter, probe, places, hashes)
+            first = count
+            for i in range(candidates):
+                gram = np.int64(grams.buckets[hashes[i] >> grams.shift])
+                while gram < len(grams.hash) and grams.hash[gram] <= hashes[i]:
+                    if grams.hash[gram] == hashes[i] and _is_at(found, units[row], places[i], grams, gram):
+                        if not _is_held(places[i], grams, gram, seen, before + row):
+                            spans, count = _extend(
+                                found, units[row], places[i], grams, gram, seen, before + row, skips, spans, count
+                            )
+                    gram += 1
+            spans[first:count, ROW] = row
+    return spans[:count], units
 
 
-@numba.njit(cache=True, nogil=True)
-def _probe(found, total, grams, min_words, hits, count):
-    """Appends the occurrences in the `total` words of `found`; returns (hits, their number)."""
-    power = words.power(min_words)
-    blocks = np.uint64(len(grams.filter) - 1)
+@leaf
+def _candidates(units, total, filter, probe, places, hashes):
+    """Writes the first units of sequences of `probe` units whose hash the filter lets through, and these hashes; how
+    many they are."""
+    power = np.uint64(1)
+    for _ in range(probe - 1):
+        power = words.append(power, np.uint64(0))
+    blocks = np.uint64(len(filter) - 1)
     state = np.uint64(0)
-    for i in range(total):
-        first = i - min_words + 1
-        if first <= 0:
-            state = words.append(state, found.hash[i])
-            if first < 0:
-                continue
-        else:
-            state = words.roll(state, found.hash[first - 1], power, found.hash[i])
+    for i in range(min(probe - 1, total)):
+        state = words.append(state, units[i])
+    count = np.uint64(0)
+    first = np.uint64(0)
+    for i in range(np.uint64(probe - 1), np.uint64(max(total, probe - 1))):
+        state = words.append(state, units[i])
         hash = words.mix(state)
+        state -= units[first] * power
         bits = filter_bits(hash)
-        if grams.filter[(hash >> np.uint64(12)) & blocks] & bits != bits:
-            continue
-        gram = np.searchsorted(grams.hash, hash)
-        while gram < len(grams.hash) and grams.hash[gram] == hash:
-            if _is_at(found, total, first, grams, gram):
-                if count == len(hits):
-                    hits = np.concatenate((hits, np.empty_like(hits)))
-                hits[count, 1], hits[count, 4] = first, gram
-                count += 1
-            gram += 1
-    return hits, count
+        places[count], hashes[count] = first, hash
+        count += np.uint64(filter[(hash >> np.uint64(12)) & blocks] & bits == bits)
+        first += np.uint64(1)
+    return np.int64(count)
 
 
 @leaf
 def _is_at(found, total, first, grams, gram):
-    """Whether the words from `first` are those of `gram`."""
+    """Whether the units from `first` are those of `gram`."""
     after = first + grams.size[gram]
-    size = grams.end[gram] - grams.start[gram]
-    if after > total or found.at[after] - found.at[first] != size:
+    if after > total:
         return False
-    return equal(found.text, found.at[first], grams.text, grams.start[gram], size)
+    unit = grams.postings[grams.posting_offsets[gram]]
+    begin, size = grams.unit_at[unit], found.at[after] - found.at[first]
+    if grams.unit_at[unit + grams.size[gram]] - begin != size:
+        return False
+    return equal(found.text, found.at[first], grams.text, begin, size)
 
 
-def _spans(hits: np.ndarray, index: Index) -> pa.Table:
-    """Hits of grams to spans of items."""
-    row, word, start, end, gram = hits.T
-    copies = np.diff(index.posting_offsets)[gram]
-    which = np.repeat(np.arange(len(gram)), copies)
-    within = np.arange(len(which)) - np.repeat(np.cumsum(copies) - copies, copies)
-    item = index.postings[index.posting_offsets[gram[which]] + within]
-    order = np.lexsort((word[which], item, row[which]))
-    which, item = which[order], item[order]
-    row, word, start, end, gram = row[which], word[which], start[which], end[which], gram[which]
-    span, pair, word_after = _runs(row, item, word, index.size[gram])
-    distinct = np.unique(np.stack([pair, gram], axis=1), axis=0)[:, 0]
-    grams = np.bincount(distinct)[pair[span]]
-    # The last gram need not end last: an item's texts may have grams of several lengths.
-    ends = np.maximum.reduceat(end, span) if len(span) else end
-    after = np.maximum.reduceat(word_after, span) if len(span) else word_after
-    columns = [row[span], start[span], ends, after - word[span], item[span], grams]
-    return pa.table([*columns, grams / index.grams[item[span]]], schema=SPAN_SCHEMA)
+@leaf
+def _is_held(first, grams, gram, seen, document):
+    """Counts the gram; whether the span before holds it here, in every text that has it: mostly so, in a passage."""
+    if seen.last[gram] != document:
+        seen.last[gram] = document
+        seen.documents[gram] += 1
+    after = first + grams.size[gram]
+    for posting in range(grams.posting_offsets[gram], grams.posting_offsets[gram + 1]):
+        text = grams.text_of_unit[grams.postings[posting]]
+        if seen.reached_in[text] != document or seen.reach[text] < after:
+            return False
+    return True
 
 
 @numba.njit(cache=True, nogil=True)
-def _runs(row, item, word, size):
-    """(first hit of each span, for each hit the number of its (row, item) pair, word after each
-    hit)."""
-    span = np.empty(len(row), np.int64)
-    pair = np.empty(len(row), np.int64)
-    end = word + size
-    spans = 0
-    pairs = 0
-    reach = 0  # word after the span being built
-    for i in range(len(row)):
-        fresh = i == 0 or row[i] != row[i - 1] or item[i] != item[i - 1]
-        if fresh:
-            pairs += 1
-        if fresh or word[i] > reach:
-            span[spans] = i
-            spans += 1
-            reach = end[i]
-        reach = max(reach, end[i])
-        pair[i] = pairs - 1
-    return span[:spans], pair, end
+def _extend(found, total, first, grams, gram, seen, document, skips, spans, count):
+    """Appends a span for every text that has the gram, unless the one before in that text holds it here; returns
+    (spans, their number)."""
+    size = np.int64(grams.size[gram])
+    posting, end = grams.posting_offsets[gram], grams.posting_offsets[gram + 1]
+    while posting < end:
+        text = np.int64(grams.text_of_unit[grams.postings[posting]])
+        held = seen.reached_in[text] == document and seen.reach[text] >= first + size
+        best, left, right, skipped = np.int64(-1), np.int64(0), np.int64(0), np.int64(0)
+        places = 0
+        while posting < end and grams.text_of_unit[grams.postings[posting]] == text:
+            if not held and places < MOST_PLACES:
+                unit = np.int64(grams.postings[posting])
+                back = _matching_before(found, first, grams, unit, grams.first_unit[text])
+                ahead, less = _matching_after(
+                    found, first + size, total, grams, unit + size, grams.first_unit[text + 1], skips
+                )
+                if best < 0 or back + ahead > left + right:
+                    best, left, right, skipped = unit, back, ahead, less
+            places += 1
+            posting += 1
+        if held:
+            continue
+        if count == len(spans):
+            spans = np.concatenate((spans, np.empty_like(spans)))
+        begin, after = first - left, first + size + right
+        spans[count, START], spans[count, END] = found.starts[begin], found.ends[after - 1]
+        spans[count, WORDS], spans[count, TEXT] = after - begin, text
+        spans[count, FIRST], spans[count, SKIPPED] = best - left - grams.first_unit[text], skipped
+        seen.reached_in[text], seen.reach[text] = document, after
+        count += 1
+    return spans, count
+
+
+@leaf
+def _same_unit(found, place, grams, unit):
+    size = found.at[place + 1] - found.at[place]
+    begin = grams.unit_at[unit]
+    return grams.unit_at[unit + 1] - begin == size and equal(found.text, found.at[place], grams.text, begin, size)
+
+
+@leaf
+def _matching_before(found, place, grams, unit, first):
+    """How many units before `place` are those before `unit`, of a text that begins at unit `first`."""
+    count = 0
+    while place > count and unit - count > first and _same_unit(found, place - count - 1, grams, unit - count - 1):
+        count += 1
+    return count
+
+
+@leaf
+def _matching_after(found, place, total, grams, unit, end, skips):
+    """(how many units from `place` are those from `unit`, of a text that ends at unit `end`, but for at most `skips`
+    that differ; how many do), the last of them the same."""
+    count = matching = skipped = skipped_before = 0
+    while place + count < total and unit + count < end:
+        if _same_unit(found, place + count, grams, unit + count):
+            matching, skipped_before = count + 1, skipped
+        else:
+            if skipped == skips:
+                break
+            skipped += 1
+        count += 1
+    return matching, skipped_before
+
+
+@numba.njit(cache=True, nogil=True)
+def _windows(data, offsets, row, start, end):
+    """The columns of `SPAN_SCHEMA` from `cut_start` on, for spans in the order of their rows."""
+    columns = [np.empty(len(row), np.int64) for _ in range(6)]
+    character, begins = np.empty(0, np.int64), np.empty(0, np.int64)
+    characters = size = np.int64(0)
+    for s in range(len(row)):
+        if s == 0 or row[s] != row[s - 1]:
+            first, size = offsets[row[s]], offsets[row[s] + 1] - offsets[row[s]]
+            if len(character) < size + 1:  # the number of each byte's character, and where each character begins
+                character, begins = np.empty(size + 1, np.int64), np.empty(size + 1, np.int64)
+            characters = np.int64(0)
+            for i in range(size):
+                if data[first + i] & 0xC0 != 0x80:
+                    begins[characters] = i
+                    characters += 1
+                character[i] = characters - 1
+            character[size] = characters
+            begins[characters] = size
+        before = max(character[start[s]] - WINDOW, 0)
+        after = min(character[end[s]] + WINDOW, characters)
+        columns[0][s], columns[1][s], columns[2][s], columns[3][s] = begins[before], begins[after], before, after
+        columns[4][s], columns[5][s] = size, characters
+    return columns
+
+
+@numba.njit(cache=True, nogil=True)
+def _distinct_grams(pair, unit, count, gram_of_unit, counted, before):
+    """How many distinct grams the spans of each pair of row and item have: span *s* the `count[s]` that begin from
+    `unit[s]` on. `counted`: of each gram the last pair that it was counted for, plus those `before`."""
+    found = np.zeros(pair[-1] + 1 if len(pair) else 0, np.int64)
+    for s in range(len(pair)):
+        for u in range(unit[s], unit[s] + count[s]):
+            gram = gram_of_unit[u]
+            if counted[gram] != before + pair[s]:
+                counted[gram] = before + pair[s]
+                found[pair[s]] += 1
+    return found
+
+
+def grams_in(spans: pa.Table, index: Index) -> tuple[np.ndarray, np.ndarray]:
+    """(number of a span, gram) of all grams in the spans, those that skip units with the grams at these."""
+    text, first, size = (spans[name].to_numpy() for name in ("text", "first", "words"))
+    return _grams_in(index.first_unit[text] + first, size - index.text_size[text] + 1, index.gram_of_unit)
+
+
+@numba.njit(cache=True, nogil=True)
+def _grams_in(unit, count, gram_of_unit):
+    total = np.int64(0)
+    for s in range(len(unit)):
+        total += count[s]
+    which, found = np.empty(total, np.int64), np.empty(total, np.int64)
+    at = 0
+    for s in range(len(unit)):
+        for u in range(unit[s], unit[s] + count[s]):
+            which[at], found[at] = s, gram_of_unit[u]
+            at += 1
+    return which, found

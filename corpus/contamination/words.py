@@ -1,66 +1,70 @@
-"""A text as a sequence of normalised words.
+"""A text as a sequence of normalised units: words, characters of scripts without spaces, tokens.
 
-The definition, `lower-alphanumeric-1`: the text is lower-cased code point by code point
-(`corpus.text.unicode.lower_table`); words are the maximal runs of letters and numbers (\\p{L}
-and \\p{N}). Whatever stands between words, punctuation that stands alone included, does
-not count. This is GPT-2's and GPT-3's normalisation (arXiv 2005.14165, appendix C) but for
-punctuation within a word, which divides it here ("don't" is two words). Text written without
-spaces has few words, as long as clauses.
+What a unit is, says `normalisations`. A unit is made of its own characters alone, so that the units of a passage are
+the same wherever it stands, and each is a range of bytes of the original text, which begins and ends with characters.
 
-Normalised text is the words with one space after each, so that a sequence of words is a
-range of its bytes, and two sequences are equal if their bytes are.
+Normalised text is the units with one space after each (four bytes for each token, the lowest first), so that a sequence
+of units is a range of its bytes, and two sequences are equal if their bytes are.
 """
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
-from corpus.text import unicode
+from corpus.contamination import normalisations
+from corpus.contamination.normalisations import ALONE, CODE_POINT, CONTINUES, DELETED, FOLDS, JOINS, UNUSUAL
+from corpus.text import folding, normal_forms
+from corpus.text.intrinsics import load64
 from corpus.text.leaf import leaf
 from corpus.text.utf8 import decode, encode
 
-DEFINITION = "lower-alphanumeric-1"
 SPACE = ord(" ")
+MARGIN = 8
+"""Bytes after normalised text that are read, and do not matter."""
+LONGEST_PIECE = 64
+"""Characters that are normalised together, at most. Longer rows of marks (UAX #15 has 30 in its Stream-Safe Text
+Format) are taken as several."""
+GROWTH = 3
+"""Bytes of a piece's folded NFC for a byte of it, at most (U+0390); pieces that stay as they are grow by half at most
+(U+023A)."""
 
-_BYTE = np.uint64(0x100000001B3)  # the FNV prime: multiplier of the hash over a word's bytes
 _WORD = np.uint64(0x9E3779B97F4A7C15)  # odd: multiplier of the hash over a sequence's words
 _MIX = np.uint64(0xFF51AFD7ED558CCD)  # odd: MurmurHash3's finaliser
 _SHIFT = np.uint64(32)
+_ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+NONE, WORD, LONE = range(3)
 
 
 class Words(NamedTuple):
-    """Words of one text, or room for them. Word *i* is `text[at[i]:at[i + 1]]`, its space
-    included; it begins at byte `source[i]` of the original; `hash[i]` (uint64) is its hash."""
+    """Units of one text, or room for them. Unit *i* is `text[at[i]:at[i + 1]]`, the space included; it is of the bytes
+    `starts[i]:ends[i]` of the original; `hash[i]` (uint64) is its hash. `points` and `folded` are scratch."""
 
     text: np.ndarray
     at: np.ndarray
-    source: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
     hash: np.ndarray
-
-
-@functools.cache
-def word_table() -> np.ndarray:
-    """For every code point its lower case if it belongs to words, else 0: int32[0x110000]."""
-    belongs = (unicode.class_table() & (unicode.LETTER | unicode.NUMBER)) > 0
-    table = np.where(belongs, unicode.lower_table(), 0).astype(np.int32)
-    table.setflags(write=False)
-    return table
+    points: np.ndarray
+    folded: np.ndarray
 
 
 @numba.njit(cache=True, nogil=True)
 def room(size):
-    """`Words` with room for any text of `size` bytes: lower-casing makes 3 bytes of 2 at most
-    (U+023A), and a word takes a byte and, but for the last, a separator."""
-    words = size // 2 + 1
+    """`Words` with room for any text of `size` bytes. A unit takes a byte at least, and there is a space after it. What
+    is not touched costs no memory."""
+    decomposed = normal_forms.LONGEST * LONGEST_PIECE
     return Words(
-        np.empty(size + size // 2 + 1, np.uint8),
-        np.empty(words + 1, np.int64),
-        np.empty(words, np.int64),
-        np.empty(words, np.uint64),
+        np.empty((GROWTH + 1) * size + 1 + MARGIN, np.uint8),
+        np.empty(size + 2, np.int64),
+        np.empty(size + 1, np.int64),
+        np.empty(size + 1, np.int64),
+        np.empty(size + 1, np.uint64),
+        np.empty(decomposed, np.int32),
+        np.empty(decomposed * folding.LONGEST * normal_forms.LONGEST, np.int32),
     )
 
 
@@ -71,63 +75,142 @@ def mix(value):
     return value ^ (value >> _SHIFT)
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def _unit_hash(text, begin, end):
+    """Hash of a unit's bytes, whatever the `MARGIN` bytes after them are."""
+    state = np.uint64(end - begin)
+    position = begin
+    while end - position > 8:
+        state = mix(state ^ load64(text, position))
+        position += 8
+    unused = np.uint64(8 * (8 - (end - position)))
+    last = load64(text, position) & (_ONES >> unused) if position < end else np.uint64(0)
+    return mix(state ^ last)
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _close(words, count, written, last):
+    """Ends the unit that is being written; (units, bytes written)."""
+    words.hash[count] = _unit_hash(words.text, words.at[count], written)
+    words.ends[count] = last
+    words.text[written] = SPACE
+    words.at[count + 1] = written + 1
+    return count + 1, written + 1
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _take(words, count, written, inside, last, entry, begin, end):
+    """One more character, of the original's bytes `begin:end`: (units, bytes written, inside which kind of unit, where
+    its last character ends)."""
+    code = entry & CODE_POINT
+    if code == 0 or entry & (ALONE | JOINS) or inside == LONE:
+        if entry & JOINS and inside == NONE or entry & DELETED:
+            return count, written, inside, last
+        if inside != NONE and not entry & JOINS:
+            count, written = _close(words, count, written, last)
+            inside = NONE
+        if code == 0:
+            return count, written, NONE, last
+    if inside == NONE:
+        words.at[count] = written
+        words.starts[count] = begin
+        inside = LONE if entry & ALONE else WORD
+    if code < 0x80:
+        words.text[written] = code
+        written += 1
+    else:
+        written = encode(np.int64(code), words.text, written)
+    return count, written, inside, end
+
+
 @leaf
-def split(data, start, end, table, words):
-    """Writes the words of `data[start:end]` (valid UTF-8) to `words`; returns how many."""
-    text, at, source, hash = words
-    count = 0
-    written = np.int64(0)
-    state = np.uint64(0)
-    inside = False
+def split(data, start, end, rules, words):
+    """Writes the units of `data[start:end]` (valid UTF-8) to `words`, with their places from `start`; returns how many.
+
+    A piece is a character and those after it that may compose or change places with it. One that surely stays as it is
+    is taken character by character; at the first that may not, what was written of the piece is taken back."""
+    table = rules.table
+    count, written, inside, last = np.int64(0), np.int64(0), NONE, np.int64(0)
+    before = count, written, inside, last
+    piece, changed = start, False
     position = start
     while position < end:
-        code = np.int64(data[position])
-        width = 1
-        if code >= 0x80:
-            code, width = decode(data, position)
-        code = np.int64(table[code])
-        if code:
-            if not inside:
-                at[count] = written
-                source[count] = position - start
-                state = np.uint64(0)
-                inside = True
-            if code < 0x80:
-                text[written] = code
-                written += 1
-            else:
-                written = encode(code, text, written)
-            state = (state ^ np.uint64(code)) * _BYTE
-        elif inside:
-            text[written] = SPACE
-            written += 1
-            hash[count] = mix(state)
-            count += 1
-            inside = False
+        code_point, width = np.int64(data[position]), 1
+        if code_point >= 0x80:
+            code_point, width = decode(data, position)
+        entry = np.int64(table[code_point])
+        if not entry & CONTINUES:
+            before = count, written, inside, last
+            piece, changed = position, entry & CODE_POINT != code_point and entry & CODE_POINT != 0
+        if entry & UNUSUAL:
+            if (
+                entry & FOLDS
+                or (changed and entry & CONTINUES)
+                or not normal_forms.stays(data, piece, position, code_point, rules.forms)
+            ):
+                count, written, inside, last = before
+                position = _piece_end(data, piece, end, table)
+                points = _normalise(data, piece, position, rules, words)
+                for i in range(points):
+                    entry = np.int64(table[words.folded[i]])
+                    count, written, inside, last = _take(
+                        words, count, written, inside, last, entry, piece - start, position - start
+                    )
+                before = count, written, inside, last
+                piece, changed = position, False
+                continue
+        count, written, inside, last = _take(
+            words, count, written, inside, last, entry, position - start, position + width - start
+        )
         position += width
-    if inside:
-        text[written] = SPACE
-        written += 1
-        hash[count] = mix(state)
-        count += 1
-    at[count] = written
+    if inside != NONE:
+        count, written = _close(words, count, written, last)
+    words.at[count] = written
     return count
 
 
 @leaf
-def word_end(data, position, end, table):
-    """Byte after the word that holds `position`."""
-    while position < end:
-        code, width = decode(data, position)
-        if not table[code]:
+def _piece_end(data, position, end, table):
+    """Where the piece ends that begins at `position`."""
+    _, width = decode(data, position)
+    position += width
+    for _ in range(LONGEST_PIECE - 1):
+        if position >= end:
+            break
+        code_point, width = decode(data, position)
+        if not table[code_point] & CONTINUES:
             break
         position += width
     return position
 
 
+@leaf
+def _normalise(data, start, end, rules, words):
+    """Writes the NFC of the case folding of the NFD of a piece to `words.folded`; how many characters it has."""
+    points, folded = words.points, words.folded
+    count = 0
+    position = start
+    while position < end:
+        code_point, width = decode(data, position)
+        position += width
+        count = normal_forms.append(code_point, rules.forms, points, count)
+    normal_forms.put_few_in_order(points, count, rules.forms)
+    found = 0
+    for i in range(count):
+        point = np.int64(points[i])
+        begin, after = rules.folding.begins[point], rules.folding.begins[point + 1]
+        if begin == after or not rules.folds:
+            folded[found] = point
+            found += 1
+            continue
+        for part in range(begin, after):
+            found = normal_forms.append(np.int64(rules.folding.parts[part]), rules.forms, folded, found)
+    return normal_forms.compose_few(folded, found, rules.forms)
+
+
 @numba.njit(cache=True, nogil=True)
 def power(size):
-    """What the hash of the first of `size` words has been multiplied by in `roll`."""
+    """What the hash of the first of `size` units has been multiplied by in `roll`."""
     value = np.uint64(1)
     for _ in range(size - 1):
         value *= _WORD
@@ -136,20 +219,33 @@ def power(size):
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def append(state, word):
-    """State of a sequence of words (0 if empty) after one more, given that word's hash."""
+    """State of a sequence of units (0 if empty) after one more, given that unit's hash."""
     return state * _WORD + word
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def roll(state, first, power, word):
-    """State of a sequence after its first word is taken off and `word` put at its end."""
+    """State of a sequence after its first unit is taken off and `word` put at its end."""
     return (state - first * power) * _WORD + word
 
 
-@leaf
-def sequence_hash(hashes, start, size):
-    """Hash (uint64) of the words from `start`: the mixed state of the sequence."""
-    state = np.uint64(0)
-    for i in range(start, start + size):
-        state = append(state, hashes[i])
-    return mix(state)
+def places(text: str, rules: normalisations.Rules) -> tuple[np.ndarray, np.ndarray]:
+    """(first byte, byte after it) of each unit of a text: int64[units] both."""
+    data = np.frombuffer(text.encode(), np.uint8)
+    found = room(len(data))
+    count = split(data, 0, len(data), rules, found)
+    return found.starts[:count], found.ends[:count]
+
+
+def of_text(text: str, name: normalisations.Name = "simple") -> list[tuple[str, int, int]]:
+    """(unit, its first byte, the byte after it) of each unit of a text: for people, and tests.
+
+    >>> from corpus.contamination import words
+    >>> words.of_text("The नदी, 東京!")
+    [('the', 0, 3), ('नदी', 4, 13), ('東', 15, 18), ('京', 18, 21)]
+    """
+    data = np.frombuffer(text.encode(), np.uint8)
+    found = room(len(data))
+    count = split(data, 0, len(data), normalisations.rules(name), found)
+    normal = [bytes(found.text[found.at[i] : found.at[i + 1] - 1]).decode() for i in range(count)]
+    return list(zip(normal, found.starts[:count].tolist(), found.ends[:count].tolist()))

@@ -5,6 +5,7 @@ import pytest
 
 from corpus.contamination import index, scanner
 from corpus.contamination.contaminated import contaminated_spans
+from corpus.contamination.items import Item
 
 QUESTION = "What is the name of the largest moon of the planet Saturn?"
 TEXTS = ["nothing", "Quiz! " + QUESTION + " Yes. " + QUESTION, "", "é " + QUESTION.upper()]
@@ -21,11 +22,11 @@ def test_passages_are_numbered_through_and_items_named():
 
 
 def test_items_of_files_and_texts_are_taken_alike():
-    items = [index.Item("a", (QUESTION,)), index.Item("b", ())]
+    items = [Item("a", (QUESTION,)), Item("b", ())]
     named = contaminated_spans(TEXTS, items, ngram=5, min_words=3)
     assert named["item"].to_pylist() == ["a", "a", "a"]
     alone = scanner.scan(pa.array(TEXTS), index.build(items, 5, 3))
-    assert named.drop_columns("item").equals(alone.drop_columns("item"))
+    assert named.drop_columns("item").equals(alone.select(named.column_names).drop_columns("item"))
     assert contaminated_spans(TEXTS, [QUESTION], 5, 3)["item"].to_pylist() == ["0", "0", "0"]
 
 

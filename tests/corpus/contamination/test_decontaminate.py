@@ -10,6 +10,7 @@ import pytest
 
 from corpus import documents
 from corpus.contamination import decontaminate, index, scanner
+from corpus.contamination.items import Item, load_files, load_items
 
 NINE = "one two three four five six seven eight nine"
 
@@ -23,13 +24,13 @@ def test_load_items(tmp_path):
     first = {"id": "x", "text": "t", "choices": ["a", "b", 3], "n": 1}
     records = [first, {"text": ["u"], "choices": None}]
     path = write(tmp_path / "set.jsonl", records)
-    expected = [index.Item("set.jsonl:x", ("t",)), index.Item("set.jsonl:2", ("u",))]
-    assert index.load_items(path) == expected
-    assert index.load_items(path, ("choices", "text"))[0].texts == ("a", "b", "t")
+    expected = [Item("set.jsonl:x", ("t",)), Item("set.jsonl:2", ("u",))]
+    assert load_items(path) == expected
+    assert load_items(path, ("choices", "text"))[0].texts == ("a", "b", "t")
     packed = tmp_path / "set.jsonl.gz"
     packed.write_bytes(gzip.compress((tmp_path / "set.jsonl").read_bytes()))
-    assert [i.name for i in index.load_items(str(packed))] == ["set.jsonl.gz:x", "set.jsonl.gz:2"]
-    assert index.load_items(write(tmp_path / "empty.jsonl", [])) == []
+    assert [i.name for i in load_items(str(packed))] == ["set.jsonl.gz:x", "set.jsonl.gz:2"]
+    assert load_items(write(tmp_path / "empty.jsonl", [])) == []
 
 
 def test_load_items_refuses_what_it_cannot_check(tmp_path):
@@ -37,53 +38,54 @@ def test_load_items_refuses_what_it_cannot_check(tmp_path):
     with pytest.raises(
         ValueError, match=r"field 'question'; the fields are text: say --set 'decontaminate.fields=\[text\]'"
     ):
-        index.load_items(path, ("question",))
+        load_items(path, ("question",))
     (tmp_path / "bad.jsonl").write_text('{"text": "t"}\n\n{"text": \n')
     with pytest.raises(ValueError, match=r"bad.jsonl:3"):
-        index.load_items(str(tmp_path / "bad.jsonl"))
+        load_items(str(tmp_path / "bad.jsonl"))
     (tmp_path / "list.jsonl").write_text("[1]\n")
     with pytest.raises(ValueError, match="not a JSON object"):
-        index.load_items(str(tmp_path / "list.jsonl"))
+        load_items(str(tmp_path / "list.jsonl"))
 
 
 def test_every_file_has_some_field_and_every_field_is_in_some_file(tmp_path):
     quiz = write(tmp_path / "quiz.jsonl", [{"data": {"question": "What?", "answers": ["This.", "That."]}, "n": 1}])
     text = str(tmp_path / "text.parquet")
     pq.write_table(pa.table({"id": ["a", "b"], "text": ["one", None]}), text)
-    items = index.load_files([quiz, text], ("text", "data.answers"))
+    items = load_files([quiz, text], ("text", "data.answers"))
     assert [(item.name, item.texts) for item in items] == [
         ("quiz.jsonl:1", ("This.", "That.")), ("text.parquet:a", ("one",)), ("text.parquet:b", ()),
     ]  # fmt: skip
     with pytest.raises(ValueError) as error:
-        index.load_files([text, quiz])
+        load_files([text, quiz])
     assert str(error.value) == (
         f"{quiz}: no record has text in field 'text'; the fields are data.question, data.answers, n: "
-        "say --set 'decontaminate.fields=[data.answers]'"
+        "say --set 'decontaminate.fields=[data.answers]', or [auto] for data.question, data.answers"
     )
     with pytest.raises(ValueError, match="no record has text in field 'data.answer'"):
-        index.load_files([quiz, text], ("text", "data.question", "data.answer"))
+        load_files([quiz, text], ("text", "data.question", "data.answer"))
     with pytest.raises(ValueError, match="fields are n: none of which is text"):
-        index.load_items(write(tmp_path / "numbers.jsonl", [{"n": 1}]))
+        load_items(write(tmp_path / "numbers.jsonl", [{"n": 1}]))
 
 
 @pytest.mark.parametrize("name", ["x.parquet", "x.jsonl", "x.jsonl.gz", "x.jsonl.zst"])
 def test_a_file_that_is_none_is_one_sentence(tmp_path, name):
     (tmp_path / name).write_bytes(b"\xff none\n" * 100)
     with pytest.raises(ValueError, match=name) as error:
-        index.load_items(str(tmp_path / name))
+        load_items(str(tmp_path / name))
     assert "\n" not in str(error.value)
 
 
 def test_index_survives_a_table():
     texts = [(NINE, "short"), (NINE + " ten",), ()]
-    built = index.build([index.Item(f"f:{i}", t) for i, t in enumerate(texts, 1)], 9, 8)
+    built = index.build([Item(f"f:{i}", t) for i, t in enumerate(texts, 1)], 9, 8)
     again = index.from_table(built.to_table())
     assert again.items == built.items and again.not_checkable == ["f:3"]
-    for name in built.__dict__.keys() - {"items", "ngram", "min_words"}:
+    for name in built.__dict__.keys() - {"items", "ngram", "min_words", "normalisation", "versions", "sets"}:
         assert np.array_equal(getattr(again, name), getattr(built, name)), name
     assert (np.diff(built.hash.astype(object)) > 0).all() and built.grams.tolist() == [1, 2, 0]
-    with pytest.raises(ValueError, match="words 'other'"):
-        index.from_table(built.to_table().replace_schema_metadata({"words": "other"}))
+    for wrong, why in (({}, "no index"), ({"format": index.FORMAT, "normalisation": "other"}, "make it again")):
+        with pytest.raises(ValueError, match=why):
+            index.from_table(built.to_table().replace_schema_metadata(wrong))
 
 
 def test_build_refuses_lengths():
@@ -94,7 +96,7 @@ def test_build_refuses_lengths():
 
 
 def decide(texts, items, rule="any", min_overlap=0.7):
-    built = index.build([index.Item(f"f:{i}", (t,)) for i, t in enumerate(items)], 3, 3)
+    built = index.build([Item(f"f:{i}", (t,)) for i, t in enumerate(items)], 3, 3)
     table = decontaminate.decisions(scanner.scan(pa.array(texts), built), built, rule, min_overlap)
     assert table.schema == documents.DECISION_SCHEMA
     return [(r["row"], r["reason"], r["by"], r["score"]) for r in table.to_pylist()]
@@ -127,6 +129,7 @@ def test_stage(tmp_path):
         "reason": "any",
         "by": "one.jsonl:q",
         "score": 1.0,
+        "separator": None,
     }
     write(tmp_path / "one.jsonl", [{"id": "other", "text": "one two"}])  # the cache notices
     assert step.decisions(batch).num_rows == 0

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.contamination import decontaminate, evaluation_files, index
+from corpus.contamination import decontaminate, evaluation_files
+from corpus.contamination.items import Item, load_items
 
 ROWS = [{"id": "a", "text": 'One; "two"'}, {"id": "b", "text": "three,\nfour"}]
 
@@ -33,13 +34,13 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_every_kind_gives_the_same(tmp_path, name):
     (tmp_path / name).write_bytes(FILES[name])
-    items = index.load_items(str(tmp_path / name))
-    assert items == [index.Item(f"{name}:{row['id']}", (row["text"],)) for row in ROWS]
+    items = load_items(str(tmp_path / name))
+    assert items == [Item(f"{name}:{row['id']}", (row["text"],)) for row in ROWS]
 
 
 def test_streams_one_after_the_other_are_all_read(tmp_path):
     (tmp_path / "x.arrow").write_bytes(FILES["x.arrow"] * 2)
-    assert len(index.load_items(str(tmp_path / "x.arrow"))) == 4
+    assert len(load_items(str(tmp_path / "x.arrow"))) == 4
 
 
 @pytest.mark.parametrize("name, data, why", [
@@ -52,7 +53,7 @@ def test_streams_one_after_the_other_are_all_read(tmp_path):
 def test_what_cannot_be_read_is_one_sentence(tmp_path, name, data, why):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(ValueError) as error:
-        index.load_items(str(tmp_path / name))
+        load_items(str(tmp_path / name))
     assert str(error.value) == f"{tmp_path / name}{why}"
 
 
