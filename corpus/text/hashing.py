@@ -74,6 +74,40 @@ def hash64(data, start, end, seed):
     while position < end:
         state = _rotate(state ^ np.uint64(data[position]) * PRIME_5, 11) * PRIME_1
         position += 1
+    return _avalanche(state)
+
+
+@leaf
+def hash128(data, start, end, seed):
+    """`hash64` (uint64) of `data[start:end]` with `seed` and with `seed + 1`, in the time of little more than one."""
+    seed = np.uint64(seed)
+    length = end - start
+    one, two = seed + PRIME_5, seed + np.uint64(1) + PRIME_5
+    if length >= 32:
+        one, two = _stripes(data, start, end, seed), _stripes(data, start, end, seed + np.uint64(1))
+    one += np.uint64(length)
+    two += np.uint64(length)
+    position = end - (length & 31)
+    while position + 8 <= end:
+        lane = _round(np.uint64(0), _read(data, position, 8))
+        one = _rotate(one ^ lane, 27) * PRIME_1 + PRIME_4
+        two = _rotate(two ^ lane, 27) * PRIME_1 + PRIME_4
+        position += 8
+    if position + 4 <= end:
+        lane = _read(data, position, 4) * PRIME_1
+        one = _rotate(one ^ lane, 23) * PRIME_2 + PRIME_3
+        two = _rotate(two ^ lane, 23) * PRIME_2 + PRIME_3
+        position += 4
+    while position < end:
+        lane = np.uint64(data[position]) * PRIME_5
+        one = _rotate(one ^ lane, 11) * PRIME_1
+        two = _rotate(two ^ lane, 11) * PRIME_1
+        position += 1
+    return _avalanche(one), _avalanche(two)
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _avalanche(state):
     state = (state ^ state >> np.uint64(33)) * PRIME_2
     state = (state ^ state >> np.uint64(29)) * PRIME_3
     return state ^ state >> np.uint64(32)

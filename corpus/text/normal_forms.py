@@ -156,14 +156,14 @@ def _decompose(data, start, end, tables, points):
     while position < end:
         code_point, width = utf8.decode(data, position)
         position += width
-        count = _append(code_point, tables, points, count)
+        count = append(code_point, tables, points, count)
     _put_in_order(points, count, tables.classes)
     return count
 
 
 @leaf
-def _append(code_point, tables, points, count):
-    """Write the decomposition of a character; how many characters are written now."""
+def append(code_point, tables, points, count):
+    """Writes the decomposition of a character to `points`, `count` of which are written; how many are then."""
     if not tables.flags[code_point] & DECOMPOSES:
         points[count] = code_point
         return count + 1
@@ -199,7 +199,29 @@ def _put_in_order(points, count, classes):
 
 
 @leaf
+def compose_few(points, count, tables):
+    """Makes `count` characters, each of them decomposed, their NFC in place; how many they are then. For few; see
+    `put_few_in_order`."""
+    put_few_in_order(points, count, tables)
+    return _compose(points, count, tables)
+
+
+@leaf
+def put_few_in_order(points, count, tables):
+    """The canonical ordering of `count` characters, in place; marks in a row are sorted by insertion."""
+    begin = 0
+    while begin < count:
+        end = begin + 1
+        while tables.classes[points[begin]] > 0 and end < count and tables.classes[points[end]] > 0:
+            end += 1
+        if end > begin + 1:
+            _insertion_sort(points, begin, end, tables.classes)
+        begin = end
+
+
+@leaf
 def _insertion_sort(points, begin, end, classes):
+    """Sorts the marks `points[begin:end]` by their combining class, those of one class as they came."""
     for i in range(begin + 1, end):
         point = points[i]
         at = i

@@ -48,3 +48,8 @@ def count_lines(text: str, most: int) -> int:
             break
         found += count(line, most - found)
     return found
+
+
+def split(text: str) -> list[str]:
+    """The sentences of `text`."""
+    return list(tokenizer().tokenize(text))

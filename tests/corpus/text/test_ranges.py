@@ -91,6 +91,47 @@ def test_snap_by_example():
     assert [x.tolist() for x in ranges.snap(text, row, start, end, "line")] == [[0], [8], [13]]
 
 
+def snapped_texts(text, triples, to):
+    found = ranges.snap(text, *zip(*triples), to)
+    return [(row, text[int(row)].as_py().encode()[start:end].decode()) for row, start, end in zip(*found)]
+
+
+def test_words_end_with_white_space_or_a_stop_of_full_width():
+    text = pa.array(["ab\u2003cd\u00a0ef", "漢字，漢字。「漢」！ｶﾅ､ｶ", "漢字漢字"])
+    last = len(text[1].as_py().encode()) - 1
+    assert snapped_texts(text, [(0, 1, 10), (1, 1, last), (2, 1, 11)], "word") == [
+        (0, "cd\u00a0"),
+        (1, "漢字。「漢」！ｶﾅ､"),
+    ]
+
+
+def test_sentences_are_cut_with_the_space_that_follows():
+    text = pa.array(["The cat. Mr. Smith came. He sat. Then he\n  left. Ok", "", "One two. Three four."])
+    triples = [(0, 1, 36), (0, 20, 45), (0, 33, 51), (2, 0, 20), (2, 1, 9)]
+    assert snapped_texts(text, triples, "sentence") == [
+        (0, "Mr. Smith came. He sat. "),
+        (0, "He sat. Then he\n  "),
+        (0, "Then he\n  left. Ok"),
+        (2, "One two. Three four."),
+    ]
+
+
+@FAST
+@given(columns_with_ranges(), st.sampled_from([b"", b"\n", b"ab"]))
+def test_cut_leaves_the_separator_between_what_is_left(case, separator):
+    text, triples = case
+    row, start, end = ranges.merge(*ranges.snap(text, *triples))
+    expected = []
+    for number, value in enumerate(content(text)):
+        found, at = b"", 0
+        for low, high in zip(start[row == number], end[row == number]):
+            found += value[at:low]
+            inside = low > 0 and high < len(value)
+            found, at = found + (separator if inside and not found.endswith(separator) else b""), high
+        expected.append(found + value[at:])
+    assert content(ranges.cut(text, row, start, end, separator)) == expected
+
+
 def test_cut_refuses_half_characters_and_ranges_outside():
     text = pa.array(["aé"])
     for row, start, end in [(0, 0, 2), (0, 2, 3), (0, 0, 4), (1, 0, 0), (-1, 0, 0), (0, 1, 0)]:
@@ -100,8 +141,8 @@ def test_cut_refuses_half_characters_and_ranges_outside():
 
 
 def test_snap_refuses_unknown_boundary_and_ranges_outside():
-    with pytest.raises(ValueError, match="character, word, line"):
-        ranges.snap(pa.array(["a"]), [0], [0], [1], "sentence")
+    with pytest.raises(ValueError, match="character, word, sentence, line"):
+        ranges.snap(pa.array(["a"]), [0], [0], [1], "page")
     with pytest.raises(ValueError, match="outside"):
         ranges.snap(pa.array(["a"]), [0], [0], [2])
 
