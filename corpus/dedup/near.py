@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from corpus import options, tables
 from corpus.dedup import (
@@ -114,7 +113,7 @@ class Near(Step):
         "jaccard", "What candidates are held to: Jaccard similarity, edit similarity as well, or nothing."
     )
     edit_threshold: float = option(0.8, "Edit similarity from which they are, with verification: edit.", gt=0, le=1)
-    keep: Literal["first", "longest", "newest", "highest", "lowest"] = option(
+    keep: priorities.Keep = option(
         "first",
         "Which stays, of equals the first: the first, the longest text, the newest date, the highest or lowest score.",
     )
@@ -151,13 +150,16 @@ class Near(Step):
             raise ValueError(f"normalisation {self.normalisation!r} has its own unit, not {self.unit!r}")
         if (self.unit == "tokens") != bool(self.tokenizer):
             raise ValueError("unit: tokens and tokenizer are given together")
-        if (self.score is not None) != (self.keep in ("highest", "lowest")):
-            raise ValueError("score and keep: highest or lowest are given together")
+        priorities.check(self.keep, self.score)
+        self.refuse_dropping()
+        self.banding()
+
+    def refuse_dropping(self) -> None:
+        """Raises ValueError for options on what is dropped that contradict others."""
         if self.verification == "none" and self.mode == "leader":
             raise ValueError(
                 "verification: none needs mode: components, for what is dropped for a leader is compared with it"
             )
-        self.banding()
 
     def inputs(self) -> list[str]:
         """The files of the tokenizer. Raises FileNotFoundError."""
@@ -226,13 +228,7 @@ class Near(Step):
         """How much each document ought to stay, float64: those with the most come first, of equals in their order; the
         least, -inf, has one without a date or score (`corpus.dedup.priorities`). Raises OptionError for a score that
         is no number."""
-        if self.keep == "longest":
-            return np.asarray(pc.binary_length(batch["text"]), np.float64)
-        if self.keep == "newest":
-            return priorities.of_dates(batch)
-        if self.score is None:
-            return np.full(batch.num_rows, -np.inf)
-        return priorities.of_scores(batch, self.score, self.keep == "lowest")
+        return priorities.of(batch, self.keep, self.score)
 
     def signatures(self, text: pa.Array) -> np.ndarray:
         """The signatures of a column of strings: [n, permutations] of the type of the scheme's values; all bits are set

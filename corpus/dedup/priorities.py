@@ -1,4 +1,4 @@
-"""Which of several near-duplicates ought to stay, as numbers: the greater, the rather.
+"""Which of several duplicates ought to stay, as numbers: the greater, the rather.
 
 Dates are ISO 8601, in part (`2024-02`) or whole, with an offset from UTC or none, or digits alone (`20240131102030`).
 What is none, such as month 13, is as no date. Scores are columns of numbers; `metadata.NAME` is the field NAME of what
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,28 @@ _BASIC = (
     r"(?:[T ]?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})(?P<offset>Z|[+-]\d{2}:?\d{2})?)?$"
 )
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
+
+
+Keep = Literal["first", "longest", "newest", "highest", "lowest"]
+"""Which stays, of equals the first: the first, the longest text, the newest date, the highest or lowest score."""
+
+
+def check(keep: str, score: str | None) -> None:
+    """Raises ValueError where one of `score` and a `keep` that means it is given without the other."""
+    if (score is not None) != (keep in ("highest", "lowest")):
+        raise ValueError("score and keep: highest or lowest are given together")
+
+
+def of(batch: pa.RecordBatch, keep: str, score: str | None) -> np.ndarray:
+    """How much each document ought to stay, float64: those with the most come first, of equals in their order; the
+    least, -inf, has one without a date or score. Raises OptionError for a score that is no number."""
+    if keep == "longest":
+        return np.asarray(pc.binary_length(batch["text"]), np.float64)
+    if keep == "newest":
+        return of_dates(batch)
+    if score is None:
+        return np.full(batch.num_rows, -np.inf)
+    return of_scores(batch, score, keep == "lowest")
 
 
 def of_dates(batch: pa.RecordBatch) -> np.ndarray:

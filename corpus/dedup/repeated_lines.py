@@ -14,8 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.dedup import pieces
-from corpus.dedup.pieces import Pieces, Repeats
-from corpus.text import arrow, hashing, spans
+from corpus.dedup.pieces import Definition, Pieces, Repeats
+from corpus.text import arrow
+
+LINES = Definition("line")
+"""C4's: blank ones are lines, too."""
+REASONS = ("global_duplicate", "local_duplicate", "duplicate_span")
+"""Why a line goes: another page owns it; this one has it before; a span with it is owned elsewhere."""
 
 
 def line_keys(batch: pa.RecordBatch, addresses: np.ndarray) -> Pieces:
@@ -24,11 +29,7 @@ def line_keys(batch: pa.RecordBatch, addresses: np.ndarray) -> Pieces:
 
     Lines are what `text.split("\\n")` gives: n + 1 of them for n newlines, one for an empty text.
     """
-    data, offsets = arrow.buffers(batch.column("text"))
-    starts, ends, first = spans.lines(data, offsets, newline_only=True)
-    rows = np.repeat(np.arange(batch.num_rows), np.diff(first))
-    keys, begin = hashing.hash_lines(data, starts, ends), offsets[rows]
-    return Pieces(keys, pieces.page_ranks(batch)[rows], addresses[rows], starts - begin, ends - begin)
+    return pieces.find(LINES, batch, addresses, pieces.page_ranks(batch))
 
 
 def decisions(
@@ -37,19 +38,37 @@ def decisions(
     repeats: Repeats,
     count_sentences: Callable[[pa.Array], np.ndarray],
     min_sentences: int = 3,
+    definition: Definition = LINES,
 ) -> pa.RecordBatch:
     """Decisions about a batch, step "lines"; see `pieces.decisions`.
 
-    repeats: sorted, only those to cut; those of other documents are ignored. Each is cut with the newline
-    that must go with it for the rest to be the kept lines joined by newlines; its reason is
-    "local_duplicate" or "global_duplicate".
+    repeats: sorted; those that are owned only matter where pieces have several lines, and those of other documents are
+    ignored. Each line that goes is cut with the newline that must go with it for the rest to be the kept lines joined
+    by newlines; its reason is "local_duplicate" or "global_duplicate", and of a span "duplicate_span".
     """
     text = batch.column("text")
+    _, offsets = arrow.buffers(text)
     rows, repeats = pieces.in_batch(repeats, addresses)
-    starts, ends = _with_newlines(rows, repeats.starts, repeats.ends, np.diff(arrow.buffers(text)[1]))
-    reasons = np.where(repeats.owners == repeats.addresses, "local_duplicate", "global_duplicate")
-    cuts = pieces.Cuts(rows, starts, ends, repeats.owners)
-    return pieces.decisions(text, addresses, cuts, reasons, "lines", count_sentences, min_sentences)
+    starts, ends, owners = repeats.starts, repeats.ends, repeats.owners
+    which = owners == repeats.addresses
+    if definition.span > 1:
+        rows, starts, ends, owners = _lines_of_spans(definition, text, rows, repeats)
+        which = np.full(len(rows), REASONS.index("duplicate_span"))
+    starts, ends = _with_newlines(rows, starts, ends, np.diff(offsets))
+    cuts = pieces.Cuts(rows, starts, ends, owners)
+    return pieces.decisions(text, addresses, cuts, REASONS, which, "lines", count_sentences, min_sentences)
+
+
+def _lines_of_spans(
+    definition: Definition, text: pa.Array, rows: np.ndarray, repeats: Repeats
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(rows, starts, ends, owners), int64: the lines of a column that go because a span with them does, in order."""
+    _, offsets = arrow.buffers(text)
+    found = definition.layout(text)
+    owners = pieces.unit_owners(found.starts, found.ends, offsets, rows, repeats)
+    gone = np.flatnonzero(owners >= 0)
+    rows = np.repeat(np.arange(len(text)), np.diff(found.first))[gone]
+    return rows, found.starts[gone] - offsets[rows], found.ends[gone] - offsets[rows], owners[gone]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.dedup import pieces
-from corpus.dedup.pieces import Pieces, Repeats
-from corpus.text import arrow, hashing, sentences, spans
+from corpus.dedup.pieces import Definition, Pieces, Repeats
+from corpus.text import arrow, sentences, spans
 
 SPAN_SENTENCES = 3
 """Sentences in a span (Raffel et al. 2020, section 2.2)."""
@@ -57,29 +57,7 @@ def span_keys(batch: pa.RecordBatch, addresses: np.ndarray, length: int = SPAN_S
     """
     if length < 1:
         raise ValueError(f"a span has at least 1 sentence, not {length}")
-    data, offsets = arrow.buffers(batch.column("text"))
-    found = layout(data, offsets)
-    bounds = found.first_sentence[found.first_line]  # of each document, its first sentence
-    document = np.repeat(np.arange(batch.num_rows), np.diff(bounds))
-    first = np.arange(max(0, len(document) - length + 1))
-    first = first[document[first] == document[first + length - 1]]
-    rows = document[first]
-    hashes = hashing.hash_lines(data, found.starts, found.ends)
-    return Pieces(
-        _span_hashes(hashes, first, length),
-        pieces.page_ranks(batch)[rows],
-        addresses[rows],
-        found.starts[first] - offsets[rows],
-        found.ends[first + length - 1] - offsets[rows],
-    )
-
-
-def _span_hashes(hashes: np.ndarray, first: np.ndarray, length: int) -> np.ndarray:
-    """128-bit hashes (uint64[n, 2]) of the runs of `length` sentences from each of `first`, by the
-    hashes uint64[sentences, 2]."""
-    data = hashes.view(np.uint8).ravel()
-    starts, ends = first * 16, (first + length) * 16
-    return np.stack([hashing.hash_spans(data, starts, ends, seed) for seed in (0, 1)], axis=1)
+    return pieces.find(Definition("sentence", length), batch, addresses, pieces.page_ranks(batch))
 
 
 def decisions(
@@ -99,31 +77,12 @@ def decisions(
     data, offsets = arrow.buffers(text)
     rows, repeats = pieces.in_batch(repeats, addresses)
     found = layout(data, offsets)
-    cuts = pieces.Cuts(*_cuts(found, offsets, _owners(found, offsets, rows, repeats)))
-    reasons = np.full(len(cuts.rows), "duplicate_span")
-    return pieces.decisions(text, addresses, cuts, reasons, "sentence_spans", count_sentences, min_sentences)
-
-
-def _owners(found: Layout, offsets: np.ndarray, rows: np.ndarray, repeats: Repeats) -> np.ndarray:
-    """For each sentence the address of the page that keeps it elsewhere, -1 if it stays: int64[sentences].
-
-    rows: int64, of each of `repeats`."""
-    first = np.searchsorted(found.starts, offsets[rows] + repeats.starts)
-    after = np.searchsorted(found.ends, offsets[rows] + repeats.ends) + 1
-    return _mark(first, after, repeats.owners, repeats.owned, len(found.starts))
-
-
-@numba.njit(cache=True, nogil=True)
-def _mark(first, after, span_owners, owned, count):
-    """See `_owners`; span *i* has the sentences `first[i]:after[i]`."""
-    owners = np.full(count, -1, np.int64)
-    for i in range(len(first) - 1, -1, -1):  # backwards, so that a sentence's first span counts
-        if not owned[i]:
-            owners[first[i] : after[i]] = span_owners[i]
-    for i in range(len(first)):
-        if owned[i]:
-            owners[first[i] : after[i]] = -1
-    return owners
+    owners = pieces.unit_owners(found.starts, found.ends, offsets, rows, repeats)
+    cuts = pieces.Cuts(*_cuts(found, offsets, owners))
+    which = np.zeros(len(cuts.rows), np.int64)
+    return pieces.decisions(
+        text, addresses, cuts, ("duplicate_span",), which, "sentence_spans", count_sentences, min_sentences
+    )
 
 
 @numba.njit(cache=True, nogil=True)

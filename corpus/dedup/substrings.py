@@ -1,4 +1,4 @@
-"""Repeated passages: the ranges that a suffix array finds, at boundaries of characters, words or lines."""
+"""Repeated passages of texts in memory, at boundaries of characters, words or lines."""
 
 from __future__ import annotations
 
@@ -9,34 +9,58 @@ import numpy as np
 import pyarrow as pa
 
 from corpus import tables
-from corpus.dedup import suffix_array
-from corpus.text import arrow, ranges
+from corpus.dedup import keeping, runs, windows
+from corpus.dedup.units import Unit, bytes_of, units_of
+from corpus.text import ranges
+from corpus.text.ranges import Boundary
 
-Boundary = Literal["character", "word", "line"]
 FOUND_SCHEMA = pa.schema([("row", pa.int64()), ("start", pa.int64()), ("end", pa.int64()), ("by", pa.int64())])
 
 
-def repeated_substrings(data: Any, min_bytes: int = 100, snap: Boundary = "character") -> pa.Table:
-    """The passages of at least `min_bytes` bytes that occur earlier in the texts: a row for each, in order, with `row`,
-    `start`, `end` (bytes in the text) and `by`, the row in which the passage (its first window) occurs first.
+def repeated_substrings(
+    data: Any,
+    min_length: int = 100,
+    unit: Unit = "bytes",
+    snap: Boundary = "word",
+    keep: Literal["first", "none"] = "first",
+    min_count: int = 2,
+    tokenizer: str = "",
+) -> pa.Table:
+    """The passages of at least `min_length` units that stand in the texts already: a row for each, in order, with
+    `row`, `start`, `end` (bytes in the text) and `by`, the row in which an equal one (of its first window) stands that
+    is kept.
 
-    data: anything that `corpus.as_table` takes, up to 2 GiB of text. Passages shrink to the boundaries that `snap`
-    names. A window that overlaps its first occurrence repeats nothing. Takes memory for about eight times the text.
-    Raises ValueError for more text, or a `min_bytes` below 1.
+    data: anything that `corpus.as_table` takes. unit: as `corpus.dedup.units` says, with the folder of the `tokenizer`
+    for tokens. Passages shrink to the boundaries
+    that `snap` names. keep: "first" is what `corpus.dedup.keeping` defines: of what is cut a copy stands, whole, in
+    what is left; with "none" all copies are found, and `by` is the first of them. min_count: how often a passage must
+    stand in the texts, whether copies overlap or not. Takes memory for about twice the text. Raises ValueError for a
+    `min_length` below 1, or a unit that is none.
 
     >>> import corpus
     >>> texts = ["He said: to be, or not to be. So it is.", "To write: to be, or not to be. And more."]
-    >>> found = corpus.repeated_substrings(texts, min_bytes=15, snap="word")
+    >>> found = corpus.repeated_substrings(texts, min_length=15)
     >>> found.to_pylist()
     [{'row': 1, 'start': 10, 'end': 31, 'by': 0}]
     >>> corpus.cut(texts, found)["text"].to_pylist()[1]
     'To write: And more.'
     """
-    min_bytes = operator.index(min_bytes)
+    if (min_length := operator.index(min_length)) < 1:
+        raise ValueError(f"min_length must be at least 1, not {min_length}")
+    if keep not in ("first", "none"):
+        raise ValueError(f'keep must be "first" or "none", not {keep!r}')
     text = tables.as_table(data)["text"].cast(pa.large_string()).combine_chunks()
-    row, start, end, first = suffix_array.repeated_ranges(*arrow.buffers(text), min_bytes)
-    place, start, end, origin = snapped(text, row, start, end, snap)
-    return pa.table([place, start, end, first[origin]], schema=FOUND_SCHEMA)
+    values, offsets = units_of(text, unit, tokenizer)
+    found = windows.find_runs(values, offsets, np.arange(len(text)), min_length, operator.index(min_count))
+    columns = runs.maximal(found)
+    sizes = np.diff(offsets)[np.unique(columns[0])]
+    if keep == "first":
+        cuts = keeping.KeepFirst(min_length, 0, *keeping.classes_in(columns)).part(columns, sizes)
+    else:
+        cuts = keeping.keep_none(columns, sizes, min_length, 0)
+    start, end = bytes_of(text, unit, cuts.address, cuts.start, cuts.end, tokenizer)
+    place, start, end, origin = snapped(text, cuts.address, start, end, snap)
+    return pa.table([place, start, end, cuts.by[origin]], schema=FOUND_SCHEMA)
 
 
 def snapped(

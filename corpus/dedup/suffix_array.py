@@ -60,7 +60,7 @@ def repeated_ranges(data: np.ndarray, document_offsets: np.ndarray, min_bytes: i
     flags = _windows_inside(offsets, min_bytes)
     if not flags.any():  # libdivsufsort is never asked about an empty text
         return (np.empty(0, np.int64),) * 4
-    members = _suffix_array(data)
+    members = suffix_array_of(data)
     members = members[: _group(data, flags, members, min_bytes)]
     _mark_repeated(members, flags, min_bytes)
     start, end = _ranges(flags, offsets, min_bytes)
@@ -87,7 +87,7 @@ def _check(data: np.ndarray, offsets: np.ndarray, min_bytes: int) -> None:
         )
 
 
-def _suffix_array(data: np.ndarray) -> np.ndarray:
+def suffix_array_of(data: np.ndarray) -> np.ndarray:
     """int32[n]: starts of the suffixes of `data` in order. Reads `data` only, but pydivsufsort
     insists on an array that could be written to, as Arrow's buffers cannot."""
     writable = (ctypes.c_uint8 * len(data)).from_address(data.ctypes.data)

@@ -196,6 +196,7 @@ def proposals(
         "score": pa.nulls(n, pa.float64())
         if score is None
         else pa.array(score, pa.float64(), from_pandas=True),  # NaN: unknown
+        "separator": pa.nulls(n, pa.string()),
     }
     return pa.table(columns, schema=PROPOSAL_SCHEMA), shard
 

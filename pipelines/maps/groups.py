@@ -19,6 +19,9 @@ MOST_GROUPS = 4096
 """Tasks of a map over a view above which groups become larger: what such maps exchange costs a read for each."""
 LARGEST = 4
 """Times `working_bytes` that a group has at most, however many there are: memory of a task grows with its group."""
+SLACK = 8
+"""A group may be larger than its target by an eighth: shards end with the document that fills them, so that four of
+`task_bytes` are a little more than four times that."""
 MOST_SHARDS = 1024
 """Shards of a group at most, however small: each costs an open, and tasks are what runs in parallel."""
 
@@ -67,13 +70,19 @@ def of_view(view: Sequence[ShardView], working_bytes: int) -> list[Group]:
     """The groups of a view, of a quarter of `working_bytes` of text at most, so that a small corpus has work for
     several processors; or of twice that, four times that, to LARGEST times `working_bytes`, where there would be more
     than MOST_GROUPS."""
+    ranges = ranges_of(np.cumsum([0, *(shard.text_bytes for shard in view)]), working_bytes)
+    return [Group(number, tuple(view[start:end])) for number, (start, end) in enumerate(ranges)]
+
+
+def ranges_of(before: np.ndarray, working_bytes: int, times: float = 1) -> list[tuple[int, int]]:
+    """(start, end) of the groups of shards, of which `before` are the bytes before each, and in all (int64); `times`:
+    how many such corpora there are, one after the other, of which these are the groups of the first."""
     target = max(1, working_bytes // 4)
-    before = np.cumsum([0, *(shard.text_bytes for shard in view)])
+    most = max(MOST_GROUPS, -(-(len(before) - 1) * times // MOST_SHARDS))
     while True:
         ranges = _ranges(before, target)
-        enough = len(ranges) <= max(MOST_GROUPS, -(-len(view) // MOST_SHARDS))
-        if enough or 2 * target > LARGEST * working_bytes:
-            return [Group(number, tuple(view[start:end])) for number, (start, end) in enumerate(ranges)]
+        if len(ranges) * times <= most or 2 * target > LARGEST * working_bytes:
+            return ranges
         target *= 2
 
 
@@ -84,7 +93,7 @@ def _ranges(before: np.ndarray, target: int) -> list[tuple[int, int]]:
     while waiting:
         start, length = waiting.pop()
         end = min(start + length, shards)
-        if length == 1 or before[end] - before[start] <= target:
+        if length == 1 or before[end] - before[start] <= target + target // SLACK:
             found.append((start, end))
         else:
             half = length // 2

@@ -1,10 +1,11 @@
 """Deduplication by key: by URL, by line, by content. Each is map -> exchange by key -> reduce ->
-exchange by group of shards -> decide."""
+exchange by group of shards -> decide. Where the key is a hash of text that is not exchanged with it, a map
+that sends the text of what stays stands before the last (`compared`)."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from corpus.documents import at_hand
 from corpus.views import ShardView
 from pipelines.context import Context
 from pipelines.engine import Exclusion, Manifest, Outputs, Task, fingerprint, task_key
+from pipelines.maps import compared
 from pipelines.maps import exchange as exchanges
 from pipelines.maps import groups as grouping
 from pipelines.maps.decide import PROPOSALS, Finish, ProposalWriter, decide_map
@@ -34,6 +36,16 @@ class KeyedStep(Protocol):
 
     def duplicates(self, table: pa.Table) -> tuple[pa.Table, np.ndarray]:
         """Of all that has some of the keys: proposals, and the shard of each (int64)."""
+
+
+class ComparedStep(compared.Compares, Finish, Protocol):
+    """A step that is carried out by `by_compared_key`; what it finishes are matches (`compared.equal`)."""
+
+    def keys(self, rows: np.ndarray, batch: pa.RecordBatch, shard: int) -> tuple[pa.Table, np.ndarray]:
+        """As of a `KeyedStep`."""
+
+    def matches(self, table: pa.Table) -> tuple[pa.Table, dict[str, Any]]:
+        """Of all that has some of the keys: matches (`compared.matches`), and further counters of the task."""
 
 
 AnyStep = TypeVar("AnyStep")
@@ -67,7 +79,7 @@ class Reduction(NamedTuple):
     known: np.ndarray
 
 
-def emit_keys(argument: Keys[KeyedStep], outputs: Outputs) -> dict[str, Any]:
+def emit_keys(argument: Keys[KeyedStep | ComparedStep], outputs: Outputs) -> dict[str, Any]:
     """Map: the step's keys of every batch."""
     writer = None
     for shard, rows, batch in views.read_all(argument.group.shards):
@@ -85,17 +97,32 @@ def emit_keys(argument: Keys[KeyedStep], outputs: Outputs) -> dict[str, Any]:
 def reduce_keys(partition: int, outputs: Outputs, common: Reduction) -> dict[str, Any]:
     """Reduce: the step's duplicates in one partition, whose keys are taken split by split."""
     writer = ProposalWriter(outputs, common.firsts, common.hold)
-    partitions = common.exchange.partitions
+    for table in _splits(partition, common):
+        writer.add(*common.step.duplicates(table))
+    return writer.close()
 
+
+def reduce_matches(partition: int, outputs: Outputs, common: Reduction) -> dict[str, Any]:
+    """Reduce: the step's matches in one partition, likewise; `found`: its counters, of each split."""
+    writer = compared.MatchWriter(outputs, common.firsts, common.hold)
+    found = []
+    for table in _splits(partition, common):
+        matches, counters = common.step.matches(table)
+        writer.add(matches)
+        found.append(counters)
+    return {**writer.close(), "found": found}
+
+
+def _splits(partition: int, common: Reduction) -> Iterator[pa.Table]:
+    """A partition by its keys, in so many parts."""
+    partitions = common.exchange.partitions
     for split in range(common.splits):
         wanted = partition + split * partitions
 
         def chosen(piece: pa.RecordBatch, wanted: int = wanted) -> np.ndarray:
             return exact.partition_of(hashes_of(piece), partitions * common.splits) == wanted
 
-        table = exchanges.read(common.exchange, partition, chosen if common.splits > 1 else None)
-        writer.add(*common.step.duplicates(table))
-    return writer.close()
+        yield exchanges.read(common.exchange, partition, chosen if common.splits > 1 else None)
 
 
 def by_key(
@@ -108,15 +135,33 @@ def by_key(
 ) -> list[ShardView]:
     """The four maps of a dedup by key; see the module. The view with their decisions. `document_bytes`: what the step
     exchanges for a document, about; what its text has unless it is given."""
+    groups, partitions, mapped = _keys_map(context, step, view, document_bytes)
+    reduced = reduce_map(context, reduce_keys, step, mapped, partitions, groups)
+    proposed = exchanges.gather(context, "reduce", reduced, PROPOSALS, len(groups)) if reduced else None
+    return decide_map(context, groups, proposed, threshold, finish)
+
+
+def by_compared_key(
+    context: Context, step: ComparedStep, view: list[ShardView], threshold: str, document_bytes: int | None = None
+) -> tuple[list[ShardView], list[Manifest]]:
+    """The five maps of a dedup by key whose matches are compared; (the view with their decisions, the manifests of the
+    map that finds matches)."""
+    groups, partitions, mapped = _keys_map(context, step, view, document_bytes)
+    reduced = reduce_map(context, reduce_matches, step, mapped, partitions, groups)
+    proposed, groups = compared.send_map(context, step, reduced, groups)
+    return decide_map(context, groups, proposed, threshold, step), reduced
+
+
+def _keys_map(
+    context: Context, step: KeyedStep | ComparedStep, view: list[ShardView], document_bytes: int | None
+) -> tuple[list[Group], int, list[Manifest]]:
+    """Run the map of keys: (the groups of the view, into how many partitions the keys go, its manifests)."""
     groups = grouping.of_view(view, context.working_bytes)
     expected = sum(document_bytes * shard.documents if document_bytes else shard.text_bytes for shard in view)
     partitions = exchanges.partitions_for(expected, context.working_bytes)
     tasks = [group.task(Keys(step, group, partitions, context.working_bytes)) for group in groups]
     mapped = context.map("keys", emit_keys, tasks, (step, partitions, context.working_bytes))
-    groups = grouping.left_out(groups, mapped)
-    reduced = reduce_map(context, reduce_keys, step, mapped, partitions, groups)
-    proposed = exchanges.gather(context, "reduce", reduced, PROPOSALS, len(groups)) if reduced else None
-    return decide_map(context, groups, proposed, threshold, finish)
+    return grouping.left_out(groups, mapped), partitions, mapped
 
 
 def reduce_map(

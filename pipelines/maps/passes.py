@@ -76,6 +76,20 @@ def run_pass(argument: Pass, outputs: Outputs) -> dict[str, Any]:
     return work.finish()
 
 
+class _Shard:
+    """An output that documents are written to."""
+
+    def __init__(self, name: str, path: str, schema: pa.Schema):
+        self.name = name
+        self.schema = schema
+        self._writer = shards.open_writer(path, schema)
+        self.rows = shards.Gathered(self._writer.write)
+
+    def close(self) -> None:
+        self.rows.flush()
+        self._writer.close()
+
+
 class _Work:
     """The sinks and counts of one task."""
 
@@ -87,9 +101,7 @@ class _Work:
         self.steps.update({name: StepCount() for name in argument.names})
         self.skipped: dict[str, int] = {}
         self.shards: dict[str, list] = {}
-        self.writers: dict[
-            str, tuple[str, shards.ShardWriter | shards.ParquetShardWriter]
-        ] = {}  # of each partition: (output, its writer)
+        self.writers: dict[str, _Shard] = {}  # of each partition
         self.dropped = Rows(outputs, "dropped.parquet", DROPPED_SCHEMA)
         self.quarantine = Quarantine(outputs)
         self.languages: dict[str, int] = {}
@@ -208,23 +220,23 @@ class _Work:
             start = end
 
     def _write_rows(self, folder: str, batch: pa.RecordBatch) -> None:
-        if folder in self.writers and self.writers[folder][1].schema != batch.schema:
+        if folder in self.writers and self.writers[folder].schema != batch.schema:
             self._close(folder)  # inputs with other columns
         if folder not in self.writers:
             if len(self.writers) == MAX_WRITERS:
                 self._close(next(iter(self.writers)))
             name = f"documents-{len(self.shards):04d}{self.argument.suffix}"
             self.shards[name] = [0, 0, folder]
-            self.writers[folder] = name, shards.open_writer(self.outputs.path(name), batch.schema)
-        name, writer = self.writers[folder]
-        writer.write(batch)
+            self.writers[folder] = _Shard(name, self.outputs.path(name), batch.schema)
+        name = self.writers[folder].name
+        self.writers[folder].rows.add(batch)
         self.shards[name][0] += batch.num_rows
         self.shards[name][1] += text_bytes(batch.column("text"))
         if self.shards[name][1] >= self.argument.task_bytes:
             self._close(folder)
 
     def _close(self, folder: str) -> None:
-        self.writers.pop(folder)[1].close()
+        self.writers.pop(folder).close()
 
     def finish(self) -> dict[str, Any]:
         for folder in list(self.writers):

@@ -10,8 +10,6 @@ from corpus.documents import PREFIX_BYTES, QUARANTINE_SCHEMA
 from corpus.io import shards
 from pipelines.engine import Outputs
 
-ROWS_AT_A_TIME = 4096
-"""Rows of a row group, about."""
 RAW_ROWS = 1000
 """Rows of quarantine that are written at a time."""
 RAW_BYTES = 64 << 20
@@ -19,35 +17,32 @@ RAW_BYTES = 64 << 20
 
 
 class Rows:
-    """An output of rows, which is made when there are any, and written some thousand at a time."""
+    """An output of rows, which is made when there are any."""
 
     def __init__(self, outputs: Outputs, name: str, schema: pa.Schema):
         self._outputs, self._name, self._schema = outputs, name, schema
         self._writer: shards.ParquetShardWriter | None = None
-        self._waiting: list[pa.RecordBatch] = []
-        self._waiting_rows = self.rows = 0
+        self._gathered = shards.Gathered(self._write)
+        self.rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append rows."""
         self.rows += batch.num_rows
-        if batch.num_rows:
-            self._waiting.append(batch)
-            self._waiting_rows += batch.num_rows
-        if self._waiting_rows >= ROWS_AT_A_TIME:
-            self._flush()
+        self._gathered.add(batch)
 
-    def _flush(self) -> None:
-        if not self._waiting:
-            return
+    def write_nothing(self) -> None:
+        """Make the output, even if there are no rows for it."""
         if self._writer is None:
             self._writer = shards.ParquetShardWriter(self._outputs.path(self._name), self._schema)
-        (batch,) = pa.Table.from_batches(self._waiting).combine_chunks().to_batches()
+
+    def _write(self, batch: pa.RecordBatch) -> None:
+        self.write_nothing()
+        assert self._writer is not None
         self._writer.write(batch)
-        self._waiting, self._waiting_rows = [], 0
 
     def close(self) -> None:
         """Complete the file, if there is one."""
-        self._flush()
+        self._gathered.flush()
         if self._writer is not None:
             self._writer.close()
 

@@ -1,161 +1,120 @@
-"""Exact repeated substrings: one suffix array over the view, cuts in all copies but the first."""
+"""Exact repeated substrings: cut from all places but the one that is kept."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from corpus import views
-from corpus.dedup import suffix_array
-from corpus.dedup.substrings import Boundary, snapped
+from corpus.dedup import units
+from corpus.dedup.substrings import snapped
+from corpus.dedup.units import Unit
+from corpus.io import paths
 from corpus.options import option
-from corpus.text.arrow import buffers
+from corpus.text.ranges import Boundary
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
-from pipelines.engine import Limits, Outputs, Task
-from pipelines.maps import exchange
 from pipelines.maps import groups as grouping
-from pipelines.maps.decide import PROPOSAL_SCHEMA, PROPOSALS, ProposalWriter, decide_map
-
-DEFAULT_MAX_BYTES = (1 << 31) - 1
-BYTES_A_BYTE = 12
-"""Memory of the task that builds the suffix array, for each byte of text, with room."""
+from pipelines.maps.decide import decide_map
+from pipelines.substrings import runs, suffix_parts, windows
+from pipelines.substrings.keeping import Keep, Keeping, keep_map
 
 
 @dataclasses.dataclass(frozen=True)
 class SubstringDedup(GlobalStep):
-    """Cut every substring of at least `min_bytes` bytes that occurs earlier in the corpus (Lee et
-    al. 2021, ExactSubstr, but the first copy stays). Cuts shrink to boundaries of characters, words or
-    lines (`snap`). Documents left with fewer than `min_remaining` bytes are dropped. The suffix array
-    is built in one task's memory, about 7 bytes a byte of text: a corpus of more than `max_bytes` is
-    refused.
+    """Cut every passage of at least `min_length` units that stands in text already kept (Lee et al. 2021, ExactSubstr,
+    but one copy stays; `keep: none` cuts all, as they do). A passage is cut because of a copy that stands, whole, in
+    what is kept: no copy is the last one and goes. Cuts shrink to boundaries of characters, words, sentences or lines
+    (`snap`). Documents of which repeats leave fewer than `min_remaining` units are dropped, and keep nothing.
+
+    Lee et al. compare 50 tokens. In English, 100 bytes are about half of that: 200 bytes or 35 words are as much.
 
     >>> import corpus, pipelines, pyarrow.parquet as pq
     >>> texts = ["He said: to be, or not to be. So it is.", "To write: to be, or not to be. And more."]
     >>> pq.write_table(corpus.as_table(texts), "docs.parquet")
-    >>> recipe = pipelines.Recipe(input="docs.parquet", steps=[pipelines.SubstringDedup(min_bytes=15, snap="word")])
+    >>> recipe = pipelines.Recipe(input="docs.parquet", steps=[pipelines.SubstringDedup(min_length=15)])
     >>> result = pipelines.run_recipe(recipe, "OUT")
     >>> pq.read_table("OUT/documents")["text"].to_pylist()
-    ['He said: to be, or not to be. So it is.', 'To write: And more.']
+    ['He said: to be, or not to be. So it is.', 'To write: \\nAnd more.']
     """
 
     name: ClassVar[str] = "substring_dedup"
     rules: ClassVar[tuple[str, ...]] = ("nothing_left",)
-    min_bytes: int = option(100, "Bytes that a repeated passage has at least.", ge=2, le=DEFAULT_MAX_BYTES)
-    snap: Boundary = option("character", "Boundaries to which cuts shrink.")
-    min_remaining: int = option(1, "Bytes of text that a document is left with at least.", ge=0)
-    max_bytes: int = option(DEFAULT_MAX_BYTES, "Bytes of text that a corpus may have.", ge=0, le=DEFAULT_MAX_BYTES)
+    min_length: int = option(100, "Units that a repeated passage has at least.", ge=2, le=1 << 20)
+    unit: Unit = option("bytes", "What texts are compared by, and min_length and min_remaining counted in.")
+    tokenizer: str = option("", "Folder of the tokenizer, with unit: tokens.")
+    method: Literal["windows", "suffix_array"] = option(
+        "windows", "How repeats are found; the same ones. By suffix arrays OUT has to be a local disk."
+    )
+    min_count: int = option(2, "Times that a passage stands in the corpus at least to be repeated.", ge=2)
+    keep: Keep = option("first", "The copy that stays: the first in text that is kept, or none.")
+    snap: Boundary = option("word", "Boundaries to which cuts shrink.")
+    separator: str = option("\n", "What stands in place of a cut, between two pieces of text.")
+    min_remaining: int = option(1, "Units that repeats leave of a document at least.", ge=0)
+
+    def refuse(self) -> None:
+        """Raises ValueError for tokens without a tokenizer, or the reverse."""
+        if (self.unit == "tokens") != bool(self.tokenizer):
+            raise ValueError("unit: tokens and tokenizer are given together")
+        if self.separator != self.separator.encode("utf-8", "ignore").decode():
+            raise ValueError(f"separator {self.separator!r} has characters that UTF-8 has not")
+        if self.unit == "tokens" and self.method == "suffix_array":
+            raise ValueError("method: suffix_array compares bytes, characters or words; leave it out for tokens")
+
+    def inputs(self) -> list[str]:
+        """The files of the tokenizer. Raises FileNotFoundError."""
+        return [source.path for source in paths.list_files(self.tokenizer)] if self.tokenizer else []
+
+    def check(self) -> None:
+        """Raises ValueError or FileNotFoundError for a tokenizer that cannot be used."""
+        if self.tokenizer:
+            units.check(self.tokenizer)
 
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
-        """Suffix array in one task, then decisions per shard."""
+        """The maps of `windows`, or of `suffix_parts`; runs; keep, in one task; decide."""
+        find = {"windows": windows.find, "suffix_array": suffix_parts.find}[self.method]
         groups = grouping.of_view(view, context.working_bytes)
-        inputs = tuple(pair for s in view for pair in s.inputs())
-        weight = sum(s.text_bytes for s in view)
-        argument = Repeats(self, tuple(view), grouping.firsts_of(groups), context.working_bytes)
-        task = Task("00000", argument, inputs, weight, extra=Limits(0.0, BYTES_A_BYTE * weight))
-        (found,) = context.map("suffix_array", find_repeats, [task], (self, context.working_bytes))
-        context.found.figures[context.name] = found.counters["figures"]
-        cuts = Cuts(self.snap, self.min_remaining)
-        proposed = exchange.of_map([found], PROPOSALS, len(groups))
-        return decide_map(context, groups, proposed, f"{self.min_bytes} bytes", cuts)
+        threshold = f"{self.min_length} {self.unit}"
+        groups, sizes, pieces = find(context, self, groups)
+        if pieces is None or not pieces.rows:
+            context.found.figures[context.name] = {}
+            return decide_map(context, groups, None, threshold)
+        ordered = runs.order_map(context, groups, sizes, pieces)
+        firsts = grouping.firsts_of(groups)
+        keeping = Keeping(self.keep, self.min_length, self.min_remaining, tuple(ordered), firsts, context.working_bytes)
+        proposed, figures = keep_map(context, keeping)
+        context.found.figures[context.name] = {"unit": self.unit, **figures}
+        return decide_map(
+            context, groups, proposed, threshold, Cutting(self.unit, self.tokenizer, self.snap, self.separator)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
-class Repeats:
-    """Argument of the suffix-array task: all shards, the first one of each group, bytes of proposals to hold."""
+class Cutting:
+    """Finishes the proposals of a batch: ranges of units become bytes, snapped to boundaries."""
 
-    step: SubstringDedup
-    shards: tuple[ShardView, ...]
-    firsts: np.ndarray
-    hold: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Cuts:
-    """Finishes the proposals of a batch: ranges snapped to boundaries, and a drop instead of cuts for
-    every document that they leave with fewer than `min_remaining` bytes."""
-
+    unit: Unit
+    tokenizer: str
     snap: Boundary
-    min_remaining: int
+    separator: str
 
     def finish(self, rows: np.ndarray, batch: pa.RecordBatch, proposals: pa.Table) -> pa.Table:
         """Proposals sorted by row and start."""
         if not proposals.num_rows:
             return proposals
         text = batch.column("text")
-        place = np.searchsorted(rows, proposals["row"].to_numpy())
-        start = proposals["start"].to_numpy()
-        place, start, end, origin = snapped(text, place, start, proposals["end"].to_numpy(), self.snap)
-        cuts = proposals.take(pa.array(origin))
+        is_cut = pc.equal(proposals["action"], "cut")
+        cuts, drops = proposals.filter(is_cut), proposals.filter(pc.invert(is_cut))
+        place = np.searchsorted(rows, cuts["row"].to_numpy())
+        start, end = (cuts[name].to_numpy() for name in ("start", "end"))
+        start, end = units.bytes_of(text, self.unit, place, start, end, self.tokenizer)
+        _, start, end, origin = snapped(text, place, start, end, self.snap)
+        cuts = cuts.take(pa.array(origin))
         for name, column in (("start", start), ("end", end), ("score", (end - start).astype(float))):
             cuts = cuts.set_column(cuts.schema.get_field_index(name), name, pa.array(column))
-        return self._drop_emptied(rows, np.diff(buffers(text)[1]), place, cuts)
-
-    def _drop_emptied(self, rows: np.ndarray, sizes: np.ndarray, place: np.ndarray, cuts: pa.Table) -> pa.Table:
-        left = sizes.astype(np.int64)
-        np.subtract.at(left, place, cuts["end"].to_numpy() - cuts["start"].to_numpy())
-        emptied = np.flatnonzero(np.isin(np.arange(len(rows)), place) & (left < self.min_remaining))
-        if not len(emptied):
-            return cuts
-        cause = dict(zip(cuts["row"].to_pylist(), cuts["by"].to_pylist()))
-        drops = [
-            {"row": row, "action": "drop", "reason": "nothing_left", "by": cause[row], "score": float(size)}
-            for row, size in zip(rows[emptied].tolist(), left[emptied].tolist())
-        ]
-        rest = cuts.filter(pa.array(~np.isin(place, emptied)))
-        both = pa.concat_tables([rest, pa.Table.from_pylist(drops, PROPOSAL_SCHEMA)])
-        return both.sort_by([("row", "ascending"), ("start", "ascending")])
-
-
-def find_repeats(argument: Repeats, outputs: Outputs) -> dict:
-    """The suffix-array task: all text of the view in one buffer, repeats back to shards and rows."""
-    data, offsets, rows, shard_numbers = _all_text(argument.shards, argument.step.max_bytes)
-    document, start, end, first = suffix_array.repeated_ranges(data, offsets, argument.step.min_bytes)
-    found = int((end - start).sum())
-    table = pa.table(
-        {
-            "row": rows[document],
-            "action": pa.array(["cut"] * len(document), pa.string()),
-            "start": start,
-            "end": end,
-            "reason": pa.array(["repeated"] * len(document), pa.string()),
-            "by": pa.array([f"{shard_numbers[d]}:{rows[d]}" for d in first.tolist()], pa.string()),
-            "score": (end - start).astype(np.float64),
-        },
-        schema=PROPOSAL_SCHEMA,
-    )
-    writer = ProposalWriter(outputs, argument.firsts, argument.hold)
-    writer.add(table, shard_numbers[document])
-    figures = {
-        "bytes": int(len(data)),
-        "repeated_bytes": found,
-        "ranges": len(document),
-        "documents": int(len(np.unique(document))),
-    }
-    return {"figures": figures, "documents": len(rows), **writer.close()}
-
-
-def _all_text(view: Sequence[ShardView], max_bytes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(uint8 text of the view, int64 offsets of its documents in that, the row and the shard of each). Raises
-    ValueError for more text than `max_bytes`."""
-    texts, lengths = [np.empty(0, np.uint8)], [np.empty(0, np.int64)]
-    rows_of, shards_of = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    total = 0
-    for shard, batch_rows, batch in views.read_all(view):
-        text, offsets = buffers(batch.column("text"))
-        total += int(offsets[-1] - offsets[0]) if len(offsets) else 0
-        if total > max_bytes:
-            raise ValueError(
-                f"the corpus has more than max_bytes = {max_bytes:,} bytes of text; give substring_dedup a "
-                "larger max_bytes (below 2^31), or a smaller corpus"
-            )
-        texts.append(text[offsets[0] : offsets[-1]].copy())
-        lengths.append(np.diff(offsets))
-        rows_of.append(batch_rows)
-        shards_of.append(np.full(len(batch_rows), shard.number, np.int64))
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
-    return np.concatenate(texts), offsets, np.concatenate(rows_of), np.concatenate(shards_of)
+        separator = pa.array([self.separator or None] * len(start), pa.string())
+        cuts = cuts.set_column(cuts.schema.get_field_index("separator"), "separator", separator)
+        return pa.concat_tables([cuts, drops]).sort_by([("row", "ascending"), ("start", "ascending")])

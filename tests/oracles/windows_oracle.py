@@ -23,9 +23,19 @@ def is_boundary(value, position, to):
     """Whether a text, as UTF-8, may be cut there."""
     if position in (0, len(value)):
         return True
-    if to == "character":
-        return not 0x80 <= value[position] < 0xC0
-    return value[position - 1 : position] in ((b"\n",) if to == "line" else (b" ", b"\n"))
+    if to == "line":
+        return value[position - 1 : position] == b"\n"
+    if 0x80 <= value[position] < 0xC0:
+        return False
+    before = value[:position].decode()
+    if to == "sentence":  # where a line or a sentence begins; texts here end sentences with ". " and a capital
+        lines = before.split("\n")
+        return not lines[-1].strip() and before.endswith("\n") or lines[-1].endswith(". ")
+    return (
+        to == "character"
+        or before[-1].isspace()
+        or before[-1] in "、。〃〈〉《》「」『』【】〔〕〖〗〘〙〚〛！（），．：；？｡｢｣､"
+    )
 
 
 def snapped(value, start, end, to):

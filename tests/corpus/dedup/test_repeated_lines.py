@@ -88,7 +88,7 @@ def test_smallest_md5_owns_the_line_wherever_it_stands():
     assert decisions.schema == DECISION_SCHEMA
     assert decisions.to_pylist()[0] == {
         "row": 0, "action": "cut", "start": 0, "end": len(shared) + 1, "step": "lines",
-        "reason": "global_duplicate", "by": "0:2", "score": None,
+        "reason": "global_duplicate", "by": "0:2", "score": None, "separator": None,
     }  # fmt: skip
 
 

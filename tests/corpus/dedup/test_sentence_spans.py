@@ -77,7 +77,7 @@ def test_smallest_md5_keeps_the_span():
     assert decisions.schema == DECISION_SCHEMA
     assert decisions.to_pylist()[0] == {
         "row": 0, "action": "cut", "start": 5, "end": 18, "step": "sentence_spans",
-        "reason": "duplicate_span", "by": "0:1", "score": None,
+        "reason": "duplicate_span", "by": "0:1", "score": None, "separator": None,
     }  # fmt: skip
 
 

@@ -1,0 +1,411 @@
+"""Repeated windows without a suffix array: by what every window has of its own, the least hash of its parts.
+
+Equal windows hold the same parts of `part` units, so that they have the same *key*, the least hash of these
+(minimizers: Roberts et al. 2004; winnowing: Schleimer et al. 2003). Windows that follow each other mostly share a key:
+a *chain* is all consecutive windows of a document that have one key, and in random text there are 2 / (w + 1) chains
+for each unit, w = min_length - part + 1. So equal windows are looked for only where a key stands in two chains, or in
+one that holds its part twice; there every window is hashed, and compared, unit by unit, with the first that has its
+hash. What a hash says is never believed, so that the runs are right whatever the hashes are.
+
+All of this takes time in proportion to the text, also where it is periodic: text of equal letters is one chain with
+one distinct window. A window is compared with its first occurrence in full, min_length units, only where the one
+before it was not equal to the one before that.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from corpus.dedup.runs import Columns
+from corpus.text.leaf import leaf
+
+MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)  # odd; R. Mudge's mixing constant, as good as any
+MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
+BLOCK = 4096
+"""Windows whose keys are found together: few enough for the nearest cache."""
+STRIDE = 4096
+"""Windows that are numbered together; room for distinct ones is made before."""
+
+
+class Chains(NamedTuple):
+    """Consecutive windows with one key: in which document (index, int64), the first of them and how many (int64), their
+    key (uint64), and whether the part of that key stands in them more than once (bool)."""
+
+    document: np.ndarray
+    start: np.ndarray
+    length: np.ndarray
+    key: np.ndarray
+    several: np.ndarray
+
+
+def part_of(min_length: int) -> int:
+    """Units of a part: long ones are rarely repeated by chance, short ones make fewer chains. A third of a window, and
+    32 at most."""
+    return max(1, min(32, min_length // 3))
+
+
+def chains_of(units: np.ndarray, offsets: np.ndarray, min_length: int) -> Chains:
+    """The chains of all windows, documents in order. units: uint8, uint32 or uint64[n]; offsets: int64[d + 1],
+    document i is `units[offsets[i]:offsets[i + 1]]`."""
+    return Chains(*_chains(units, offsets, min_length, part_of(min_length)))
+
+
+def wanted(chains: Chains) -> np.ndarray:
+    """bool: chains in which a window may stand that is equal to another of these chains."""
+    keys = np.sort(chains.key)
+    return chains.several | KeySet(keys[1:][keys[1:] == keys[:-1]]).has(chains.key)
+
+
+class KeySet:
+    """A set of keys (uint64), of which most that are asked for are not in it: `keys`, ascending, and a bit for each of
+    at least 16 times as many values of their highest bits."""
+
+    def __init__(self, keys: np.ndarray):
+        self.keys = np.unique(keys)
+        self._bits = max(10, (16 * len(keys)).bit_length())
+        self._filter = np.zeros(1 << (self._bits - 3), np.uint8)
+        _set_bits(self.keys, np.uint64(64 - self._bits), self._filter)
+
+    def has(self, keys: np.ndarray) -> np.ndarray:
+        """bool: which of the keys are in it."""
+        found: np.ndarray = _has(keys, self.keys, np.uint64(64 - self._bits), self._filter)
+        return found
+
+
+def placed(
+    length: np.ndarray, offsets: np.ndarray, min_length: int, chosen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(document, start, length) of the chosen chains (bool), int64, from the lengths of all, in order, and the offsets
+    of the documents: each window is in one of them."""
+    windows = np.maximum(np.diff(offsets) - min_length + 1, 0)
+    before = np.concatenate([[0], np.cumsum(windows)])
+    ends = np.cumsum(length, dtype=np.int64)[chosen]
+    length = length[chosen].astype(np.int64)
+    document = np.searchsorted(before, ends - length, side="right") - 1
+    return document, ends - length - before[document], length
+
+
+def find_runs(
+    units: np.ndarray, offsets: np.ndarray, addresses: np.ndarray, min_length: int, min_count: int = 2
+) -> Columns:
+    """The pieces of runs (`corpus.dedup.runs`, to be made maximal) of documents in memory, whose addresses ascend."""
+    chains = chains_of(units, offsets, min_length)
+    chosen = wanted(chains)
+    document, start, length, key = (column[chosen] for column in chains[:4])
+    return classify(units, offsets[document] + start, length, addresses[document], start, key, min_length, min_count)
+
+
+def classify(
+    units: np.ndarray,
+    begin: np.ndarray,
+    length: np.ndarray,
+    address: np.ndarray,
+    start: np.ndarray,
+    key: np.ndarray,
+    min_length: int,
+    min_count: int = 2,
+) -> Columns:
+    """The pieces of runs of chains, all that have some of the keys: chain i is windows `start[i]` to
+    `start[i] + length[i] - 1` of document `address[i]`, the first of which is at `units[begin[i]]`."""
+    order = np.lexsort((start, address, key))
+    begin, length, address, start = (
+        np.ascontiguousarray(column[order], np.int64) for column in (begin, length, address, start)
+    )
+    found: Columns = _classify(units, begin, length, address, start, key[order], min_length, max(min_count, 2))
+    return found
+
+
+def taken(units: np.ndarray, begin: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(`length[i]` units from `begin[i]` on for each i, one after the other; where each begins, and the end)."""
+    offsets = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
+    found = np.empty(offsets[-1], units.dtype)
+    _take(units, begin, offsets, found)
+    return found, offsets
+
+
+@numba.njit(cache=True, nogil=True)
+def _take(units, begin, offsets, found):
+    for i in range(len(begin)):
+        shift = begin[i] - offsets[i]
+        for place in range(offsets[i], offsets[i + 1]):
+            found[place] = units[place + shift]
+
+
+@numba.njit(cache=True, nogil=True)
+def _set_bits(keys, shift, bits):
+    for key in keys:
+        place = key >> shift
+        bits[place >> np.uint64(3)] |= np.uint8(1) << np.uint8(place & np.uint64(7))
+
+
+@numba.njit(cache=True, nogil=True)
+def _has(keys, some, shift, bits):
+    found = np.zeros(len(keys), np.bool_)
+    for i in range(len(keys)):
+        place = keys[i] >> shift
+        if bits[place >> np.uint64(3)] >> np.uint8(place & np.uint64(7)) & np.uint8(1):
+            at = np.searchsorted(some, keys[i])
+            found[i] = at < len(some) and some[at] == keys[i]
+    return found
+
+
+@leaf
+def _mixed(value):
+    value = (value ^ value >> np.uint64(32)) * MIX
+    return value ^ value >> np.uint64(29)
+
+
+@numba.njit(cache=True, nogil=True)
+def _grown(column):
+    larger = np.empty(2 * len(column), column.dtype)
+    larger[: len(column)] = column
+    return larger
+
+
+@numba.njit(cache=True, nogil=True)
+def _power(size):
+    """MULTIPLIER to that power."""
+    result = np.uint64(1)
+    for _ in range(size):
+        result *= MULTIPLIER
+    return result
+
+
+@numba.njit(cache=True, nogil=True)
+def _chains(units, offsets, min_length, part):
+    width = min_length - part + 1  # parts of a window
+    expected = 3 * (offsets[-1] - offsets[0]) // (width + 1) + len(offsets) + BLOCK
+    document, start = np.empty(expected, np.int64), np.empty(expected, np.int64)
+    key, several = np.empty(expected, np.uint64), np.empty(expected, np.bool_)
+    length = np.empty(expected, np.int64)
+    hashes, keys = np.empty(BLOCK + width, np.uint64), np.empty(BLOCK + width, np.uint64)
+    room = np.empty(BLOCK + width, np.uint64)
+    leaving = _power(part - 1)
+    count = 0
+    for i in range(len(offsets) - 1):
+        first, last = offsets[i], offsets[i + 1]
+        windows = last - first - min_length + 1
+        if windows < 1:
+            continue
+        opened = count  # the first chain of this document
+        state, held = _begin(units, first, part - 1), 0
+        for block in range(0, windows, BLOCK):
+            size = min(BLOCK, windows - block)
+            state = _hash(units, first + block + held, part, size + width - 1 - held, leaving, state, hashes[held:])
+            _least(hashes, size, width, keys, room)
+            if count + size > len(key):
+                document, start, length = _grown(document), _grown(start), _grown(length)
+                key, several = _grown(key), _grown(several)
+            count = _append(hashes, keys, size, width, block, opened, start, key, several, count)
+            held = width - 1
+            hashes[:held] = hashes[size : size + held].copy()
+        for chain in range(opened, count):
+            document[chain] = i
+            length[chain] = (start[chain + 1] if chain + 1 < count else windows) - start[chain]
+    return document[:count], start[:count], length[:count], key[:count], several[:count]
+
+
+@leaf
+def _begin(units, at, size):
+    """The hash of some units, which go before the first part that is hashed."""
+    state = np.uint64(0)
+    for place in range(at, at + size):
+        state = state * MULTIPLIER + np.uint64(units[place]) + np.uint64(1)
+    return state
+
+
+@numba.njit(cache=True, nogil=True)
+def _hash(units, at, part, count, leaving, state, hashes):
+    """The hashes of `count` parts from `at` on; returns the state of the next."""
+    for i in range(count):
+        state = state * MULTIPLIER + np.uint64(units[at + i + part - 1]) + np.uint64(1)
+        hashes[i] = _mixed(state)
+        state -= (np.uint64(units[at + i]) + np.uint64(1)) * leaving
+    return state
+
+
+@numba.njit(cache=True, nogil=True)
+def _least(hashes, size, width, keys, room):
+    """The least of `width` hashes from each of the first `size` on, into `keys`: of 1, of 2, of 4, ..., and of two runs
+    of a power of two that overlap."""
+    keys[: size + width - 1] = hashes[: size + width - 1]
+    span = 1
+    while 2 * span <= width:
+        count = size + width - 2 * span
+        for i in range(count):
+            room[i] = min(keys[i], keys[i + span])
+        keys[:count] = room[:count]
+        span *= 2
+    for i in range(size):
+        room[i] = min(keys[i], keys[i + width - span])
+    keys[:size] = room[:size]
+
+
+@leaf
+def _append(hashes, keys, size, width, block, opened, start, key, several, count):
+    """Begins a chain wherever a key differs from the one before. One that goes on from the last block is said to have
+    its part several times: it may."""
+    at = 0
+    while at < size:
+        least, begun = keys[at], at
+        while at < size and keys[at] == least:
+            at += 1
+        if begun == 0 and count > opened and key[count - 1] == least:
+            several[count - 1] = True
+            continue
+        times = 0
+        for part in range(begun, at + width - 1):
+            times += hashes[part] == least
+        start[count], key[count], several[count] = block + begun, least, times > 1
+        count += 1
+    return count
+
+
+@leaf
+def _same(units, one, other, size):
+    """Whether `size` units from each are the same; without branches, so that it vectorises."""
+    difference = units[one] ^ units[other]
+    for i in range(1, size):
+        difference |= units[one + i] ^ units[other + i]
+    return difference == 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _classify(units, begin, length, address, start, key, min_length, min_count):
+    """Chains are sorted by key, address and start, so that of equal windows the first comes first."""
+    runs = np.empty((len(key) + STRIDE, 6), np.int64)
+    found = 0
+    of_window = np.empty(STRIDE, np.int32)  # the distinct window that each is
+    hashes = np.empty(STRIDE, np.uint64)
+    distinct = np.empty((STRIDE, 3), np.int64)
+    table = np.empty(4 * STRIDE, np.int32)
+    leaving = _power(min_length - 1)
+    i = 0
+    while i < len(key):
+        j, windows = i, 0
+        while j < len(key) and key[j] == key[i]:
+            windows += length[j]
+            j += 1
+        if len(of_window) < windows:
+            of_window = np.empty(windows, np.int32)
+        size = 64
+        while size < 2 * min(windows, STRIDE):
+            size *= 2
+        table[:size] = -1
+        count = at = 0
+        for chain in range(i, j):
+            state, before = _begin(units, begin[chain], min_length - 1), -1
+            for k in range(0, length[chain], STRIDE):
+                some = min(STRIDE, length[chain] - k)
+                if count + some > len(hashes):
+                    hashes, distinct = _grown(hashes), _grown_rows(distinct)
+                if 2 * (count + some) > size:
+                    size *= 2
+                    table = _rehashed(hashes, count, size, table)
+                state, before, count = _number(
+                    units, begin[chain] + k, some, min_length, leaving, state, before,
+                    chain, size - 1, table, hashes, distinct, count, of_window, at,
+                )  # fmt: skip
+                at += some
+        at = 0
+        for chain in range(i, j):
+            for k in range(0, length[chain], STRIDE):
+                some = min(STRIDE, length[chain] - k)
+                if found + some > len(runs):
+                    runs = _grown_rows(runs)
+                found = _append_runs(
+                    begin, address, start, chain, k, some, distinct, of_window, at, min_count, runs, found
+                )
+                at += some
+        i = j
+    for i in range(found):
+        if runs[i, 5] == 0:
+            runs[i, 5] = runs[i, 2]
+    return (
+        runs[:found, 0].copy(), runs[:found, 1].copy(), runs[:found, 2].copy(),
+        runs[:found, 3].copy(), runs[:found, 4].copy(), runs[:found, 5].copy(),
+    )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def _grown_rows(rows):
+    larger = np.empty((2 * len(rows), rows.shape[1]), rows.dtype)
+    larger[: len(rows)] = rows
+    return larger
+
+
+@numba.njit(cache=True, nogil=True)
+def _rehashed(hashes, count, size, table):
+    if len(table) < size:
+        table = np.empty(size, np.int32)
+    table[:size] = -1
+    for entry in range(count):
+        slot = np.int64(hashes[entry] & np.uint64(size - 1))
+        while table[slot] >= 0:
+            slot = (slot + 1) & (size - 1)
+        table[slot] = entry
+    return table
+
+
+@leaf
+def _number(
+    units, begin, windows, min_length, leaving, state, before, chain, mask, table, hashes, distinct, count, of_window,
+    at,
+):  # fmt: skip
+    """Numbers the distinct windows of a chain in order, and says which one each is. table: places by hash; of each
+    distinct window its hash, and its chain, where in `units` it is first, and how often it is there. before: the number
+    of the window before, or -1. Returns the state of the hash, the last number, and how many are distinct now."""
+    for place in range(begin, begin + windows):
+        state = state * MULTIPLIER + np.uint64(units[place + min_length - 1]) + np.uint64(1)
+        value = _mixed(state)
+        state -= (np.uint64(units[place]) + np.uint64(1)) * leaving
+        slot = np.int64(value) & mask
+        entry = table[slot]
+        while entry >= 0:
+            if hashes[entry] == value:
+                other = distinct[entry, 1]
+                if before >= 0 and distinct[before, 1] + 1 == other:  # all but one unit have been compared
+                    if units[place + min_length - 1] == units[other + min_length - 1]:
+                        break
+                elif _same(units, place, other, min_length):
+                    break
+            slot = (slot + 1) & mask
+            entry = table[slot]
+        if entry < 0:
+            entry = np.int32(count)
+            table[slot], hashes[entry] = entry, value
+            distinct[entry, 0], distinct[entry, 1], distinct[entry, 2] = chain, place, 0
+            count += 1
+        distinct[entry, 2] += 1
+        of_window[at] = entry
+        at += 1
+        before = np.int64(entry)
+    return state, before, count
+
+
+@leaf
+def _append_runs(begin, address, start, chain, k, windows, distinct, of_window, at, min_count, runs, found):
+    """Appends the runs of a chain's windows, of which those before `k` have been; a run is (address, start, length,
+    first, first_start, period), period 0 as long as none is seen."""
+    for window in range(k, k + windows):
+        entry = of_window[at + window - k]
+        if distinct[entry, 2] < min_count:
+            continue
+        origin, place = distinct[entry, 0], start[chain] + window
+        first, first_start = address[origin], start[origin] + distinct[entry, 1] - begin[origin]
+        last = found - 1
+        if found and runs[last, 0] == address[chain] and runs[last, 1] + runs[last, 2] == place:
+            if runs[last, 3] == first:
+                size, period = runs[last, 2], runs[last, 5]
+                if period == 0 and first_start == runs[last, 4] and size:
+                    runs[last, 5] = period = size
+                if first_start == runs[last, 4] + (size % period if period else size):
+                    runs[last, 2] += 1
+                    continue
+        runs[found, 0], runs[found, 1], runs[found, 2] = address[chain], place, 1
+        runs[found, 3], runs[found, 4], runs[found, 5] = first, first_start, 0
+        found += 1
+    return found

@@ -1,0 +1,101 @@
+"""What is cut of repeated windows (`corpus.dedup.keeping`): one task that reads the runs of all groups in corpus order.
+
+It holds the runs of a group, and a byte for each distinct repeated window, which lie in a file that is mapped, so that
+they may be more than memory: windows that are read together lie together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from corpus.dedup import keeping
+from corpus.dedup.keeping import Cuts
+from corpus.documents import shard_and_row
+from pipelines.context import Context
+from pipelines.engine import Limits, Manifest, Outputs, Task, fingerprint, fingerprint_of_files
+from pipelines.maps import exchange as exchanges
+from pipelines.maps.decide import PROPOSAL_SCHEMA, PROPOSALS, ProposalWriter
+from pipelines.maps.exchange import Exchange
+from pipelines.substrings import runs
+from pipelines.substrings.runs import Ordered
+
+Keep = Literal["first", "none"]
+MEMORY_A_STRETCH, MEMORY_A_WINDOW = 48, 1
+"""Bytes of the task for each stretch of distinct repeated windows, and for each of these."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Keeping:
+    """Argument of the task: the runs of each group; the first shard of each; bytes of proposals to hold."""
+
+    keep: Keep
+    min_length: int
+    min_remaining: int
+    ordered: tuple[Ordered, ...]
+    firsts: np.ndarray
+    hold: int
+
+
+def keep_map(context: Context, argument: Keeping) -> tuple[Exchange, dict[str, int]]:
+    """(Proposals whose ranges are units, a partition for each group; figures)."""
+    files = [file for each in argument.ordered for file in (each.runs, each.sizes)]
+    inputs = (("runs", fingerprint_of_files(files)), ("groups", fingerprint(argument.firsts.tolist())))
+    memory = sum(MEMORY_A_STRETCH * each.stretches + MEMORY_A_WINDOW * each.classes for each in argument.ordered)
+    task = Task("00000", argument, inputs, sum(file.bytes for file in files), extra=Limits(0.0, memory))
+    settings = (argument.keep, argument.min_length, argument.min_remaining, argument.hold)
+    (found,) = context.map("keep", keep, [task], settings)
+    return exchanges.of_map([found], PROPOSALS, len(argument.firsts)), _figures(found)
+
+
+def _figures(manifest: Manifest) -> dict[str, int]:
+    figures: dict[str, int] = manifest.counters["figures"]
+    return figures
+
+
+def keep(argument: Keeping, outputs: Outputs) -> dict[str, Any]:
+    """The task: cuts and drops, in the order of the corpus."""
+    writer = ProposalWriter(outputs, argument.firsts, argument.hold)
+    figures = {"repeated_windows": 0, "distinct_windows": 0, "ranges": 0, "repeated": 0, "documents": 0}
+    with tempfile.TemporaryFile(prefix="winnow-windows-") as file:
+        classes, stretches = (sum(column) for column in zip(*(each[2:] for each in argument.ordered)))
+        file.truncate(max(classes, 1))
+        owned = np.memmap(file, np.uint8, "r+", shape=(max(classes, 1),))
+        keeper = keeping.KeepFirst(argument.min_length, argument.min_remaining, classes, stretches, owned)
+        for ordered in argument.ordered:
+            found, sizes = runs.read(ordered)
+            if argument.keep == "first":
+                cuts = keeper.part(found, sizes)
+            else:
+                cuts = keeping.keep_none(found, sizes, argument.min_length, argument.min_remaining)
+            writer.add(*_proposals(cuts))
+            figures["repeated_windows"] += int(found[2].sum())
+            figures["distinct_windows"] += ordered.classes
+            figures["ranges"] += len(cuts.start)
+            figures["repeated"] += int((cuts.end - cuts.start).sum())
+            figures["documents"] += len(np.unique(cuts.address)) + len(cuts.gone)
+    return {"figures": figures, **writer.close()}
+
+
+def _proposals(cuts: Cuts) -> tuple[pa.Table, np.ndarray]:
+    """Proposals of cuts and drops, whose ranges and scores are units, and the shard of each."""
+    drops, all_cuts = len(cuts.gone), len(cuts.start)
+    shard, row = shard_and_row(np.concatenate([cuts.address, cuts.gone]))
+    by_shard, by_row = shard_and_row(np.concatenate([cuts.by, cuts.gone_by]))
+    names = [pa.array(column).cast(pa.string()) for column in (by_shard, by_row)]
+    columns = {
+        "row": pa.array(row),
+        "action": pa.array(["cut"] * all_cuts + ["drop"] * drops, pa.string()),
+        "start": pa.concat_arrays([pa.array(cuts.start), pa.nulls(drops, pa.int64())]),
+        "end": pa.concat_arrays([pa.array(cuts.end), pa.nulls(drops, pa.int64())]),
+        "reason": pa.array(["repeated"] * all_cuts + ["nothing_left"] * drops, pa.string()),
+        "by": pc.binary_join_element_wise(*names, ":"),
+        "score": pa.array(np.concatenate([cuts.end - cuts.start, cuts.left]).astype(np.float64)),
+    }
+    nothing = {name: pa.nulls(all_cuts + drops, pa.string()) for name in PROPOSAL_SCHEMA.names if name not in columns}
+    return pa.table({**columns, **nothing}).select(PROPOSAL_SCHEMA.names).cast(PROPOSAL_SCHEMA), shard
