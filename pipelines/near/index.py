@@ -6,25 +6,29 @@
 
 A file never changes: the name of a part, and those of the files of a chunk, are made of what they hold. Only index.json
 is replaced, in one atomic step, so that an update that is killed leaves the index as it was, and whoever reads it sees
-all of an update or nothing (`index_changes`). A document takes some 8
+all of an update or nothing (`index_changes`).
+
+A run is known by its output. Done again it is compared with the parts before its own, as it was the first time, and
+what it adds takes the place of that; into another output it is another corpus. So parts are in the order in which runs
+have first come, and the numbers of chunks ascend in it, with room for a part to grow. A document takes some 8
 bytes for each band (265 in all with the 32 of threshold 0.8) and for each of its shingles, and its id: about as much as
 its text, of which all but 300 bytes are shingles, which `verification: none` leaves out.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import xxhash
 
 from corpus.dedup.near import Near
 from corpus.io import parallel, paths
-from corpus.views import ShardView
-from pipelines.engine import File, fingerprint
+from pipelines.engine import File, describe_file
 from pipelines.near.known import FIRST_SHARD, Chunk
 
 FORMAT = "winnow-near-index/1"
@@ -35,6 +39,9 @@ DEFINING = (
     "verification",
 )
 """The options that decide what an index holds of a document."""
+ROOM = 1 << 14
+"""Numbers that a part has at least, for its chunks and those that it may have one day: 1 TiB of text with the default
+`working_bytes`; there are enough for 131,072 such parts."""
 
 
 class IndexRefused(ValueError):
@@ -43,9 +50,9 @@ class IndexRefused(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """What one run has added: its name, made of its content; the fingerprint of what that run was made of, and its
-    output, by which it knows its own part again; the number of its first chunk as a shard; how many chunks, documents
-    and bytes it has."""
+    """What one run has added: its name, made of its content; the name that it had when the run added it, of which
+    documents may have been deleted since; the run's output, by which that knows its own part again; the number of its
+    first chunk as a shard; how many chunks, documents and bytes it has."""
 
     name: str
     origin: str
@@ -67,9 +74,9 @@ class Index:
     next: int = FIRST_SHARD
     parts: tuple[Part, ...] = ()
 
-    def own(self, origin: str) -> Part | None:
-        """The part that a run made of the same has added."""
-        return next((part for part in self.parts if part.origin == origin), None)
+    def own(self, output: str) -> Part | None:
+        """The part of the run into an output (`place_of`)."""
+        return next((part for part in self.parts if part.output == output), None)
 
     def before(self, part: Part | None) -> tuple[Part, ...]:
         """The parts before one; all where there is none."""
@@ -87,40 +94,87 @@ class Index:
                 raise ValueError("its checksum is wrong")
             return [_chunk(self.path, entry) for entry in json.loads(data)["chunks"]]
         except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
-            raise IndexRefused(
-                f"{path} is damaged ({error}): take the part out with `winnow index {self.path} --remove {part.name}`"
-            ) from None
+            raise IndexRefused(f"{path} is damaged ({error}): {_remedy(self.path, part)}") from None
+
+    def is_whole(self, part: Part, check: bool) -> bool:
+        """Whether all files of a part are there, with their sizes, and their checksums where those are asked for."""
+        try:
+            files = [getattr(chunk, kind) for chunk in self.chunks([part]) for kind in KINDS]
+        except IndexRefused:
+            return False
+        there = {each.name: each.size for each in paths.entries(paths.join(self.path, CHUNKS))}
+        whole = all(there.get(paths.basename(file.path)) == file.bytes for file in files)
+        return whole and not (check and any(describe_file(file.path).hash != file.hash for file in files))
+
+
+@dataclasses.dataclass(frozen=True)
+class Base:
+    """What a run is compared with: an index without the part of the run itself and those behind it, which were
+    compared with it; whose `next` is the number of its first chunk. Beside that the run's output, as the index calls
+    it; its own part, if it has one; the number that its chunks have to stay below."""
+
+    index: Index
+    output: str
+    own: Part | None
+    end: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Update:
-    """What a run has to add to an index as soon as it is proven: behind what it has been compared with, the chunks,
-    whose files are in the index already; whether it has done so before."""
+    """What a run has to add to an index as soon as it is proven: behind what it has been compared with, or in the
+    place of its own part, the chunks, whose files are in the index already."""
 
-    index: Index
-    origin: str
-    output: str
+    base: Base
     chunks: list[Chunk]
-    done: bool
 
 
-def base_of(path: str, near: Near, view: Sequence[ShardView], output: str) -> Update:
-    """What a run over these shards has been compared with before it adds to an index, itself not in it yet: `chunks` of
-    all parts. What comes behind its own part is none of it, for a run that has updated the index says the same when it
-    is done again. Raises IndexRefused."""
-    index = check(path, near, True)
-    origin = fingerprint([near, [shard.inputs() for shard in view]])
-    own, place = index.own(origin), _place_of(output)
-    for part in index.parts:
-        if part.output == place and part.origin != origin:
-            raise IndexRefused(
-                f"{path} has {part.documents:,} documents (part {part.name}) of an earlier run into {output}, of other "
-                f"input or options: take them out with `winnow index {path} --remove {part.name}`, or choose another "
-                "output"
-            )
-    if own:
-        index = dataclasses.replace(index, parts=index.before(own), next=own.first)
-    return Update(index, origin, place, index.chunks(index.parts), own is not None)
+def base_of(path: str, near: Near, output: str, update: bool) -> Base:
+    """What a run into an output is compared with, `update`: before it adds to an index. Raises IndexRefused."""
+    index = check(path, near, update)
+    place = place_of(output)
+    own = index.own(place)
+    if own is None:
+        return Base(index, place, None, 0)
+    behind = index.parts[index.parts.index(own) + 1 :]
+    before = dataclasses.replace(index, parts=index.before(own), next=own.first)
+    return Base(before, place, own, behind[0].first if behind else 0)
+
+
+def update_of(base: Base, chunks: list[Chunk], check: bool) -> Update | None:
+    """What there is to add of a run that keeps these chunks, whose files are put into the index; None where that has
+    what the run decides, but for documents that were deleted. `check`: by checksums. Raises IndexRefused, DamagedFile
+    where a file of a chunk is gone."""
+    index, own = base.index, base.own
+    if own and own.origin == listed(base.output, chunks)[0] and index.is_whole(own, check):
+        return None
+    if index.next + len(chunks) > base.end:
+        what = f"part {own.name} of an earlier run into {own.output}" if own else "a further part"
+        raise IndexRefused(
+            f"{index.path} has numbers for {base.end - index.next:,} chunks of {what}, and this run has "
+            f"{len(chunks):,}: "
+            + (f"take it out with `winnow index {index.path} --remove {own.name}`" if own else "make another index")
+        )
+    return Update(base, _placed(index.path, chunks, check))
+
+
+@contextlib.contextmanager
+def explained(path: str | None) -> Iterator[None]:
+    """Raises IndexRefused for a damaged file of the index in a folder, with what there is to do."""
+    try:
+        yield
+    except paths.DamagedFile as damage:
+        if path and (index := load(path)):
+            for part in index.parts:
+                if any(damage.path == getattr(chunk, kind).path for chunk in index.chunks([part]) for kind in KINDS):
+                    raise IndexRefused(f"{damage}: {_remedy(index.path, part)}") from None
+        raise
+
+
+def _remedy(path: str, part: Part) -> str:
+    return (
+        f"run into {part.output} again with --replace, which puts it there, or take the part out with "
+        f"`winnow index {path} --remove {part.name}`"
+    )
 
 
 def definition_of(near: Near) -> str:
@@ -184,10 +238,32 @@ def check(path: str, near: Near, update: bool) -> Index:
     return found
 
 
-def _place_of(output: str) -> str:
-    """What an index calls a run directory."""
-    local = paths.local_path(output)
-    return paths.identity(output) if local is None else os.path.abspath(local)
+def place_of(folder: str) -> str:
+    """A folder by its absolute path or URI: what an index calls a run directory."""
+    local = paths.local_path(folder)
+    return paths.identity(folder).rstrip("/") if local is None else os.path.abspath(local)
+
+
+def check_places(used: Sequence[tuple[str, bool]], output: str, folders: Sequence[str]) -> None:
+    """Raises IndexRefused where an index lies in one of the folders of a run's output, or around that, and where an
+    index that a step updates is of another step, too, which a rerun would compare with what that has added. `used`:
+    the index of each step that has one, and whether it updates it."""
+    for path, _ in used:
+        inside = paths.join(path, NAME)
+        if paths.is_inside(paths.join(output, NAME), path):
+            raise IndexRefused(f"index {path} is, or has in it, {output}, where this run writes; choose another folder")
+        for folder in folders:
+            if paths.is_inside(inside, paths.join(output, folder)):
+                raise IndexRefused(
+                    f"index {path} lies in {paths.join(output, folder)}, which is the run's own; choose another folder"
+                )
+    places = [place_of(path) for path, _ in used]
+    for path, update in used:
+        if update and places.count(place_of(path)) > 1:
+            raise IndexRefused(
+                f"index {path} is updated by a step, and another step of the recipe has it, too: run them apart, or "
+                "give each an index of its own"
+            )
 
 
 def _chunk(path: str, entry: dict[str, Any]) -> Chunk:
@@ -214,19 +290,19 @@ def _name_of(data: bytes) -> str:
     return xxhash.xxh3_64_hexdigest(data)
 
 
-def listed(chunks: Iterable[Chunk]) -> tuple[str, bytes]:
-    """The name of a part, and what lists its chunks."""
-    data = (json.dumps({"chunks": [_entry(chunk) for chunk in chunks]}) + "\n").encode()
+def listed(output: str, chunks: Iterable[Chunk]) -> tuple[str, bytes]:
+    """The name of the part of the run into an output, and what lists its chunks."""
+    data = (json.dumps({"output": output, "chunks": [_entry(chunk) for chunk in chunks]}) + "\n").encode()
     return _name_of(data), data
 
 
-def placed(path: str, chunks: Sequence[Chunk]) -> list[Chunk]:
-    """The chunks with their files put into an index, which does not list them yet. Raises DamagedFile where one is
-    gone."""
+def _placed(path: str, chunks: Sequence[Chunk], check: bool) -> list[Chunk]:
+    """The chunks with their files put into an index, which does not list them yet; `check`: where one lies there
+    already it is compared by its checksum. Raises DamagedFile where one is gone."""
 
     def place(file: File, kind: str) -> File:
         target = chunk_path(path, kind, file.hash)
-        if paths.size(target) != file.bytes:
+        if paths.size(target) != file.bytes or (check and describe_file(target).hash != file.hash):
             if not paths.exists(file.path):
                 raise paths.DamagedFile(file.path, "it is gone")
             paths.publish(file.path, target)

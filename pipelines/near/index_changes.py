@@ -24,25 +24,40 @@ Say = Callable[[str], None]
 
 
 def add(update: Update, say: Say) -> None:
-    """Add the documents that a run has kept as a part; nothing where that has been done before. Raises IndexRefused
-    where the index is not what the run has been compared with any more, Locked where somebody else changes it."""
-    index, origin, output, chunks = update.index, update.origin, update.output, update.chunks
-    name, data = indexes.listed(chunks)
+    """Add the documents that a run has kept as a part, in the place of the one that it has added before. Raises
+    IndexRefused where the index is not what the run has been compared with any more, Locked where somebody else changes
+    it."""
+    base, chunks, index = update.base, update.chunks, update.base.index
+    name, data = indexes.listed(base.output, chunks)
     documents, size = sum(chunk.documents for chunk in chunks), sum(chunk.bytes for chunk in chunks)
-    part = Part(name, origin, output, index.next, len(chunks), documents, size)
+    part = Part(name, name, base.output, index.next, len(chunks), documents, size)
     with Lock(index.path, say):
         now = indexes.load(index.path) or Index(index.path, index.definition, index.options)
-        if now.own(origin):
-            return
-        gone = [file.path for chunk in chunks for kind in KINDS for file in [getattr(chunk, kind)]]
-        sizes = parallel.each(paths.size, gone, index.path)
-        if now.parts != index.parts or -1 in sizes:
+        files = [getattr(chunk, kind).path for chunk in chunks for kind in KINDS]
+        there = now.definition == index.definition and -1 not in parallel.each(paths.size, files, index.path)
+        own = now.own(base.output)
+        if not there or own != base.own or now.before(own) != index.parts:
             raise IndexRefused(
                 f"{index.path} has been changed by somebody else while this run was going on; the same command with "
                 "--replace compares with what it holds now"
             )
         paths.write_atomic(indexes.part_path(index.path, name), data)
-        _save(dataclasses.replace(now, next=index.next + len(chunks), parts=(*now.parts, part)))
+        behind = now.parts[len(index.parts) + (own is not None) :]
+        end = part.first + max(indexes.ROOM, 2 * len(chunks))
+        after = dataclasses.replace(now, next=max(now.next, end), parts=(*index.parts, part, *behind))
+        _save(after)
+        if own is not None:
+            _say_replaced(index.path, own, part, say)
+            _sweep(after, now.parts, say)
+
+
+def _say_replaced(path: str, before: Part, after: Part, say: Say) -> None:
+    if before.name != after.name:
+        say(
+            f"{path}: {after.documents:,} documents replace {before.documents:,} of the run into {before.output} before"
+        )
+    if before.name != before.origin:
+        say(f"{path}: of these some had been deleted; those that the run still has are back, to be deleted again")
 
 
 def _save(index: Index) -> None:
@@ -54,6 +69,7 @@ def _save(index: Index) -> None:
 
 def remove(path: str, names: Collection[str], say: Say) -> int:
     """Take parts out, by their names; how many documents they had. Raises IndexRefused, Locked."""
+    _existing(path)  # before there is a lock where no index is
     with Lock(path, say):
         index = _existing(path)
         try:
@@ -61,20 +77,23 @@ def remove(path: str, names: Collection[str], say: Say) -> int:
         except options.OptionError as error:
             raise IndexRefused(str(error)) from None
         left = tuple(part for part in index.parts if part.name not in names)
-        _save(dataclasses.replace(index, parts=left))
-        _sweep(index, left)
+        after = dataclasses.replace(index, parts=left)
+        _save(after)
+        _sweep(after, index.parts, say)
     return sum(part.documents for part in index.parts) - sum(part.documents for part in left)
 
 
 def delete(path: str, ids: Collection[str], say: Say) -> int:
     """Delete the documents with these ids from whichever parts have them; how many those were. The chunks that have
     some are written anew. Raises IndexRefused, Locked."""
-    with Lock(path, say):
+    _existing(path)
+    with Lock(path, say), indexes.explained(path):
         index, wanted = _existing(path), pa.array(list(ids), pa.string())
         parts = tuple(_without(index, part, wanted) for part in index.parts)
         if parts != index.parts:
-            _save(dataclasses.replace(index, parts=parts))
-            _sweep(index, parts)
+            after = dataclasses.replace(index, parts=parts)
+            _save(after)
+            _sweep(after, index.parts, say)
     return sum(part.documents for part in index.parts) - sum(part.documents for part in parts)
 
 
@@ -91,7 +110,7 @@ def _without(index: Index, part: Part, ids: pa.Array) -> Part:
     after = [_rest(index.path, chunk, ids) for chunk in before]
     if after == before:
         return part
-    name, data = indexes.listed(after)
+    name, data = indexes.listed(part.output, after)
     paths.write_atomic(indexes.part_path(index.path, name), data)
     documents, size = sum(chunk.documents for chunk in after), sum(chunk.bytes for chunk in after)
     return dataclasses.replace(part, name=name, documents=documents, bytes=size)
@@ -115,11 +134,32 @@ def _rest(path: str, chunk: Chunk, ids: pa.Array) -> Chunk:
     return Chunk(chunk.shard, chunk.rows, documents, *files)
 
 
-def _sweep(index: Index, parts: Sequence[Part]) -> None:
-    """Delete what an index has of files that its parts do not name."""
-    chunks = index.chunks(parts)
-    named = {paths.basename(getattr(chunk, kind).path) for chunk in chunks for kind in KINDS}
-    named |= {paths.basename(indexes.part_path(index.path, part.name)) for part in parts}
-    folders = [paths.join(index.path, folder) for folder in (indexes.PARTS, indexes.CHUNKS)]
-    for folder in folders:
-        paths.remove([paths.join(folder, each.name) for each in paths.entries(folder) if each.name not in named])
+def _sweep(index: Index, before: Sequence[Part], say: Say) -> None:
+    """Delete the files that an index has and none of its parts names. Where the list of a part is damaged nobody knows
+    which are its: only those go of the parts that it had before."""
+    named, damaged = _names_of(index, index.parts)
+    if damaged:
+        say(f"{damaged}; until then files that no part names stay")
+        gone, _ = _names_of(index, [part for part in before if part not in index.parts])
+    else:
+        gone = {each.name for folder in _folders(index) for each in paths.entries(folder)}
+    for folder in _folders(index):
+        here = [each.name for each in paths.entries(folder)]
+        paths.remove([paths.join(folder, name) for name in here if name in gone and name not in named])
+
+
+def _folders(index: Index) -> list[str]:
+    return [paths.join(index.path, folder) for folder in (indexes.PARTS, indexes.CHUNKS)]
+
+
+def _names_of(index: Index, parts: Sequence[Part]) -> tuple[set[str], str]:
+    """The names of the files of some parts; what is to be said of the last of them whose list is damaged."""
+    names, damaged = {paths.basename(indexes.part_path(index.path, part.name)) for part in parts}, ""
+    for part in parts:
+        try:
+            chunks = index.chunks([part])
+        except IndexRefused as error:
+            damaged = str(error)
+        else:
+            names |= {paths.basename(getattr(chunk, kind).path) for chunk in chunks for kind in KINDS}
+    return names, damaged

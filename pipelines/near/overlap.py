@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus import views
-from corpus.cleaning.url_filter import hosts_of, registered_domain
 from corpus.dedup.near import Near
 from corpus.io.paths import Source
 from corpus.reading import readers
+from corpus.text.urls import domains_of
 from corpus.views import ShardView
 from pipelines.context import Context
 from pipelines.engine import Manifest, Outputs, Task, describe_file, task_key
@@ -32,6 +32,8 @@ from pipelines.maps.keyed import Keys
 from pipelines.near.candidates import emit_signatures
 from pipelines.near.known import FIRST_SHARD, Chunk, make_chunks
 
+READING = ("in", "quarantined", "input_bytes", "lost_bytes")
+"""Counters of the map that reads the other corpus: records, those in quarantine, bytes, and those not readable."""
 COUNTS = "counts.arrow"
 KINDS = ("source", "domain")
 FIGURES = ("documents", "found", "bytes", "found_bytes")
@@ -40,15 +42,9 @@ MOST_NAMES = 100
 """Sources, and domains, that the report has: those of which the most documents were found."""
 
 
-class Against(NamedTuple):
-    """The other corpus: its chunks; how many records of it could not be read."""
-
-    chunks: list[Chunk]
-    quarantined: int
-
-
-def against(context: Context, near: Near, sources: list[Source]) -> Against:
-    """The documents of some files as chunks."""
+def against(context: Context, near: Near, sources: list[Source]) -> tuple[list[Chunk], dict[str, Any]]:
+    """The documents of some files as chunks; figures about what could not be read of these, if there is such:
+    `against_not_readable` records, and `against_unread`, the share of records and of bytes."""
     shared = passes.Pass((), (), ".arrow", context.task_bytes, read=context.read)
     units = passes.group_units(readers.split(sources, context.read), max(1, context.task_bytes // 4))
     tasks = passes.input_tasks(units, {source.path: source for source in sources}, shared, None)
@@ -60,14 +56,25 @@ def against(context: Context, near: Near, sources: list[Source]) -> Against:
     mapped = context.map("known-signatures", emit_signatures, tasks, (near, hold))
     groups = grouping.left_out(groups, mapped)
     chunks = make_chunks(context, groups, mapped, FIRST_SHARD, near)
-    return Against(chunks, sum(manifest.counters["quarantined"] for manifest in done))
+    total = {name: sum(manifest.counters[name] for manifest in done) for name in READING}
+    if not (total["quarantined"] or total["lost_bytes"]):
+        return chunks, {}
+    shares = [total["quarantined"] / max(1, total["in"]), total["lost_bytes"] / max(1, total["input_bytes"])]
+    return chunks, {"against_not_readable": total["quarantined"], "against_unread": shares}
 
 
 def read_known(argument: passes.Pass, outputs: Outputs) -> dict[str, Any]:
     """Map: documents from files into shards, as the first pass of a run reads them; they are none of the run's."""
     found = passes.run_pass(argument, outputs)
     quarantined = found["steps"]["read"]["quarantined"]
-    return {"known_shards": found["shards"], "quarantined": quarantined, "records": found["records"]}
+    return {
+        "known_shards": found["shards"],
+        "records": found["records"],
+        "in": found["steps"]["read"]["documents_in"],
+        "quarantined": quarantined,
+        "input_bytes": found["input_bytes"],
+        "lost_bytes": found["lost"]["bytes"],
+    }
 
 
 def count(context: Context, groups: Sequence[Group], proposed: Exchange) -> dict[str, Any]:
@@ -108,7 +115,7 @@ def _counted(group: Group, proposed: pa.Table | None) -> Iterator[pa.Table]:
         size = pc.binary_length(batch["text"]).cast(pa.int64())
         columns = [pa.array(np.ones(len(rows), np.int64)), pa.array(found.astype(np.int64)), size]
         columns.append(pc.multiply(size, columns[1]))
-        for kind, names in zip(KINDS, (_column(batch, "source"), _domains(_column(batch, "url")))):
+        for kind, names in zip(KINDS, (_column(batch, "source"), domains_of(_column(batch, "url")))):
             kinds = pa.array([kind] * len(rows), pa.string())
             yield pa.table([kinds, names, *columns], schema=COUNT_SCHEMA)
 
@@ -122,13 +129,6 @@ def _rows_of(shard: ShardView, proposed: pa.Table | None) -> np.ndarray:
 def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
     found = batch[name] if name in batch.schema.names else pa.nulls(batch.num_rows, pa.string())
     return pc.fill_null(found.cast(pa.string()), "")
-
-
-def _domains(urls: pa.Array) -> pa.Array:
-    """The registered domain of each URL, "" for none."""
-    hosts = pc.dictionary_encode(hosts_of(pc.utf8_lower(urls)))
-    names = pa.array([registered_domain(host) for host in hosts.dictionary.to_pylist()], pa.string())
-    return names.take(hosts.indices)
 
 
 def rank_names(partition: int, outputs: Outputs, common: Exchange) -> dict[str, Any]:

@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.cleaning import url_filter
 from corpus.dedup import lsh
 from corpus.documents import address, shard_and_row
 from corpus.io import shards
+from corpus.text import urls
 from corpus.views import ShardView
 from pipelines.context import Context
 from pipelines.engine import (
@@ -179,15 +179,10 @@ def _members_in(group: Sequence[ShardView], members: np.ndarray) -> Iterator[pa.
 def _rows(batch: pa.RecordBatch, addresses: np.ndarray) -> pa.RecordBatch:
     none = pa.nulls(batch.num_rows, pa.string())
     url, source = (batch.column(n).cast(pa.string()) if n in batch.schema.names else none for n in ("url", "source"))
-    columns = [pa.array(addresses), batch.column("id"), url, source, _domains(url)]
+    domains = urls.domains_of(url)
+    domains = pc.if_else(pc.equal(domains, ""), None, domains)
+    columns = [pa.array(addresses), batch.column("id"), url, source, domains]
     return pa.RecordBatch.from_arrays(columns, schema=ROW_SCHEMA)
-
-
-def _domains(urls: pa.Array) -> pa.Array:
-    """The registered domain of each URL, null where it has no host."""
-    hosts = pc.dictionary_encode(url_filter.hosts_of(pc.utf8_lower(urls)))
-    found = [url_filter.registered_domain(host) or None for host in hosts.dictionary.to_pylist()]
-    return pa.array(found, pa.string()).take(hosts.indices)
 
 
 class Tabulating(NamedTuple):

@@ -44,7 +44,7 @@ from pipelines.near import index as indexes
 from pipelines.near import tables
 from pipelines.near.candidates import CROWDED, PAIRS, PRIORITY, WANTED, emit_signatures, find_candidates
 from pipelines.near.clustering import CROWD, Cluster, cluster, gather_crowd
-from pipelines.near.index import IndexRefused
+from pipelines.near.index import Base, IndexRefused
 from pipelines.near.known import Chunk, chunk_tasks, emit_known, make_chunks, rows_expected
 from pipelines.near.sidecars import SHINGLES, sidecar_tasks
 from pipelines.near.verification import EDGES, VISITORS, Sending, Verification, send, verify
@@ -88,7 +88,9 @@ class NearDedup(Near, GlobalStep):
 
     clusters: bool = option(True, "Publish a table of all clusters, in OUT/near_dedup/clusters.")
     index: str | None = option(None, "Folder of an index (`winnow index`): what is near its documents is dropped.")
-    update: bool = option(False, "Add the documents that stay to the index, which is made where there is none.")
+    update: bool = option(
+        False, "Add what stays to the index, made where there is none, for what a run into this OUT added before."
+    )
 
     def refuse(self) -> None:
         """As `Near.refuse`, and where an index is to be updated that is not named."""
@@ -109,22 +111,33 @@ class NearDedup(Near, GlobalStep):
         if not self.index:
             return step._decided(context, view, self.clusters, [])[0]
         try:
-            if not self.update:
-                index = indexes.check(self.index, step, False)
-                return step._decided(context, view, self.clusters, index.chunks(index.parts))[0]
-            base = indexes.base_of(self.index, step, view, context.output)
+            base = indexes.base_of(self.index, step, context.output, self.update)
+            with indexes.explained(self.index):
+                known = base.index.chunks(base.index.parts)
+                decided, compared = step._decided(context, view, self.clusters, known)
+            if compared.left_out:
+                context.note(
+                    f"{context.name}: {compared.left_out:,} pairs of crowded buckets were not compared, so that this "
+                    "may differ from one run over all the documents of the index and these"
+                )
+            if self.update:
+                self._update(context, base, decided, compared, step)
         except IndexRefused as error:
             raise TaskFailed(str(error)) from None
-        decided, compared = step._decided(context, view, self.clusters, base.chunks)
+        return decided
+
+    def _update(
+        self, context: Context, base: Base, decided: list[ShardView], compared: Compared, step: NearDedup
+    ) -> None:
+        """Have the index get what stays, when the run is proven."""
         after = iter(decided)
         groups = [
             dataclasses.replace(group, shards=tuple(itertools.islice(after, len(group.shards))))
             for group in compared.groups
         ]
         chunks = make_chunks(context, groups, compared.mapped, base.index.next, step)
-        if not context.dry_run and not base.done:
-            context.found.updates.append(dataclasses.replace(base, chunks=indexes.placed(self.index, chunks)))
-        return decided
+        if not context.dry_run and (update := indexes.update_of(base, chunks, context.published.check)):
+            context.found.updates.append(update)
 
     def _decided(
         self, context: Context, view: list[ShardView], table: bool, known: list[Chunk]
@@ -239,7 +252,7 @@ class NearDedup(Near, GlobalStep):
         if priorities:
             memory += MEMORY_IN_AN_ORDER * everybody
         argument = Cluster(
-            self.mode,
+            "leader" if alone else self.mode,
             self.threshold,
             tuple(edges),
             tuple(crowded),

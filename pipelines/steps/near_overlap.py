@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
+from corpus.dedup import presets
 from corpus.dedup.near import Near
 from corpus.io import paths
 from corpus.options import option
@@ -47,22 +48,28 @@ class NearOverlap(Near, GlobalStep):
         super().refuse()
         if not any(self.against):
             raise ValueError("it needs the option against: files of the other corpus, or an index")
-        if (self.mode, self.keep) != ("leader", "first"):
+
+    def refuse_dropping(self) -> None:
+        """Raises ValueError for options that say what is dropped, unless they are a preset's."""
+        preset = presets.PRESETS[self.preset] if self.preset else {}
+        if (self.mode, self.keep) != (preset.get("mode", "leader"), "first"):
             raise ValueError("mode and keep say what is dropped, and it drops nothing")
 
     def check(self) -> None:
         """As `Near.check`; raises ValueError for an index whose documents are not comparable, or files that are not
         read."""
         super().check()
-        if self._is_index():
-            indexes.check(self.against[0], self, False)
+        if index := self.index():
+            indexes.check(index, self, False)
         else:
-            self._sources()
+            self.sources()
 
-    def _is_index(self) -> bool:
-        return len(self.against) == 1 and paths.exists(paths.join(self.against[0], indexes.NAME))
+    def index(self) -> str | None:
+        """The folder of the index that it compares with; None where that is files."""
+        is_index = len(self.against) == 1 and paths.exists(paths.join(self.against[0], indexes.NAME))
+        return self.against[0] if is_index else None
 
-    def _sources(self, options: readers.ReadOptions = readers.ReadOptions()) -> list[paths.Source]:
+    def sources(self, options: readers.ReadOptions = readers.ReadOptions()) -> list[paths.Source]:
         """The files of the other corpus, each once."""
         found = {each.path: each for pattern in self.against for each in readers.expand(pattern, options)[0]}
         return list(found.values())
@@ -73,27 +80,34 @@ class NearOverlap(Near, GlobalStep):
 
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
         """The maps of near_dedup, with the other corpus as what is known; then what they found is counted."""
-        near = NearDedup(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Near)})
-        known, figures = self._known(context, near)
-        compared = near.compare(context, view, known, alone=True)
+        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(Near)}
+        mode = "components" if self.verification == "none" else "leader"  # which says nothing of documents alone
+        near = NearDedup(**{**options, "preset": None, "mode": mode})
+        try:
+            known, figures = self._known(context, near)
+            with indexes.explained(self.index()):
+                compared = near.compare(context, view, known, alone=True)
+        except IndexRefused as error:
+            raise TaskFailed(str(error)) from None
+        if compared.left_out:
+            context.note(
+                f"{context.name}: {compared.left_out:,} pairs of crowded buckets were not compared, so that more of "
+                "the documents may have a near-duplicate"
+            )
         figures |= overlap.count(context, compared.groups, compared.proposed)
         context.found.figures[context.name] = {"threshold": self.threshold, "definition": self.definition, **figures}
         return decide_map(context, compared.groups, None, self.asked, self)
 
     def _known(self, context: Context, near: NearDedup) -> tuple[list[overlap.Chunk], dict[str, Any]]:
-        """The chunks of the other corpus, and figures about it."""
-        if not self._is_index():
-            try:
-                sources = self._sources(context.read)
-            except (OSError, ValueError) as error:
-                raise TaskFailed(str(error)) from None
-            found = overlap.against(context, near, sources)
-            known = found.chunks
-            figures = {"against_not_readable": found.quarantined} if found.quarantined else {}
+        """The chunks of the other corpus, and figures about it. Raises IndexRefused."""
+        figures: dict[str, Any] = {}
+        if path := self.index():
+            index = indexes.check(path, near, False)
+            known = index.chunks(index.parts)
         else:
             try:
-                index = indexes.check(self.against[0], near, False)
-                known, figures = index.chunks(index.parts), {}
-            except IndexRefused as error:
+                sources = self.sources(context.read)
+            except (OSError, ValueError) as error:
                 raise TaskFailed(str(error)) from None
+            known, figures = overlap.against(context, near, sources)
         return known, {"against": sum(chunk.documents for chunk in known), **figures}

@@ -110,7 +110,7 @@ def test_a_recipe_says_the_same(tmp_path, first):
 
 
 def test_the_same_run_adds_to_it_once(tmp_path, first):
-    """Again, again with what it had done gone, and into another folder; also behind other parts."""
+    """Again, and again with what it had done gone; also behind other parts."""
     new = write(tmp_path / "b.jsonl", b1=CITY, b2=WOOD)
     near(new, tmp_path / "b", first, "--update")
     near(write(tmp_path / "c.jsonl", c1="one two three four five six seven"), tmp_path / "c", first, "--update")
@@ -119,22 +119,18 @@ def test_the_same_run_adds_to_it_once(tmp_path, first):
     winnow("clean-work", tmp_path / "b", check=0)
     assert content(first) == before
     near(new, tmp_path / "b", first, "--update", "--replace")
-    near(new, tmp_path / "again", first, "--update")
     near(tmp_path / "a.jsonl", tmp_path / "a", first, "--update")
     assert content(first) == before
-    assert kept(tmp_path / "b") == kept(tmp_path / "again") == ["b1"]
+    assert kept(tmp_path / "b") == ["b1"]
 
 
-def test_another_run_into_the_same_folder_is_refused(tmp_path, first):
+def test_another_run_into_the_same_folder_replaces_what_that_has_added(tmp_path, first):
     docs = write(tmp_path / "a.jsonl", a1=CITY)
     before = content(first)
-    said = near(docs, tmp_path / "a", first, "--update", "--replace", check=1).stderr
-    (part,) = indexes.load(str(first)).parts
-    assert f"2 documents (part {part.name}) of an earlier run into {tmp_path / 'a'}, of other input or options" in said
-    assert f"winnow index {first} --remove {part.name}" in said and content(first) == before
-    assert "taken out: 2 documents" in winnow("index", first, "--remove", part.name, check=0).stdout
-    near(docs, tmp_path / "a", first, "--update", "--replace")
-    assert kept(tmp_path / "a") == ["a1"] and len(content(first)) == 5
+    assert "--replace" in near(docs, tmp_path / "a", first, "--update", check=2).stderr and content(first) == before
+    said = near(docs, tmp_path / "a", first, "--update", "--replace").stderr
+    assert f"1 documents replace 2 of the run into {tmp_path / 'a'} before" in said
+    assert kept(tmp_path / "a") == ids_in(first) == ["a1"] and len(content(first)) == 5
 
 
 @pytest.mark.parametrize("option, value, said", [
@@ -175,7 +171,7 @@ def test_what_is_no_index_is_refused_before_work(tmp_path):
 
 def test_deleted_documents_are_gone_and_what_was_like_them_stays(tmp_path, first):
     new = write(tmp_path / "b.jsonl", b1=SEA, b2=WOOD)
-    (tmp_path / "ids").write_text("a1\nnobody\n")
+    (tmp_path / "ids").write_text("a1\r\nnobody\n\n")
     said = winnow("index", first, "--delete-from", tmp_path / "ids", check=0).stdout
     assert said.startswith("deleted: 1 documents of 2 ids\nindex of near-duplicates: 1 documents in 1 parts")
     assert "a1" not in ids_in(first)
@@ -201,7 +197,7 @@ def test_a_part_that_was_taken_out_is_added_again_by_its_run(tmp_path, first):
     assert len(content(first)) == len(before) - 4
     near(tmp_path / "b.jsonl", tmp_path / "b", first, "--update", "--set", "keep_work=false", "--replace")
     after = indexes.load(str(first)).parts[1]
-    assert (after.documents, after.origin, after.first) == (1, part.origin, part.first + 1)
+    assert (after.documents, after.output, after.first) == (1, part.output, part.first + indexes.ROOM)
 
 
 def test_a_part_that_is_not_there_cannot_be_taken_out(first):
@@ -292,14 +288,24 @@ def test_a_damaged_list_of_chunks_is_named(tmp_path, first):
     assert indexes.load(str(first)).parts == ()
 
 
-def test_an_index_in_the_work_of_a_run_outlives_that(tmp_path):
+def test_an_index_in_the_folder_of_a_run_outlives_what_the_run_deletes(tmp_path):
     docs = write(tmp_path / "a.jsonl", a1=SEA)
     out = tmp_path / "out"
-    near(docs, out, out / "work" / "index", "--update")
+    near(docs, out, out / "index", "--update")
     winnow("clean-work", out, check=0)
-    near(docs, tmp_path / "b", out / "work" / "index")
+    near(docs, tmp_path / "b", out / "index")
     assert kept_or_none(tmp_path / "b") == []
     assert "as it should be" in winnow("verify", out, check=0).stdout
+
+
+@pytest.mark.parametrize(
+    "place", [".", "..", "documents", "dropped", "work/index", "near_dedup/clusters", "tokens/a/b", "jsonl"]
+)
+def test_an_index_that_is_in_the_way_of_the_run_is_refused_before_work(tmp_path, place):
+    docs = write(tmp_path / "a.jsonl", a1=SEA)
+    out = tmp_path / "runs" / "out"
+    said = near(docs, out, out / place, "--update", check=2).stderr
+    assert "choose another folder" in said and not out.exists()
 
 
 def test_names_of_files_are_those_of_their_content(first):
@@ -325,9 +331,19 @@ def test_an_index_in_a_store(tmp_path, object_store):
     winnow("dedup", "near", docs, tmp_path / "b", *update, check=0, **variables)
     assert kept(tmp_path / "b") == ["b2"]
     said = winnow("index", index, "--delete", "a1", check=0, **variables).stdout
-    assert "deleted: 1 documents" in said and "2 documents in 2 parts" in said
+    assert "deleted: 1 documents" in said and "2 documents in 3 parts" in said
+    winnow(*("dedup", "near", tmp_path / "a.jsonl", tmp_path / "a"), *update, check=0, **variables)
+    assert winnow("index", index, check=0, **variables).stdout == said.partition("\n")[2]  # deleted, and still so
     write(tmp_path / "c.jsonl", c1=SEA, c2=CITY)
     winnow(
         "dedup", "near", tmp_path / "c.jsonl", tmp_path / "c", "--index", index, "--workers", 0, check=0, **variables
     )
     assert kept(tmp_path / "c") == ["c1"]
+    write(docs, b1=SEA, b2=CITY)  # b1 is like nothing any more, and its run replaces its part
+    winnow(*("dedup", "near", docs, tmp_path / "b"), *update, "--replace", check=0, **variables)
+    assert kept(tmp_path / "b") == ["b1", "b2"]
+    said = winnow("index", index, check=0, **variables).stdout
+    assert "3 documents in 3 parts" in said
+    part = said.splitlines()[-1].split()[1].rstrip(":")
+    said = winnow("index", index, "--remove", part, check=0, **variables).stdout
+    assert "taken out: 2 documents" in said and "1 documents in 2 parts" in said
