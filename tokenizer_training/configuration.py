@@ -16,12 +16,17 @@ from corpus.step import Step
 from tokenizer_training import families
 from tokenizer_training.presets import NAMES, PRESETS
 
+_OF_BPE = ("nfc", "nfkc", "nfc_lowercase")
+_OF_SENTENCEPIECE = ("nfkc", "identity", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf")
+
 if TYPE_CHECKING:
     from corpus.encoding.pretokenizers import PreTokenizer
 
     FamilyName = str
     PresetName = str
+    Normalization = str
 else:  # the registries alone say which there are
+    Normalization = Literal[tuple(dict.fromkeys(("", *_OF_BPE, *_OF_SENTENCEPIECE)))]
     FamilyName = Literal[tuple(families.FAMILIES)]
     PresetName = Literal[NAMES]
 
@@ -60,9 +65,10 @@ did you mean 'sentencepiece-bpe'?
     character_coverage: float = option(0.9995, "Share of the characters that become pieces (sentencepiece).")
     byte_fallback: bool = option(True, "Spell other characters in bytes (sentencepiece).")
     pattern: str = option("gpt2", "How text is divided: a name, or a regular expression (bpe).")
-    normalization: Literal["", "nfc", "nfkc", "identity", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf"] = option(
-        "", "What is done to text first; empty is nothing (bpe: nfc, nfkc) or nmt_nfkc (sentencepiece)."
+    normalization: Normalization = option(
+        "", "What is done to text first; empty is nothing (bpe: nfc, nfkc, nfc_lowercase) or nmt_nfkc (sentencepiece)."
     )
+    end_of_word: str = option("", "What tokens end in that end a word, as CLIP's </w> (bpe).")
     remove_extra_whitespaces: bool = option(True, "Make one space of several, none at the ends (sentencepiece).")
     split_digits: bool = option(False, "Let every digit be a token (sentencepiece).")
     user_symbols: tuple[str, ...] = option((), "Texts that are always one token, the last ids (bpe).")
@@ -105,9 +111,9 @@ did you mean 'sentencepiece-bpe'?
             )
         spm, bpe = self.family.startswith("sentencepiece"), self.family == "bpe"
         for names, right in (
-            (("user_symbols", "last_tokens"), bpe),
+            (("user_symbols", "last_tokens", "end_of_word"), bpe),
             (("split_digits",), spm),
-            (("normalization",), bpe and self.normalization in ("nfc", "nfkc") or spm and self.normalization != "nfc"),
+            (("normalization",), self.normalization in (_OF_BPE if bpe else _OF_SENTENCEPIECE if spm else ())),
         ):
             for name in names:
                 if getattr(self, name) and not right:
@@ -125,6 +131,7 @@ did you mean 'sentencepiece-bpe'?
         """Raises ValueError where `vocab_size` cannot be, whatever the text."""
         special, least = len(self.all_special_tokens()) + len(self.last_tokens), families.named(self.family).least
         special += len(self.user_symbols)
+        least *= 2 if self.end_of_word else 1
         if least and self.vocab_size < special + least:
             raise ValueError(
                 f"vocab_size {self.vocab_size} is too small: {special} special tokens and {least} bytes come first"

@@ -16,6 +16,11 @@ _FAIRSEQ = {
     "family": "bpe", "vocab_size": 50265, "first_tokens": ("<s>", "<pad>", "</s>", "<unk>"), "last_tokens": ("<mask>",),
     "end": "</s>", "before": "<s>", "after": "</s>",
 }  # fmt: skip
+_CLIP = {
+    "family": "bpe", "vocab_size": 49408, "pattern": "clip", "normalization": "nfc_lowercase", "end_of_word": "</w>",
+    "first_tokens": (), "last_tokens": ("<|startoftext|>", "<|endoftext|>"), "end": "<|endoftext|>",
+    "pad": "<|endoftext|>", "before": "<|startoftext|>", "after": "<|endoftext|>",
+}  # fmt: skip
 _ABOUT_BERT = {"end": "[SEP]", "before": "[CLS]", "after": "[SEP]"}
 _T5 = {"family": "sentencepiece-unigram", "byte_fallback": False, "sentinels": 100, "vocab_size": 32000}
 
@@ -52,6 +57,12 @@ PRESETS = {
     ),
     "roberta": Preset(_FAIRSEQ, "Liu et al. 2019, fairseq: <s> 0, <pad> 1, </s> 2, <unk> 3, <mask> last"),
     "bart": Preset(_FAIRSEQ, "Lewis et al. 2020: RoBERTa's"),
+    "clip": Preset(
+        _CLIP,
+        "Radford et al. 2021, openai/CLIP simple_tokenizer.py, as transformers has it: ftfy is the step `repair`, and "
+        "html.unescape is left out; 256 bytes, 256 that end a word, merges, <|startoftext|> 49406, <|endoftext|> 49407",
+    ),
+    "dalle": Preset({**_CLIP, "vocab_size": 16384}, "Ramesh et al. 2021: 16,384 ids, in lower case; CLIP's otherwise"),
     "bert": Preset(_BERT_UNCASED, "Devlin et al. 2019, bert-base-uncased: [PAD] 0, [UNK] 100, [MASK] 103"),
     "bert_cased": Preset(_BERT_CASED, "Devlin et al. 2019, bert-base-cased"),
     "distilbert": Preset(_BERT_UNCASED, "Sanh et al. 2019: BERT's"),

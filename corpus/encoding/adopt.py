@@ -26,25 +26,18 @@ from corpus.encoding import components, conversions, exports, gate, sentencepiec
 from corpus.encoding.encoders import CALLS, ENCODERS, LIBRARY, MODEL
 from corpus.encoding.exports import as_json
 from corpus.encoding.gate import Compared
+from corpus.encoding.sentencepiece_classes import CLASSES, renumbered
 from corpus.encoding.sentencepiece_model import CONTROL, UNKNOWN, Model, ModelError
 from corpus.encoding.sources import Source
 from corpus.options import option
 from corpus.text.unicode import UNICODE_VERSION
 
 if TYPE_CHECKING:
+    import sentencepiece
     import tokenizers
 
 DESCRIPTION = "winnow_tokenizer.json"
 FORMAT = "winnow-tokenizer/1"
-SENTENCEPIECE_CLASSES = {
-    "T5Tokenizer": (None, "eos_token"),
-    "LlamaTokenizer": ("bos_token", None),
-    "GemmaTokenizer": ("bos_token", None),
-    "AlbertTokenizer": ("cls_token", "sep_token"),
-    "": (None, None),
-}
-"""Classes of transformers whose ids are those of their sentencepiece model, and what they put about a text. Others add
-to its ids (XLM-RoBERTa, CamemBERT) or put their own first (Pegasus), which only their tokenizer.json says."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -157,8 +150,8 @@ def read(where: str | os.PathLike[str], bring: Bring = Bring()) -> Brought:
     files = {name: data for name, data in source.files.items() if name != source.main}
     reasons: list[str] = []
     if source.kind == sources.SENTENCEPIECE:
-        files[MODEL] = source.files[source.main]
-        described = _describe_model(source, bring)
+        files[MODEL] = _model(source)
+        described = _describe_model(source, files[MODEL], bring)
         encoder, reasons = _kernel_of_model(files[MODEL])
     else:
         stored = _converted(source, bring)
@@ -168,7 +161,7 @@ def read(where: str | os.PathLike[str], bring: Bring = Bring()) -> Brought:
         files["tokenizer.json"] = source.files[source.main] if unchanged else as_json(stored)
         if not unchanged:
             files[source.main] = source.files[source.main]
-    if sources.CONFIG not in files:
+    if source.kind == sources.SENTENCEPIECE or sources.CONFIG not in files:
         files |= _exported(files, described, source)
     described |= {
         "special_text": bring.special_text,
@@ -179,13 +172,18 @@ def read(where: str | os.PathLike[str], bring: Bring = Bring()) -> Brought:
 
 
 def _exported(files: dict[str, bytes], described: dict[str, Any], source: Source) -> dict[str, bytes]:
-    """What transformers needs beside the files of a source without its configuration."""
+    """What transformers needs beside the files of a source without its configuration, and of a model of sentencepiece,
+    which its class would number otherwise once it is written anew."""
     if source.kind != sources.SENTENCEPIECE:
         return exports.transformers_files(described)
     token_of = {i: token for token, i in described["special_tokens"].items()}
     about = (token_of.get(next(iter(described[side]), -1)) for side in ("before", "after"))
-    made = exports.of_model(sentencepiece_model.read_model(files[MODEL]), described["special_tokens"], *about)
-    return {"tokenizer.json": as_json(made), **exports.transformers_files(described)} if made else {}
+    sentinels = {f"<extra_id_{n}>": i for n, i in enumerate(described["sentinels"])}
+    model = sentencepiece_model.read_model(files[MODEL])
+    made = exports.of_model(model, {**described["special_tokens"], **sentinels}, *about)
+    if made is None:  # what reads it is its class, which wants its file
+        return {source.main: source.files[source.main]} if sources.CONFIG in files else {}
+    return {"tokenizer.json": as_json(made), **exports.transformers_files(described, source.config)}
 
 
 def fingerprint(description: dict[str, Any]) -> str:
@@ -239,26 +237,45 @@ def _describe_tokenizer(source: Source, stored: dict[str, Any], bring: Bring) ->
     }
 
 
-def _describe_model(source: Source, bring: Bring) -> dict[str, Any]:
-    """The same of a model of sentencepiece. Raises ValueError for a class of tokenizers whose ids are others."""
-    import sentencepiece
-
-    data = source.files[source.main]
-    try:
-        model, library = sentencepiece_model.read_model(data), sentencepiece.SentencePieceProcessor(model_proto=data)
-    except (ModelError, RuntimeError, OSError) as error:
-        raise ValueError(f"{source.main} of {source.where} is no model of sentencepiece: {error}") from None
-    named = conversions.class_of(source)
-    if named not in SENTENCEPIECE_CLASSES:
+def _model(source: Source) -> bytes:
+    """The file of a model of sentencepiece, with the ids of its class. Raises ValueError for one that is none, and for
+    a class that is not known, or not with the options that its configuration has."""
+    named, data = conversions.class_of(source), source.files[source.main]
+    _read_model(source, data)
+    if named not in CLASSES:
         raise ValueError(
-            f"{source.where}: {named} does not number tokens as its {source.main} does; "
+            f"{source.where}: {named} does not encode as its {source.main} alone does; "
             "save_pretrained of its fast tokenizer writes the tokenizer.json that says how"
         )
+    if set_ := [option for option in CLASSES[named].refused if source.config.get(option)]:
+        raise ValueError(
+            f"{source.where}: {named} with {set_[0]} does not encode as its {source.main} alone does; "
+            "save_pretrained of its fast tokenizer writes the tokenizer.json that says how"
+        )
+    try:
+        return renumbered(named, data, source.config)
+    except ModelError as error:
+        raise ValueError(f"{source.main} of {source.where} is no model of {named}: {error}") from None
+
+
+def _read_model(source: Source, data: bytes) -> tuple[Model, sentencepiece.SentencePieceProcessor]:
+    import sentencepiece
+
+    try:
+        return sentencepiece_model.read_model(data), sentencepiece.SentencePieceProcessor(model_proto=data)
+    except (ModelError, RuntimeError, OSError) as error:
+        raise ValueError(f"{source.main} of {source.where} is no model of sentencepiece: {error}") from None
+
+
+def _describe_model(source: Source, data: bytes, bring: Bring) -> dict[str, Any]:
+    """The same of a model of sentencepiece that has the ids of its class."""
+    model, library = _read_model(source, data)
+    names = CLASSES[conversions.class_of(source)].names
     ids, special = _tokens_of_model(source, model)
     before, after = _about_model(source, ids) if bring.add_special_tokens else ([], [])
     kinds = {sentencepiece_model.UNIGRAM: "unigram", sentencepiece_model.BPE: "bpe"}
     end, pad = (
-        given or source.role(role) or (library.id_to_piece(own) if own >= 0 else None)
+        given or source.role(role) or names.get(role) or (library.id_to_piece(own) if own >= 0 else None)
         for given, role, own in (
             (bring.end, "eos_token", library.eos_id()),
             (bring.pad, "pad_token", library.pad_id()),
@@ -292,7 +309,11 @@ def _tokens_of_model(source: Source, model: Model) -> tuple[dict[str, int], dict
             special[token["content"]] = int(i)
         elif int(i) >= size:
             raise ValueError(f"{source.where}: {token['content']!r} is added to its model, which cannot encode it")
-    if conversions.class_of(source) == "T5Tokenizer" and not any(token.startswith("<extra_id_") for token in ids):
+    named = conversions.class_of(source)
+    mask = source.role("mask_token") or CLASSES[named].names.get("mask_token", "")
+    if named == "DebertaV2Tokenizer" and mask not in ids:  # it comes after all others
+        special, ids = special | {mask: max(ids.values()) + 1}, ids | {mask: max(ids.values()) + 1}
+    if named in ("T5Tokenizer", "MT5Tokenizer") and not any(token.startswith("<extra_id_") for token in ids):
         count = int(source.config.get("extra_ids", 100))
         sentinels = {f"<extra_id_{i}>": size + count - 1 - i for i in range(count)}
         special, ids = special | sentinels, ids | sentinels
@@ -302,11 +323,12 @@ def _tokens_of_model(source: Source, model: Model) -> tuple[dict[str, int], dict
 def _about_model(source: Source, ids: dict[str, int]) -> tuple[list[int], list[int]]:
     """What the class of a tokenizer puts before a text, and after it, unless its configuration says otherwise."""
     named = conversions.class_of(source)
-    roles = list(SENTENCEPIECE_CLASSES[named])
+    kind = CLASSES[named]
+    roles = [kind.before, kind.after]
     for place, (role, flag) in enumerate((("bos_token", "add_bos_token"), ("eos_token", "add_eos_token"))):
         if named and source.config.get(flag) is not None:
             roles[place] = role if source.config[flag] else None
-    tokens = [source.role(role) if role else None for role in roles]
+    tokens = [source.role(role) or kind.names.get(role) if role else None for role in roles]
     for token in filter(None, tokens):
         if token not in ids:
             raise ValueError(f"{source.where}: its configuration has a special token {token!r} that has no id")

@@ -20,8 +20,7 @@ import numba
 import numpy as np
 
 from corpus.encoding.patterns import MOST_PATTERNS
-from corpus.encoding.pretoken_table import SHORT, find, home, key, mixed, prefetch
-from corpus.encoding.pretokenize import first_state, next_span
+from corpus.encoding.pretoken_table import BLOCK, SHORT, find, key, mixed, next_pretokens
 from corpus.encoding.tries import Trie, child, make_trie
 from corpus.text.leaf import leaf
 
@@ -31,8 +30,6 @@ _CACHE_LIMIT = 255
 """Longest pre-token, in bytes, that is cached."""
 _NO_RULE = np.uint64(0xFFFFFFFFFFFFFFFF)
 _INLINE_IDS = 3
-_BLOCK = 64
-"""Pre-tokens whose slots are fetched from memory at a time."""
 ENCODE_SLACK = 2
 """Ids that `encode` may write past the last one."""
 
@@ -41,6 +38,7 @@ class Rules(NamedTuple):
     """A vocabulary as the kernels use it."""
 
     byte_ids: np.ndarray  # int32[256], id of each byte
+    last_ids: np.ndarray  # int32[256], id of each byte that ends a pre-token
     pairs: np.ndarray  # uint64[2^k, 2], the table of merge rules
     neighbours: np.ndarray  # bool[65536], first << 8 | second: side by side in some token
     whole: Trie  # tokens that a pre-token becomes at once if it is one, whatever the rules say
@@ -62,17 +60,20 @@ def make_rules(
     merges: list[tuple[int, int, int]],
     tokens: Iterable[bytes],
     whole: Mapping[bytes, int] | None = None,
+    last_ids: list[int] | None = None,
 ) -> Rules:
     """`merges`: (left id, right id, merged id) in order of rank, where a pair that is listed
     twice counts with its later rank; `tokens`: the bytes of every ordinary token; `whole`: tokens with their ids for
-    which a pre-token that is one is not merged (`ignore_merges` of `tokenizers`, and what tiktoken does)."""
+    which a pre-token that is one is not merged (`ignore_merges` of `tokenizers`, and what tiktoken does); `last_ids`:
+    of bytes that end a pre-token, where they are not those of bytes elsewhere."""
     pairs = make_pairs(np.array(merges, np.int64).reshape(-1, 3), np.arange(len(merges)))
     neighbours = np.zeros(1 << 16, np.bool_)
     for token in tokens:
         values = np.frombuffer(token, np.uint8).astype(np.int64)
         neighbours[values[:-1] << 8 | values[1:]] = True
     known = whole or {}
-    return Rules(np.array(byte_ids, np.int32), pairs, neighbours, make_trie(list(known), list(known.values())))
+    first, last = (np.array(ids, np.int32) for ids in (byte_ids, last_ids or byte_ids))
+    return Rules(first, last, pairs, neighbours, make_trie(list(known), list(known.values())))
 
 
 def make_pairs(merges: np.ndarray, ranks: np.ndarray) -> np.ndarray:
@@ -231,11 +232,12 @@ def _push_growing(heap, size, entry):
 
 
 @leaf
-def _merge_short(data, start, end, rules, ranks, out, place):
-    """Writes the ids of `data[start:end]`, at most SCAN_LIMIT bytes, to `out` from `place`, where there must be room
-    for one id a byte; returns the place after."""
-    for i in range(start, end):
+def _merge_short(data, start, end, last_ids, rules, ranks, out, place):
+    """Writes the ids of `data[start:end]`, at most SCAN_LIMIT bytes of which the last has its id in `last_ids`, to
+    `out` from `place`, where there must be room for one id a byte; returns the place after."""
+    for i in range(start, end - 1):
         out[place + i - start] = rules.byte_ids[data[i]]
+    out[place + end - 1 - start] = last_ids[data[end - 1]]
     return merge_by_scan(rules.pairs, ranks, out, place, end - start)
 
 
@@ -245,11 +247,13 @@ def _merge_by_pieces(data, start, end, rules, ranks, out, place):
     first = start
     for i in range(start + 1, end + 1):
         if i == end or not rules.neighbours[np.int64(data[i - 1]) << 8 | data[i]]:
+            last_ids = rules.last_ids if i == end else rules.byte_ids
             if i - first <= SCAN_LIMIT:
-                place = _merge_short(data, first, i, rules, ranks, out, place)
+                place = _merge_short(data, first, i, last_ids, rules, ranks, out, place)
             else:
-                for j in range(first, i):
+                for j in range(first, i - 1):
                     out[place + j - first] = rules.byte_ids[data[j]]
+                out[place + i - 1 - first] = last_ids[data[i - 1]]
                 place = merge_by_heap(rules.pairs, out, place, i - first)
             first = i
     return place
@@ -319,24 +323,6 @@ def _recall(slots, slot, length, ids, out, place):
 
 
 @leaf
-def _divide(data, i, end, table, limits, slots, block):
-    """Cuts the next pre-tokens of the text that goes on from byte `i` to `end`, at most _BLOCK.
-    Writes their ends and keys to `block`, and has their slots fetched. Returns how many, and the byte after them."""
-    classes, transitions, first = table.classes, table.transitions, first_state(table)
-    n = 0
-    while i < end and n < _BLOCK:
-        i, j = next_span(data, i, end, classes, transitions, first, table, limits)
-        if i == j:  # what is left is dropped
-            break
-        low, high = key(data, i, j - i)
-        prefetch(slots, home(slots, low, high))
-        block[0, n], block[1, n], block[2, n], block[3, n] = i, j, low, high
-        i = j
-        n += 1
-    return n, i
-
-
-@leaf
 def _write_whole(data, start, end, rules, out, place):
     """Writes the id of a pre-token that is a token and not to be merged to `out`; returns the place after, which is
     `place` for any other."""
@@ -359,7 +345,7 @@ def _encode_unseen(data, start, end, rules, has_whole, ranks, out, place):
         if last > place:
             return last
     if end - start <= SCAN_LIMIT:
-        return _merge_short(data, start, end, rules, ranks, out, place)
+        return _merge_short(data, start, end, rules.last_ids, rules, ranks, out, place)
     return _merge_by_pieces(data, start, end, rules, ranks, out, place)
 
 
@@ -391,7 +377,7 @@ def encode(data, offsets, table, rules, cache, out, ends):
 
     `out` (int32) has room for one id a byte and ENCODE_SLACK more; `ends` (int64, one more
     than texts) receives where each text's ids end. Returns the number of ids."""
-    block = np.empty((4, _BLOCK), np.uint64)
+    block = np.empty((4, BLOCK), np.uint64)
     limits = np.zeros(MOST_PATTERNS, np.int64)
     ranks = np.empty(SCAN_LIMIT, np.uint64)
     place = np.uint64(0)
@@ -399,7 +385,7 @@ def encode(data, offsets, table, rules, cache, out, ends):
     for d in range(offsets.size - 1):
         i = offsets[d]
         while i < offsets[d + 1]:
-            n, i = _divide(data, i, offsets[d + 1], table, limits, cache.slots, block)
+            n, i = next_pretokens(data, i, offsets[d + 1], table, limits, cache.slots, block)
             place = _look_up(data, n, block, rules, cache, ranks, out, place)
         ends[d + 1] = place
     return place

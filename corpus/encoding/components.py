@@ -39,8 +39,8 @@ _NORMALIZER: dict[str, list[str]] = {
 """Types of normalizers and their fields."""
 _METASPACE = ["prepend_scheme", "replacement", "split", "type"]
 _BPE_OPTIONS = {
-    **dict.fromkeys(("dropout", "continuing_subword_prefix", "end_of_word_suffix"), False),
-    **dict.fromkeys(("unk_token", "fuse_unk", "byte_fallback", "ignore_merges"), True),
+    **dict.fromkeys(("dropout", "continuing_subword_prefix"), False),
+    **dict.fromkeys(("end_of_word_suffix", "unk_token", "fuse_unk", "byte_fallback", "ignore_merges"), True),
 }
 """Options of BPE: whether they may have a value. Where all bytes are tokens nothing is unknown, so that three of
 them have no effect."""
@@ -101,7 +101,9 @@ def _unknown_to_bpe(stored: dict[str, Any]) -> Iterator[str]:
     for key, value in given.items():
         if key not in _BPE_OPTIONS or (value and not _BPE_OPTIONS[key]):
             yield f"model BPE with {key} {value!r}"
-    alphabet = set(byte_level.characters())
+    alphabet, suffix = set(byte_level.characters()), model.get("end_of_word_suffix") or ""
+    if suffix and (model.get("ignore_merges") or any(c + suffix not in model["vocab"] for c in alphabet)):
+        yield f"model BPE with end_of_word_suffix {suffix!r}"
     added = {token["content"] for token in stored.get("added_tokens") or []}
     if alphabet - set(model["vocab"]):
         yield "model BPE without all bytes"

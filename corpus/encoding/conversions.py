@@ -4,15 +4,23 @@ configuration, or asked for; nothing is guessed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from corpus.encoding import byte_level
+from corpus.encoding.patterns import GAPS, MATCHES
 from corpus.encoding.pretokenizers import PRETOKENIZERS, PreTokenizer
 from corpus.encoding.sources import ADDED_TOKENS, ROLES, Source, ranks
 
 PATTERNS = ("gpt2", "cl100k", "o200k", "llama3", "qwen2", "deepseek")
 """Those of `PRETOKENIZERS` that vocabularies of bytes are made with, which a source may ask for by name."""
+WORDS_OF_CLIP = "clip"
+"""Of `PRETOKENIZERS`, that of vocabularies whose words end in a token of their own, in lower case."""
+END_OF_WORD = "</w>"
+"""What CLIP's tokens end in that end a word."""
+_CLIP_NORMALIZER = {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]}
 PATTERN_OF_CLASS = {
+    "CLIPTokenizer": WORDS_OF_CLIP,
     "GPT2Tokenizer": "gpt2",
     "RobertaTokenizer": "gpt2",
     "BartTokenizer": "gpt2",
@@ -20,7 +28,7 @@ PATTERN_OF_CLASS = {
     "Qwen2Tokenizer": "qwen2",
 }
 """Of the classes of transformers that come with vocab.json and merges.txt."""
-_CLOSED_BY_END = ("RobertaTokenizer", "BartTokenizer", "LongformerTokenizer")
+_CLOSED_BY_END = ("RobertaTokenizer", "BartTokenizer", "LongformerTokenizer", "CLIPTokenizer")
 """Those that put the beginning and the end of a sequence about a text."""
 MOST_RESERVED = 1 << 16
 """Ids that special tokens may leave out."""
@@ -39,7 +47,7 @@ def from_merges(source: Source, pattern: str) -> dict[str, Any]:
         said = f"its class {named} is not known" if named else "it has no configuration"
         raise ValueError(
             f"{source.where}: vocab.json and merges.txt do not say how text is divided into words, and {said}; "
-            f"give `pattern`, one of {', '.join(PATTERNS)} (gpt2 is that of GPT-2, RoBERTa and BART)"
+            f"give `pattern`, one of {', '.join((*PATTERNS, WORDS_OF_CLIP))} (gpt2 is that of GPT-2, RoBERTa and BART)"
         )
     vocabulary = source.json("vocab.json")
     lines = source.files["merges.txt"].decode("utf-8").splitlines()
@@ -56,7 +64,10 @@ def from_merges(source: Source, pattern: str) -> dict[str, Any]:
     special = _special(source, ids)
     special |= {token["content"] for token in decoder.values() if token.get("special")}
     prefixed = bool(source.config.get("add_prefix_space", False))
-    stored = _byte_level(vocabulary, merges, pattern or PATTERN_OF_CLASS[named], prefixed)
+    pattern = pattern or PATTERN_OF_CLASS[named]
+    if pattern == WORDS_OF_CLIP and not any(token.endswith(END_OF_WORD) for token in vocabulary):
+        raise ValueError(f"{source.where}: no token ends a word with {END_OF_WORD}, as all of CLIP's words do")
+    stored = _byte_level(vocabulary, merges, pattern, prefixed)
     flags = {token["content"]: token for token in decoder.values()}
     stored["added_tokens"] = [
         {**_added(token, ids[token]), "special": token in special, **flags.get(token, {})}
@@ -159,15 +170,20 @@ def from_words(source: Source, lowercase: bool | None) -> dict[str, Any]:
 
 
 def divided_by(divide: PreTokenizer, add_prefix_space: bool = False) -> dict[str, Any]:
-    """The `pre_tokenizer` of a byte-level tokenizer.json that divides text so; all of a text must be in pre-tokens."""
+    """The `pre_tokenizer` of a byte-level tokenizer.json that divides text so."""
     gpt2 = divide == PRETOKENIZERS["gpt2"]
     flags = {"add_prefix_space": add_prefix_space, "trim_offsets": True, "use_regex": gpt2}
     found: dict[str, Any] = {"type": "ByteLevel", **flags}
     if gpt2:
         return found
     splits = [
-        {"type": "Split", "pattern": {"Regex": expression}, "behavior": "Isolated", "invert": False}
-        for expression, _ in divide.patterns
+        {
+            "type": "Split",
+            "pattern": {"Regex": expression},
+            "behavior": "Isolated" if kept == MATCHES | GAPS else "Removed",
+            "invert": kept == MATCHES,
+        }
+        for expression, kept in divide.patterns
     ]
     return {"type": "Sequence", "pretokenizers": [*splits, found]}
 
@@ -194,29 +210,48 @@ def template(before: tuple[str, int] | None, after: tuple[str, int] | None) -> d
 def _byte_level(
     vocabulary: dict[str, int], merges: list[list[str]], pattern: str, add_prefix_space: bool
 ) -> dict[str, Any]:
-    if pattern not in PATTERNS:
-        raise ValueError(f"there is no pattern {pattern!r}; known are {', '.join(PATTERNS)}")
+    known = (*PATTERNS, WORDS_OF_CLIP)
+    if pattern not in known:
+        raise ValueError(f"there is no pattern {pattern!r}; known are {', '.join(known)}")
+    suffix = END_OF_WORD if pattern == WORDS_OF_CLIP else ""
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [],
-        "normalizer": None,
+        "normalizer": _CLIP_NORMALIZER if suffix else None,
         "pre_tokenizer": divided_by(PRETOKENIZERS[pattern], add_prefix_space),
         "post_processor": None,
-        "decoder": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": False,
-            "vocab": vocabulary,
-            "merges": merges,
-        },
+        "decoder": byte_level_decoder(suffix),
+        "model": byte_level_model(vocabulary, merges, suffix),
+    }
+
+
+def byte_level_decoder(end_of_word: str = "") -> dict[str, Any]:
+    """The `decoder` of a byte-level tokenizer.json; `end_of_word`, which tokens end in that end a word, is a space."""
+    flags = {"add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    found: dict[str, Any] = {"type": "ByteLevel", **flags}
+    if not end_of_word:
+        return found
+    space = {"type": "Replace", "pattern": {"String": end_of_word}, "content": byte_level.from_bytes(b" ")}
+    return {"type": "Sequence", "decoders": [space, found]}
+
+
+def byte_level_model(
+    vocabulary: Mapping[str, int], merges: Sequence[Sequence[str]], end_of_word: str = ""
+) -> dict[str, Any]:
+    """What a tokenizer.json says of byte-level BPE: all that it merges are bytes, so nothing is unknown."""
+    return {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": None,
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": end_of_word or None,
+        "fuse_unk": False,
+        "byte_fallback": False,
+        "ignore_merges": False,
+        "vocab": vocabulary,
+        "merges": merges,
     }
 
 

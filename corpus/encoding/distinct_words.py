@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.encoding import patterns
-from corpus.encoding.pretoken_table import find, home, key, prefetch, rehash
-from corpus.encoding.pretokenize import first_state, next_span
+from corpus.encoding.pretoken_table import BLOCK, find, next_pretokens, rehash
 from corpus.encoding.pretokenizers import PRETOKENIZERS, PreTokenizer
 from corpus.text import utf8
 from corpus.text.arrow import buffers, string_array
+from corpus.text.intrinsics import prefetch
 from corpus.text.leaf import leaf
 
 GPT2 = PRETOKENIZERS["gpt2"]
@@ -23,8 +23,6 @@ vertical tab and form feed are control characters that BERT deletes."""
 LINES = PreTokenizer("lines", ((r"[^\n\r]+", patterns.MATCHES),))
 """Lines, ended by line feed or carriage return, which are not part of them; empty lines are left out."""
 
-_BLOCK = 64
-"""Words whose slots are fetched from memory at a time."""
 _BYTES_A_DISTINCT_WORD = 128
 """Of text in many languages there are some 90 bytes for each distinct word in 60 MB, and 50 in 8 MB: the table grows
 once or twice, and is seldom far too large."""
@@ -117,24 +115,6 @@ def _copy_words(data, words, offsets, copied):
 
 
 @leaf
-def _divide(data, i, end, table, limits, slots, block):
-    """Writes start, end and key of the next words of the text that goes on from byte `i` to `end`, at most _BLOCK, to
-    `block`, and has their slots fetched from memory. Returns how many, and the byte after them."""
-    classes, transitions, first = table.classes, table.transitions, first_state(table)
-    n = 0
-    while i < end and n < _BLOCK:
-        i, j = next_span(data, i, end, classes, transitions, first, table, limits)
-        if i == j:  # what is left is dropped
-            break
-        low, high = key(data, i, j - i)
-        prefetch(slots, home(slots, low, high))
-        block[0, n], block[1, n], block[2, n], block[3, n] = i, j, low, high
-        i = j
-        n += 1
-    return n, i
-
-
-@leaf
 def _enter(data, block, count, slots, words, n, counts, occurrences, at):
     """Enters the `count` words in `block`, where `n` distinct ones are known, and says in `occurrences` which they are,
     or counts them where that has no room; returns how many distinct ones are known then."""
@@ -159,19 +139,19 @@ def _enter(data, block, count, slots, words, n, counts, occurrences, at):
 def _intern(data, offsets, table, slots, words, counts, occurrences, word_offsets, progress):
     """Goes on from `progress` to the end, or until the table might be more than half full (returns False)."""
     limits = np.zeros(patterns.MOST_PATTERNS, np.int64)
-    block = np.empty((4, _BLOCK), np.uint64)
+    block = np.empty((4, BLOCK), np.uint64)
     i = progress[1]
     n = progress[2]
     at = progress[3]
     for d in range(progress[0], offsets.size - 1):
         while i < offsets[d + 1]:
-            if 8 * (n + _BLOCK) > slots.size:
+            if 8 * (n + BLOCK) > slots.size:
                 progress[0], progress[1], progress[2], progress[3] = d, i, n, at
                 return False
-            count, i = _divide(data, i, offsets[d + 1], table, limits, slots, block)
+            count, i = next_pretokens(data, i, offsets[d + 1], table, limits, slots, block)
             n = _enter(data, block, count, slots, words, n, counts, occurrences, at)
             at += count
-            if count < _BLOCK:
+            if count < BLOCK:
                 break
         i = offsets[d + 1]
         if occurrences.size:

@@ -27,7 +27,8 @@ from corpus.encoding import (
     wordpiece,
 )
 from corpus.encoding.added_tokens import Encode
-from corpus.encoding.distinct_words import BLANK_FREE, distinct, repeated
+from corpus.encoding.distinct_words import BLANK_FREE, repeated
+from corpus.encoding.known_words import Column, KnownWords
 from corpus.encoding.sentencepiece_model import ModelError
 from corpus.text.arrow import buffers
 
@@ -55,14 +56,16 @@ def load_bpe(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, D
     stored = _stored(folder)
     added = stored.get("added_tokens") or []
     vocabulary, alphabet = stored["model"]["vocab"], set(byte_level.characters())
+    suffix, space = stored["model"].get("end_of_word_suffix") or "", byte_level.from_bytes(b" ")
     token_bytes = {i: byte_level.to_bytes(t) for t, i in vocabulary.items() if alphabet >= set(t)}
+    words = {i: byte_level.to_bytes(t.removesuffix(suffix)) for t, i in vocabulary.items() if i in token_bytes}
     merges = [(vocabulary[a], vocabulary[b], vocabulary[a + b]) for a, b in map(_pair, stored["model"]["merges"])]
-    byte_ids = [vocabulary[character] for character in byte_level.characters()]
+    byte_ids, last_ids = ([vocabulary[c + end] for c in byte_level.characters()] for end in ("", suffix))
     whole = {token: i for i, token in token_bytes.items()} if stored["model"].get("ignore_merges") else None
-    rules = bpe.make_rules(byte_ids, merges, token_bytes.values(), whole)
+    rules = bpe.make_rules(byte_ids, merges, {*token_bytes.values(), *words.values()}, whole, last_ids)
     normalize = components.normalizer(stored.get("normalizer"))
     divide, prefixed = components.divider(stored["pre_tokenizer"])
-    table, space = divide.table(), normalizers.prepend(" ", unless=" ")
+    table, prepend = divide.table(), normalizers.prepend(" ", unless=" ")
     cache = bpe.make_cache()
     if (folder / PRETOKENS).exists():
         with pa.ipc.open_file(folder / PRETOKENS) as reader:
@@ -72,7 +75,7 @@ def load_bpe(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, D
     def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         data, offsets = normalize.apply(*buffers(text)) if normalize else buffers(text)
         if prefixed:
-            data, offsets = space.apply(data, offsets)
+            data, offsets = prepend.apply(data, offsets)
         out = np.empty(offsets[-1] - offsets[0] + bpe.ENCODE_SLACK, np.int32)
         ends = np.empty(len(offsets), np.int64)
         with lock:
@@ -80,6 +83,8 @@ def load_bpe(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, D
         return out[:n].copy(), ends
 
     spelled = {**token_bytes, **{token["id"]: token["content"].encode() for token in added}}
+    if suffix:
+        spelled |= {i: byte_level.to_bytes(t.replace(suffix, space)) for t, i in vocabulary.items() if i in words}
 
     def decode(tokens: np.ndarray) -> str:
         return b"".join(spelled[i] for i in tokens.tolist()).decode("utf-8", "replace")
@@ -124,15 +129,20 @@ def load_wordpiece(folder: pathlib.Path, special_too: bool = False) -> tuple[Enc
         model["vocab"], model["unk_token"], model["continuing_subword_prefix"], model["max_input_chars_per_word"]
     )
 
-    def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-        found = distinct(text, BLANK_FREE, locate=True)
-        data, offsets = buffers(found.words)
+    def encode_words(words: pa.Array) -> list[Column]:
+        data, offsets = buffers(words)
         if normalize:
             data, offsets = normalize.apply(data, offsets)
-        spans, words = divide.spans(data, offsets)
+        spans, first = divide.spans(data, offsets)
         ids, ends = np.empty(len(data), np.int32), np.empty(len(spans) + 1, np.int64)
         n = wordpiece.encode(data, spans, pieces, ids, ends)
-        return repeated(ids[:n], ends[words], found.occurrences, found.offsets)
+        return [(ids[:n], ends[first])]
+
+    known = KnownWords(BLANK_FREE, encode_words)
+
+    def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        (ids,), occurrences, offsets = known.look_up(text)
+        return repeated(*ids, occurrences, offsets)
 
     decode = functools.cache(lambda: _decoder(components.load(stored, "a tokenizer")))  # the folder may be gone
     return added_tokens.around(encode, stored.get("added_tokens") or [], special_too), lambda ids: decode()(ids)

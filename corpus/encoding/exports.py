@@ -10,12 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from corpus.encoding import byte_level
-from corpus.encoding.conversions import template
+from corpus.encoding.conversions import byte_level_model, template
 from corpus.encoding.sentencepiece_model import BPE, BYTE, NORMAL, SYMBOL, UNIGRAM, UNKNOWN, Model
+from corpus.encoding.sources import ROLES
 
 CONFIG, SPECIAL_TOKENS = "tokenizer_config.json", "special_tokens_map.json"
 OTHER_ROLES = {"cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
 """Roles beside those that every family has, and the tokens that have them."""
+CARRIED = ("chat_template", "model_max_length", "padding_side", "truncation_side", "model_input_names")
+"""What of a configuration is true of any tokenizer."""
 _BELOW_ALL = 1000.0
 """How far below the worst piece those are that text must not spell: sentencepiece never finds them in a text, and
 Hugging Face's library would, at the score that they have."""
@@ -32,7 +35,7 @@ def roles(described: Mapping[str, Any]) -> dict[str, str]:
     token_of = {i: token for token, i in described["special_tokens"].items()}
     end = described["end_of_document"]["token"]
     special = described["special_tokens"]
-    begin = next((token for token in ("<s>", "[CLS]", "<bos>") if token in special), None)
+    begin = next((token for token in ("<s>", "[CLS]", "<bos>", "<|startoftext|>") if token in special), None)
     found = {
         "bos_token": begin or (end if described["family"] == "bpe" else None),
         "eos_token": end,
@@ -43,16 +46,23 @@ def roles(described: Mapping[str, Any]) -> dict[str, str]:
     return {role: token for role, token in found.items() if token}
 
 
-def transformers_files(described: Mapping[str, Any]) -> dict[str, bytes]:
+def transformers_files(described: Mapping[str, Any], said: Mapping[str, Any] = {}) -> dict[str, bytes]:
     """tokenizer_config.json and special_tokens_map.json of the description of a tokenizer whose tokenizer.json says how
-    it encodes."""
-    named = roles(described)
+    it encodes; roles, and what has nothing to do with ids, as another configuration has `said` them."""
+    given = {
+        role: said[role]["content"] if isinstance(said[role], dict) else said[role] for role in ROLES if role in said
+    }
+    named = {
+        **roles(described),
+        **{role: token for role, token in given.items() if token in described["special_tokens"]},
+    }
     known = set(named.values())
     more = [token for token in described["special_tokens"] if token not in known]
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
         "model_max_length": int(1e30),  # "as long as you like" in transformers' own files
+        **{key: said[key] for key in CARRIED if key in said},
         **named,
         **({"additional_special_tokens": more} if more else {}),
     }
@@ -68,18 +78,7 @@ def of_bytes(offset: int, special: Mapping[str, int], sentinels: Mapping[str, in
         "pre_tokenizer": {"type": "ByteLevel", **flags},
         "post_processor": template(None, (end, special[end])),
         "decoder": {"type": "ByteLevel", **flags},
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": False,
-            "vocab": {**special, **vocabulary},
-            "merges": [],
-        },
+        "model": byte_level_model({**special, **vocabulary}, []),
     }
 
 

@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.encoding import character_bpe, normalizers, unigram
-from corpus.encoding.distinct_words import Distinct, distinct, repeated
+from corpus.encoding.distinct_words import repeated
+from corpus.encoding.known_words import Column, KnownWords
+from corpus.encoding.known_words import Encode as EncodeWords
 from corpus.encoding.normalizers import Normalizer
 from corpus.encoding.patterns import MATCHES, PatternError
 from corpus.encoding.pretokenizers import PreTokenizer
@@ -41,11 +43,13 @@ def encoder(stored: dict[str, Any]) -> Encode:
     if kind not in ("BPE", "Unigram"):
         raise PatternError(f"model {kind}")
     normalize, divide = _divider(stored.get("normalizer"), stored.get("pre_tokenizer"))
-    encode_words = (_bpe if kind == "BPE" else _unigram)(model, whole_text=divide is RUNS)
+    encode_words, fused = (_bpe if kind == "BPE" else _unigram)(model, whole_text=divide is RUNS)
+    known = KnownWords(divide, encode_words)
 
     def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         data, offsets = normalize.apply(*buffers(text))
-        return encode_words(distinct(string_array(data, offsets, pa.large_string()), divide, locate=True))
+        (ids,), occurrences, ends = known.look_up(string_array(data, offsets, pa.large_string()))
+        return repeated(*ids, occurrences, ends, fused)
 
     return encode
 
@@ -75,7 +79,8 @@ def _byte_ids(vocabulary: dict[str, int], wanted: bool) -> list[int]:
     return [vocabulary[name] for name in names] if wanted else []
 
 
-def _bpe(model: dict[str, Any], whole_text: bool) -> Callable[[Distinct], tuple[np.ndarray, np.ndarray]]:
+def _bpe(model: dict[str, Any], whole_text: bool) -> tuple[EncodeWords, int]:
+    """What encodes words, and the id that is one where two of it meet between words, -1 for none."""
     vocabulary: dict[str, int] = model["vocab"]
     for option, value in _OF_NO_EFFECT.items():
         if (model.get(option) or None) != (value or None):
@@ -104,17 +109,16 @@ def _bpe(model: dict[str, Any], whole_text: bool) -> Callable[[Distinct], tuple[
     )
     fuse = bool(model.get("fuse_unk", False))
 
-    def encode(found: Distinct) -> tuple[np.ndarray, np.ndarray]:
-        data, offsets = buffers(found.words)
+    def encode(words: pa.Array) -> list[Column]:
+        data, offsets = buffers(words)
         out, ends = np.empty(len(data), np.int32), np.empty(len(offsets), np.int64)
         n = character_bpe.encode(data, offsets, rules, fuse, out, ends)
-        fused = rules.unknown_id if fuse and whole_text and not byte_ids else -1
-        return repeated(out[:n], ends, found.occurrences, found.offsets, fused)
+        return [(out[:n].copy(), ends)]
 
-    return encode
+    return encode, rules.unknown_id if fuse and whole_text and not byte_ids else -1
 
 
-def _unigram(model: dict[str, Any], whole_text: bool) -> Callable[[Distinct], tuple[np.ndarray, np.ndarray]]:
+def _unigram(model: dict[str, Any], whole_text: bool) -> tuple[EncodeWords, int]:
     if whole_text:
         raise PatternError("model Unigram without a pre-tokenizer Metaspace that splits")
     vocabulary = {piece: i for i, (piece, _) in enumerate(model["vocab"])}
@@ -127,11 +131,11 @@ def _unigram(model: dict[str, Any], whole_text: bool) -> Callable[[Distinct], tu
     unknown_score = float(scores.min()) - unigram.UNKNOWN_PENALTY
     kernel_model = unigram.Unigram(trie, scores, unknown, unknown_score, byte_ids, False)
 
-    def encode(found: Distinct) -> tuple[np.ndarray, np.ndarray]:
-        data, offsets = buffers(found.words)
+    def encode(words: pa.Array) -> list[Column]:
+        data, offsets = buffers(words)
         room = unigram.make_room(int(np.diff(offsets).max(initial=0)))
         out, ends = np.empty(len(data), np.int32), np.empty(len(offsets), np.int64)
         n = unigram.encode(data, offsets, kernel_model, True, room, out, ends)
-        return repeated(out[:n], ends, found.occurrences, found.offsets)
+        return [(out[:n].copy(), ends)]
 
-    return encode
+    return encode, -1

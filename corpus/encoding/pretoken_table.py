@@ -18,11 +18,14 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
+
+from corpus.encoding.pretokenize import first_state, next_span
+from corpus.text.intrinsics import load64, prefetch
+from corpus.text.leaf import leaf
 
 SHORT = 15
+BLOCK = 64
+"""Pre-tokens whose slots are fetched from memory at a time."""
 _LONG = np.uint64(0xFF) << np.uint64(56)
 # Odd multipliers of the finalizer of MurmurHash3 (Appleby 2011, fmix64).
 _MULTIPLIER_A = np.uint64(0xFF51AFD7ED558CCD)
@@ -30,48 +33,6 @@ _MULTIPLIER_B = np.uint64(0xC4CEB9FE1A85EC53)
 _MASKS = np.array([(1 << 8 * min(max(n, 0), 8)) - 1 for n in range(-8, SHORT + 1)], np.uint64)
 """At n + 8, the lowest n bytes of a word, none for n < 0: a branch on a length costs more."""
 _FNV_OFFSET = np.uint64(0xCBF29CE484222325)
-
-
-@intrinsic
-def load64(typing_context, data, i):
-    """Eight bytes of a contiguous uint8 array from `i`, as a little-endian uint64; the caller
-    sees to it that i + 8 <= data.size."""
-
-    def generate(context, builder, signature, arguments):
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        address = builder.gep(array.data, [arguments[1]])
-        pointer = builder.bitcast(address, ir.IntType(64).as_pointer())
-        return builder.load(pointer, align=1)
-
-    return types.uint64(data, types.int64), generate
-
-
-@intrinsic
-def trailing_zeros(typing_context, word):
-    """Number of zero bits below the lowest set bit of a uint64; 64 for zero."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.int64(word), generate
-
-
-@intrinsic
-def prefetch(typing_context, array, i):
-    """Asks for the cache line of element `i` of a contiguous array, without waiting for it."""
-
-    def generate(context, builder, signature, arguments):
-        values = context.make_array(signature.args[0])(context, builder, arguments[0])
-        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        address = builder.bitcast(builder.gep(values.data, [arguments[1]]), byte)
-        ask = builder.module.declare_intrinsic(
-            "llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, number, number, number])
-        )
-        # to be read, kept in every cache, data
-        builder.call(ask, [address, number(0), number(3), number(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.uint64), generate
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
@@ -159,3 +120,21 @@ def rehash(slots, larger):
                 slot = slot + np.uint64(4) & mask
             for word in range(4):
                 larger[slot + np.uint64(word)] = slots[old + word]
+
+
+@leaf
+def next_pretokens(data, i, end, table, limits, slots, block):
+    """Writes start, end and key of the next pre-tokens of the text that goes on from byte `i` to `end`, at most BLOCK,
+    to `block` (uint64[4, BLOCK]), and has their slots fetched from memory. Returns how many, and the byte after."""
+    classes, transitions, first = table.classes, table.transitions, first_state(table)
+    n = 0
+    while i < end and n < BLOCK:
+        i, j = next_span(data, i, end, classes, transitions, first, table, limits)
+        if i == j:  # what is left is dropped
+            break
+        low, high = key(data, i, j - i)
+        prefetch(slots, home(slots, low, high))
+        block[0, n], block[1, n], block[2, n], block[3, n] = i, j, low, high
+        i = j
+        n += 1
+    return n, i

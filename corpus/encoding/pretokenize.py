@@ -10,8 +10,8 @@ import numba
 import numpy as np
 
 from corpus.encoding import patterns
-from corpus.encoding.pretoken_table import load64, trailing_zeros
 from corpus.text import utf8
+from corpus.text.intrinsics import load64, trailing_zeros
 from corpus.text.leaf import leaf
 
 _MATCH, _LETTERS, _LOWER = np.uint64(patterns.MATCH), np.uint64(patterns.LETTERS), np.uint64(patterns.LOWER)

@@ -38,6 +38,8 @@ DEEPSEEK_WORDS = (
     r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|"""
     r"\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+CLIP = r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
+"""Radford et al. 2021, openai/CLIP `simple_tokenizer.py`; white space is in no pre-token."""
 EVERYTHING = r"[\s\S]+"
 
 GOOGLE_PUNCTUATION = r"[!-/:-@\[-`{-~\p{P}]"
@@ -107,6 +109,7 @@ _ALL = (
     _isolating("llama3", LLAMA3),
     _isolating("qwen2", QWEN2),
     _isolating("deepseek", r"\p{N}{1,3}", DEEPSEEK_CHINESE, DEEPSEEK_WORDS),
+    PreTokenizer("clip", ((CLIP, MATCHES),)),
     PreTokenizer("metaspace", ((r"[ \u2581][^ \u2581]*|[^ \u2581]+", MATCHES),)),
     PreTokenizer("whitespace_split", ((r"\S+", MATCHES),)),
     PreTokenizer("bytes", ((EVERYTHING, MATCHES),)),

@@ -8,14 +8,16 @@ Models that have pieces which do, or user-defined ones, are not for these kernel
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from corpus.encoding import character_bpe, sentencepiece_normalizer, unigram
-from corpus.encoding.distinct_words import BLANK_FREE, Distinct, distinct, repeated
+from corpus.encoding.distinct_words import BLANK_FREE, repeated
+from corpus.encoding.known_words import Column, KnownWords
+from corpus.encoding.known_words import Encode as EncodeWords
 from corpus.encoding.patterns import MATCHES
 from corpus.encoding.pretokenizers import PreTokenizer
 from corpus.encoding.tries import make_trie
@@ -25,6 +27,9 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 """Types of pieces (sentencepiece_model.proto)."""
 UNIGRAM, BPE = 1, 2
 """Values of `model_type`."""
+_TRAINER, _VOCAB_SIZE = 2, 4
+_ROLES = {40: 0, 41: 1, 42: 2, 43: -1}
+"""Fields of a TrainerSpec with the ids of the unknown piece, the beginning, the end and padding, and their defaults."""
 SPACED = PreTokenizer("spaced", ((r" +[^ ]*|[^ ]+", MATCHES),))
 """Words with the spaces before them."""
 SYMBOL = "\u2581"
@@ -79,8 +84,57 @@ def read_model(data: bytes) -> Model:
     )
 
 
+def with_pieces(data: bytes, keep: Collection[int], new: Sequence[tuple[str, float, int]] = ()) -> bytes:
+    """The file of a model with those of its pieces whose ids are in `keep`, in their order, and `new` ones after them,
+    (text, score, type); all else as it is."""
+    places = {i: n for n, i in enumerate(sorted(keep))}
+    pieces, others = [], []
+    for number, value, raw in _raw_fields(data):
+        if number == 1:
+            pieces.append(raw)
+        elif number == _TRAINER:
+            unknown = [len(places) + n for n, (_, _, kind) in enumerate(new) if kind == UNKNOWN]
+            others.append(_field(number, _renumbered(value, places, len(places) + len(new), unknown)))
+        else:
+            others.append(raw)
+    made = (
+        _field(1, _field(1, text.encode()) + b"\x15" + struct.pack("<f", score) + _field(3, kind))
+        for text, score, kind in new
+    )
+    return b"".join([*(pieces[i] for i in places), *made, *others])
+
+
+def _renumbered(trainer: bytes, places: Mapping[int, int], size: int, unknown: Sequence[int]) -> bytes:
+    """A TrainerSpec with the ids of the pieces that have a role, and their number; `unknown` is a new piece that is."""
+    kept = b"".join(raw for number, _, raw in _raw_fields(trainer) if number not in (_VOCAB_SIZE, *_ROLES))
+    said = {number: value for number, value, _ in _raw_fields(trainer)}
+    roles = {number: said.get(number, usual) for number, usual in _ROLES.items()}
+    moved = {number: places.get(i, (1 << 64) - 1) for number, i in roles.items()}  # else -1: there is none
+    moved |= dict(zip(_ROLES, unknown[:1]))
+    return kept + _field(_VOCAB_SIZE, size) + b"".join(_field(number, i) for number, i in moved.items())
+
+
+def _varint(value: int) -> bytes:
+    found = bytearray()
+    while value >= 0x80:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*found, value])
+
+
+def _field(number: int, value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        return _varint(number << 3) + _varint(value)
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
+
+
 def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
     """(number, value) of each field of a message: int for a varint, bytes for all else."""
+    return ((number, value) for number, value, _ in _raw_fields(data))
+
+
+def _raw_fields(data: bytes) -> Iterator[tuple[int, Any, bytes]]:
+    """The same, and the field as it stands there."""
     at = 0
 
     def varint() -> int:
@@ -95,17 +149,19 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
                 return value
 
     while at < len(data):
+        first = at
         tag = varint()
         kind = tag & 7
         if kind == 0:
-            yield tag >> 3, varint()
+            value = varint()
+            yield tag >> 3, value, data[first:at]
             continue
         if kind not in (1, 2, 5):
             raise ValueError(f"a field of kind {kind}")
         size = varint() if kind == 2 else 8 if kind == 1 else 4
         if at + size > len(data):
             raise ValueError("it is cut short")
-        yield tag >> 3, data[at : at + size]
+        yield tag >> 3, data[at : at + size], data[first : at + size]
         at += size
 
 
@@ -116,20 +172,21 @@ def encoder(model: Model) -> Encode:
     normalizer = sentencepiece_normalizer.make_normalizer(
         model.charsmap, model.add_dummy_prefix, model.remove_extra_whitespaces
     )
-    encode_words = (_unigram if model.model_type == UNIGRAM else _bpe)(model)
+    encode_words, put_together = (_unigram if model.model_type == UNIGRAM else _bpe)(model)
+    by_word = sentencepiece_normalizer.by_word(normalizer)
 
     def normalized(text: pa.Array) -> pa.Array:
         data, offsets = sentencepiece_normalizer.normalized(*buffers(text), normalizer)
         return string_array(data, offsets, pa.large_string())
 
-    def encode_runs(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-        found = distinct(text, BLANK_FREE, locate=True)
-        return encode_words(found._replace(words=normalized(found.words)))
+    known = KnownWords(
+        BLANK_FREE if by_word else SPACED, lambda words: encode_words(normalized(words) if by_word else words)
+    )
 
-    def encode_normalized(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-        return encode_words(distinct(normalized(text), SPACED, locate=True))
+    def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        return put_together(*known.look_up(text if by_word else normalized(text)))
 
-    return encode_runs if sentencepiece_normalizer.by_word(normalizer) else encode_normalized
+    return encode
 
 
 def _check(model: Model) -> None:
@@ -162,22 +219,31 @@ def _unknown_id(model: Model) -> int:
     return next(i for i, (_, _, kind) in enumerate(model.pieces) if kind == UNKNOWN)
 
 
-def _bpe(model: Model) -> Callable[[Distinct], tuple[np.ndarray, np.ndarray]]:
+PutTogether = Callable[[list[Column], np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""What makes the ids of texts of what `KnownWords.look_up` gives."""
+
+
+def _bpe(model: Model) -> tuple[EncodeWords, PutTogether]:
     pieces = {p.replace(SYMBOL, " "): (i, score) for i, (p, score, kind) in enumerate(model.pieces) if kind == NORMAL}
     rules = character_bpe.rules_of_scores(pieces, len(model.pieces), _unknown_id(model), _byte_ids(model))
+    fused = -1 if model.byte_fallback else rules.unknown_id
 
-    def encode(found: Distinct) -> tuple[np.ndarray, np.ndarray]:
-        data, offsets = buffers(found.words)
+    def encode(words: pa.Array) -> list[Column]:
+        data, offsets = buffers(words)
         out = np.empty(_room_for_ids(data, offsets), np.int32)
         ends = np.empty(len(offsets), np.int64)
         n = character_bpe.encode(data, offsets, rules, True, out, ends)
-        fused = -1 if model.byte_fallback else rules.unknown_id
-        return repeated(out[:n], ends, found.occurrences, found.offsets, fused)
+        return [(out[:n].copy(), ends)]
 
-    return encode
+    def put_together(
+        columns: list[Column], occurrences: np.ndarray, texts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return repeated(*columns[0], occurrences, texts, fused)
+
+    return encode, put_together
 
 
-def _unigram(model: Model) -> Callable[[Distinct], tuple[np.ndarray, np.ndarray]]:
+def _unigram(model: Model) -> tuple[EncodeWords, PutTogether]:
     normal = [(p.replace(SYMBOL, " ").encode(), i) for i, (p, _, kind) in enumerate(model.pieces) if kind == NORMAL]
     scores = np.array([score for _, score, _ in model.pieces], np.float32)
     worst = scores[[i for _, i in normal]].min() if normal else np.float32(3.4028235e38)  # FLT_MAX
@@ -186,22 +252,29 @@ def _unigram(model: Model) -> Callable[[Distinct], tuple[np.ndarray, np.ndarray]
     byte_ids = np.array(_byte_ids(model), np.int32)
     kernel_model = unigram.Unigram(trie, scores, _unknown_id(model), unknown_score, byte_ids, True)
 
-    def encode(found: Distinct) -> tuple[np.ndarray, np.ndarray]:
-        data, offsets = buffers(found.words)
+    def encode(words: pa.Array) -> list[Column]:
+        data, offsets = buffers(words)
         room = unigram.make_room(int(np.diff(offsets).max(initial=0)))
         out = np.empty(_room_for_ids(data, offsets), np.int32)
         ends, score_ends = np.empty(len(offsets), np.int64), np.empty(len(offsets), np.int64)
-        piece_scores, limits = np.empty(len(data), np.float32), np.empty(len(found.words), np.float64)
-        unigram.encode_with_limits(data, offsets, kernel_model, room, out, ends, piece_scores, score_ends, limits)
-        tokens = np.empty(3 * int(np.dot(found.counts, np.diff(offsets))), np.int32)
-        text_ends = np.empty(len(found.offsets), np.int64)
-        known = (out, ends, piece_scores, score_ends, limits)
-        n = unigram.encode_carried(
-            (data, offsets), found.occurrences, found.offsets, known, kernel_model, room, tokens, text_ends
-        )
+        piece_scores, limits = np.empty(len(data), np.float32), np.empty(len(words), np.float64)
+        n = unigram.encode_with_limits(data, offsets, kernel_model, room, out, ends, piece_scores, score_ends, limits)
+        ids, of_pieces = (out[:n].copy(), ends), (piece_scores[: score_ends[-1]].copy(), score_ends)
+        return [ids, of_pieces, (limits, np.arange(len(words) + 1)), (data[: offsets[-1]], offsets)]
+
+    def put_together(
+        columns: list[Column], occurrences: np.ndarray, texts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        ids, of_pieces, (limits, _), (data, offsets) = columns
+        sizes = np.diff(offsets)
+        room = unigram.make_room(int(sizes.max(initial=0)))
+        counts = np.bincount(occurrences, minlength=len(sizes))
+        tokens, text_ends = np.empty(3 * int(np.dot(counts, sizes)), np.int32), np.empty(len(texts), np.int64)
+        known = (*ids, *of_pieces, limits)
+        n = unigram.encode_carried((data, offsets), occurrences, texts, known, kernel_model, room, tokens, text_ends)
         return tokens[:n].copy(), text_ends
 
-    return encode
+    return encode, put_together
 
 
 def _room_for_ids(data: np.ndarray, offsets: np.ndarray) -> int:

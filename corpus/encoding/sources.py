@@ -69,7 +69,7 @@ def read(where: str | os.PathLike[str]) -> Source:
     wanted = [main, CONFIG, SPECIAL_TOKENS, ADDED_TOKENS, *CHAT, *(["vocab.json"] if kind == BPE else [])]
     there = {name: paths.join(folder, name) for name in wanted}
     files = {name: paths.read_bytes(path) for name, path in there.items() if name == main or paths.exists(path)}
-    if kind == SENTENCEPIECE and _is_ranks(files[main]):
+    if kind == SENTENCEPIECE and is_ranks(files[main]):
         kind = TIKTOKEN
     config: dict[str, Any] = {}
     for name in (SPECIAL_TOKENS, CONFIG):  # what the latter says counts
@@ -137,7 +137,7 @@ def _from_hub(name: str) -> str:
     except ImportError:
         raise FileNotFoundError(
             f"there is no tokenizer {name}: no such file or folder, and a name of the Hugging Face hub needs "
-            "huggingface_hub (pip install 'winnow[remote]')"
+            "huggingface_hub (.venv/bin/pip install '.[remote]' in Winnow's folder)"
         ) from None
     try:
         return str(huggingface_hub.snapshot_download(name, allow_patterns=list(_WANTED)))
@@ -173,6 +173,6 @@ def _kind(where: str, names: list[str]) -> tuple[str, str]:
     )
 
 
-def _is_ranks(data: bytes) -> bool:
+def is_ranks(data: bytes) -> bool:
     """Whether a file is text of tiktoken's kind, by its first line."""
     return re.fullmatch(rb"[A-Za-z0-9+/]+=* \d+", data.partition(b"\n")[0].strip()) is not None

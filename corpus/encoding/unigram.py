@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from corpus.encoding.pretoken_table import prefetch
 from corpus.encoding.tries import Trie, child
 from corpus.text import utf8
+from corpus.text.intrinsics import prefetch
 from corpus.text.leaf import leaf
 
 UNKNOWN_PENALTY = 10.0

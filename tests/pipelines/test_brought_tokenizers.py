@@ -176,3 +176,28 @@ def test_nothing_is_done_for_a_tokenizer_that_cannot_be(documents, tmp_path):
     with pytest.raises(recipes.RecipeError, match="there is no tokenizer .*missing"):
         run(documents, tmp_path / "out", tokenizer=str(tmp_path / "mis/sing/missing"))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_tokenizer_with_fewer_tokens_from_the_command_line(documents, tmp_path):
+    source = gpt2(tmp_path / "hf")
+    made = CliRunner().invoke(
+        cli.app, ["resize-tokenizer", source, str(tmp_path / "new"), "--used-in", documents, "--vocab-size", "390",
+                  "--add-special", "<tool>"],
+    )  # fmt: skip
+    assert made.exit_code == 0 and made.stdout.startswith("390 ids: 389 of 400 stay, 11 are gone, 1 are new"), made
+    table = np.load(tmp_path / "new" / "old_to_new.npy")
+    run(documents, tmp_path / "out", tokenizer=str(tmp_path / "new"))
+    encoder, whole = load_encoder(tmp_path / "new"), load_encoder(source)
+    texts = [ids.tolist() for ids in encoder.encode_texts(TEXTS, append_end=True)]
+    assert sequences(tmp_path / "out") == sorted(map(tuple, texts)) and encoder.special_tokens["<tool>"] == 389
+    kept = [
+        (old, new) for old, new in zip(whole.encode_texts(TEXTS, append_end=True), texts) if (table[old] >= 0).all()
+    ]
+    assert kept and all(table[old].tolist() == new for old, new in kept)
+    for arguments, why in (
+        ([source, str(tmp_path / "new")], "is not empty"),
+        ([str(tmp_path / "none"), str(tmp_path / "n")], "there is no tokenizer"),
+        ([source, str(tmp_path / "n"), "--vocab-size", "9"], "give --used-in"),
+    ):
+        refused = CliRunner().invoke(cli.app, ["resize-tokenizer", *arguments])
+        assert refused.exit_code == 2 and why in refused.stderr

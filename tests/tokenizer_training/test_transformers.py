@@ -13,6 +13,7 @@ import pytest
 
 from corpus.encoding.adopt import Bring, adopt
 from corpus.encoding.encoder import load_encoder
+from corpus.encoding.resize import resize_tokenizer, used_ids
 from tokenizer_training import train_tokenizer
 from tokenizer_training.families import FAMILIES
 
@@ -83,3 +84,43 @@ def test_a_brought_tokenizer(tmp_path, form):
     assert theirs["plain"] == [ids.tolist() for ids in encoder.encode_texts(TEXTS)]
     assert theirs["ids"]["eos_token"] == encoder.end_id and theirs["ids"]["pad_token"] == encoder.pad_id
     assert theirs["chat"] == (chat if form == "folder" else None)
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "byte"])
+def test_a_tokenizer_with_other_tokens(tmp_path, family):
+    whole = train_tokenizer(
+        brought.TEXTS * 2, tmp_path / "whole", family=family, vocab_size=SIZES.get(family, 500), sentinels=3
+    )
+    encoder, table = resize_tokenizer(
+        tmp_path / "whole", tmp_path / "ours", keep=used_ids(whole, TEXTS[:2]), add_special=["<tool>"]
+    )
+    theirs = read(tmp_path / "ours")
+    assert theirs["plain"] == [ids.tolist() for ids in encoder.encode_texts(TEXTS)]
+    assert {role: token for role, token in theirs["roles"].items() if token} == ROLES[family]
+    assert theirs["size"] == encoder.vocab_size < whole.vocab_size and (table < 0).any()
+
+
+@pytest.mark.parametrize("named", ["XLMRobertaTokenizer", "CamembertTokenizer", "T5Tokenizer", "LlamaTokenizer"])
+def test_a_folder_with_a_model_of_sentencepiece(tmp_path, named):
+    """What transformers makes of the folder itself, and of ours, on text that no version of a class normalizes."""
+    source = tmp_path / "source"
+    source.mkdir()
+    kind = "bpe" if named == "LlamaTokenizer" else "unigram"
+    name = {"XLMRobertaTokenizer": "sentencepiece.bpe", "T5Tokenizer": "spiece", "LlamaTokenizer": "tokenizer"}
+    brought.write_model(
+        source / f"{name.get(named, 'sentencepiece.bpe')}.model", kind, byte_fallback=kind == "bpe",
+        normalization_rule_name="identity", remove_extra_whitespaces=kind == "unigram",
+        **({"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1} if named.startswith("T5") else {"pad_id": -1}),
+    )  # fmt: skip
+    (source / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": named}))
+    adopt(source, tmp_path / "ours", Bring(end="</s>"))
+    encoder, theirs, original = load_encoder(tmp_path / "ours"), read(tmp_path / "ours"), read(source)
+    plain = [i for i, text in enumerate(TEXTS) if text == " ".join(text.split())]
+    ours = [ids.tolist() for ids in encoder.encode_texts(TEXTS)]
+    assert theirs["plain"] == ours and len(plain) > 3
+    assert [original["plain"][i] for i in plain] == [ours[i] for i in plain]
+    assert theirs["ids"]["eos_token"] == encoder.end_id == original["ids"]["eos_token"]
+    if named in ("XLMRobertaTokenizer", "CamembertTokenizer"):
+        whole = [ids.tolist() for ids in encoder.encode_texts(TEXTS, append_end=True)]
+        assert theirs["whole"] == whole and [original["whole"][i] for i in plain] == [whole[i] for i in plain]
+        assert original["size"] == theirs["size"] == encoder.vocab_size

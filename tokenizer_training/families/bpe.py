@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import pathlib
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,18 +27,21 @@ from tokenizer_training.merges import learn_merges
 MAX_PRETOKENS = 1 << 17
 """Pre-tokens written for the encoder's cache: about 5 MB, more than 95% of the pre-tokens of a
 text (a gigabyte of English has some 1.3 million different ones)."""
+_NORMALIZERS = {"nfc": ("NFC",), "nfkc": ("NFKC",), "nfc_lowercase": ("NFC", "Lowercase")}
+"""Components, in order, by what the configuration calls them."""
 
 
 def count(text: pa.Array, config: TrainTokenizer) -> pa.Table:
     """Pre-tokens of the configuration's pattern, after its normalization."""
     if config.normalization:
-        data, offsets = normalizers.form(config.normalization).apply(*buffers(text))
+        data, offsets = normalizers.from_component(_normalizer(config)).apply(*buffers(text))
         text = string_array(data, offsets, pa.large_string())
     return count_words(text, pretokenizer(config.pattern))
 
 
 def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> Trained:
-    """Trains and writes the files."""
+    """Trains and writes the files. With `end_of_word` the last byte of a word is a symbol of its own, after all
+    bytes, as in Sennrich et al. 2016."""
     special = config.all_special_tokens()
     alphabet = byte_level.alphabet()
     ids = np.empty(256, np.int32)
@@ -45,11 +49,15 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> Tra
         ids[byte_level.to_bytes(character)[0]] = len(special) + i
     data, offsets = buffers(counts["word"].combine_chunks())
     weights = counts["count"].to_numpy()
+    symbols = ids[data[offsets[0] : offsets[-1]]]
+    if config.end_of_word:
+        symbols[offsets[1:] - offsets[0] - 1] += len(alphabet)
+        alphabet = [*alphabet, *(character + config.end_of_word for character in alphabet)]
     learned = learn_merges(
-        ids[data[offsets[0] : offsets[-1]]],
+        symbols,
         offsets - offsets[0],
         weights,
-        [(byte_level.to_bytes(character), False) for character in alphabet],
+        [(byte_level.to_bytes(token), False) for token in alphabet],
         len(special),
         config.vocab_size - len(config.last_tokens) - len(config.user_symbols),
         config.min_frequency,
@@ -65,8 +73,7 @@ def train(counts: pa.Table, config: TrainTokenizer, folder: pathlib.Path) -> Tra
     tokens += [*config.last_tokens, *config.user_symbols]
     _write_files(tokens, spelled, merges, config, folder)
     _write_pretokens(counts, folder)
-    symbols = int(np.dot(np.diff(offsets), weights))
-    curve = compression_curve(learned, symbols, first)
+    curve = compression_curve(learned, int(np.dot(np.diff(offsets), weights)), first)
     return Trained(len(tokens), {"merges": len(merges), **curve})
 
 
@@ -86,22 +93,11 @@ def _write_files(
         "truncation": None,
         "padding": None,
         "added_tokens": added_tokens(special, len(tokens), config.sentinels, symbols),
-        "normalizer": {"type": config.normalization.upper()} if config.normalization else None,
+        "normalizer": _normalizer(config),
         "pre_tokenizer": conversions.divided_by(pretokenizer(config.pattern)),
         "post_processor": conversions.template(*about) if config.before or config.after else None,
-        "decoder": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": False,
-            "vocab": ids,
-            "merges": merges,
-        },
+        "decoder": conversions.byte_level_decoder(config.end_of_word),
+        "model": conversions.byte_level_model(ids, merges, config.end_of_word),
     }
     write_json(folder / "tokenizer.json", tokenizer)
     write_json(folder / "vocab.json", ids)
@@ -109,6 +105,12 @@ def _write_files(
     (folder / "merges.txt").write_bytes(("\n".join(lines) + "\n").encode())
     ranks = (base64.b64encode(byte_level.to_bytes(token)) + f" {i}\n".encode() for token, i in spelled.items())
     (folder / "tokenizer.tiktoken").write_bytes(b"".join(ranks))
+
+
+def _normalizer(config: TrainTokenizer) -> dict[str, Any] | None:
+    """The component of tokenizer.json."""
+    parts = [{"type": part} for part in _NORMALIZERS.get(config.normalization, ())]
+    return {"type": "Sequence", "normalizers": parts} if len(parts) > 1 else parts[0] if parts else None
 
 
 def _write_pretokens(counts: pa.Table, folder: pathlib.Path) -> None:

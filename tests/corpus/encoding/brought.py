@@ -113,6 +113,6 @@ def write_model(path, model_type: str = "unigram", size: int = 420, **options) -
     """A model of sentencepiece."""
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(TEXTS), model_prefix=str(path.with_suffix("")), vocab_size=size, model_type=model_type,
-        byte_fallback=True, minloglevel=2, hard_vocab_limit=False, **{"pad_id": 3, **options},
+        minloglevel=2, hard_vocab_limit=False, **{"pad_id": 3, "byte_fallback": True, **options},
     )  # fmt: skip
     return sentencepiece.SentencePieceProcessor(model_file=str(path))

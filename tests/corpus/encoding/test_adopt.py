@@ -233,7 +233,11 @@ def test_vocab_and_merges(tmp_path):
     assert ids_of(encoder, texts) == [as_text(library)(text) for text in texts]
     config = {**GPT2, "tokenizer_class": "CLIPTokenizer"}
     (tmp_path / "hf" / "tokenizer_config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match="its class CLIPTokenizer is not known"):
+    with pytest.raises(ValueError, match="no token ends a word with </w>, as all of CLIP's words do"):
+        load_encoder(tmp_path / "hf")
+    config = {**GPT2, "tokenizer_class": "XLMTokenizer"}
+    (tmp_path / "hf" / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="its class XLMTokenizer is not known"):
         load_encoder(tmp_path / "hf")
     (tmp_path / "hf" / "merges.txt").unlink()
     with pytest.raises(ValueError, match="has vocab.json without merges.txt"):
@@ -280,9 +284,75 @@ def test_a_folder_with_a_model_of_sentencepiece(tmp_path):
     assert ids_of(load_encoder(tmp_path), TEXTS, append_end=True) == expected
     config.write_text(json.dumps({**tokens, "tokenizer_class": "LlamaTokenizerFast", "add_bos_token": False}))
     assert ids_of(load_encoder(tmp_path), TEXTS, append_end=True) == [ids[1:] for ids in expected]
-    config.write_text(json.dumps({**tokens, "tokenizer_class": "XLMRobertaTokenizer"}))
-    with pytest.raises(ValueError, match="XLMRobertaTokenizer does not number tokens as its spiece.model does"):
+    for named in ("AlbertTokenizer", "XLNetTokenizer", "MBartTokenizer", "NllbTokenizer"):
+        config.write_text(json.dumps({**tokens, "tokenizer_class": named}))
+        with pytest.raises(
+            ValueError, match=f"{named} does not encode as its spiece.model alone does; save_pretrained"
+        ):
+            load_encoder(tmp_path)
+    config.write_text(json.dumps({**tokens, "tokenizer_class": "DebertaV2Tokenizer", "do_lower_case": True}))
+    with pytest.raises(ValueError, match="DebertaV2Tokenizer with do_lower_case does not encode as its"):
         load_encoder(tmp_path)
+
+
+MOVED = {
+    "XLMRobertaTokenizer": (1, {0: 3}, 0, 2, {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3}),
+    "CamembertTokenizer": (4, {0: 3}, 5, 6, {"<s>NOTUSED": 0, "<pad>": 1, "<unk>": 3, "<s>": 5, "</s>": 6}),
+    "PegasusTokenizer": (103, {}, None, 1, {"<pad>": 0, "</s>": 1, "<mask_1>": 2, "<unk_2>": 4, "<unk_102>": 104}),
+}
+"""What a class adds to ids, and what becomes of some, what it puts before a text and after it, and its own tokens (the
+tokenizers of transformers 4 in Python)."""
+
+
+@pytest.mark.parametrize("named", MOVED)
+def test_a_class_that_numbers_pieces_otherwise(tmp_path, named):
+    more, others, before, after, tokens = MOVED[named]
+    roles = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1} if named.startswith("Pegasus") else {"pad_id": -1}
+    library = brought.write_model(tmp_path / "spiece.model", byte_fallback=False, **roles)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": named, "chat_template": "x"}))
+    read, proof = adopt.adopt(tmp_path, tmp_path / "ours")
+    encoder = load_encoder(tmp_path / "ours")
+    assert proof.encoder == "sentencepiece" and proof.compared.difference is None
+    texts = [*TEXTS, "", "\u0e01 unknown \u0e02\u0e03", "a <mask> </s> <pad>"]
+    moved = [[others.get(i, i + more) for i in library.encode(text)] for text in texts]
+    assert ids_of(encoder, texts) == moved and any(encoder.unknown_id in ids for ids in moved)
+    about = [[*([] if before is None else [before]), *ids, after] for ids in moved]
+    assert ids_of(encoder, texts, append_end=True) == about
+    assert tokens.items() <= encoder.special_tokens.items() and encoder.end_id == after
+    last = encoder.vocab_size - 1
+    assert last == library.get_piece_size() + more - (named.startswith("Pegasus"))
+    assert encoder.special_tokens.get("<mask>", last) == last
+    config = json.loads((tmp_path / "ours" / "tokenizer_config.json").read_text())
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast" and config["chat_template"] == "x"
+    library = tokenizers.Tokenizer.from_file(str(tmp_path / "ours" / "tokenizer.json"))
+    assert ids_of(encoder, TEXTS, append_end=True) == [library.encode(text).ids for text in TEXTS]
+
+
+def test_a_model_that_is_not_its_classs(tmp_path):
+    brought.write_model(tmp_path / "spiece.model", byte_fallback=False, user_defined_symbols=["<pad>"], pad_id=-1)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "XLMRobertaTokenizer"}))
+    with pytest.raises(ValueError, match="is no model of XLMRobertaTokenizer: it has the piece '<pad>'"):
+        load_encoder(tmp_path)
+    brought.write_model(tmp_path / "spiece.model", byte_fallback=False, bos_id=-1, pad_id=-1)
+    with pytest.raises(ValueError, match="its first 3 pieces are special in models of this class, and '.*' is not"):
+        load_encoder(tmp_path)
+
+
+def test_a_mask_that_comes_after_a_model(tmp_path):
+    roles = {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3}
+    names = {"pad_piece": "[PAD]", "bos_piece": "[CLS]", "eos_piece": "[SEP]", "unk_piece": "[UNK]"}
+    library = brought.write_model(tmp_path / "spm.model", byte_fallback=False, **roles, **names)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "DebertaV2Tokenizer"}))
+    encoder = load_encoder(tmp_path)
+    assert encoder.special_tokens == {
+        "[PAD]": 0,
+        "[CLS]": 1,
+        "[SEP]": 2,
+        "[UNK]": 3,
+        "[MASK]": library.get_piece_size(),
+    }
+    assert ids_of(encoder, TEXTS, append_end=True) == [[1, *library.encode(text), 2] for text in TEXTS]
+    assert encoder.pad_id == 0
 
 
 def test_a_damaged_model_of_sentencepiece(tmp_path):

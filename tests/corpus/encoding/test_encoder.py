@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from corpus.encoding import bpe, byte_level
 from corpus.encoding.encoder import load_encoder
 from corpus.encoding.encoders import TEXTS_AT_ONCE
+from corpus.encoding.pretoken_table import BLOCK
 from corpus.encoding.pretokenizers import PRETOKENIZERS
 from corpus.text.arrow import buffers
 from tokenizer_training.train import TrainTokenizer, count, train
@@ -139,7 +140,7 @@ def test_long_runs_equal_the_reference(encoders, references, unit):
 
 
 def test_texts_about_the_size_of_a_block_equal_the_reference(encoders, references):
-    sizes = [0, 1, bpe._BLOCK - 1, bpe._BLOCK, bpe._BLOCK + 1, 2 * bpe._BLOCK, 2 * bpe._BLOCK + 1]
+    sizes = [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 1]
     texts = [" dog the" * (n // 2) + "!" * (n % 2) for n in sizes]
     assert ids_of(encoders["bpe"], pa.array(texts)) == [references["bpe"](text) for text in texts]
 
