@@ -9,7 +9,16 @@ import numpy as np
 from corpus.loader import kernel
 
 BOUNDARIES = ("document_ids", "segment_ids", "positions", "cu_seqlens", "attention_mask")
-INPUTS: dict[str, dict[str, str]] = {"tokens": {}, "input_ids": {"tokens": "input_ids", "positions": "position_ids"}}
+INPUTS: dict[str, dict[str, str]] = {
+    "tokens": {},
+    "input_ids": {
+        "tokens": "input_ids",
+        "positions": "position_ids",
+        "decoder_tokens": "decoder_input_ids",
+        "segments": "token_type_ids",
+        "sentence_labels": "next_sentence_label",
+    },
+}
 """By what a batch calls its inputs: other names of arrays. `input_ids` are the names of Hugging Face's models."""
 
 

@@ -144,6 +144,19 @@ class Bins:
             )  # fmt: skip
             yield number, places[2] - (places[4] == 0), places[3], 0
 
+    def turned(self, numbers: np.ndarray) -> np.ndarray:
+        """bool[B]: whether the second piece of a packed sequence is of another document than the first, or before it in
+        the same; False where there is one piece."""
+        found = np.zeros(len(numbers), np.bool_)
+        shard_of = np.searchsorted(self.starts, numbers, "right") - 1  # -1 for none
+        for number in sorted(set(shard_of.tolist()) - {-1}):
+            plan, here = self.shards.open_plan(self.plan, number), np.flatnonzero(shard_of == number)
+            places = numbers[here] - self.starts[number]
+            first, last = plan.offsets[places], plan.offsets[places + 1] - 1
+            other = plan.document[last] != plan.document[first]
+            found[here] = other | (plan.start[last] < plan.start[first])
+        return found
+
     def count_tokens(self, numbers: np.ndarray) -> np.ndarray:
         """int64[B]: tokens of the packed sequences `numbers`, by the plan."""
         lengths = np.zeros(len(numbers), np.int64)
@@ -174,14 +187,15 @@ def cut_windows(shards: Shards, lengths: tuple[int, ...]) -> Windows:
 def open_bins(shards: Shards, plan: str, lengths: tuple[int, ...]) -> Bins:
     """The packed sequences of `plan`. Raises ValueError for a plan of other sequences or shards, FileNotFoundError for
     one that is missing."""
-    summary = packing.load_summary(shards.folder, plan)
+    names = [shard["name"] for shard in shards.manifest["shards"]]
+    summary = packing.load_summary(shards.folder, plan, names, shards.part)
     if (summary["sequence_length"],) != lengths:
         wanted = ", ".join(map(str, lengths))
         raise ValueError(
             f"plan {plan!r} is for sequence_length {summary['sequence_length']}; samples here have {wanted} tokens"
         )
     bins = summary.pop("shards")
-    if list(bins) != [shard["name"] for shard in shards.manifest["shards"]]:
+    if list(bins) != names:
         raise ValueError(f"plan {plan!r} is for other shards than the manifest's")
     starts = np.concatenate([[0], np.cumsum(list(bins.values()))]).astype(np.int64)
     return Bins(shards, plan, starts, summary["sequence_length"], {"samples": summary["bins"]} | summary)

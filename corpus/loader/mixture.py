@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import fractions
 import hashlib
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from corpus.loader import names
+from corpus.loader.account import Account, labels_of
 from corpus.loader.boundaries import finish
 from corpus.loader.run import Run
 from corpus.loader.schedule import Counts, Weights, whole
@@ -64,7 +66,7 @@ class Mixture(Run):
 
     A batch has also
     source_ids   int32[B] number of each row's source in `paths`; -1 for an empty row
-    and a state also `counts`, samples of each source so far.
+    and a state also `counts`, samples of each source so far. With `audit` there is an `account` of each source.
 
     Raises ValueError as TokenStream does, and for amounts that are none or sources with other tokenizers.
 
@@ -96,12 +98,17 @@ class Mixture(Run):
         rank: int = 0,
         world_size: int = 1,
         last: str = "pad",
+        audit: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(rank, world_size, batch_size, last)
         if "epochs" in options:
             raise TypeError("epochs are said of each source: {'epochs': 2} as its amount")
         phases = [_named(phase) for phase in _phases(sources)]
+        self._given = [
+            {"sources": [{"path": path, kind: _plain(amount)} for path, kind, amount in amounts], "tokens": tokens}
+            for amounts, tokens in phases
+        ]
         self.paths: list[str] = list(dict.fromkeys(path for amounts, _ in phases for path, _, _ in amounts))
         """The sources, in the order of their first mention."""
         self.streams = [
@@ -115,6 +122,8 @@ class Mixture(Run):
         last_phase = self._phases[-1]
         self.total = None if last_phase.samples is None else last_phase.begin + last_phase.samples
         self.seed: int = self.streams[0].seed
+        self._accounts: list[Account] | None = [] if audit else None
+        self._begin_accounts()
         if self.total and self.total < world_size:
             self._steps_from(0)
 
@@ -150,6 +159,51 @@ class Mixture(Run):
         if epoch:
             raise ValueError("a mixture has no epochs of its own")
         self.sample = 0
+        self._begin_accounts()
+
+    def _begin_accounts(self) -> None:
+        """One of each source; the steps are in the first's."""
+        if self._accounts is not None:
+            self._accounts = [Account(stream.samples) for stream in self.streams]
+
+    def note(self, batch: dict[str, Any]) -> None:
+        """See Run: counts the batch in the accounts, if they are kept, but for what "wrap" repeats of the run's
+        beginning."""
+        if self._accounts is None:
+            return
+        taken = self.taken(self.sample)
+        part = self.part(self.sample, taken, self.rank)
+        self._accounts[0].add_step(self.sample, taken)
+        count = part.count if self.total is None else max(0, min(part.count, self.total - part.first))
+        sources, places = self._locate(part.first, count)
+        labels = labels_of(batch, count)
+        for source, rows, first in _runs(sources, sources, places):
+            numbers = self.streams[source].numbers(first, len(rows))
+            self._accounts[source].add(places[rows], numbers, labels[rows], part.share)
+
+    def account(self) -> dict[str, Any]:
+        """As TokenStream's, with an entry a source. Raises ValueError for a mixture without `audit`."""
+        if self._accounts is None:
+            raise ValueError("no account was kept: open the mixture with audit=True")
+        ranks = {"rank": self.rank, "world_size": self.world_size, "batch_size": self.batch_size, "last": self.last}
+        end = max((end for _, end in self._accounts[0].steps), default=0)
+        end = end if self.total is None else min(end, self.total)
+        known = {"version": STATE_VERSION, "fingerprint": self._fingerprint(end), "options": self.streams[0].options}
+        sources = [
+            {"path": path, "fingerprint": stream.fingerprint, "counts": account.counts()}
+            for path, stream, account in zip(self.paths, self.streams, self._accounts)
+        ]
+        return known | ranks | {"steps": self._accounts[0].steps, "phases": self._given, "sources": sources}
+
+    def scheduled_alike(self, fingerprint: str, sample: int) -> bool:
+        """Whether an account that has this fingerprint and ends with `sample` was of this order up to there."""
+        return self._fingerprint(sample if self.total is None else min(sample, self.total)) == fingerprint
+
+    def find(self, source: int, place: int, until: int) -> int | None:
+        """The sample of the run, below `until`, that is sample `place` of the source's own run; None if none is."""
+        until = until if self.total is None else min(until, self.total)
+        found = bisect.bisect_right(range(until + 1), place, key=lambda sample: int(self.counts(sample)[source]))
+        return found - 1 if found <= until else None
 
     def state_dict(self) -> dict[str, Any]:
         """As TokenStream's."""
@@ -175,6 +229,7 @@ class Mixture(Run):
                 "their amounts or an option are not what they were; phases may only be added behind"
             )
         self.sample = sample
+        self._begin_accounts()
 
     def _add(self, amounts: list[tuple[str, str, Any]], tokens: int | None) -> None:
         """Schedule a phase behind the others."""
@@ -240,7 +295,7 @@ class Mixture(Run):
             if phase.begin >= max(1, sample):
                 break
             sources = [self.streams[source].fingerprint for source in phase.sources.tolist()]
-            content.append([type(phase.schedule).__name__, sources, list(phase.schedule.counts)])
+            content.append([phase.schedule.kind, sources, list(phase.schedule.counts)])
             if phase.samples is not None and phase.begin + phase.samples < sample:
                 content.append(phase.samples)
         return hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
@@ -344,3 +399,8 @@ def _named(phase: Phase) -> tuple[list[tuple[str, str, Any]], int | None]:
     if phase.tokens is not None and phase.tokens < 1:
         raise ValueError(f"tokens of a phase must be at least 1, not {phase.tokens}")
     return found, phase.tokens
+
+
+def _plain(amount: Any) -> float | int | str:
+    """An amount as JSON has it."""
+    return amount if isinstance(amount, (int, float, str)) else str(amount)

@@ -1,4 +1,4 @@
-"""Names of options: one that is none is refused with the nearest that is."""
+"""Names and values of options: a name that is none is refused with the nearest that is, a value with its bounds."""
 
 from __future__ import annotations
 
@@ -16,3 +16,21 @@ def check(what: str, name: str, valid: Collection[str]) -> None:
     """Raises ValueError for the name of a `what` that is not one of the `valid` ones."""
     if name not in valid:
         raise ValueError(unknown(what, name, valid))
+
+
+def within(what: str, value: float, low: float, high: float) -> None:
+    """Raises ValueError for a `what` that is no number from `low` to `high`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise ValueError(f"{what} must be a number from {low:g} to {high:g}, not {value!r}")
+
+
+def count(what: str, value: int, least: int = 0) -> None:
+    """Raises ValueError for a `what` that is no whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{what} must be a whole number of at least {least}, not {value!r}")
+
+
+def flag(what: str, value: bool) -> None:
+    """Raises ValueError for a `what` that is neither true nor false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{what} must be true or false, not {value!r}")

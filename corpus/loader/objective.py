@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 from typing import Any, ClassVar
 
 import numpy as np
 
-from corpus.loader import kernel, order
+from corpus.loader import kernel, order, vocabulary
 from corpus.loader.filling import Bins, Rows, Windows
+from corpus.loader.vocabulary import Vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +28,18 @@ class Setting:
     manifest: dict[str, Any]
     block: int | None = None
     """Samples of a block in the order by blocks; None: in another order."""
+    packed: bool = False
+    """Whether samples are the sequences of a packing plan, and not windows."""
 
     @property
     def end_id(self) -> int:
         """The end-of-document token."""
         return self.manifest["end_id"]
+
+    @functools.cached_property
+    def vocabulary(self) -> Vocabulary:
+        """Tokens by their roles."""
+        return vocabulary.of_manifest(self.manifest)
 
     @property
     def pad_id(self) -> int:
@@ -48,11 +57,28 @@ class Samples:
     source: Windows | Bins
     numbers: np.ndarray
     first: int
+    chosen: np.ndarray | None = None
+    """int64[B]: which samples of the run they are, counted from `first`; None: those that follow each other."""
 
     @property
     def keys(self) -> np.ndarray:
         """uint64[B], a hash of (seed, epoch, sample) each: see order.keys."""
-        return order.keys(self.first, len(self.numbers), self.source.figures["samples"], self.setting.seed)
+        count = len(self.numbers) if self.chosen is None else int(self.chosen.max(initial=-1)) + 1
+        found = order.keys(self.first, count, self.source.figures["samples"], self.setting.seed)
+        return found if self.chosen is None else found[self.chosen]
+
+    def of(self, rows: np.ndarray) -> Samples:
+        """Some of them, by their places (int64)."""
+        chosen = rows if self.chosen is None else self.chosen[rows]
+        return dataclasses.replace(self, numbers=self.numbers[rows], chosen=chosen)
+
+    def repeating_keys(self, variants: int) -> np.ndarray:
+        """uint64[B]: of each sample's window, the same again every `variants` epochs; `keys` where that is 0."""
+        if not variants:
+            return self.keys
+        size = self.source.figures["samples"]
+        assert self.chosen is None
+        return order.keys_of_windows(self.first, self.numbers, size, self.setting.seed, variants)
 
     def read(
         self,
@@ -83,6 +109,13 @@ class Samples:
     def count_tokens(self) -> np.ndarray:
         """int64[B]: tokens of each sample."""
         return self.source.count_tokens(self.numbers)
+
+    def turned(self) -> np.ndarray:
+        """bool[B]: whether the second segment of a packed sequence is not what follows the first: of another document,
+        or what stands before the first in its own. Raises ValueError for windows."""
+        if not isinstance(self.source, Bins):
+            raise ValueError("windows have no segments")
+        return self.source.turned(self.numbers)
 
     def describe(self, document_ids: np.ndarray | None) -> dict[str, Any]:
         """What a batch owes where boundaries are asked for: the document_ids of its rows (int32[B, L]: 1, 2, .., and 0

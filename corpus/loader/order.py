@@ -36,15 +36,20 @@ def epoch_key(seed, epoch):
     return combine(mix64(np.uint64(seed)), np.uint64(epoch))
 
 
-@numba.njit(cache=True, nogil=True)
-def permute(index, size, key):
-    """Where the permutation of 0..size-1 with the uint64 `key` sends `index` (int64)."""
+@numba.njit(inline="always")
+def _halves(size):
+    """The bits of the right half of a number below `size`, and the masks of the left and the right."""
     bits = np.uint64(0)
     while (size - 1) >> bits:
         bits += np.uint64(1)
     right_bits = (bits + np.uint64(1)) >> np.uint64(1)
-    left_mask = (np.uint64(1) << (bits - right_bits)) - np.uint64(1)
-    right_mask = (np.uint64(1) << right_bits) - np.uint64(1)
+    return right_bits, (np.uint64(1) << (bits - right_bits)) - np.uint64(1), (np.uint64(1) << right_bits) - np.uint64(1)
+
+
+@numba.njit(cache=True, nogil=True)
+def permute(index, size, key):
+    """Where the permutation of 0..size-1 with the uint64 `key` sends `index` (int64)."""
+    right_bits, left_mask, right_mask = _halves(size)
     value = np.uint64(index)
     while True:
         left = value >> right_bits
@@ -63,12 +68,7 @@ def permute(index, size, key):
 @numba.njit(cache=True, nogil=True)
 def unpermute(value, size, key):
     """The index (int64) that `permute` sends to `value`: its rounds backwards."""
-    bits = np.uint64(0)
-    while (size - 1) >> bits:
-        bits += np.uint64(1)
-    right_bits = (bits + np.uint64(1)) >> np.uint64(1)
-    left_mask = (np.uint64(1) << (bits - right_bits)) - np.uint64(1)
-    right_mask = (np.uint64(1) << right_bits) - np.uint64(1)
+    right_bits, left_mask, right_mask = _halves(size)
     index = np.uint64(value)
     while True:
         left = index >> right_bits
@@ -154,10 +154,21 @@ def hash_sum_of_all(size):
 @numba.njit(cache=True, nogil=True)
 def keys(first, count, size, seed):
     """uint64[count]: hashes of (seed, epoch, index) of the samples first..first+count-1 of a run over `size` windows.
-    What an objective draws for a sample follows from its key and nothing else: `combine` the key with a number that
-    names the purpose, and that with a counter."""
+    What an objective draws for a sample follows from its key and nothing else: the key and a purpose are the key of
+    Philox (corpus.tokens.philox)."""
     found = np.empty(count, np.uint64)
     for k in range(count):
         epoch = (first + k) // size
         found[k] = combine(epoch_key(seed, epoch), np.uint64((first + k) % size))
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def keys_of_windows(first, numbers, size, seed, variants):
+    """uint64[count]: hashes of (seed, epoch modulo `variants`, window) of the samples first.. of a run over `size`
+    windows, `numbers` (int64[count]) being theirs: what is drawn of them is the same every so many epochs."""
+    found = np.empty(len(numbers), np.uint64)
+    for k in range(len(numbers)):
+        epoch = (first + k) // size % variants
+        found[k] = combine(epoch_key(seed, epoch), np.uint64(numbers[k]))
     return found

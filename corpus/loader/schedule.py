@@ -4,17 +4,20 @@ Of P samples, a_k of source k, the j-th (1, 2, ..) of source k stands at a place
 ceil(j P / a_k) - 1. Then at every prefix, of t samples, the number of those of source k differs by less than 1 from
 t a_k / P. That there is such an order, and that one finds it by always taking of what is released what is due first, is
 known of proportionate fair schedules (Baruah, Cohen, Plaxton, Varvel 1996). Places of equal deadline go to the earlier
-source. A schedule of weights is one such period, over and over; one of counts is cut into C chunks of about CHUNK
-samples at most, and of every count the first c chunks have c / C, to the next whole number below.
+source. A schedule of weights is one such period, over and over; one of counts is cut into chunks of about CHUNK
+samples, of which each is such an order, and before each of which there are of every source as many as its share, to one
+of the two whole numbers next to it: less than 2 from it, then, at every prefix.
 """
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import fractions
 import functools
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numba
 import numpy as np
@@ -52,11 +55,31 @@ def period(counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     return _period(np.array(counts, np.int64))
 
 
+@functools.lru_cache(8)
+def shares(counts: tuple[int, ...]) -> list[tuple[int, tuple[int, ...]]]:
+    """(samples, samples of each source) before every chunk of a schedule of `counts`, and behind the last. From one to
+    the next a source gets what its share has at least; what is left goes, one each, to those whose next is due first.
+    """
+    size, chunks = sum(counts), -(-sum(counts) // CHUNK)
+    before, found = tuple(0 for _ in counts), [(0, tuple(0 for _ in counts))]
+    for chunk in range(1, chunks + 1):
+        place = size * chunk // chunks
+        now = [max(had, count * place // size) for had, count in zip(before, counts)]
+        waiting = [k for k, count in enumerate(counts) if now[k] * size < count * place]
+        waiting.sort(key=lambda k: (-(-(now[k] + 1) * size // counts[k]), k))
+        for k in waiting[: max(0, place - sum(now))]:
+            now[k] += 1
+        before = tuple(now)
+        found.append((sum(before), before))
+    return found
+
+
 @dataclasses.dataclass(frozen=True)
 class Weights:
     """A schedule without an end: in every period of `sum(counts)` samples so many of each source."""
 
     counts: tuple[int, ...]
+    kind: ClassVar[str] = "Weights"
 
     def locate(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """(source int64[count], which of its source int64[count]) of the samples first, first + 1, .."""
@@ -79,19 +102,19 @@ class Counts:
     counts: tuple[int, ...]
 
     @property
-    def chunks(self) -> int:
-        return -(-sum(self.counts) // CHUNK)
-
-    def _share(self, chunk: int) -> list[int]:
-        """Samples of each source before a chunk."""
-        return [count * chunk // self.chunks for count in self.counts]
+    def kind(self) -> str:
+        """What a state says of the order; that of several chunks was once another."""
+        return "Counts" if sum(self.counts) <= CHUNK else "Counts/2"
 
     def _chunk_of(self, sample: int) -> tuple[int, int]:
         """The chunk that a sample is in, and its place there."""
-        chunk = min(self.chunks - 1, sample * self.chunks // sum(self.counts))
-        while sum(self._share(chunk + 1)) <= sample:  # shares are rounded: a chunk may begin a little earlier
-            chunk += 1
-        return chunk, sample - sum(self._share(chunk))
+        starts = [begin for begin, _ in shares(self.counts)]
+        chunk = bisect.bisect_right(starts, sample, hi=len(starts) - 1) - 1
+        return chunk, sample - starts[chunk]
+
+    def _share(self, chunk: int) -> tuple[int, ...]:
+        """Samples of each source before a chunk."""
+        return shares(self.counts)[chunk][1]
 
     def _period(self, chunk: int) -> tuple[np.ndarray, np.ndarray]:
         return period(tuple(b - a for a, b in zip(self._share(chunk), self._share(chunk + 1))))

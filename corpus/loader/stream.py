@@ -6,12 +6,13 @@ import dataclasses
 import hashlib
 import inspect
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from corpus.loader import names, order
-from corpus.loader.account import Account
+from corpus.loader.account import Account, labels_of
 from corpus.loader.boundaries import BOUNDARIES, INPUTS, finish
 from corpus.loader.filling import Bins, Windows, cut_windows, open_bins
 from corpus.loader.objective import Objective, Samples, Setting
@@ -34,14 +35,16 @@ class TokenStream(Run):
     s W B to (s + 1) W B - 1, of which rank r reads the r-th B. Every token is in one sample an epoch.
     All ranks have the same number of batches, `len(stream)`; what the last of them are, `last` says.
 
-    path              folder with manifest.json, or a URI
+    path              folder with manifest.json, or FOLDER/SET, a set of documents that its manifest names; or a URI
     cache             local folder for what is read of a URI: whole blocks, named by what they hold, which several
                       processes share; cache_bytes   how much it may hold, about; None: as much as there is
     sequence_length   L, tokens a row; batch_size   B, rows of a batch of this rank
-    objective         what is to be learnt, a name in `corpus.loader.objectives`: "causal"
+    objective         what is to be learnt, a name in `corpus.loader.objectives`: "causal", "prefix_lm", "fim", "mlm",
+                      "spanbert", "electra", "bart", "span_corruption", "ul2", "transformer_xl", "xlnet"
     packing           None: windows of the stream; else the name of a plan under packing/
     boundaries        None, or one or more of "document_ids", "segment_ids", "positions", "cu_seqlens", "attention_mask"
-    inputs            what the inputs are called: "tokens"; or "input_ids", and positions "position_ids"
+    inputs            what arrays are called: "tokens"; or as Hugging Face's models call them, "input_ids",
+                      "position_ids", "decoder_input_ids", "token_type_ids", "next_sentence_label"
     seed, shuffle     order of the samples: True, any of all; "blocks", by blocks, for stores far away (corpus.loader.
                       order says how); False, that of the stream
     epochs            length of the run; None: endless
@@ -51,8 +54,8 @@ class TokenStream(Run):
     dtype             of tokens and labels: "int64" or "int32"
     verify            compare each block of tokens that is read with its checksum, once, and its ids with the vocabulary
     audit             keep an account of what is handed out: `account()`, for corpus.loader.audit
-    options           those of the objective; causal: mask_document_starts, and labels: "shifted", or "hf" for models
-                      that shift them once more, as those of Hugging Face do
+    options           those of the objective, fields of its class; causal: mask_document_starts, and labels: "shifted",
+                      or "hf" for models that shift them once more, as those of Hugging Face do
 
     A batch has what its objective makes, for "causal" tokens and labels [B, L] (`objectives.causal.Causal` says which),
     and by `boundaries`
@@ -117,7 +120,7 @@ class TokenStream(Run):
         **options: Any,
     ) -> None:
         self.boundaries = (boundaries,) if isinstance(boundaries, str) else tuple(boundaries or ())
-        self._objective = _build(objective, options)
+        self._objective = objective_of(objective, options)
         names.check("dtype", str(dtype), DTYPES)
         names.check("inputs", inputs, INPUTS)
         if not isinstance(shuffle, bool):
@@ -134,7 +137,10 @@ class TokenStream(Run):
         self.sequence_length, self.inputs = sequence_length, inputs
         self.objective, self.packing, self.seed, self.shuffle = objective, packing, seed, shuffle
         self.dtype = np.dtype(dtype)
-        self._setting = Setting(sequence_length, self.boundaries, seed, bool(shuffle), self.dtype, self.shards.manifest)
+        self._setting = Setting(
+            sequence_length, self.boundaries, seed, bool(shuffle), self.dtype, self.shards.manifest,
+            packed=packing is not None,
+        )  # fmt: skip
         self._source = self._open_source()
         if shuffle == "blocks":
             self._setting = dataclasses.replace(self._setting, block=self._source.samples_of_a_block())
@@ -164,20 +170,29 @@ class TokenStream(Run):
         if self._account is not None:
             taken = self.taken(self.sample)
             part = self.part(self.sample, taken, self.rank)
-            numbers = self._samples(part.first, part.count, part.count).numbers
-            self._account.add(self.sample, taken, part, numbers, batch.get("labels"))
+            places = np.arange(part.first, part.first + part.count)
+            self._account.add_step(self.sample, taken)
+            self._account.add(places, self.numbers(part.first, part.count), labels_of(batch, part.count), part.share)
 
     def account(self) -> dict[str, Any]:
         """What this rank has handed out since the stream was opened, resumed or rewound, for JSON: to be written by
         every rank whenever it saves its state. Raises ValueError for a stream without `audit`."""
         if self._account is None:
             raise ValueError("no account was kept: open the stream with audit=True")
-        options: dict[str, Any] = {"sequence_length": self.sequence_length, "seed": self.seed, "shuffle": self.shuffle}
-        options |= {"objective": self.objective, "packing": self.packing, **self._objective.decisive()}
         ranks = {"rank": self.rank, "world_size": self.world_size, "batch_size": self.batch_size, "last": self.last}
         epochs = None if self.total is None else self.total // max(1, self.samples)
-        known = {"version": STATE_VERSION, "fingerprint": self.fingerprint, "options": options, "epochs": epochs}
-        return known | ranks | self._account.entries()
+        known = {"version": STATE_VERSION, "fingerprint": self.fingerprint, "options": self.options, "epochs": epochs}
+        return known | ranks | {"steps": self._account.steps, "counts": self._account.counts()}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What makes a stream with the same samples of the same tokens, for JSON."""
+        options: dict[str, Any] = {"sequence_length": self.sequence_length, "seed": self.seed, "shuffle": self.shuffle}
+        return options | {"objective": self.objective, "packing": self.packing, **self._objective.decisive()}
+
+    def numbers(self, first: int, count: int) -> np.ndarray:
+        """int64[count]: the windows (or packed sequences) that samples first, first + 1, .. of the run are."""
+        return self._samples(first, count, count).numbers
 
     def locate(self, window: int, epoch: int) -> int:
         """The sample of the run that is window (or packed sequence) `window` in this epoch. Raises ValueError for an
@@ -281,14 +296,14 @@ class TokenStream(Run):
         return open_bins(self.shards, self.packing, lengths)
 
 
-def _build(objective: str, options: dict[str, Any]) -> Objective:
+def objective_of(objective: str, options: dict[str, Any], others: Sequence[str] | None = None) -> Objective:
     """The objective of that name with its options. Raises ValueError for a name that is none, TypeError for an option
-    that is none."""
+    that is none, which might have been one of the `others`: None for the stream's."""
     names.check("objective", objective, OBJECTIVES)
     kind = OBJECTIVES[objective]
     own = [field.name for field in dataclasses.fields(kind)]
     for name in options:
         if name not in own:
-            valid = [*own, *list(inspect.signature(TokenStream).parameters)[:-1]]
+            valid = [*own, *(list(inspect.signature(TokenStream).parameters)[:-1] if others is None else others)]
             raise TypeError(names.unknown(f"option of {objective!r}", name, valid))
     return kind(**options)

@@ -208,13 +208,13 @@ class Shards:
     def __init__(
         self, folder: str, cache: str | None = None, cache_bytes: int | None = None, verify: bool = True
     ) -> None:
-        """`folder` is a local path, or a URI of which blocks are copied to the local folder `cache`, of about
+        """`folder` is a local path, or that of a set in a folder of tokens, FOLDER/SET; or a URI of which blocks are
+        copied to the local folder `cache`, of about
         `cache_bytes` at most, when they are touched. Without `verify` no checksums of local files are compared. Raises
         ValueError for a URI without `cache`."""
         if not paths.is_local(folder) and cache is None:
             raise ValueError(f"{folder} is not local: name a local folder for copies as `cache`")
-        self.folder = folder
-        self.manifest = manifests.load(folder)
+        self.folder, self.manifest, self.part = manifests.open_set(folder)
         counts = [shard["tokens"] for shard in self.manifest["shards"]]
         self.starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
         self.tokens = int(self.starts[-1])
@@ -276,7 +276,7 @@ class Shards:
         shard = self.manifest["shards"][number]
         path = packing.plan_path(self.folder, name, shard["name"])
         plan = packing.load(path)
-        found = plan.figures["documents"], plan.figures["tokens"]
+        found = plan.figures["documents"], plan.figures.get("shard_tokens", plan.figures["tokens"])
         if found != (shard["documents"], shard["tokens"]):
             raise ValueError(
                 f"{path} was made for (documents, tokens) {found}, the shard has "

@@ -148,17 +148,37 @@ def _tensors(batch: dict[str, Any]) -> dict[str, Any]:
     return {name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value for name, value in batch.items()}
 
 
+def _on_device(batches: Iterator[dict[str, Any]], device: str) -> Iterator[dict[str, Any]]:
+    """Batches of tensors on a device: the copy of the next is begun before one is handed out, and from pinned memory
+    goes on beside the training."""
+    ahead: dict[str, Any] | None = None
+    for batch in batches:
+        before, ahead = (
+            ahead,
+            {
+                name: value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
+                for name, value in batch.items()
+            },
+        )
+        if before is not None:
+            yield before
+    if ahead is not None:
+        yield ahead
+
+
 class TokenLoader:
     """An iterator over batches of tensors with `state_dict` and `load_state_dict`, which mean what
     they mean for TokenStream and are interchangeable with its own. Leaving a loop and entering
     another goes on where the first stopped, with the same workers; after the end of the run there
     is nothing more; `rewind` starts over."""
 
-    def __init__(self, path: Any, options: dict[str, Any], loader_options: dict[str, Any]) -> None:
+    def __init__(
+        self, path: Any, options: dict[str, Any], loader_options: dict[str, Any], device: str | None = None
+    ) -> None:
         self.stream = open_stream(path, options)
         """Counts; in this process it reads nothing."""
         self._dataset = TokenDataset(path, **options)
-        self._loader_options = loader_options
+        self._loader_options, self._device = loader_options, device
         self._batches: Iterator[dict[str, Any]] | None = None
 
     def __iter__(self) -> TokenLoader:
@@ -167,16 +187,15 @@ class TokenLoader:
     def __next__(self) -> dict[str, Any]:
         if self._batches is None:
             self._dataset.sample = self.stream.sample
-            self._batches = iter(DataLoader(self._dataset, batch_size=None, **self._loader_options))
+            batches = iter(DataLoader(self._dataset, batch_size=None, **self._loader_options))
+            self._batches = batches if self._device is None else _on_device(batches, self._device)
         batch = next(self._batches)
         self.stream.note(batch)
         self.stream.skip()
         return batch
 
     def account(self) -> dict[str, Any]:
-        """As TokenStream's, of what this loader has handed out. Raises ValueError for a mixture."""
-        if isinstance(self.stream, Mixture):
-            raise ValueError("no accounts are kept of mixtures")
+        """As TokenStream's, of what this loader has handed out."""
         return self.stream.account()
 
     @property
@@ -224,11 +243,14 @@ def token_loader(
     pin_memory: bool = False,
     prefetch_factor: int | None = None,
     multiprocessing_context: str | None = None,
+    device: str | None = None,
     **options: Any,
 ) -> TokenLoader:
     """A TokenLoader over `TokenStream(path, **options)`, or `Mixture(path, **options)` where `path` is a list. The
     other arguments are DataLoader's: `multiprocessing_context` is "fork", "spawn" or "forkserver"; `prefetch_factor`
-    batches are read ahead by each worker (torch's default is 2).
+    batches are read ahead by each worker (torch's default is 2). With a `device`, such as "cuda", batches are handed
+    out
+    there, the next being copied meanwhile (give `pin_memory=True` for that, too).
 
     >>> import tempfile
     >>> import numpy as np
@@ -253,4 +275,4 @@ def token_loader(
         "prefetch_factor": prefetch_factor,
         "multiprocessing_context": multiprocessing_context if num_workers else None,
     }
-    return TokenLoader(path, options, loader_options)
+    return TokenLoader(path, options, loader_options, device)

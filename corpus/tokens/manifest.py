@@ -3,6 +3,11 @@
     {"format": "winnow-tokens/1", "dtype": "uint16" | "int32", "vocab_size",
      "tokenizer": {"fingerprint", "family", "path"}, "end_id", "pad_id" (or null),
      "documents", "tokens", "seed",
+     "unit": "sentence" (only where sequences are sentences, and not documents),
+     "vocabulary" (only where it is known): {"roles": {"mask": 103, ...}, "special": [ids], "sentinels": [ids, in the
+         order of their use], "full_stops": [ids], "word_starts": a bit an id, as numpy.packbits has them, in base64},
+     "stream": {"objective", "sequence_length", ...} (only where the recipe has such a section),
+     "sets" (only where documents were divided): {"train": [names of shards], ..}: each shard is of one,
      "shards": [{"name": "00000", "documents", "tokens", "bin_bytes", "idx_bytes", "idx_xxh64",
                  "block_bytes": 16777216, "blocks": [xxh3_64 of each block of .bin, as hex]}]}
 
@@ -82,12 +87,20 @@ def write(
     end_id: int,
     pad_id: int | None = None,
     seed: int = 0,
+    unit: str = "document",
+    vocabulary: dict[str, Any] | None = None,
+    stream: dict[str, Any] | None = None,
+    sets: dict[str, list[str]] | None = None,
     put: Callable[[str, bytes], None] = paths.write_atomic,
 ) -> dict[str, Any]:
     """Write `FOLDER/manifest.json`, atomically (by `put`), and return it. `shards` are `describe_shard`'s
     entries in stream order; `tokenizer` has "fingerprint", "family" and "path"; `seed` is the
-    one the documents were shuffled with. Raises ValueError for ids outside the vocabulary."""
-    for key, token in (("end_id", end_id), ("pad_id", pad_id)):
+    one the documents were shuffled with; `unit` says what a sequence is, "document" or "sentence"; `vocabulary` is as
+    above, as are `sets`, `stream` how the recipe wants them read (`corpus.loader.configured`). Raises ValueError for
+    ids
+    outside the vocabulary."""
+    named = [(f"vocabulary: {role}", token) for role, token in (vocabulary or {}).get("roles", {}).items()]
+    for key, token in (("end_id", end_id), ("pad_id", pad_id), *named):
         if token is not None and not 0 <= token < vocab_size:
             raise ValueError(f"{key} {token} is outside the vocabulary of {vocab_size}")
     manifest = {
@@ -100,6 +113,10 @@ def write(
         "documents": sum(shard["documents"] for shard in shards),
         "tokens": sum(shard["tokens"] for shard in shards),
         "seed": seed,
+        **({} if unit == "document" else {"unit": unit}),
+        **({} if vocabulary is None else {"vocabulary": vocabulary}),
+        **({} if stream is None else {"stream": stream}),
+        **({"sets": sets} if sets else {}),
         "shards": shards,
     }
     put(paths.join(folder, NAME), (json.dumps(manifest, indent=1) + "\n").encode())
@@ -124,6 +141,38 @@ def load(folder: str) -> dict[str, Any]:
         if manifest[key] != total:
             raise ValueError(f"{name} claims {manifest[key]} {key}; its shards have {total}")
     return manifest
+
+
+def open_set(path: str) -> tuple[str, dict[str, Any], str | None]:
+    """(folder, manifest, name of the set) of what a path names: a folder without sets, or FOLDER/SET, of which the
+    manifest is that of FOLDER with the shards of the set alone. Raises as `load`, and ValueError for a set that there
+    is not, or a folder of sets as a whole."""
+    folder, name = path.rstrip("/"), None
+    if not paths.exists(paths.join(folder, NAME)):
+        above = paths.parent(folder) or "."
+        if paths.exists(paths.join(above, NAME)):
+            folder, name = above, paths.basename(folder)
+    manifest = load(folder)
+    sets = manifest.get("sets", {})
+    if name is None and not sets:
+        return path, manifest, None
+    if name not in sets:
+        problem = "is divided into sets" if name is None else f"has no set {name!r}"
+        known = ", ".join(paths.join(folder, each) for each in sets)
+        raise ValueError(f"{folder} {problem}; open one of: {known}" if sets else f"{folder} {problem}, nor any other")
+    chosen = [shard for shard in manifest["shards"] if shard["name"] in set(sets[name])]
+    counts = {key: sum(shard[key] for shard in chosen) for key in ("documents", "tokens")}
+    return folder, {**manifest, **counts, "shards": chosen}, name
+
+
+def of_run(path: str) -> tuple[str, dict[str, Any]]:
+    """(path of the tokens, their manifest as `open_set` has it) of OUT, OUT/tokens, or one of its sets OUT/tokens/SET.
+    Raises FileNotFoundError where there are none, ValueError as `open_set`."""
+    plain = path.rstrip("/")
+    for tokens, holder in ((paths.join(path, "tokens"),) * 2, (plain, plain), (plain, paths.parent(plain) or ".")):
+        if paths.exists(paths.join(holder, NAME)):
+            return tokens, open_set(tokens)[1]
+    raise FileNotFoundError(f"{path} holds no tokens: there is no {paths.join(path, 'tokens', NAME)}")
 
 
 def verify(folder: str) -> list[str]:

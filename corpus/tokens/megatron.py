@@ -14,7 +14,8 @@ header nor padding. `PREFIX.idx` is, little-endian and without alignment padding
     34 + 12S  8 (D+1)   int64 first sequence of each document, then S
 
 after NVIDIA/Megatron-LM `megatron/core/datasets/indexed_dataset.py`. We write one sequence per
-document, its end-of-document token inside; an empty document is legal.
+document, its end-of-document token inside; an empty document is legal. Or one per sentence, the end-of-document token
+in the last of a document (`preprocess_data.py --split-sentences --append-eod`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -88,20 +89,28 @@ class ShardWriter:
         self.vocab_size = vocab_size
         self.dtype = token_dtype(vocab_size)
         self.documents = 0
+        self.sequences = 0
         self.tokens = 0
         self._open_output = open_output
         self._payload = open_output(paths.suffixed(prefix, ".bin"))
-        self._lengths = tempfile.TemporaryFile()
+        self._lengths, self._counts = tempfile.TemporaryFile(), tempfile.TemporaryFile()
 
-    def add(self, tokens: np.ndarray, offsets: np.ndarray) -> None:
-        """Append documents: document i is `tokens[offsets[i]:offsets[i + 1]]`.
+    def add(self, tokens: np.ndarray, offsets: np.ndarray, firsts: np.ndarray | None = None) -> None:
+        """Append documents: document i is `tokens[offsets[i]:offsets[i + 1]]`; or, with `firsts`, the sequences
+        firsts[i] to firsts[i + 1] of those that `offsets` bound.
 
-        `tokens` is a one-dimensional array of any integer dtype, `offsets` int64[documents + 1].
-        Raises ValueError for ids outside the vocabulary, offsets that decrease or leave `tokens`,
-        and documents longer than 2^31 - 1 tokens (lengths are int32).
+        `tokens` is a one-dimensional array of any integer dtype, `offsets` int64[sequences + 1], `firsts`
+        int64[documents + 1], from 0 to all sequences.
+        Raises ValueError for ids outside the vocabulary, offsets that decrease or leave `tokens`, firsts that decrease
+        or leave the sequences, and sequences longer than 2^31 - 1 tokens (lengths are int32).
         """
         offsets = np.asarray(offsets, np.int64)
         lengths = np.diff(offsets)
+        counts = np.ones(len(lengths), np.int64) if firsts is None else np.diff(firsts)
+        if firsts is not None and (counts.min(initial=0) < 0 or firsts[0] != 0 or firsts[-1] != len(lengths)):
+            raise ValueError(f"{self.prefix}: first sequences must not decrease nor leave the sequences")
+        self._counts.write(counts.astype("<i4").data)
+        self.documents += len(counts)
         if len(lengths) == 0:
             return
         if lengths.min() < 0 or offsets[0] < 0 or offsets[-1] > len(tokens):
@@ -111,7 +120,7 @@ class ShardWriter:
         tokens = stored(np.asarray(tokens)[offsets[0] : offsets[-1]], self.vocab_size, f"{self.prefix}: ")
         self._payload.write(tokens.data)
         self._lengths.write(lengths.astype("<i4").data)
-        self.documents += len(lengths)
+        self.sequences += len(lengths)
         self.tokens += len(tokens)
 
     def close(self) -> None:
@@ -119,23 +128,22 @@ class ShardWriter:
         self._payload.close()
         with self._open_output(paths.suffixed(self.prefix, ".idx")) as index:
             code = _CODES[self.dtype]
-            index.write(_HEADER.pack(MAGIC, VERSION, code, self.documents, self.documents + 1))
-            for lengths in self._spilled():
+            index.write(_HEADER.pack(MAGIC, VERSION, code, self.sequences, self.documents + 1))
+            for lengths in _spilled(self._lengths):
                 index.write(lengths.data)
             position = 0
-            for lengths in self._spilled():
+            for lengths in _spilled(self._lengths):
                 ends = position + np.cumsum(lengths, dtype="<i8") * self.dtype.itemsize
                 index.write((ends - lengths.astype("<i8") * self.dtype.itemsize).data)
                 position = ends[-1]
-            for first in range(0, self.documents + 1, _CHUNK):
-                last = min(first + _CHUNK, self.documents + 1)
-                index.write(np.arange(first, last, dtype="<i8").data)
+            index.write(bytes(8))
+            sequence = 0
+            for counts in _spilled(self._counts):
+                lasts = sequence + np.cumsum(counts, dtype="<i8")
+                index.write(lasts.data)
+                sequence = lasts[-1]
         self._lengths.close()
-
-    def _spilled(self) -> Iterator[np.ndarray]:
-        self._lengths.seek(0)
-        while chunk := self._lengths.read(4 * _CHUNK):
-            yield np.frombuffer(chunk, "<i4")
+        self._counts.close()
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -148,6 +156,14 @@ class ShardWriter:
         else:
             self._payload.close()
             self._lengths.close()
+            self._counts.close()
+
+
+def _spilled(file: IO[bytes]) -> Iterator[np.ndarray]:
+    """The numbers (int32) of a temporary file, _CHUNK at a time."""
+    file.seek(0)
+    while chunk := file.read(4 * _CHUNK):
+        yield np.frombuffer(chunk, "<i4")
 
 
 def read_header(name: str, header: bytes) -> tuple[np.dtype, int, int]:
@@ -229,6 +245,14 @@ class Index:
         if lengths.max(initial=0) > np.iinfo(np.int32).max:
             raise ValueError(f"{self._prefix}: a document has more than 2^31 - 1 tokens")
         return lengths.astype(np.int32)
+
+
+def read_sentences(prefix: str) -> tuple[np.ndarray, np.ndarray]:
+    """(int32[sequences] tokens of each sequence, int64[documents + 1] first sequence of each document), as
+    `read_document_lengths` reads them; copies."""
+    index = Index(map_file(paths.suffixed(prefix, ".idx")), prefix)
+    index.validate()
+    return index.lengths.astype(np.int32), index.firsts.astype(np.int64)
 
 
 def read_document_lengths(prefix: str) -> np.ndarray:

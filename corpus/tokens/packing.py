@@ -11,13 +11,15 @@ A plan is arrays beside the shard; tokens are stored once for every L:
 
     packing/<name>/<shard>.arrow    the plan of a shard
     packing/<name>/figures.json     what `summarize` adds up over the shards
+
+`sentence_packing` has methods for shards whose sequences are sentences.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numba
@@ -133,10 +135,10 @@ def _figures(lengths: np.ndarray, document: np.ndarray, bins: int, sequence_leng
         "documents_cut": len(np.unique(document[1:][document[1:] == document[:-1]])),
         "cuts": len(document) - filled,
     }
-    return _with_share(figures)
+    return with_share(figures)
 
 
-def _with_share(figures: dict[str, Any]) -> dict[str, Any]:
+def with_share(figures: dict[str, Any]) -> dict[str, Any]:
     """`figures` and the share of positions that are padding."""
     positions = figures["bins"] * figures["sequence_length"]
     return {**figures, "padding_share": figures["padding"] / positions if positions else 0.0}
@@ -342,10 +344,16 @@ def load(path: str) -> Plan:
 
 
 def summarize(
-    folder: str, name: str, figures: dict[str, dict[str, Any]], put: Callable[[str, bytes], None] = paths.write_atomic
+    folder: str,
+    name: str,
+    figures: dict[str, dict[str, Any]],
+    put: Callable[[str, bytes], None] = paths.write_atomic,
+    sets: dict[str, list[str]] | None = None,
 ) -> dict[str, Any]:
     """Write `FOLDER/packing/NAME/figures.json` (by `put`) from the `Plan.figures` of every shard (keys are
-    shard names) and return it: their sums, and under "shards" the number of bins of each shard.
+    shard names) and return it: their sums, and under "shards" the number of bins of each shard; under "sets" the sums
+    of each of
+    the manifest's `sets`, if it has any.
     Raises ValueError if the plans differ in sequence length, seed or method."""
     settings = {(each["sequence_length"], each["seed"], each.get("method")) for each in figures.values()}
     if len(settings) != 1:
@@ -354,16 +362,27 @@ def summarize(
     summary: dict[str, Any] = {"format": FORMAT, "name": name, "sequence_length": sequence_length, "seed": seed}
     summary |= {"method": method} if method else {}
     summary |= {count: sum(each[count] for each in figures.values()) for count in _COUNTS}
-    summary = _with_share(summary)
+    summary = with_share(summary)
+    if sets:
+        sums = {each: {count: sum(figures[shard][count] for shard in sets[each]) for count in _COUNTS} for each in sets}
+        shape = {"sequence_length": sequence_length}
+        summary["sets"] = {each: with_share(shape | found) for each, found in sums.items()}
     summary["shards"] = {shard: each["bins"] for shard, each in figures.items()}
     put(paths.join(folder, "packing", name, SUMMARY), (json.dumps(summary, indent=1) + "\n").encode())
     return summary
 
 
-def load_summary(folder: str, name: str) -> dict[str, Any]:
-    """What `summarize` wrote. Raises FileNotFoundError or ValueError."""
+def load_summary(folder: str, name: str, shards: Sequence[str] = (), part: str | None = None) -> dict[str, Any]:
+    """What `summarize` wrote, of the set `part`, which has these shards, or of all. Raises
+    FileNotFoundError or ValueError."""
     path = paths.join(folder, "packing", name, SUMMARY)
     summary = json.loads(paths.read_bytes(path))
     if summary.get("format") != FORMAT:
         raise ValueError(f"{path} is not of format {FORMAT!r}")
-    return summary
+    sets = summary.pop("sets", {})
+    if part is None:
+        return summary
+    if part not in sets:
+        raise ValueError(f"{path} says nothing of the set {part!r}: pack again")
+    bins = {shard: number for shard, number in summary["shards"].items() if shard in set(shards)}
+    return summary | sets[part] | {"shards": bins}

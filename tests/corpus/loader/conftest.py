@@ -1,3 +1,5 @@
+import base64
+
 import numpy as np
 import pytest
 
@@ -5,15 +7,34 @@ from corpus.tokens import manifest, packing
 from corpus.tokens.megatron import IndexedDataset, ShardWriter
 
 IGNORE = -100
+ROLES = {"cls": 990, "sep": 991, "mask": 992, "fim_prefix": 993, "fim_middle": 994, "fim_suffix": 995, "nlu": 996,
+         "nlg": 997, "s2s": 998}  # fmt: skip
+STARTS = np.arange(1000) % 3 != 0  # ids that a multiple of three has go on with a word
+VOCABULARY = {
+    "roles": ROLES, "special": [0, *ROLES.values(), 999], "sentinels": list(range(989, 889, -1)), "full_stops": [13],
+    "word_starts": base64.b64encode(np.packbits(STARTS).tobytes()).decode(),
+}  # fmt: skip
+"""Of make_tokens with vocabulary=True: ids 1 to 889 are words and what goes on with them."""
 TOKENIZER = {"fingerprint": "abc", "family": "bpe", "path": "tokenizer.json"}
 
 
 @pytest.fixture(scope="session")
 def make_tokens(tmp_path_factory):
     """make_tokens(shards, pack=L) -> folder; `shards` is a list of lists of documents (lists of
-    token ids); with `pack`, a plan named "plan" for sequences of L tokens."""
+    token ids); with `pack`, a plan named "plan" for sequences of L tokens, by `method`; with
+    `vocabulary`, VOCABULARY."""
 
-    def make(shards, vocab_size=1000, end_id=0, pad_id=None, pack=None) -> str:
+    def make(
+        shards,
+        vocab_size=1000,
+        end_id=0,
+        pad_id=None,
+        pack=None,
+        method="best_fit",
+        vocabulary=False,
+        family="bpe",
+        sentinels=100,
+    ) -> str:
         folder = str(tmp_path_factory.mktemp("tokens"))
         entries, figures = [], {}
         for number, documents in enumerate(shards):
@@ -25,10 +46,13 @@ def make_tokens(tmp_path_factory):
                 writer.add(tokens.astype(np.int64), np.cumsum([0] + lengths))
             entries.append(manifest.describe_shard(prefix))
             if pack:
-                plan = packing.best_fit(IndexedDataset(prefix).document_lengths, pack, 1)
+                plan = packing.pack(IndexedDataset(prefix).document_lengths, pack, method, 1)
                 packing.save(plan, packing.plan_path(folder, "plan", name))
                 figures[name] = plan.figures
-        manifest.write(folder, entries, vocab_size=vocab_size, tokenizer=TOKENIZER, end_id=end_id, pad_id=pad_id)
+        known = VOCABULARY | {"sentinels": list(range(989, 989 - sentinels, -1))} if vocabulary else None
+        tokenizer = TOKENIZER | {"family": family}
+        ids = {"vocab_size": vocab_size, "end_id": end_id, "pad_id": pad_id}
+        manifest.write(folder, entries, tokenizer=tokenizer, vocabulary=known, **ids)
         if figures:
             packing.summarize(folder, "plan", figures)
         return folder

@@ -113,6 +113,78 @@ def test_masked_labels_are_told(folder):
     assert problems == [] and all("the other labels were masked" in line for line in found)
 
 
+@pytest.fixture(scope="module")
+def other(make_tokens):
+    """A smaller folder, whose documents have other tokens."""
+    return make_tokens([[[500 + number] * 7 for number in range(11)]], pad_id=999, pack=6)
+
+
+def open_mixture(folder, other, world, batch_size, **options):
+    phases = [
+        {"sources": [{"path": folder, "weight": 0.7}, {"path": other, "weight": 0.3}], "tokens": 200},
+        {"sources": [{"path": other, "epochs": 1.5}, {"path": folder, "epochs": 1}]},
+    ]
+    options = {"sequence_length": 6, "seed": 3, "audit": True} | options
+    return [Mixture(phases, batch_size=batch_size, rank=r, world_size=world, **options) for r in range(world)]
+
+
+@pytest.mark.parametrize("world, batch_size, last", [(1, 4, "pad"), (3, 2, "drop"), (7, 5, "pad"), (5, 3, "wrap")])
+@pytest.mark.parametrize("options", [{}, {"packing": "plan"}, {"labels": "hf"}])
+def test_a_mixture(folder, other, documents, world, batch_size, last, options):
+    """Every source adds up, and who saw a document is who had labels of it."""
+    streams = open_mixture(folder, other, world, batch_size, last=last, **options)
+    had = {}
+    for stream in streams:
+        for step, batch in enumerate(stream):
+            for number in np.unique(batch["labels"]):
+                had.setdefault(int(number), set()).add((step, stream.rank))
+    known = accounts(streams)
+    scheduled = streams[0].counts(streams[0].total)
+    for number, path in enumerate((folder, other)):
+        found, problems = audit(path, known)
+        assert problems == []
+        expected, rest = divmod(int(scheduled[number]), streams[0].streams[number].samples)
+        if last != "drop":
+            assert [line for line in found if "every sample once" in line] == found[:expected]
+            assert len(found) == expected + bool(rest)
+    tokens = [(folder, d, d + 1) for d, each in enumerate(documents) if each] + [(other, d, 500 + d) for d in range(11)]
+    length = len(streams[0])
+    for path, document, token in tokens:
+        places = {(each["step"], each["rank"]) for each in sightings(path, known, document)}
+        whole = {place for place in places if place[0] < length - 1}
+        assert {place for place in had.get(token, set()) if place[0] < length - 1} == whole
+        if last == "pad":
+            assert had.get(token, set()) <= places
+
+
+def test_a_mixture_that_was_resumed(folder, other, make_tokens):
+    first = open_mixture(folder, other, 2, 3)
+    for stream in first:
+        for _ in itertools.islice(stream, 4):
+            pass
+    kept, state = accounts(first), first[0].state_dict()
+    then = open_mixture(folder, other, 3, 1)
+    for stream in then:
+        stream.load_state_dict(state)
+        list(stream)
+    together = kept + accounts(then)
+    for path in (folder, other):
+        found, problems = audit(path, together)
+        assert problems == [] and "every sample once" in found[0]
+    assert audit(folder, accounts(then))[1] == ["samples 0 to 23 are in no account"]
+    found, problems = audit(folder, together + accounts(first[:1]))
+    assert any("twice" in problem for problem in problems)
+    with pytest.raises(ValueError, match="is of other tokens"):
+        audit(make_tokens([[[3, 0]]], pad_id=999), together)
+    changed = [together[0] | {"fingerprint": "0"}, *together[1:]]
+    with pytest.raises(ValueError, match="of another mixture"):
+        audit(folder, changed)
+    with pytest.raises(ValueError, match="of a mixture, and some are not"):
+        audit(folder, together + accounts(open_ranks(folder, 1, 1)))
+    with pytest.raises(ValueError, match="audit=True"):
+        Mixture([(folder, 1)], sequence_length=6, batch_size=1).account()
+
+
 def test_refused(folder, make_tokens, documents):
     (stream,) = open_ranks(folder, 1, 2)
     with pytest.raises(ValueError, match="no accounts"):
@@ -132,10 +204,10 @@ def test_of_a_torch_loader(folder):
     (plain,) = open_ranks(folder, 1, 4, seed=0, epochs=1)
     list(plain)
     assert loader.account() == plain.account()
-    mixed = torch_loader.token_loader([(folder, {"epochs": 1})], sequence_length=6, batch_size=4)
-    with pytest.raises(ValueError, match="mixtures"):
-        mixed.account()
+    mixed = torch_loader.token_loader([(folder, {"epochs": 1})], sequence_length=6, batch_size=4, audit=True)
+    list(mixed)
     assert isinstance(mixed.stream, Mixture)
+    assert mixed.account()["sources"][0]["counts"] == plain.account()["counts"]
 
 
 def test_from_the_command_line(folder, tmp_path):

@@ -1,10 +1,11 @@
 """The schedule is held to its definition, in exact fractions; never to another way of making it."""
 
 from fractions import Fraction
+from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from corpus.loader import schedule
@@ -44,6 +45,7 @@ def test_by_hand_and_uneven(counts):
 def test_counts_in_chunks(monkeypatch, chunk, counts):
     """Exactly so many in all; within 1 of the share in one chunk, within 2 over several."""
     monkeypatch.setattr(schedule, "CHUNK", chunk)
+    schedule.shares.cache_clear()
     made = Counts(counts)
     sources, which = made.locate(0, sum(counts))
     assert np.bincount(sources, minlength=len(counts)).tolist() == list(counts)
@@ -54,9 +56,27 @@ def test_counts_in_chunks(monkeypatch, chunk, counts):
     assert off < (1 if sum(counts) <= chunk else 2)
 
 
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.one_of(st.integers(0, 5), st.integers(0, 600)), min_size=1, max_size=9).filter(sum))
+@example([3, 1, 1, 1, 1, 1, 1, 361])  # small ones that all wait while the large one takes their places
+def test_within_two_over_chunks(counts):
+    size, counts = sum(counts), tuple(counts)
+    with mock.patch.object(schedule, "CHUNK", 20):
+        schedule.shares.cache_clear()
+        for begin, shares in schedule.shares(counts):
+            assert sum(shares) == begin
+            assert all(abs(share - Fraction(count * begin, size)) < 1 for share, count in zip(shares, counts))
+        sources, _ = Counts(counts).locate(0, size)
+        schedule.shares.cache_clear()
+    share = np.arange(1, size + 1)[:, None] * np.array(counts) / size
+    assert np.abs(np.cumsum(sources[:, None] == np.arange(len(counts)), 0) - share).max() < 2
+    assert np.bincount(sources, minlength=len(counts)).tolist() == list(counts)
+
+
 @pytest.mark.parametrize("made", [Weights((5, 2, 0, 9)), Counts((50, 20, 0, 90))])
 def test_any_cut_is_the_schedule(monkeypatch, made):
     monkeypatch.setattr(schedule, "CHUNK", 33)
+    schedule.shares.cache_clear()
     sources, which = made.locate(0, 160)
     for first in range(0, 160, 7):
         part = made.locate(first, min(11, 160 - first))

@@ -218,3 +218,19 @@ def test_the_loss_of_hugging_face_s_models(folder):
         logits = model(input_ids=ours["tokens"]).logits
         expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ours["labels"].flatten())
         assert torch.isclose(model(**theirs).loss, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_on_a_device(folder, workers):
+    """The next batch is on its way there, and no part of the state or the account."""
+    plain, moved = (
+        token_loader(folder, sequence_length=8, batch_size=2, num_workers=workers, audit=True, device=device)
+        for device in (None, "cpu")
+    )
+    states = [
+        [(batch["labels"].tolist(), loader.state_dict(), loader.account()) for batch in loader]
+        for loader in (plain, moved)
+    ]
+    assert states[0] == states[1] and len(states[0]) > 2
+    meta = next(token_loader(folder, sequence_length=8, batch_size=2, device="meta", boundaries="cu_seqlens"))
+    assert meta["tokens"].device.type == "meta" and isinstance(meta["max_seqlen"], int)

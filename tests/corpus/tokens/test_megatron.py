@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.tokens import megatron
-from corpus.tokens.megatron import IndexedDataset, ShardWriter, read_document_lengths, token_dtype
+from corpus.tokens.megatron import IndexedDataset, ShardWriter, read_document_lengths, read_sentences, token_dtype
 
 
 def index_bytes(code: int, itemsize: int, lengths: list[int], documents: list[int]) -> bytes:
@@ -175,3 +175,25 @@ def test_lengths_of_documents_without_bin(tmp_path):
     (tmp_path / "x.idx").write_bytes(data)
     with pytest.raises(ValueError, match="sequence 1 does not begin where"):
         read_document_lengths(prefix)
+
+
+def test_sentences_of_documents(tmp_path):
+    """Several sequences a document, in any number of calls; golden bytes of the index."""
+    prefix = str(tmp_path / "00000")
+    with ShardWriter(prefix, 100) as writer:
+        writer.add(np.array([1, 2, 3, 4, 5]), np.array([0, 2, 3, 5]), np.array([0, 2, 2, 3]))
+        writer.add(np.array([6]), np.array([0, 1]))
+        writer.add(np.array([], np.int64), np.array([0]), np.array([0, 0]))
+    dataset = IndexedDataset(prefix)
+    assert (dataset.sequences, dataset.documents) == (4, 5)
+    assert [dataset[i].tolist() for i in range(4)] == [[1, 2], [3], [4, 5], [6]]
+    assert dataset.document_offsets.tolist() == [0, 3, 3, 5, 6, 6]
+    lengths, firsts = read_sentences(prefix)
+    assert lengths.tolist() == [2, 1, 2, 1] and firsts.tolist() == [0, 2, 2, 3, 4, 4]
+    index = (tmp_path / "00000.idx").read_bytes()
+    assert index[:34] == b"MMIDIDX\x00\x00" + struct.pack("<QBQQ", 1, 8, 4, 6)
+    assert index[34:] == struct.pack("<4i4q6q", 2, 1, 2, 1, 0, 4, 6, 10, 0, 2, 2, 3, 4, 4)
+    with ShardWriter(str(tmp_path / "bad"), 100) as writer:
+        for firsts in ([0, 2], [1, 1], [0, 1, 0, 1]):
+            with pytest.raises(ValueError, match="first sequences must not decrease"):
+                writer.add(np.array([1]), np.array([0, 1]), np.array(firsts))

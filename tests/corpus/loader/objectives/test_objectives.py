@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from corpus.loader import TokenStream
+from corpus.loader import Mixture, TokenStream
 from corpus.loader.boundaries import BOUNDARIES
 from corpus.loader.objectives import OBJECTIVES
 
 LENGTH = 32
+OPTIONS = {"transformer_xl": {"lanes": 6}}
+"""Options that have to be given."""
 every = pytest.mark.parametrize("objective", OBJECTIVES)
 
 
@@ -17,11 +19,12 @@ every = pytest.mark.parametrize("objective", OBJECTIVES)
 def folder(make_tokens):
     """Two shards of some 1,500 tokens; ids below 900 but for the special ones."""
     random = np.random.default_rng(0)
-    shards = [[[*random.integers(1, 900, random.integers(0, 90)).tolist(), 0] for _ in range(17)] for _ in range(2)]
-    return make_tokens(shards, pad_id=999)
+    shards = [[[*random.integers(1, 889, random.integers(0, 90)).tolist(), 0] for _ in range(17)] for _ in range(2)]
+    return make_tokens(shards, pad_id=999, vocabulary=True)
 
 
 def open_stream(folder, objective, batch_size=2, **options):
+    options = OPTIONS.get(objective, {}) | options
     return TokenStream(folder, objective=objective, sequence_length=LENGTH, batch_size=batch_size, **options)
 
 
@@ -79,6 +82,35 @@ def test_boundaries_are_given_or_refused(folder, objective):
         else:
             batch = next(stream)
             assert asked in batch and ("max_seqlen" in batch) == (asked == "cu_seqlens")
+
+
+@every
+def test_labels_are_counted_as_they_are(folder, objective):
+    """By which the last samples of a run are shared out; and each sample has one."""
+    stream = open_stream(folder, objective, 1, epochs=1, shuffle=False)
+    counted = stream.count_labels(0, stream.samples)
+    assert counted.tolist() == [int((batch["labels"] != -100).sum()) for batch in stream] and counted.min() >= 1
+
+
+@every
+def test_a_mixture_has_the_rows_of_its_sources(folder, objective):
+    shape = {"objective": objective, "sequence_length": LENGTH, "batch_size": 3, **OPTIONS.get(objective, {})}
+    mixed = Mixture([(folder, {"epochs": 1})], **shape)
+    plain = rows(open_stream(folder, objective, 3))
+    found = rows({k: v for k, v in batch.items() if k != "source_ids"} for batch in mixed)
+    assert sorted(found) == sorted(plain)
+
+
+@every
+@pytest.mark.parametrize("documents", [[[[]]], [[[0]]], [[[5]]], [[[5, 0]]], [[[7] * 70]], [[[0] * 70]]])
+def test_degenerate_corpora(make_tokens, objective, documents):
+    """Nothing, one token, two, one token all the time, special tokens alone: read to the end, and each sample with a
+    label."""
+    small = make_tokens(documents, pad_id=999, vocabulary=True)
+    stream = open_stream(small, objective, 2)
+    found = [batch["labels"] for batch in stream]
+    labelled = sum(int((labels != -100).any(1).sum()) for labels in found)
+    assert labelled == stream.samples == -(-stream.tokens // max(1, -(-stream.tokens // max(1, stream.samples))))
 
 
 def test_a_name_that_is_none(folder):
