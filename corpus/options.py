@@ -19,8 +19,21 @@ from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 T = TypeVar("T")
 
-RENAMED = {"html_max_bytes": "max_record_bytes", "document_max_bytes": "max_record_bytes", "main_content": "extract"}
+RENAMED = {
+    "html_max_bytes": "max_record_bytes",
+    "document_max_bytes": "max_record_bytes",
+    "main_content": "extract",
+    "min_bytes": "min_length",
+}
 """Options by the names that they had before."""
+ALIKE, BEGUN, LEAST_PART = 60, 20, 3
+"""From how much likeness, of 100, a name may be meant by another, how much more it counts to begin with that, and from
+how many characters a part of a name may mean it."""
+KINDS = {
+    "int": "a whole number", "float": "a number", "bool": "true or false", "string": "text", "tuple": "a list",
+    "list": "a list", "dict": "a map",
+}  # fmt: skip
+"""What values are, by how pydantic's types of error begin."""
 
 
 class OptionError(ValueError):
@@ -82,8 +95,15 @@ def build(kind: type[T], given: Mapping[str, Any], where: str) -> T:
     none = dataclasses.MISSING
     for field in fields:
         if field.name not in given and field.default is none and field.default_factory is none:
-            raise OptionError(f"{where} needs the option {field.name!r}: {field.metadata.get('help', '')}".rstrip(": "))
+            raise OptionError(
+                f"{where} needs the option {field.name!r}: {shortly(field.metadata.get('help', ''))}".rstrip(": ")
+            )
     return kind(**given)
+
+
+def shortly(help: str) -> str:
+    """The first sentence of what an option means."""
+    return help.partition(". ")[0].rstrip(".")
 
 
 def document(kind: type) -> None:
@@ -117,7 +137,13 @@ def _valid(adapter: Any, value: Any, where: str) -> Any:
     try:
         return adapter.validate_python(value)
     except pydantic.ValidationError as error:
-        problem = error.errors()[0]["msg"]
+        first = error.errors()[0]
+        kind, _, wrong = first["type"].rpartition("_")
+        if wrong in ("type", "parsing") and kind in KINDS:
+            raise OptionError(f"{where} is {KINDS[kind]}, not {first['input']!r}") from None
+        if first["type"] == "int_from_float":
+            raise OptionError(f"{where} is {KINDS['int']}, not {first['input']!r}") from None
+        problem = first["msg"]
         joined = " " + problem.removeprefix("Input ") if problem.startswith("Input ") else f": {problem}"
         raise OptionError(f"{where}{joined} (given {value!r})") from None
 
@@ -155,10 +181,28 @@ def check_known(given: Iterable[str], names: Collection[str], what: str, where: 
 
 
 def _hint(name: str, names: Collection[str]) -> str:
+    near = nearest(name, names)
+    return f"did you mean {near!r}?" if near else f"valid: {', '.join(names)}"
+
+
+def nearest(name: str, names: Collection[str]) -> str | None:
+    """The name that is most likely meant by one that is none: a character from it, alike, or one a part of the other;
+    None where there is no such one.
+
+    >>> from corpus import options
+    >>> names = ("min_words", "threshold", "c4")
+    >>> [options.nearest(name, names) for name in ("treshold", "c5", "words", "language")]
+    ['threshold', 'c4', 'min_words', None]
+    """
     import rapidfuzz
 
-    near = rapidfuzz.process.extractOne(name, names, score_cutoff=50)
-    return f"did you mean {near[0]!r}?" if near else f"valid: {', '.join(names)}"
+    found, meant = [], name.lower()
+    for each in names:
+        like = rapidfuzz.fuzz.ratio(meant, each.lower()) + BEGUN * each.lower().startswith(meant)
+        part = min(len(meant), len(each)) >= LEAST_PART and (meant in each.lower() or each.lower() in meant)
+        if like >= ALIKE or part or rapidfuzz.distance.OSA.distance(meant, each.lower()) <= 1:
+            found.append((like, each))
+    return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def describe(kind: type) -> Iterator[Option]:

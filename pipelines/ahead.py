@@ -23,7 +23,7 @@ from corpus import closure
 from corpus.step import Step
 from pipelines.context import GlobalStep, TokenStep
 
-KINDS = ("preset", "unit", "rule", "family")
+KINDS = ("preset", "unit", "rule", "family", "method")
 """Options that decide which kernels a step has."""
 
 _PROGRAM = """

@@ -86,6 +86,18 @@ def filesystem(name: str) -> tuple[pafs.FileSystem, str]:
         raise ValueError(f"cannot open {name}: {error}") from error
 
 
+def reachable(name: str) -> tuple[pafs.FileSystem, str]:
+    """See `filesystem`, and StoreFailed at once where the host of a store is not known: for what comes before work."""
+    to_look_up = not is_local(name)
+    if to_look_up and name[:5].lower() == "s3://":  # whose region is asked for
+        stores.check_host(*_address(name))
+        to_look_up = False
+    found = filesystem(name)
+    if to_look_up:
+        stores.check_host(*_address(name))
+    return found
+
+
 def is_local(name: str) -> bool:
     """True for a plain local path, False for a URI."""
     return not _URI.match(name)
@@ -324,7 +336,7 @@ def is_inside(name: str, folder: str, resolve: Callable[[str], str] = os.path.re
 def expand(pattern: str) -> list[Source]:
     """Files that a path, folder, glob (`*`, `?`, `[..]`, `**`) or URI names, sorted by name.
     Raises FileNotFoundError when it names none."""
-    fs, path = filesystem(pattern)
+    fs, path = reachable(pattern)
     info = fs.get_file_info(path)
     if info.type == pafs.FileType.File:
         return [_source(info, pattern, path)]
@@ -340,8 +352,12 @@ def expand(pattern: str) -> list[Source]:
         files = _usable(
             [s for s in _listed((folder or ".") + options) if matches(_address(s.path)[0].removeprefix("./"))]
         )
+    elif info.type == pafs.FileType.Unknown:
+        raise FileNotFoundError(f"{pattern} is neither a file nor a folder; standard input is called -")
     else:
         raise FileNotFoundError(f"no such file or folder: {pattern}")
+    if not files and info.type == pafs.FileType.Directory:
+        raise FileNotFoundError(f"there are no files in {pattern}, but for those whose names begin with . or _")
     if not files:
         raise FileNotFoundError(f"no file matches {pattern}")
     return files

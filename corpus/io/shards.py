@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +21,8 @@ CHECKSUM, NOTE = b"xxh3_64", b"note"
 """Under these names a batch carries its checksum, and what else there is to say."""
 MOST_RATIO = 256
 """lz4 cannot pack tighter."""
+GATHERED_BYTES, GATHERED_BATCHES = 1 << 20, 4096
+"""Batches smaller than that, in memory, are written together, until they have that or are so many."""
 _ONE_THREAD = pa.ipc.IpcReadOptions(use_threads=False)
 """Tasks are what runs in parallel; handing a small batch to other threads costs more than reading it."""
 _LONG = {"text", "raw", "id", "url"}
@@ -167,6 +169,18 @@ def count_rows(path: str) -> int:
     return sum(batch.num_rows for batch in read(path))
 
 
+def columns_of(path: str) -> list[str]:
+    """Names of a Parquet file's columns; none of what is no Parquet file."""
+    if not paths.has_suffix(path, ".parquet"):
+        return []
+    with paths.open_input(path) as file:
+        try:
+            names: list[str] = pq.ParquetFile(file).schema_arrow.names
+        except (ValueError, OSError):
+            return []
+    return names
+
+
 def _mapped(path: str) -> pa.BufferReader:
     """A local file as memory: of what is no buffer Arrow asks other threads, which takes ten times as long."""
     with pa.memory_map(path) as file:
@@ -196,6 +210,34 @@ def _parquet(source: pa.NativeFile, columns: Collection[str] | None) -> Iterator
 def open_writer(path: str, schema: pa.Schema) -> ShardWriter | ParquetShardWriter:
     """A writer (`write(batch)`, `close()`) of the format that the suffix names."""
     return ParquetShardWriter(path, schema) if paths.has_suffix(path, ".parquet") else ShardWriter(path, schema)
+
+
+class Gathered:
+    """Hands batches on to `write`, small ones together, so that a file takes what its rows take, however few of them
+    come at a time. What waits is handed on by `flush`."""
+
+    def __init__(self, write: Callable[[pa.RecordBatch], None]):
+        self._write = write
+        self._waiting: list[pa.RecordBatch] = []
+        self._bytes = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Append rows, of the columns that all have."""
+        if batch.nbytes >= GATHERED_BYTES:
+            self.flush()
+            self._write(batch)
+        elif batch.num_rows:
+            self._waiting.append(batch)
+            self._bytes += batch.nbytes
+            if self._bytes >= GATHERED_BYTES or len(self._waiting) >= GATHERED_BATCHES:
+                self.flush()
+
+    def flush(self) -> None:
+        """Hand on what waits, as one batch."""
+        if self._waiting:
+            (batch,) = pa.Table.from_batches(self._waiting).combine_chunks().to_batches()
+            self._waiting, self._bytes = [], 0
+            self._write(batch)
 
 
 class _Writer(pq.ParquetWriter):

@@ -6,12 +6,15 @@ outlive a fork) and kept for all names on it. Every one is `retries.Steady`, but
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import functools
 import importlib
 import os
+import socket
+import sys
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -37,7 +40,11 @@ S3_OPTIONS = {
 ENVIRONMENT = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")
 """Variables that say where S3 is, the ones that count first before those that stand in for them. Credentials are the
 library's matter: variables, files, the machine's role."""
-INSTALL = "pip install 'winnow[remote]'"
+INSTALL = ".venv/bin/pip install '.[remote]' in Winnow's folder"
+SCHEMES = ("file", "s3", *OF_ARROW, *WHOLE_URL, "hf")
+"""Those that people are told of."""
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+"""Variables, in capitals too, that name a host which knows the names of others."""
 
 
 def open_store(address: str, options: str) -> tuple[pafs.FileSystem, str]:
@@ -59,9 +66,43 @@ def open_store(address: str, options: str) -> tuple[pafs.FileSystem, str]:
         filesystem, base = _of_arrow(os.getpid(), scheme, authority, options)
         return filesystem, base + path
     if scheme in WHOLE_URL:
-        return _of_fsspec(os.getpid(), scheme, ""), address + options
-    filesystem = _of_fsspec(os.getpid(), scheme, options)
+        return _of_fsspec(os.getpid(), scheme, "", ""), address + options
+    filesystem = _of_fsspec(os.getpid(), scheme, authority, options)
     return filesystem, filesystem.handler.filesystem.handler.fs._strip_protocol(f"{scheme}://{authority}{path}")
+
+
+def check_host(address: str, options: str) -> None:
+    """Raises StoreFailed at once where nobody knows the host of a URI, which otherwise is asked for again and again."""
+    scheme, _, rest = address.partition("://")
+    remedy = "is there a network?"
+    if scheme.lower() == "s3":
+        host = _s3_host(_given(options))
+        remedy += " Where S3 is not Amazon's, AWS_ENDPOINT_URL says where it is"
+    elif scheme.lower() in (*WHOLE_URL, "hf"):
+        hub = _given(options).get("endpoint") or os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+        url = hub if scheme.lower() == "hf" else address
+        host = urllib.parse.urlsplit(url).hostname or ""
+    else:
+        return
+    if any(os.environ.get(name) or os.environ.get(name.upper()) for name in PROXIES):
+        return
+    try:
+        _look_up(os.getpid(), host)
+    except (OSError, UnicodeError):
+        raise retries.StoreFailed(f"{address}: the host {host} is not known here: {remedy}") from None
+
+
+def _s3_host(given: dict[str, str]) -> str:
+    endpoint = given.get("endpoint_override") or os.environ.get(ENVIRONMENT[0]) or os.environ.get(ENVIRONMENT[1])
+    region = given.get("region") or os.environ.get(ENVIRONMENT[2]) or os.environ.get(ENVIRONMENT[3])
+    if endpoint:
+        return urllib.parse.urlsplit(f"//{endpoint.rpartition('://')[2]}").hostname or ""
+    return f"s3.{region}.amazonaws.com" if region else "s3.amazonaws.com"
+
+
+@functools.lru_cache(maxsize=64)
+def _look_up(process: int, host: str) -> None:
+    socket.getaddrinfo(host, None)
 
 
 def is_whole_url(name: str) -> bool:
@@ -159,23 +200,46 @@ def _of_arrow(process: int, scheme: str, authority: str, options: str) -> tuple[
 
 
 @functools.lru_cache(maxsize=64)
-def _of_fsspec(process: int, scheme: str, options: str) -> pafs.FileSystem:
+def _of_fsspec(process: int, scheme: str, authority: str, options: str) -> pafs.FileSystem:
     """A filesystem of fsspec's, by name so that its version is no part of what tasks are: it brings bytes, and makes
     none."""
+    known = ", ".join(SCHEMES)
     try:
         fsspec = importlib.import_module("fsspec")
     except ImportError:
+        if scheme not in SCHEMES:
+            raise ValueError(f"{scheme}:// is not known (known are {known}; more with {INSTALL})") from None
         raise ValueError(f"for {scheme}://, packages are needed that are not installed: {INSTALL}") from None
+    if scheme not in fsspec.available_protocols():
+        raise ValueError(f"{scheme}:// is not known (known are {known}, and what else fsspec has)")
     try:
-        filesystem = pafs.PyFileSystem(FromFsspec(fsspec.filesystem(scheme, **_given(options))))
+        with _silent_ends():
+            kind = fsspec.get_filesystem_class(scheme)
+            said = kind._get_kwargs_from_urls(f"{scheme}://{authority}/")  # the host of ftp://host/
+            filesystem = pafs.PyFileSystem(FromFsspec(kind(**{**said, **_given(options)})))
     except ImportError as error:
         raise ValueError(
             f"for {scheme}://, a package is needed that is not installed: {INSTALL} ({' '.join(str(error).split())})"
         ) from None
     except (ValueError, TypeError) as error:
         raise ValueError(" ".join(str(error).split())) from None
+    except OSError as error:
+        raise retries.StoreFailed(f"the store of {scheme}://{authority} cannot be reached: {error}") from None
     root = "" if scheme in WHOLE_URL else f"{scheme}://"
     return pafs.PyFileSystem(retries.Steady(filesystem, root, f"the store of {scheme}://", lambda: filesystem))
+
+
+@contextlib.contextmanager
+def _silent_ends() -> Iterator[None]:
+    """Nothing is printed of objects that were never whole, and fail when they go."""
+    before, sys.unraisablehook = sys.unraisablehook, lambda given: None
+    try:
+        yield
+    except Exception as error:
+        error.__traceback__ = None  # which holds the object
+        raise error from None
+    finally:
+        sys.unraisablehook = before
 
 
 class FromFsspec(pafs.FSSpecHandler):

@@ -61,33 +61,37 @@ def read(unit: Unit, options: ReadOptions, excluded: records.Excluded) -> Iterat
 
 def columns(path: str) -> list[str]:
     """Names of a file's columns, those of its folders too; none if it cannot be read."""
-    schema, _ = _first(path, 0)
+    schema, _, _ = _first(path, 0)
     return [*schema.names, *partitions.of_path(path)] if schema is not None else []
 
 
-def fields(path: str, options: ReadOptions) -> dict[str, int]:
-    """See `Reader.fields`: of the schema, with the text of the first batch if it is no large one."""
-    schema, batch = _first(path, FIRST_BATCH)
+def first(path: str, options: ReadOptions) -> records.First:
+    """See `Reader.first`: the schema, with the text of the first batch if it is no large one."""
+    schema, batch, fault = _first(path, FIRST_BATCH)
     if schema is None:
-        return {}
-    texts = records.text_of_fields(batch.slice(0, 100).to_pylist() if batch is not None else [])
-    strings = [name for name in schema.names if schema.field(name).type in _AS_BYTES] if batch is None else []
-    names = [*rows.fields(schema), *partitions.of_path(path)]
-    return {name: texts.get(name, int(name in strings)) for name in names}
+        return records.First({}, {}, fault)
+    said = records.first_of(batch.slice(0, 100).to_pylist() if batch is not None else [])
+    kinds = rows.fields(schema)
+    guessed = {name: int(batch is None and rows.is_text(kind)) for name, kind in kinds.items()}
+    others = {name: rows.kind(kind) for name, kind in kinds.items() if not rows.is_text(kind)}
+    texts = guessed | dict.fromkeys(partitions.of_path(path), 0)
+    return records.First({n: said.texts.get(n, size) for n, size in texts.items()}, others | said.others)
 
 
-def _first(path: str, most: int) -> tuple[pa.Schema | None, pa.RecordBatch | None]:
-    """The schema of a file and its first batch, if that has no more than so many bytes; None for what is not there."""
+def _first(path: str, most: int) -> tuple[pa.Schema | None, pa.RecordBatch | None, str | None]:
+    """The schema of a file and its first batch, if that has no more than so many bytes; None for what is not there;
+    and what is wrong."""
+    fault = None
     stream = _Stream()
     with paths.open_input(path) as file:
         try:
             for message in arrow_messages.messages(file, most):
                 if message.kind == BATCH:
-                    return stream.schema, stream.batch(message).slice(0, 100)
+                    return stream.schema, stream.batch(message).slice(0, 100), None
                 stream.take(message)
-        except ValueError:
-            pass
-    return stream.schema, None
+        except ValueError as error:
+            fault = str(error)
+    return stream.schema, None, fault
 
 
 def _rows_of(message: Message) -> int:
@@ -267,4 +271,4 @@ def _without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
-READER = Reader("arrow", (".arrow", ".feather"), read, compressed=False, columns=columns, fields=fields)
+READER = Reader("arrow", (".arrow", ".feather"), read, compressed=False, columns=columns, first=first)

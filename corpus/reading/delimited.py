@@ -22,7 +22,7 @@ from corpus.io import paths
 from corpus.reading import records, streams
 from corpus.reading.reader import Reader, Unit
 from corpus.reading.records import Quarantined
-from corpus.reading.window import Window
+from corpus.reading.window import HELD, Window
 
 if TYPE_CHECKING:
     from corpus.reading.read_options import ReadOptions
@@ -60,8 +60,9 @@ def read(unit: Unit, options: ReadOptions, excluded: records.Excluded, tabs: boo
         if names is None:
             names = _names(row)
             if names is None:
-                why = f"its header: {row.error or 'not UTF-8'}"
-                yield Quarantined(unit.name, 0, why, row.raw[: streams.PREFIX], 0, paths.size(unit.path))
+                yield Quarantined(
+                    unit.name, 0, _fault_of_header(row), row.raw[: streams.PREFIX], 0, paths.size(unit.path)
+                )
                 return
             continue
         left_out = excluded.reason(number)
@@ -88,6 +89,10 @@ def _names(header: Row) -> list[str] | None:
         return None
 
 
+def _fault_of_header(header: Row) -> str:
+    return f"its header: {header.error or 'not UTF-8'}"
+
+
 def _values(row: Row, names: list[str], options: ReadOptions) -> tuple[dict[str, object], bool]:
     """(the fields of a row by name, whether it was repaired). Raises ValueError."""
     if len(row.fields) != len(names):
@@ -99,23 +104,22 @@ def _values(row: Row, names: list[str], options: ReadOptions) -> tuple[dict[str,
         return dict(zip(names, [field.decode("utf-8", "replace") for field in row.fields])), True
 
 
-def fields(path: str, options: ReadOptions, tabs: bool) -> dict[str, int]:
-    """See `Reader.fields`: of the header, with the text in the first rows."""
-    first = list(itertools.islice(rows(path, options.max_record_bytes, tabs), 1 + FIRST_ROWS))
-    names = _names(first[0]) if first else None
+def first(path: str, options: ReadOptions, tabs: bool) -> records.First:
+    """See `Reader.first`: the header, with the text in the first rows."""
+    found = list(itertools.islice(rows(path, options.max_record_bytes, tabs, hold=0), 1 + FIRST_ROWS))
+    names = _names(found[0]) if found else None
     if names is None:
-        return {}
-    found = [[field.decode("utf-8", "replace") for field in row.fields] for row in first[1:]]
-    texts = [dict(zip(names, each)) for each in found if len(each) == len(names)]
-    return dict.fromkeys(names, 0) | records.text_of_fields(texts)
+        return records.First({}, {}, _fault_of_header(found[0]) if found else None)
+    values = [[field.decode("utf-8", "replace") for field in row.fields] for row in found[1:]]
+    return records.first_of([dict(zip(names, each)) for each in values if len(each) == len(names)], names)
 
 
 # ------------------------------------------------------------------ rows
 
 
-def rows(path: str, limit: int, tabs: bool) -> Iterator[Row]:
+def rows(path: str, limit: int, tabs: bool, hold: int = HELD) -> Iterator[Row]:
     """Every row of a file with anything on it, the header first, and every fault, in order."""
-    window = Window(path, limit, end=b"\n")
+    window = Window(path, limit, end=b"\n", hold=hold)
     marks, wanted, again = np.empty((MOST_FIELDS, 3), np.int64), 0, AGAIN + 4 * paths.size(path)
     delimiter = _delimiter(window, limit, tabs)
     while window.size or window.grow():
@@ -289,6 +293,6 @@ def _all_rows(data, start, end, delimiter, wanted):
 
 
 READERS = (
-    Reader("csv", (".csv",), functools.partial(read, tabs=False), fields=functools.partial(fields, tabs=False)),
-    Reader("tsv", (".tsv",), functools.partial(read, tabs=True), fields=functools.partial(fields, tabs=True)),
+    Reader("csv", (".csv",), functools.partial(read, tabs=False), first=functools.partial(first, tabs=False)),
+    Reader("tsv", (".tsv",), functools.partial(read, tabs=True), first=functools.partial(first, tabs=True)),
 )

@@ -13,7 +13,7 @@ from corpus.io import paths
 from corpus.reading import jsonl, records, streams
 from corpus.reading.jsonl import Line
 from corpus.reading.reader import Range, Reader, Unit
-from corpus.reading.window import Window
+from corpus.reading.window import HELD, Window
 
 if TYPE_CHECKING:
     from corpus.io.paths import Source
@@ -42,12 +42,12 @@ def read(unit: Unit, options: ReadOptions, excluded: records.Excluded) -> Iterat
     return jsonl.documents(values(unit.path, options.max_record_bytes), unit, options, excluded, "an element")
 
 
-def fields(path: str, options: ReadOptions) -> dict[str, int]:
-    """See `Reader.fields`: of the first objects."""
+def first(path: str, options: ReadOptions) -> records.First:
+    """See `Reader.first`."""
     if not _is_values(path):
-        return jsonl.fields(path, options)
+        return jsonl.first(path, options)
     limit = options.max_record_bytes
-    return records.text_of_fields(jsonl.first_rows(values(path, limit), limit))
+    return jsonl.first_of(values(path, limit, hold=0), limit, "an element")
 
 
 def _is_values(path: str) -> bool:
@@ -62,10 +62,10 @@ def _is_open(line: bytes) -> bool:
     return _end(np.frombuffer(line, np.uint8), 0, state) < 0 and not state[_IN_STRING]
 
 
-def values(path: str, limit: int) -> Iterator[Line]:
+def values(path: str, limit: int, hold: int = HELD) -> Iterator[Line]:
     """Each element of the arrays in a file, and each object outside of them, as a line is; one longer than `limit`
     with an error, as is what is neither, and everything behind it. Commas are not missed where there are none."""
-    window, inside = Window(path, limit), False
+    window, inside = Window(path, limit, hold=hold), False
     if window.grow() and window.data.startswith(b"\xef\xbb\xbf"):
         window.start = 3  # byte order mark
     while True:
@@ -161,4 +161,4 @@ def _end(data, start, state):
     return -1
 
 
-READER = Reader("json", (".json",), read, byte_ranges, fields=fields)
+READER = Reader("json", (".json",), read, byte_ranges, first=first)

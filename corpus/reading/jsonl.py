@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import re
@@ -32,7 +31,9 @@ BEYOND = 1 << 16
 COUNTED = 1 << 20
 """Bytes of a line from which its values are counted before it is parsed."""
 FIRST_LINES, FIRST_BYTES = 100, 1 << 20
-"""Lines, and bytes of them, about, that are looked at to know what fields there are."""
+"""Objects, and bytes of lines, about, that are looked at to know what fields there are."""
+MOST_LOOKED_AT = 1000
+"""Lines that are, where some hold none."""
 DEPTH = 200
 """Arrays and objects within one another, at most: where Python's own limit lies depends on who calls."""
 
@@ -90,23 +91,29 @@ def documents(
         yield Quarantined(unit.name, line.offset, error, raw, line.records, span, identity)
 
 
-def fields(path: str, options: ReadOptions) -> dict[str, int]:
-    """See `Reader.fields`: of the first lines that hold objects."""
+def first(path: str, options: ReadOptions) -> records.First:
+    """See `Reader.first`."""
     limit = options.max_record_bytes
-    return records.text_of_fields(first_rows(lines(path, 0, None, limit), limit))
+    return first_of(lines(path, 0, None, limit, hold=0), limit, "a line")
 
 
-def first_rows(every: Iterable[Line], limit: int) -> Iterator[dict[str, Any]]:
-    """The objects in the first lines, of those that hold any."""
-    size = 0
-    for line in itertools.islice(every, FIRST_LINES):
+def first_of(every: Iterable[Line], limit: int, what: str) -> records.First:
+    """What the first lines say, of those that hold objects."""
+    found, fault, size = [], None, 0
+    for line in itertools.islice(every, MOST_LOOKED_AT):
+        if line.error is None and not line.data.strip():
+            continue
         size += len(line.data)
-        with contextlib.suppress(ValueError):
-            if line.error is None:
-                _check_shape(line.data, limit // records.BYTES_A_VALUE, "a line")
-                yield parse(line.data, repair=True)[0]
-        if size > FIRST_BYTES:
-            return
+        try:
+            if line.error is not None:
+                raise ValueError(line.error)
+            _check_shape(line.data, limit // records.BYTES_A_VALUE, what)
+            found.append(parse(line.data, repair=True, what=what)[0])
+        except ValueError as problem:
+            fault = fault or records.reason(problem)
+        if size > FIRST_BYTES or len(found) == FIRST_LINES:
+            break
+    return records.first_of(found, fault=fault)
 
 
 def parse(line: bytes, repair: bool = False, what: str = "a line") -> tuple[dict[str, Any], bool]:
@@ -179,7 +186,7 @@ def _shape(line):
     return count, deepest
 
 
-def lines(path: str, start: int, end: int | None, limit: int) -> Iterator[Line]:
+def lines(path: str, start: int, end: int | None, limit: int, hold: int = HELD) -> Iterator[Line]:
     """Each line with anything on it whose first byte is at `start` or after, and before `end`. A line longer than
     `limit` comes with an error; so does damage of a compressed file, together with the line that it breaks off, if
     there is one."""
@@ -193,8 +200,8 @@ def lines(path: str, start: int, end: int | None, limit: int) -> Iterator[Line]:
     def span() -> tuple[int, int]:
         return (begun, come) if compressed else (offset, offset + size)
 
-    first = None if end is None else end - offset + BEYOND
-    for chunk in streams.chunks(path, offset, _is_text, limit, HELD, first):
+    at_first = None if end is None else end - offset + BEYOND
+    for chunk in streams.chunks(path, offset, _is_text, limit, hold, at_first):
         if isinstance(chunk, streams.Damage):
             where, raw = (offset, b"".join(pieces)) if size else (chunk.start, chunk.raw)
             yield Line(where, raw[: streams.PREFIX], chunk.error, int(size > 0), (chunk.start, chunk.end))
@@ -238,4 +245,4 @@ def _is_text(data: bytes) -> bool:
     return len(data) - len(data.translate(None, _CONTROL)) <= len(data) // 100
 
 
-READER = Reader("jsonl", (".jsonl", ".ndjson"), read, ranges=byte_ranges, fields=fields)
+READER = Reader("jsonl", (".jsonl", ".ndjson"), read, ranges=byte_ranges, first=first)

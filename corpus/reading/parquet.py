@@ -45,19 +45,37 @@ def columns(path: str) -> list[str]:
             return []
 
 
-def fields(path: str, options: ReadOptions) -> dict[str, int]:
-    """See `Reader.fields`: of the schema, and the first row group as the footer describes it."""
+def first(path: str, options: ReadOptions) -> records.First:
+    """See `Reader.first`: the schema, and the first row group as the footer describes it."""
     with paths.open_input(path) as file:
         try:
             footer = parquet_footer.read(file)
-            schema = pq.ParquetFile(file).schema_arrow
+            table = pq.ParquetFile(file)
+            schema = table.schema_arrow
         except StoreFailed:
             raise
-        except (pa.ArrowException, OSError, ValueError):
-            return {}
+        except (pa.ArrowException, OSError, ValueError) as error:
+            return records.First({}, {}, f"not a Parquet file: {_first_line(error)}")
     columns = footer.groups[0].columns if footer.groups else []
-    texts = {column.path: column.uncompressed for column in columns if column.type == parquet_footer.BYTE_ARRAY}
-    return {name: texts.get(name, 0) for name in [*rows.fields(schema), *partitions.of_path(path)]}
+    sizes = {column.path: column.uncompressed for column in columns if column.type == parquet_footer.BYTE_ARRAY}
+    kinds = rows.fields(schema)
+    others = {name: rows.kind(kind) for name, kind in kinds.items() if not rows.is_text(kind)}
+    if options.text_field not in others and _is_null(table.metadata, options.text_field):
+        others[options.text_field], sizes[options.text_field] = records.NULL, 0
+    return records.First({name: sizes.get(name, 0) for name in [*kinds, *partitions.of_path(path)]}, others)
+
+
+def _is_null(metadata: pq.FileMetaData, name: str) -> bool:
+    """Whether a file has rows and a column is known to hold none but nulls."""
+    names = [metadata.schema.column(place).path for place in range(metadata.num_columns)]
+    if name not in names or not metadata.num_rows:
+        return False
+    for group in range(metadata.num_row_groups):
+        column = metadata.row_group(group).column(names.index(name))
+        said = column.statistics
+        if said is None or not said.has_null_count or said.null_count < column.num_values:
+            return False
+    return True
 
 
 def row_group_ranges(source: Source, unit_bytes: int) -> list[Range]:
@@ -236,4 +254,4 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-READER = Reader("parquet", (".parquet",), read, row_group_ranges, compressed=False, columns=columns, fields=fields)
+READER = Reader("parquet", (".parquet",), read, row_group_ranges, compressed=False, columns=columns, first=first)

@@ -71,7 +71,10 @@ class ReadOptions:
     def check(self) -> None:
         """Raises ImportError if the package that `extract` names is missing."""
         if self.extract == "trafilatura" and importlib.util.find_spec("trafilatura") is None:
-            raise ImportError("read.extract 'trafilatura' needs the package trafilatura: pip install 'winnow[html]'")
+            raise ImportError(
+                "read.extract 'trafilatura' needs the package trafilatura: "
+                ".venv/bin/pip install '.[html]' in Winnow's folder"
+            )
 
     def code(self) -> tuple[closure.Code, ...]:
         """The module that `extract` names, which only the child of `html` imports."""

@@ -11,7 +11,7 @@ from corpus.io import paths
 if TYPE_CHECKING:  # what reads options is below what declares them, for these list the formats
     from corpus.io.paths import Source
     from corpus.reading.read_options import ReadOptions
-    from corpus.reading.records import Event, Excluded
+    from corpus.reading.records import Event, Excluded, First
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,9 +52,7 @@ class Reader:
     alone; there are none where it is to be read whole. None: no file is ever divided. `compressed`: whether files are
     read that are compressed as a whole (`streams.COMPRESSIONS`). `columns(path)`: names of a file's columns, those that
     documents may keep; none if it cannot be read. None: all that is not in `records.SCHEMA` goes to `metadata`.
-    `fields(path, options)`: the names that a text could have in a file's first records, nested ones with dots, with
-    about how many bytes of text there are of each, 0 for what is none; nothing where none of these records can be read.
-    None: records have no fields.
+    `first(path, options)`: what a file's first records say of their fields. None: records have no fields.
     """
 
     name: str
@@ -64,4 +62,4 @@ class Reader:
     compressed: bool = True
     rules: tuple[str, ...] = ()
     columns: Callable[[str], list[str]] | None = None
-    fields: Callable[[str, ReadOptions], dict[str, int]] | None = None
+    first: Callable[[str, ReadOptions], First] | None = None

@@ -18,7 +18,7 @@ from corpus.options import check_known
 from corpus.reading import formats, records
 from corpus.reading.read_options import ReadOptions
 from corpus.reading.reader import Range, Unit
-from corpus.reading.records import Quarantined, Reading
+from corpus.reading.records import Reading
 
 RULES = (*(rule for reader in formats.READERS.values() for rule in reader.rules), "empty_text")
 """Rules of the step `read`, in order of application."""
@@ -64,7 +64,8 @@ def read_files(files: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
 
 def expand(pattern: str, options: ReadOptions) -> tuple[list[paths.Source], list[str]]:
     """(the files that a path, folder, glob or URI names, sorted by name; the names of further ones that a folder or
-    glob holds, whose kind is not known). Raises FileNotFoundError where there are none, ValueError where none is known.
+    glob holds, whose kind is not known). What only describes Arrow files is neither. Raises
+    FileNotFoundError where there are none, ValueError where none is known.
 
     >>> import pathlib
     >>> from corpus.reading import readers
@@ -78,7 +79,8 @@ def expand(pattern: str, options: ReadOptions) -> tuple[list[paths.Source], list
     sources = paths.expand(pattern)
     if [source.path for source in sources] == [pattern]:  # who names a file wants it read
         return sources, []
-    known = [s for s in sources if formats.is_known(s.path, options.format) and not _is_beside_arrow(s.path, sources)]
+    sources = [source for source in sources if not _is_beside_arrow(source.path, sources)]
+    known = [source for source in sources if formats.is_known(source.path, options.format)]
     if not known:
         formats.of_file(sources[0].path, options.format)  # raises
     kept = set(known)
@@ -132,7 +134,7 @@ def read(unit: Unit, options: ReadOptions, excluded: tuple[tuple[int, int, str],
     number in the unit, that are quarantined for the reason given and not looked at.
 
     Raises OSError (FileNotFoundError, ...) if the storage does; faults of the data are
-    quarantined.
+    quarantined. A file of no bytes holds nothing.
 
     >>> import pathlib
     >>> from corpus.reading import readers
@@ -142,7 +144,7 @@ def read(unit: Unit, options: ReadOptions, excluded: tuple[tuple[int, int, str],
     (['A page.'], 7)
     """
     if paths.size(unit.path) == 0:
-        return records.batches([Quarantined(unit.name, 0, "file is empty", b"")])
+        return iter(())
     reader = formats.READERS[unit.format]
     return _counted(records.batches(reader.read(unit, options, records.Excluded(excluded))))
 

@@ -325,21 +325,41 @@ def distinct_names(names: Sequence[str]) -> list[str]:
     return found
 
 
-def text_of_fields(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """How many characters of text there are in each field of some rows, in order of appearance; those of objects within
-    rows under names with dots, as the options name them."""
-    found: dict[str, int] = {}
+class First(NamedTuple):
+    """What the first records of a file say. `texts`: the names that a text could have, nested ones with dots, with
+    about how many bytes of text there are of each, 0 for what is none; `others`: what is in those that hold no string
+    ("null", "a number"); `fault`: why not one of these records can be read."""
+
+    texts: dict[str, int]
+    others: dict[str, str]
+    fault: str | None = None
+
+
+def first_of(rows: Iterable[dict[str, Any]], names: Iterable[str] = (), fault: str | None = None) -> First:
+    """What some rows say, of fields in order of appearance behind those `names` that there are anyhow; those of objects
+    within rows have names with dots, as the options name them. `fault`: the first, of rows that cannot be read."""
+    texts: dict[str, int] = dict.fromkeys(names, 0)
+    others: dict[str, str] = {}
+    strings: set[str] = set()
 
     def add(row: dict[str, Any], above: str) -> None:
         for name, value in row.items():
             if isinstance(value, dict):
                 add(value, f"{above}{name}.")
-            else:
-                found[above + name] = found.get(above + name, 0) + (len(value) if isinstance(value, str) else 0)
+                continue
+            texts[above + name] = texts.get(above + name, 0) + (len(value) if isinstance(value, str) else 0)
+            if isinstance(value, (str, bytes)):
+                strings.add(above + name)
+            elif others.get(above + name, NULL) == NULL:
+                others[above + name] = _kind_of_field(value)
 
     for row in rows:
         add(row, "")
-    return found
+    return First(texts, {n: kind for n, kind in others.items() if n not in strings}, None if texts else fault)
+
+
+def _kind_of_field(value: Any) -> str:
+    return OBJECTS if isinstance(value, list) and value and isinstance(value[0], dict) else kind(value)
 
 
 def _metadata(row: dict[str, Any]) -> str | None:
@@ -397,7 +417,8 @@ _encode = json.JSONEncoder(
     sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain
 ).encode
 
-_KINDS = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string"}
+NULL, OBJECTS = "null", "an array of objects"
+_KINDS = {type(None): NULL, bool: "a boolean", int: "a number", float: "a number", str: "a string"}
 _KINDS |= {list: "an array", dict: "an object"}
 
 

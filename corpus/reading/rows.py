@@ -67,13 +67,32 @@ def has_field(schema: pa.Schema, name: str) -> bool:
     return place >= 0 and pa.types.is_struct(schema.types[place]) and has_field(pa.schema(schema.types[place]), inner)
 
 
-def fields(schema: pa.Schema, depth: int = 8) -> list[str]:
-    """The names that fields have in options: of columns, and of those within structs, so deep, with dots."""
-    names = []
+def fields(schema: pa.Schema, depth: int = 8) -> dict[str, pa.DataType]:
+    """The names that fields have in options, with their types: columns, and those within structs, so deep, with
+    dots."""
+    names: dict[str, pa.DataType] = {}
     for field in schema:
-        inner = fields(pa.schema(field.type), depth - 1) if depth and pa.types.is_struct(field.type) else []
-        names += [f"{field.name}.{each}" for each in inner] or [field.name]
+        inner = fields(pa.schema(field.type), depth - 1) if depth and pa.types.is_struct(field.type) else {}
+        names |= {f"{field.name}.{name}": kind for name, kind in inner.items()} or {field.name: field.type}
     return names
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values of a type are strings, or bytes that may be."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    types = (pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.binary_view())
+    return kind in types or pa.types.is_fixed_size_binary(kind)
+
+
+def kind(of: pa.DataType) -> str:
+    """What values of a type are, as `records.kind` says it."""
+    if pa.types.is_list(of) or pa.types.is_large_list(of) or pa.types.is_fixed_size_list(of):
+        return records.OBJECTS if pa.types.is_struct(of.value_type) else records.kind([])
+    if pa.types.is_null(of):
+        return records.NULL
+    numeric = pa.types.is_integer(of) or pa.types.is_floating(of) or pa.types.is_decimal(of)
+    return records.kind(0) if numeric else records.kind(True) if pa.types.is_boolean(of) else str(of)
 
 
 def has_dictionary(kind: pa.DataType) -> bool:

@@ -15,8 +15,8 @@ class Window:
     """`data` from `start` on is what has been read and not passed over, `array` the same as uint8; `damage` is where
     reading ended, if it was not at the end. What comes after damage is not read: nobody knows what it is a part of."""
 
-    def __init__(self, path: str, limit: int, end: bytes = b""):
-        self.chunks = streams.chunks(path, limit=limit, hold=HELD)
+    def __init__(self, path: str, limit: int, end: bytes = b"", hold: int = HELD):
+        self.chunks = streams.chunks(path, limit=limit, hold=hold)
         self.compressed = streams.compression(path) is not None
         self.end = end  # what is put behind the last byte, if it is something else
         self.data, self.start, self.base = b"", 0, 0

@@ -31,6 +31,12 @@ def test_later_steps_are_those_behind_the_first_pass_as_the_recipe_has_them():
     assert ahead.later([corpus.C4(), corpus.Length(min_words=3)], warm.STEPS) == []
 
 
+def test_substrings_are_found_by_the_method_of_the_recipe():
+    for method in ("windows", "suffix_array"):
+        found = ahead.later([pipelines.SubstringDedup(method=method)], warm.STEPS)
+        assert [each["substring_dedup"].get("method", "windows") for each in found] == [method]
+
+
 @pytest.mark.parametrize("family, expected", [("bpe", ["train_tokenizer", "tokenize"]), ("wordpiece", [])])
 def test_tokens_need_a_tokenizer_that_is_trained_here(family, expected):
     steps = [pipelines.TrainTokenizer(family=family, vocab_size=500), pipelines.Tokenize()]
@@ -38,10 +44,14 @@ def test_tokens_need_a_tokenizer_that_is_trained_here(family, expected):
     assert ahead.later(steps[1:], warm.STEPS) == []
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "lee2021"])  # it needs a tokenizer made elsewhere
 def test_later_steps_of_every_recipe_run_on_what_is_made_for_them(name, tmp_path, monkeypatch):
     monkeypatch.setenv("WINNOW_QUICKSTART", str(tmp_path))
-    found = ahead.later(recipes.load(name, [], ["docs"], "out").steps, warm.STEPS)
+    steps = recipes.load(name, [], ["docs"], "out").steps
+    found = ahead.later(steps, warm.STEPS)
+    if isinstance(steps[0], pipelines.TrainTokenizer):  # a paper's, on documents as they are: not what warm trains
+        assert found == [] and (steps[0].preset or steps[0].family != "bpe")
+        return
     assert found
     warm.run_steps(str(tmp_path), found)
     assert list((tmp_path / "out" / "documents").iterdir())

@@ -1,5 +1,6 @@
 """Input as people have it, through the command line: fields with other names, files of other kinds beside the data."""
 
+import gzip
 import json
 
 import pyarrow.parquet as pq
@@ -46,10 +47,46 @@ def test_a_name_that_is_yaml_is_a_name(tmp_path, docs):
     assert "no field 'true'" in said
 
 
-def test_a_further_field_that_is_not_there_is_said_and_no_error(tmp_path, docs):
+def test_a_further_field_that_only_some_files_have_is_said_and_no_error(tmp_path, docs):
+    (tmp_path / "more.jsonl").write_text('{"content": "Some words.", "lang": "en"}\n')
     flags = ["--text-field", "content", "--language-field", "lang", "--workers", 0]
-    said = winnow("dedup", "exact", docs, tmp_path / "out", *flags, check=0).stderr
+    said = winnow("dedup", "exact", docs, tmp_path / "out", *flags, check=2).stderr
     assert f"read.language_field: the first records of {docs} have no field 'lang'; they have content" in said
+    assert "say --language-field with one of these" in said and len(said.splitlines()) == 1
+    said = winnow("dedup", "exact", tmp_path / "*.jsonl", tmp_path / "out", *flags, check=0).stderr
+    assert f"read.language_field: the first records of {docs} have no field 'lang'; they have content" in said
+
+
+def test_a_file_without_text_among_others_is_refused_before_work(tmp_path, docs):
+    (tmp_path / "text.jsonl.gz").write_bytes(gzip.compress(b'{"text": "Some words."}\n' * 100))
+    said = winnow("dedup", "exact", tmp_path, tmp_path / "out", "--workers", 0, check=2).stderr
+    assert f"the first records of {docs} have no field 'text'; they have content, key, data.url: say" in said
+    assert f"; {tmp_path}/text.jsonl.gz has it: name such files alone" in said and not (tmp_path / "out").exists()
+
+
+def test_a_damaged_file_among_good_ones_is_quarantined_and_the_run_goes_on(tmp_path):
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    for name in ("bad.jsonl", "bad.jsonl.gz", "bad.parquet"):
+        (docs / name).write_bytes(b"neither JSON, nor gzip, nor Parquet\n")
+    (docs / "good.jsonl").write_text('{"text": "Some words."}\n' * 9)
+    given = ["--workers", 0, "--set", "max_quarantined=1"]
+    winnow("dedup", "exact", docs, tmp_path / "out", *given, check=0)
+    counts = json.loads((tmp_path / "out" / "report.json").read_text())["documents"]
+    assert (counts["kept"], counts["quarantined"]) == (1, 1)  # and two files, whose records cannot be counted
+    (docs / "good.jsonl").unlink()
+    said = winnow("dedup", "exact", docs, tmp_path / "out2", *given, check=2).stderr
+    assert f"nothing can be read of {docs}/bad.jsonl, which was taken for jsonl" in said
+
+
+def test_a_run_that_loses_too_much_says_why(tmp_path):
+    lines = ['{"text": "Some words."}', *["no JSON"] * 3, *['{"n": 1}'] * 5]
+    (tmp_path / "x.jsonl").write_text("\n".join(lines))
+    said = winnow("dedup", "exact", tmp_path / "x.jsonl", tmp_path / "out", "--workers", 0, check=1).stderr
+    assert said.splitlines()[-1] == (
+        "winnow: in quarantine are 5 records: read: no field 'text'; 3 records: read: not JSON: Expecting value at "
+        f"character 0; more: winnow inspect {tmp_path}/out/quarantine"
+    )
 
 
 def test_inspect_takes_the_same_flags(tmp_path, docs):
@@ -67,7 +104,7 @@ def test_test_sets_with_other_fields_are_refused_before_work_and_the_remedy_work
     given = ["decontaminate", docs, out, "--against", quiz, "--workers", 0]
     assert winnow(*given, check=2).stderr.splitlines()[-1] == (
         f"winnow: step 'decontaminate': {quiz}: no record has text in field 'text'; the fields are question, answer: "
-        "say --set 'decontaminate.fields=[question]'"
+        "say --set 'decontaminate.fields=[question]', or [auto] for question, answer"
     )
     assert not out.exists()
     winnow(*given, "--set", "decontaminate.fields=[question]", check=0)

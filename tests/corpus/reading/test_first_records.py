@@ -1,5 +1,6 @@
 """Fields under other names, and what the first records say before a run works."""
 
+import dataclasses
 import gzip
 import json
 
@@ -8,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpus.io import paths
-from corpus.reading import first_records, readers
+from corpus.reading import first_records, formats, jsonl, readers
 from corpus.reading.readers import ReadOptions
+from corpus.reading.records import First
 
 ROWS = [
     {
@@ -120,21 +122,83 @@ def test_no_field_is_proposed_where_none_is_text(tmp_path, suffix):
 
 
 @every
-def test_one_file_with_text_is_enough_and_it_is_found_among_many(tmp_path, suffix):
-    names = [written(tmp_path, suffix, [{"state": "done"}], f"{i:02d}") for i in range(20)]
-    with pytest.raises(ValueError, match=f"00{suffix} have no field 'text'; they have state"):
-        check(*names)
-    names.append(written(tmp_path, suffix, [{"text": "x"}], "00a"))
-    assert check(*names[:1], names[-1]) == []
+def test_each_file_is_looked_at_and_those_without_text_are_named(tmp_path, suffix):
+    good = [written(tmp_path, suffix, [{"text": "x"}], f"a{i:02d}") for i in range(9)]
+    bad = [written(tmp_path, suffix, [{"content": "x"}], f"b{i}") for i in range(7)]
+    other = written(tmp_path, suffix, [{"n": 1}], "c")
+    assert check(*good) == []
+    with pytest.raises(ValueError) as error:
+        check(*good, *bad, other)
+    assert str(error.value) == (
+        f"the first records of {', '.join(bad[:5])} and 2 more files have no field 'text'; they have content: say "
+        f"--text-field content (read.text_field in a recipe); nor have {other}, whose fields are others; {good[0]} has "
+        "it: name such files alone, or run the two apart"
+    )
+
+
+def test_of_many_files_some_are_looked_at_all_over_the_input_and_one_of_each_format(tmp_path, monkeypatch):
+    seen = []
+    look = dataclasses.replace(jsonl.READER, first=lambda path, options: seen.append(path) or First({"text": 1}, {}))
+    monkeypatch.setitem(formats.READERS, "jsonl", look)
+    names = [str(tmp_path / f"{number:05d}.jsonl") for number in range(90_000)]
+    sources = [paths.Source(name, 1, 0) for name in names]
+    parquet = written(tmp_path, ".parquet", [{"content": "x"}], "z")
+    first_records.check_fields(sources, ReadOptions())
+    assert sorted(seen) == names[:: 90_000 // 64][:1] + [names[n * 90_000 // 64] for n in range(1, 64)]
+    with pytest.raises(ValueError, match="z.parquet have no field 'text'"):
+        first_records.check_fields([*sources, *paths.expand(parquet)], ReadOptions())
 
 
 @every
-def test_further_names_that_are_not_there_are_said(tmp_path, suffix):
+@pytest.mark.parametrize("value, what", [(None, "null"), (3, "a number and no"), (["a"], "an array and no"),
+                                         ([{"a": 1}], "an array of objects and no")])  # fmt: skip
+def test_a_field_that_holds_no_text_is_none(tmp_path, suffix, value, what):
+    path = written(tmp_path, suffix, [{"id": "a", "text": value, "body": "Some words."}] * 5)
+    with pytest.raises(ValueError) as error:
+        check(path)
+    assert str(error.value).startswith(f"the first records of {path} have no text in the field 'text', which is {what}")
+    assert str(error.value).endswith("; body does: say --text-field body (read.text_field in a recipe)")
+    good = written(tmp_path, suffix, [{"text": "x"}, {"text": None}], "good")
+    (said,) = check(good, path)  # what it has is quarantined, as ever
+    assert said.startswith(f"the first records of {path} have no text in the field 'text'")
+
+
+@every
+def test_empty_texts_are_text(tmp_path, suffix):
+    assert check(written(tmp_path, suffix, [{"text": ""}, {"text": None}])) == []
+
+
+def test_nulls_behind_the_first_row_group_do_not_hide_its_text(tmp_path):
+    table = pa.table({"text": pa.array([None] * 10 + ["x"], pa.string())})
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=5)
+    assert check(str(tmp_path / "x.parquet")) == []
+
+
+def test_records_one_level_down_are_said_to_be_there(tmp_path):
+    path = written(tmp_path, ".json", {"data": [{"text": "x"}], "version": 1})
+    with pytest.raises(ValueError) as error:
+        check(path)
+    assert str(error.value).endswith(
+        f"they have data, version: the array data holds objects: have a file of these alone (jq -c '.data[]' {path})"
+    )
+
+
+def test_a_table_without_a_header_is_said_to_have_none(tmp_path):
+    (tmp_path / "x.csv").write_text("hello world this is text,1\nmore words of it,2\n")
+    with pytest.raises(ValueError, match="the first row names the fields: put a header on the file, say id,text$"):
+        check(str(tmp_path / "x.csv"))
+
+
+@every
+def test_further_names_that_some_lack_are_said_and_those_that_all_lack_refused(tmp_path, suffix):
     path = written(tmp_path, suffix, [{"text": "x", "link": "y"}])
-    assert check(path) == []
-    assert check(path, url_field="lnik", date_field="date") == [
-        f"read.url_field: the first records of {path} have no field 'lnik'; they have text, link"
-    ]
+    other = written(tmp_path, suffix, [{"text": "x", "address": "y"}], "other")
+    assert check(path, url_field="link", date_field="date") == []
+    said = f"read.url_field: the first records of {path} have no field 'address'; they have text, link"
+    assert check(path, other, url_field="address") == [said]
+    with pytest.raises(ValueError) as error:
+        check(path, url_field="address")
+    assert str(error.value) == f"{said}: say --url-field with one of these, or leave it out"
 
 
 @pytest.mark.parametrize("suffix, delimiter", [(".csv", ","), (".tsv", "\t"), (".csv.gz", ";")])
@@ -152,15 +216,48 @@ def test_formats_are_looked_at_apart_and_those_without_fields_not_at_all(tmp_pat
     good = written(tmp_path, ".jsonl", [{"text": "x"}])
     assert check(str(tmp_path / "a.txt"), good) == []
     bad = written(tmp_path, ".parquet", ROWS)
-    with pytest.raises(ValueError, match=f"x.parquet have no field 'text'; .*; {good} has it: run the two apart"):
+    with pytest.raises(
+        ValueError, match=f"x.parquet have no field 'text'; .*; {good} has it: name such files alone, or run"
+    ):
         check(str(tmp_path / "a.txt"), good, bad)
 
 
-@pytest.mark.parametrize("data", [b"", b"not JSON\n" * 200, b"[1]\n", b"\n\n"])
-def test_what_cannot_be_read_is_no_lack_of_fields(tmp_path, data):
-    (tmp_path / "x.jsonl").write_bytes(data)
-    (tmp_path / "x.parquet").write_bytes(data)
-    assert check(str(tmp_path / "x.jsonl"), str(tmp_path / "x.parquet")) == []
+@pytest.mark.parametrize("name, data, why", [
+    ("x.jsonl", b"not JSON\n" * 200, "not JSON: Expecting value at character 0"),
+    ("x.jsonl", b'"a string"\n' * 9, "a line must hold an object, not a string"),
+    ("x.json", b"[1, 2]", "an element must hold an object, not a number"),
+    ("x.jsonl.gz", b"no gzip" * 9, "incorrect header check"),
+    ("x.parquet", b"no Parquet", "not a Parquet file"),
+    ("x.arrow", b"no Arrow file", "no message of an Arrow file begins here"),
+    ("x.csv", b'"id,text\na,b\n', "its header: a quote"),
+])  # fmt: skip
+def test_input_of_which_nothing_can_be_read_is_refused_and_beside_what_can_it_is_not(tmp_path, name, data, why):
+    (tmp_path / name).write_bytes(data)
+    (tmp_path / f"another {name}").write_bytes(data)
+    both = [str(tmp_path / name), str(tmp_path / f"another {name}")]
+    with pytest.raises(ValueError) as error:
+        check(*both)
+    assert f"nothing can be read of {both[0]}, which was taken for" in str(error.value)
+    assert why in str(error.value) and f"(and the like of {both[1]}); have " in str(error.value)
+    sources = [source for each in both for source in paths.expand(each)]
+    assert first_records.check_fields(sources, ReadOptions(), all_unreadable=True) == []
+    good = written(tmp_path, ".jsonl", [{"text": "x"}], "good")
+    (tmp_path / "page.txt").write_text("text")
+    assert check(*both, good) == check(*both, str(tmp_path / "page.txt")) == []
+
+
+def test_files_without_records_are_named_and_input_without_any_is_refused(tmp_path):
+    names = [str(tmp_path / name) for name in ("a.jsonl", "b.json", "c.parquet", "d.warc")]
+    for name, data in zip(names, (b"\n", b"[]", b"", b"")):
+        paths.write_atomic(name, data)
+    for some in (names[:1], names[1:2], names[3:], names):
+        with pytest.raises(ValueError, match=f"^there are no documents in {', '.join(some)}$"):
+            check(*some)
+    good = written(tmp_path, ".jsonl", [{"text": "x"}], "good")
+    assert check(*names, good) == []
+    sources = [source for name in names for source in paths.expand(name)]
+    assert first_records.empty(sources) == [f"empty, and so without documents: {names[2]}, {names[3]}"]
+    assert first_records.empty(sources[:2]) == []
 
 
 def test_first_lines_are_some_and_damaged_ones_do_not_hide_the_rest(tmp_path):
