@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -73,15 +74,15 @@ class Cost(NamedTuple):
 
 
 STEPS = {
-    "url_dedup": Cost(0.01, 0.001, 3, 0.011, maps=2, returns=1),  # 52 bytes a document
-    "exact_dedup": Cost(0.005, 0.0, 2, 0.005, maps=2, returns=1),
-    "line_dedup": Cost(0.51, 0.15, 22, 0.75, maps=2, returns=1),
+    "url_dedup": Cost(0.025, 0.001, 3, 0.028, maps=2, returns=1),  # 130 bytes a document
+    "exact_dedup": Cost(0.005, 0.0, 2, 0.005, maps=3, returns=2),  # and the text of what goes
+    "line_dedup": Cost(0.51, 0.15, 22, 0.75, maps=3, returns=2),
     "near_dedup": Cost(1.3, 0.001, 21, 0.11, maps=6, returns=4),  # hashes of shingles are most of it
     "near_overlap": Cost(1.3, 0.001, 22, 0.11, maps=5, returns=3),  # without the other corpus
-    "substring_dedup": Cost(0.005, 0.002, 104, maps=1),
-    "decontaminate": Cost(0.001, 0.001, 8, maps=1),
+    "substring_dedup": Cost(1.6, 0.002, 50, 1.2, maps=4, returns=3),  # with a tenth of the text repeated
+    "decontaminate": Cost(0.002, 0.001, 14, maps=3),
     "train_tokenizer": Cost(0.27, 0.07, 137, maps=1),  # of a larger corpus than its sample it reads as much
-    "tokenize": Cost(1.2, 0.57, 43, 1.2, maps=1),  # 0.28 tokens a byte, of two bytes each
+    "tokenize": Cost(1.2, 0.57, 43, 1.2, maps=1),  # 0.28 tokens a byte of 32,000 kinds, of two bytes each
     "pack": Cost(0.005, 0.005, 0.1),
 }
 """Of the steps that are no filters; others are taken to need none."""
@@ -90,6 +91,8 @@ REQUESTS_AN_OPENING = 3
 """Requests to a store for a file that is opened: its size, its end, and what is wanted."""
 FILES_A_TASK = 2.5
 """Files that a task writes, its manifest among them."""
+READS_OF_A_RUN, WRITES_OF_A_RUN = 130, 40
+"""Requests of a run that does next to nothing: its lock, its recipe, lists of what is there, the report."""
 PART = 10 << 20
 """Bytes of a larger file that are written by a request."""
 PRICE_OF_READING, PRICE_OF_WRITING = 0.4e-6, 5e-6
@@ -180,8 +183,8 @@ def of_run(recipe: Recipe, sources: Sequence[paths.Source], reading: int) -> Est
     ...     print(line)
     input: 90,000 files, 9.0 TB, about 17.1 TB of text; 90,000 tasks read it and leave about 270,000 shards
     work/: about 17.9 TB, or with keep_work: false 17.8 TB at most at a time; documents/: 7.2 TB
-    exact_dedup: about 161,880 tasks; 85.5 GB are exchanged in 2,048 partitions
-    in all about 319,380 tasks, 142.5 hours of one core; a task takes 1.0 GB of memory at most
+    exact_dedup: about 245,776 tasks; 85.5 GB are exchanged in 2,048 partitions
+    in all about 403,280 tasks, 142.5 hours of one core; a task takes 1.0 GB of memory at most
     """
     of_parquet = _text_of_parquet(sources, recipe.read.text_field)
     texts = [source.size * (_is_parquet(source) and of_parquet or format_of(source.path).text) for source in sources]
@@ -189,7 +192,7 @@ def of_run(recipe: Recipe, sources: Sequence[paths.Source], reading: int) -> Est
     work, freed = _room(recipe.steps)
     names = {step.name for step in recipe.steps}
     shards = reading * max(1, -(-round(text) // max(1, reading * recipe.task_bytes)))
-    grouped = _groups(text, shards, recipe.working_bytes)
+    grouped = _groups(text, reading, shards, recipe)
     steps = [_step(step, text, grouped, recipe.working_bytes) for step in recipe.steps if step.name in STEPS]
     passes = _passes(recipe.steps)
     maps = passes + sum(STEPS[step.name].maps for step in recipe.steps if step.name in STEPS)
@@ -209,8 +212,8 @@ def of_run(recipe: Recipe, sources: Sequence[paths.Source], reading: int) -> Est
         tokens=round(text * STEPS["tokenize"].stays) if "tokenize" in names else 0,
         seconds=_seconds(recipe.steps, sources, texts),
         memory=round(text / TEXT_A_DOCUMENT) * MEMORY_A_DOCUMENT if names & {"near_dedup", "near_overlap"} else 0,
-        reads=REQUESTS_AN_OPENING * (maps * shards + sum(step.openings for step in steps) + tasks),
-        writes=round(FILES_A_TASK * tasks) + shards * passes + written // PART,
+        reads=READS_OF_A_RUN + REQUESTS_AN_OPENING * (maps * shards + sum(step.openings for step in steps) + tasks),
+        writes=WRITES_OF_A_RUN + round(FILES_A_TASK * tasks) + shards * passes + written // PART,
         steps=tuple(step for step in steps if step.exchanged),
     )
 
@@ -244,20 +247,23 @@ def _text_of_parquet(sources: Sequence[paths.Source], field: str) -> float | Non
     return text / size if text else None
 
 
-def _groups(text: float, shards: int, working_bytes: int) -> int:
-    """Into how many groups the shards of so much text go; see `groups.of_view`."""
-    target = max(1.0, working_bytes / 4, text / max(1, shards))
-    most = max(groups.MOST_GROUPS, shards / groups.MOST_SHARDS)
-    while text / target > most and 2 * target <= groups.LARGEST * working_bytes:
-        target *= 2
-    return max(1, min(shards, round(text / target)))
+def _groups(text: float, reading: int, shards: int, recipe: Recipe) -> int:
+    """Into how many groups the shards of so much text go, of which every task leaves full ones, and one that is not."""
+    if not shards:
+        return 1
+    of_a_task, each = text / reading, shards // reading
+    sizes = [min(recipe.task_bytes, of_a_task - recipe.task_bytes * number) for number in range(each)]
+    tasks = min(reading, max(1, groups.MOST_SHARDS * 32 // each))  # some thousand shards stand for all
+    before = np.cumsum([0, *sizes * tasks]).astype(np.int64)
+    times = reading / tasks
+    return max(1, round(times * len(groups.ranges_of(before, recipe.working_bytes, times))))
 
 
 def _step(step: Step, text: float, grouped: int, working_bytes: int) -> StepEstimate:
     cost = STEPS[step.name]
     exchanged = round(text * cost.exchanged)
     if isinstance(step, Tokenize):
-        partitions = max(1, -(-round(text) // step.shard_bytes))  # one for each shard of tokens
+        partitions = max(1, -(-round(text) // step.shard_bytes), len(step.sets))  # one for each shard of tokens
     else:
         partitions = exchange.partitions_for(exchanged, working_bytes)
     ways = [(grouped, partitions), *[(partitions, grouped)] * cost.returns] if exchanged else []

@@ -4,10 +4,12 @@ full recipe run on it, the result opened with the loader. Needs no download."""
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import html
 import importlib
 import importlib.metadata
+import importlib.util
 import io
 import json
 import os
@@ -19,6 +21,8 @@ import uuid
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
+
+from corpus import options
 
 if TYPE_CHECKING:
     from pipelines.recipe import Recipe
@@ -162,6 +166,43 @@ class Execute(Protocol):
         """Run it into the directory `output`."""
 
 
+TRAINED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "gpt": ("gpt2", ("train_tokenizer.vocab_size=2048", "stream.sequence_length=128")),
+    "bert": ("bert", ("train_tokenizer.vocab_size=4096",)),
+    "t5": ("t5", ("train_tokenizer.vocab_size=2048", "stream.sequence_length=128")),
+}
+"""Models that can be trained on the documents: the recipe of each, and what of it is smaller."""
+ROWS = 16
+"""Of a step of their training."""
+
+
+def check_model(name: str) -> None:
+    """Raises ValueError for a model that is none of TRAINED, and without torch."""
+    options.check_known([name], list(TRAINED), "model", "--train")
+    if importlib.util.find_spec("torch") is None:
+        raise ValueError(f"--train {name} needs torch: .venv/bin/pip install '.[torch]' in Winnow's folder")
+
+
+def train(output: str, name: str, steps: int, workers: int | None, replace: bool, execute: Execute) -> None:
+    """Tokens of the quickstart's documents by the recipe of a model, and a small one trained on them, from where a
+    training before was ended."""
+    from pipelines import recipe as recipes
+
+    recipe_name, smaller = TRAINED[name]
+    run_folder, documents = os.path.join(output, name), os.path.join(output, "run", "documents")
+    print(f"\nTokens for a small {name}, by the recipe {recipe_name}:\n")
+    smaller = (*smaller, f"stream.global_batch={ROWS}")
+    execute(recipes.load(recipe_name, smaller, [documents]), run_folder, workers, replace=replace)
+    from corpus.loader.examples import train_small  # torch takes a second
+
+    print(f"\nTraining a small {name}; ended at any time, the same command goes on:\n")
+    checkpoint = os.path.join(output, f"{name}.pt")
+    losses = train_small.train(name, run_folder, checkpoint, steps, functools.partial(print, flush=True))
+    few = max(1, min(10, len(losses) // 4))
+    first, last = sum(losses[:few]) / few, sum(losses[-few:]) / few
+    print(f"loss: {first:.3f} over the first {few} steps, {last:.3f} over the last; checkpoint: {checkpoint}")
+
+
 def main(output: str, workers: int | None, replace: bool, execute: Execute) -> None:
     """The whole quickstart. Raises FileExistsError where something else is in the way."""
     from pipelines import recipe as recipes
@@ -176,6 +217,11 @@ def main(output: str, workers: int | None, replace: bool, execute: Execute) -> N
     execute(recipe, run_folder, workers, replace=replace)
     print("\nOne training batch, as corpus.loader gives it:\n")
     print(show_batch(run_folder))
+
+
+def has_archive() -> bool:
+    """Whether the recipe's input is where it looks for it."""
+    return os.path.isdir(os.environ.get("WINNOW_QUICKSTART") or os.path.join("winnow-quickstart", "web"))
 
 
 def _write_apart(folder: str) -> dict[str, int]:

@@ -6,6 +6,7 @@ add a filter: one file with a frozen dataclass, one line here, one test.
 """
 
 from corpus.cleaning.bad_words import BadWords
+from corpus.cleaning.byt5_noise import ByT5Noise
 from corpus.cleaning.c4 import C4
 from corpus.cleaning.custom import Custom
 from corpus.cleaning.domains import DomainFilter
@@ -51,6 +52,7 @@ STAGES = (
     Where,
     Custom,
     Split,
+    ByT5Noise,
 )
 GLOBAL_STEPS = (UrlDedup, LineDedup, ExactDedup, NearDedup, NearOverlap, SubstringDedup, Decontaminate)
 TOKEN_STEPS = (TrainTokenizer, Tokenize, Pack)
