@@ -15,6 +15,7 @@ from corpus import kernel_cache, lazy
 
 if TYPE_CHECKING:
     from corpus.cleaning.bad_words import BadWords as BadWords
+    from corpus.cleaning.byt5_noise import ByT5Noise as ByT5Noise
     from corpus.cleaning.c4 import C4 as C4
     from corpus.cleaning.custom import Custom as Custom
     from corpus.cleaning.domains import DomainFilter as DomainFilter
@@ -31,16 +32,19 @@ if TYPE_CHECKING:
     from corpus.cleaning.url_removal import UrlRemoval as UrlRemoval
     from corpus.cleaning.where import Where as Where
     from corpus.contamination.contaminated import contaminated_spans as contaminated_spans
-    from corpus.contamination.index import load_items as load_items
+    from corpus.contamination.items import load_items as load_items
     from corpus.dedup.near import near_duplicates as near_duplicates
     from corpus.dedup.sketches import min_hash_lsh as min_hash_lsh
     from corpus.dedup.sketches import min_hashes as min_hashes
     from corpus.dedup.substrings import repeated_substrings as repeated_substrings
     from corpus.encoding.encoder import Encoder as Encoder
     from corpus.encoding.encoder import load_encoder as load_encoder
+    from corpus.encoding.resize import resize_tokenizer as resize_tokenizer
+    from corpus.encoding.resize import used_ids as used_ids
     from corpus.filtering import Filtered as Filtered
     from corpus.filtering import apply_filters as apply_filters
     from corpus.language.detect import Language as Language
+    from corpus.loader.configured import open_stream as open_stream
     from corpus.loader.mixture import Mixture as Mixture
     from corpus.loader.stream import TokenStream as TokenStream
     from corpus.options import OptionError as OptionError
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
     from corpus.tables import as_table as as_table
     from corpus.tables import cut as cut
     from corpus.tables import drop as drop
+    from corpus.tokens.exports.export import export_tokens as export_tokens
 
 kernel_cache.install()  # numba is not imported yet, and not by this
 __version__ = "0.1.0"

@@ -50,6 +50,10 @@ DECISION_SCHEMA = pa.schema(
         ("reason", pa.string()),  # the rule
         ("by", pa.string()),  # id or name of the cause
         ("score", pa.float64()),
+        (
+            "separator",
+            pa.string(),
+        ),  # what a cut leaves between pieces of text, the same for all of a step; null: nothing
     ]
 )
 

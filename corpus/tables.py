@@ -96,9 +96,10 @@ def drop(data: Any, rows: Any) -> pa.Table:
     return table.filter(pa.array(keep))
 
 
-def cut(data: Any, passages: pa.Table) -> pa.Table:
+def cut(data: Any, passages: pa.Table, separator: str = "") -> pa.Table:
     """The document table of `data` with ranges of bytes cut from its texts: the columns `row`, `start` and `end` of
-    `passages`, such as `corpus.repeated_substrings` returns. Ranges may overlap.
+    `passages`, such as `corpus.repeated_substrings` returns. Ranges may overlap. Where text is left before and after
+    a cut, `separator` is put between.
 
     Raises IndexError for a row that is none, ValueError for a range that is not within its text or would split a
     character.
@@ -110,7 +111,7 @@ def cut(data: Any, passages: pa.Table) -> pa.Table:
     table = as_table(data)
     row, start, end = (passages[name].to_numpy() for name in ("row", "start", "end"))
     _check_rows(row, len(table))
-    text = ranges.cut(table["text"].cast(pa.large_string()).combine_chunks(), row, start, end)
+    text = ranges.cut(table["text"].cast(pa.large_string()).combine_chunks(), row, start, end, separator.encode())
     return _with_strings(table.set_column(table.column_names.index("text"), "text", text))
 
 

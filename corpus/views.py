@@ -157,5 +157,6 @@ def apply(decisions: pa.Table, rows: np.ndarray, batch: pa.RecordBatch) -> tuple
         place = np.searchsorted(rows, part_rows[cuts])
         start = part["start"].to_numpy(zero_copy_only=False)[cuts].astype(np.int64)
         end = part["end"].to_numpy(zero_copy_only=False)[cuts].astype(np.int64)
-        batch = replace_column(batch, "text", ranges.cut(batch.column("text"), place, start, end))
+        separator = (part["separator"][int(cuts[0])].as_py() or "").encode()
+        batch = replace_column(batch, "text", ranges.cut(batch.column("text"), place, start, end, separator))
     return _rest(rows, batch, ~np.isin(rows, part_rows[is_drop]))

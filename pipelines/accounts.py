@@ -20,12 +20,12 @@ class NotProven(RuntimeError):
     """A run that is done and not proven. `result` is what it did; its report is written.
 
     >>> import pathlib, pipelines
-    >>> _ = pathlib.Path("docs.jsonl").write_text("not JSON")
+    >>> _ = pathlib.Path("docs.jsonl").write_text('{"text": "Words."}\\nnot JSON\\n')
     >>> recipe = pipelines.Recipe(input="docs.jsonl", steps=[pipelines.ExactDedup()], max_quarantined=0.1)
     >>> pipelines.run_recipe(recipe, "OUT")
     Traceback (most recent call last):
         ...
-    pipelines.accounts.NotProven: this run is not proven: 100.0% of the input was quarantined, more than ...
+    pipelines.accounts.NotProven: this run is not proven: 50.0% of the input was quarantined, more than ...
     """
 
     def __init__(self, problems: list[str], result: Any):
@@ -37,7 +37,8 @@ class NotProven(RuntimeError):
 class Accounts:
     """`steps`: the funnel, see `funnel`; `expected`: the steps that it must have; `written`: documents in documents/;
     `encoded`: documents in tokens/, None where nothing was tokenized; `not_encoded`: those quarantined on the way
-    there; `lost`: {"ranges", "bytes", "input_bytes"}, what could not be read, as bytes on disk."""
+    there; `lost`: {"ranges", "bytes", "input_bytes"}, what could not be read, as bytes on disk; `others`: by step, of
+    another corpus that it reads, the shares of records and of bytes that could not be read."""
 
     steps: list[dict[str, Any]]
     expected: list[str]
@@ -46,6 +47,7 @@ class Accounts:
     not_encoded: int
     lost: dict[str, int]
     max_quarantined: float
+    others: dict[str, list[float]] = dataclasses.field(default_factory=dict)
 
     @property
     def quarantined(self) -> int:
@@ -67,11 +69,17 @@ class Accounts:
         found = [*self._missing_steps(), *self._sums()]
         if self.encoded is not None and self.encoded + self.not_encoded != self.written:
             found.append(f"{self.written} documents written, {self.encoded} tokenized, {self.not_encoded} quarantined")
+        if not self.steps[0]["in"] and not self.lost["ranges"]:
+            found.append("the input has no documents")
         limit = f"more than max_quarantined = {self.max_quarantined:.1%}"
         if self.share_of_records > self.max_quarantined:
             found.append(f"{self.share_of_records:.1%} of the input was quarantined, {limit}")
         if self.share_of_bytes > self.max_quarantined:
             found.append(f"{self.share_of_bytes:.1%} of the bytes of the input were quarantined, {limit}")
+        for step, (records, size) in self.others.items():
+            if max(records, size) > self.max_quarantined:
+                what = f"{records:.1%} of the records and {size:.1%} of the bytes"
+                found.append(f"{what} of the corpus that {step} compares with could not be read, {limit}")
         return found
 
     def _missing_steps(self) -> list[str]:
@@ -113,6 +121,11 @@ def of_run(recipe: Recipe, result: Any) -> Accounts:
         not_encoded=sum(manifest.counters["quarantined"] for manifest in result.tokenized),
         lost=lost,
         max_quarantined=recipe.max_quarantined,
+        others={
+            name: found["against_unread"]
+            for name, found in result.figures.items()
+            if isinstance(found, dict) and "against_unread" in found
+        },
     )
 
 

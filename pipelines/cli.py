@@ -38,10 +38,18 @@ app = typer.Typer(
     epilog="First run: winnow quickstart. Then: winnow run c4 --input 'crawl/*.warc.gz' --output OUT; winnow recipes; "
     "winnow steps",
 )
-dedup_app = typer.Typer(no_args_is_help=True, help="Remove duplicates: exact, near, substring, lines, urls.")
-app.add_typer(dedup_app, name="dedup")
+dedup_app = typer.Typer(
+    no_args_is_help=True,
+    help="Remove duplicates: exact, near, substring, lines, urls; overlap says how much two corpora share.",
+)
+app.add_typer(dedup_app, name="dedup", short_help="exact, near, substring, lines, urls, overlap.")
+
+contamination_app = typer.Typer(no_args_is_help=True, help="Items of evaluation sets: keep them, score with them.")
+app.add_typer(contamination_app, name="contamination")
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
+_ClickException: type[Exception] = next(k for k in typer.BadParameter.__mro__ if k.__name__ == "ClickException")
+"""Which is click's, or that of a copy in typer."""
 
 Workers = Annotated[
     int | None,
@@ -81,7 +89,7 @@ def _with_field_flags(function: Callable[..., None]) -> Callable[..., None]:
     hints = typing.get_type_hints(function, include_extras=True)
     parameters = [p.replace(annotation=hints[p.name]) for p in inspect.signature(function).parameters.values()]
     for name in FIELDS:
-        text = f"What the {name} is called in the input; content, or data.{name} for a field within a field."
+        text = f"What the {name} is called in the input; data.{name} for a field {name} within a field data."
         hint = Annotated[str | None, typer.Option(f"--{name}-field", help=text, metavar="NAME")]
         parameters.append(
             inspect.Parameter(f"{name}_field", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
@@ -107,10 +115,34 @@ def main() -> None:
     with stopping.watched():
         sys.argv[1:] = _add_verbs(sys.argv[1:])
         try:
-            app(prog_name="winnow")
+            raise SystemExit(app(prog_name="winnow", standalone_mode=False) or 0)
+        except _ClickException as error:
+            _fail_usage(error)
+        except typer.Abort:
+            raise SystemExit(EXIT_FAILED) from None
         except OSError as error:  # what is printed cannot be written
             print(f"winnow: {error}", file=sys.stderr)
             raise SystemExit(EXIT_FAILED) from None
+
+
+def _fail_usage(error: Any) -> NoReturn:
+    """What the parser of options has to say, in one sentence."""
+    said = error.format_message()
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(said)
+        raise SystemExit(EXIT_USAGE)
+    command = context.command_path if context else "winnow"
+    if (name := getattr(error, "option_name", None)) and context:
+        from corpus import options as described
+
+        flags = [each for each in dict.fromkeys(f for p in context.command.params for f in p.opts) if each[:2] == "--"]
+        near = described.nearest(name.lstrip("-"), [flag[2:] for flag in flags])
+        said = f"there is no option {name}{f'; did you mean --{near}?' if near else ''}"
+    said = said.replace("Input should be", "it should be").partition(", unable to parse")[0]
+    end = "" if said.endswith("?") else f"; see `{command} --help`"
+    print(f"winnow: {said.rstrip('.')}{end}", file=sys.stderr)
+    raise SystemExit(EXIT_USAGE)
 
 
 @app.command(context_settings={"allow_extra_args": True})
@@ -131,8 +163,13 @@ def run(
 
     Example: winnow run c4 --input 'crawl/*.warc.wet.gz' --output out --workers 2
     """
+    from pipelines import quickstart as quick
     from pipelines import recipe as recipes
 
+    if recipe == "quickstart" and not input and not quick.has_archive():
+        _fail(
+            EXIT_USAGE, "the archive of the quickstart is not there: `winnow quickstart` makes it, and runs this recipe"
+        )
     if context.args:
         _fail(EXIT_USAGE, f"`winnow run` takes one recipe, and files by option: --input {context.args[0]} --output DIR")
     try:
@@ -160,11 +197,14 @@ def execute(
     from pipelines import run as runs
     from pipelines.accounts import NotProven
     from pipelines.engine import TaskFailed
+    from pipelines.inspection import quarantine
     from pipelines.lock import Locked
     from pipelines.progress import MapProgress
     from pipelines.publishing import OutputError
     from pipelines.recipe import RecipeError
 
+    if workers == 0 and address:
+        _fail(EXIT_USAGE, f"--workers 0 is this process alone, and --address {address} a cluster: give one of the two")
     workers = (os.cpu_count() or 1) if workers is None else workers
     try:
         with contextlib.closing(MapProgress()) as progress:
@@ -180,7 +220,9 @@ def execute(
         for problem in error.problems:
             print(f"winnow: this run is not proven: {problem}", file=sys.stderr)
         if any("quarantined" in problem for problem in error.problems):
-            print(f"winnow: why: winnow inspect {paths.join(output, 'quarantine')}", file=sys.stderr)
+            folder = paths.join(output, "quarantine")
+            why = "; ".join(quarantine.reasons([source.path for source in paths.list_files(folder)]))
+            print(f"winnow: in quarantine are {why}; more: winnow inspect {folder}", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from None
     except TaskFailed as error:
         print(error.trace, end="", file=sys.stderr)
@@ -203,9 +245,9 @@ def _print_result(output: str, result: Result) -> None:
         print(f"nothing to do: all {tasks} tasks of {len(result.summaries)} maps were done before")
     print(report.funnel(result.report))
     read = f" from {estimate.shown(result.input_bytes)}, {result.input_bytes / 1e6 / result.seconds:.1f} MB/s"
-    print(
-        f"done in {estimate.duration(result.seconds)}{read if result.worked else ''}; in {output}: {result.published}"
-    )
+    took = estimate.duration(result.seconds)
+    took = "1 second" if took == "1 seconds" else took
+    print(f"done in {took}{read if result.worked else ''}; in {output}: {result.published}")
     print(f"report: {paths.join(output, 'report.html')}")
 
 
@@ -232,16 +274,16 @@ def _fail(code: int, sentence: str) -> NoReturn:
 # ------------------------------------------------------------------ verbs that are recipes
 
 VERBS = {
-    ("dedup", "exact"): (("exact_dedup",), "Keep the first of documents with equal text."),
+    ("dedup", "exact"): (("exact_dedup",), "Keep the first of documents with equal text, or the one named."),
     ("dedup", "near"): (("near_dedup",), "Keep one of near-duplicates (MinHash, verified by exact Jaccard)."),
     ("dedup", "overlap"): (
         ("near_overlap",),
         "Say how much of a corpus has near-duplicates in another one, or in an index; nothing is dropped.",
     ),
-    ("dedup", "substring"): (("substring_dedup",), "Cut long repeated substrings from all copies but the first."),
-    ("dedup", "lines"): (("line_dedup",), "C4's line deduplication, of lines or of spans of three sentences."),
-    ("dedup", "urls"): (("url_dedup",), "Keep the newest page of a URL."),
-    ("decontaminate",): (("decontaminate",), "Drop documents that contain evaluation items."),
+    ("dedup", "substring"): (("substring_dedup",), "Cut repeated passages of which a copy is kept."),
+    ("dedup", "lines"): (("line_dedup",), "Cut repeated lines, paragraphs or sentences: as C4, as CCNet, or as told."),
+    ("dedup", "urls"): (("url_dedup",), "Keep the newest page of a URL, or the one named."),
+    ("decontaminate",): (("decontaminate",), "Take evaluation items out of documents; say which items are in them."),
     ("train-tokenizer",): (("train_tokenizer",), "Train a tokenizer on documents."),
     ("tokenize",): (("tokenize",), "Encode documents into shuffled Megatron shards."),
     ("pack",): (("tokenize", "pack"), "Encode documents and plan best-fit packing."),
@@ -321,6 +363,11 @@ def _verb(words: tuple[str, ...], steps: tuple[str, ...]) -> Callable[..., None]
 
         if between:
             given[between] = [json.dumps(given[between])]
+        said = {setting.partition("=")[0].rpartition(".")[2] for setting in given["set"] or []}
+        for key, (_, option) in fields.items():
+            if option.default is None and not given.get(key) and key not in said:
+                flag, what = key.replace("_", "-"), described.shortly(option.help)
+                _fail(EXIT_USAGE, f"winnow {' '.join(words)} needs --{flag} {option.values()}: {what}")
         options: dict[str, dict[str, Any]] = {name: {} for name in steps}
         for key, (name, option) in fields.items():
             if given.get(key):
@@ -409,6 +456,8 @@ def filter_(
     """
     from pipelines import recipe as recipes
 
+    if not step and not where and not any(each.startswith("steps=") for each in set or []):
+        _fail(EXIT_USAGE, "there is nothing to do: give --step NAME (`winnow steps` lists them), or --where EXPRESSION")
     steps = [*(step or []), *([{"where": {"expression": where}}] if where else [])]
     document = {"name": "filter", "input": [input], "steps": steps}
     try:
@@ -480,15 +529,26 @@ def steps(
 @app.command()
 def quickstart(
     output: Annotated[str, typer.Option("--output", help="Run directory.")] = "winnow-quickstart",
+    train: Annotated[
+        str | None, typer.Option("--train", help="Also train a small model, in a minute: gpt, bert or t5. Needs torch.")
+    ] = None,
+    steps: Annotated[int, typer.Option("--steps", help="Steps of the training.", min=1)] = 200,
     workers: Workers = None,
     replace: Replace = False,
 ) -> None:
-    """Make a web archive of this Python's documentation, run the full recipe on it, show a training batch."""
+    """Make a web archive of this Python's documentation, run the full recipe on it, show a training batch.
+
+    Example: winnow quickstart --output try-winnow --train bert
+    """
     from pipelines import quickstart as quick
 
     try:
+        if train is not None:
+            quick.check_model(train)
         quick.main(output, workers, replace, execute)
-    except FileExistsError as error:
+        if train is not None:
+            quick.train(output, train, steps, workers, replace, execute)
+    except (FileExistsError, ValueError) as error:
         _fail(EXIT_USAGE, str(error))
 
 
@@ -509,7 +569,10 @@ def warm() -> None:
 
 @app.command("report")
 def report_(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
-    """Print the funnel of a run and write its report.html again from report.json."""
+    """Print the funnel of a run and write its report.html again from report.json.
+
+    Example: winnow report OUT
+    """
     from corpus.io import paths
     from pipelines.lock import Locked
     from pipelines.publishing import OutputError
@@ -528,7 +591,10 @@ def report_(output: Annotated[str, typer.Argument(help="Run directory.")]) -> No
 @app.command()
 def verify(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
     """Check every published file of a run against its checksum, its work/ where it is still there, and that the
-    counts add up. Prints a line a problem."""
+    counts add up. Prints a line a problem.
+
+    Example: winnow verify OUT
+    """
     from pipelines.inspection import verify as inspection
     from pipelines.publishing import OutputError
 
@@ -559,12 +625,15 @@ def audit(
     ] = None,
 ) -> None:
     """Add up what the ranks of a training run say that they were handed, and compare it with what there is. Prints a
-    line an epoch, and a line a problem."""
+    line an epoch, and a line a problem.
+
+    Example: winnow audit OUT/tokens 'accounts/rank-*.json'
+    """
     from corpus.io import paths
     from corpus.loader import audit as audits
 
     try:
-        read = [json.loads(paths.read_bytes(source.path)) for given in accounts for source in paths.expand(given)]
+        read = [audits.load(source.path) for given in accounts for source in paths.expand(given)]
         found, problems = audits.audit(tokens, read)
         seen = audits.sightings(tokens, read, document) if document is not None else []
     except (OSError, ValueError, KeyError, IndexError) as error:
@@ -582,6 +651,77 @@ def audit(
         print(f"winnow: {problem}", file=sys.stderr)
     if problems:
         raise typer.Exit(EXIT_FAILED)
+
+
+@app.command("export-tokens")
+def export_tokens(
+    output: Annotated[str, typer.Argument(metavar="OUT", help="Run directory, or a folder of tokens.")],
+    format: Annotated[
+        str, typer.Option("--format", help="datatrove, olmo, nanogpt, llmc, mds or arrow.", show_default=False)
+    ],
+    to: Annotated[str | None, typer.Option("--output", help="Folder to write. Default: OUT/exports/FORMAT.")] = None,
+    sequence_length: Annotated[
+        int | None,
+        typer.Option("--sequence-length", help="mds, arrow: samples of so many tokens. Default: documents."),
+    ] = None,  # fmt: skip
+    validation: Annotated[
+        float | None,
+        typer.Option("--validation", help="nanogpt, llmc: the share of documents to validate on. Default: 0.0005."),
+    ] = None,  # fmt: skip
+) -> None:
+    """Write a run's tokens as files that others read: datatrove and nanotron, OLMo-core, nanoGPT, llm.c, MosaicML's
+    streaming, Hugging Face's datasets. What agrees byte for byte is a hard link.
+
+    Example: winnow export-tokens OUT --format olmo
+
+    Example: winnow export-tokens OUT --format mds --sequence-length 2048
+    """
+    from corpus.tokens.exports import export
+
+    try:
+        done = export.export_tokens(output, format, to, sequence_length=sequence_length, validation=validation)
+    except (FileNotFoundError, FileExistsError, ValueError) as error:
+        _fail(EXIT_USAGE, str(error))
+    except OSError as error:
+        _fail(EXIT_FAILED, str(error))
+    for line in export.show(done):
+        print(line)
+
+
+@app.command("plan-tokens")
+def plan_tokens(
+    parameters: Annotated[
+        float, typer.Option("--parameters", help="Of the model, without embeddings: 7e9.", show_default=False)
+    ],
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SOURCE[=SHARE]...",
+            help="What there is to train on: runs, folders of tokens, or numbers of tokens, with their shares.",
+        ),
+    ] = None,  # fmt: skip
+    tokens: Annotated[
+        float | None, typer.Option("--tokens", help="Tokens to train on. Default: Chinchilla's 20 a parameter.")
+    ] = None,
+    batch_tokens: Annotated[float | None, typer.Option("--batch-tokens", help="Tokens of a step.")] = None,
+    device: Annotated[str, typer.Option("--device", help="h100, h200, b200, a100 or v100.")] = "h100",
+    utilization: Annotated[float, typer.Option("--utilization", help="Share of its speed that is used.")] = 0.4,
+) -> None:
+    """Say how many tokens a model wants by the scaling laws, in how many steps and hours of a GPU, and how often the
+    sources are read for it. Every constant is shown with its source.
+
+    Example: winnow plan-tokens --parameters 7e9 web=0.8 books=0.2
+
+    Example: winnow plan-tokens --parameters 1e9 2.5e10
+    """
+    from pipelines.planning import plan
+
+    try:
+        request = plan.Request(parameters, batch_tokens, tokens, device, utilization)
+        for line in plan.lines(request, plan.sources(sources or [])):
+            print(line)
+    except (ValueError, FileNotFoundError) as error:
+        _fail(EXIT_USAGE, str(error))
 
 
 @app.command("inspect")
@@ -659,6 +799,8 @@ def explain(
     from pipelines.publishing import OutputError
 
     if where not in recipes.shipped() and not any(paths.has_suffix(where, suffix) for suffix in (".yaml", ".yml")):
+        if paths.is_local(where) and not os.path.exists(where):
+            _fail(EXIT_USAGE, f"{where} is neither a run directory nor a recipe; {recipes.nearest(where)}")
         try:
             found = inspection.explain(where, document, most)
         except (OutputError, lookup.NotText) as error:
@@ -759,7 +901,8 @@ def index(
         print(line, file=sys.stderr)
 
     try:
-        ids = [*(delete or []), *(paths.read_bytes(delete_from).decode().splitlines() if delete_from else [])]
+        lines = paths.read_bytes(delete_from).decode().split("\n") if delete_from else []
+        ids = [*(delete or []), *(name for line in lines if (name := line.removesuffix("\r")))]
         if remove:
             print(f"taken out: {index_changes.remove(path, remove, say):,} documents")
         if ids:
@@ -771,9 +914,118 @@ def index(
         _fail(EXIT_FAILED, str(error))
 
 
+@app.command("resize-tokenizer")
+def resize_tokenizer_(
+    tokenizer: Annotated[str, typer.Argument(help="A tokenizer of a run, or one that was made elsewhere.")],
+    output: Annotated[str, typer.Argument(help="Local folder of the new one; it is empty or missing.")],
+    used_in: Annotated[
+        list[str] | None, typer.Option("--used-in", help="Documents: the tokens that they have stay. Repeatable.")
+    ] = None,
+    vocab_size: Annotated[
+        int | None, typer.Option("--vocab-size", min=1, help="Ids at most: of the tokens used the most frequent stay.")
+    ] = None,
+    add: Annotated[
+        list[str] | None, typer.Option("--add", help="A new token, found before text is divided. Repeatable.")
+    ] = None,
+    add_special: Annotated[
+        list[str] | None, typer.Option("--add-special", help="A new special token. Repeatable.")
+    ] = None,
+) -> None:
+    """Make a tokenizer of fewer tokens, or more; OUTPUT/old_to_new.npy says the new id of each old one, -1 for none.
+
+    Example: winnow resize-tokenizer llama/ smaller/ --used-in 'docs/*.jsonl' --vocab-size 16000
+
+    Example: winnow resize-tokenizer gpt2/ chat/ --add-special '<|im_start|>' --add-special '<|im_end|>'
+    """
+    from corpus.encoding.encoder import load_encoder
+    from corpus.encoding.resize import TABLE, resize_tokenizer, used_ids
+    from corpus.reading.readers import read_files
+
+    if vocab_size is not None and not used_in:
+        _fail(EXIT_USAGE, "--vocab-size keeps the most frequent tokens of documents: give --used-in")
+    try:
+        damaged = 0
+
+        def documents() -> Iterable[Any]:
+            nonlocal damaged
+            for reading in read_files(used_in or []):
+                damaged += len(reading.quarantined)
+                yield reading.documents
+
+        keep = used_ids(load_encoder(tokenizer), documents()) if used_in else None
+        if damaged:
+            print(f"{damaged:,} records of --used-in are damaged; they are left out", file=sys.stderr)
+        made, table = resize_tokenizer(tokenizer, output, keep, vocab_size, add or (), add_special or ())
+    except (ValueError, FileNotFoundError) as error:
+        _fail(EXIT_USAGE, str(error))
+    gone = int((table < 0).sum())
+    print(
+        f"{made.vocab_size:,} ids: {len(table) - gone:,} of {len(table):,} stay, {gone:,} are gone, "
+        f"{made.vocab_size - len(table) + gone:,} are new; {output}/{TABLE} says which"
+    )
+
+
+@contamination_app.command("save")
+def contamination_save(
+    files: Annotated[list[str], typer.Argument(help="Evaluation files: paths, folders, globs or URIs.")],
+    path: Annotated[str, typer.Option("--to", help="The file to write; its name ends with .items.arrow.")],
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--fields", help="A field of the items' texts; auto takes what is known. Repeatable."),
+    ] = None,
+) -> None:
+    """Keep the items of evaluation files in one small file, for --against of `winnow decontaminate`.
+
+    Example: winnow contamination save 'eval/*.jsonl' --fields auto --to test-sets.items.arrow
+    """
+    from corpus.contamination import evaluation_files, saved
+    from corpus.contamination import items as evaluation_items
+
+    try:
+        sources = [source.path for pattern in files for source in evaluation_files.expand(pattern)[0]]
+        named = tuple(fields or ("text",))
+        items = evaluation_items.load_files(dict.fromkeys(sources), named)
+        versions = saved.save(items, named, path)
+    except (ValueError, FileNotFoundError) as error:
+        _fail(EXIT_USAGE, str(error))
+    except OSError as error:
+        _fail(EXIT_FAILED, str(error))
+    print(f"{path}: {len(items):,} items of {', '.join(f'{name}@{version}' for name, version in versions.items())}")
+
+
+@contamination_app.command("score")
+def contamination_score(
+    output: Annotated[str, typer.Argument(help="Run directory of a recipe with decontaminate.")],
+    samples: Annotated[
+        list[str],
+        typer.Option("--samples", help="A file of samples that lm-evaluation-harness has logged. Repeatable."),
+    ],
+    rule: Annotated[
+        str | None, typer.Option("--rule", help="By which items are dirty; the first of `measure` by default.")
+    ] = None,
+) -> None:
+    """Say how good a model is on all items, on the clean ones and on the dirty ones, with intervals of 95 %.
+
+    Example: winnow contamination score OUT --samples samples_gsm8k_2024-05-01T10-00-00.jsonl
+    """
+    from pipelines.contamination import scores
+    from pipelines.publishing import OutputError
+
+    try:
+        found = scores.score(output, samples, rule)
+    except (scores.ScoresRefused, OutputError, FileNotFoundError, ValueError) as error:
+        _fail(EXIT_USAGE, str(error))
+    except OSError as error:
+        _fail(EXIT_FAILED, str(error))
+    print(*scores.lines(found), sep="\n")
+
+
 @app.command("clean-work")
 def clean_work(output: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
-    """Delete what a run left in OUT/work. The results stay; a later run of the recipe starts from nothing."""
+    """Delete what a run left in OUT/work. The results stay; a later run of the recipe starts from nothing.
+
+    Example: winnow clean-work OUT
+    """
     from corpus.io import paths
     from pipelines.inspection import clean_work as inspection
     from pipelines.lock import Locked
@@ -792,3 +1044,6 @@ def clean_work(output: Annotated[str, typer.Argument(help="Run directory.")]) ->
 
 
 stopping.restore(_handlers)
+
+if __name__ == "__main__":
+    main()

@@ -33,6 +33,7 @@ class Findings:
     documents: the shards of documents/; empty until they are written
     tokenized: manifests of the map that encodes
     token_lengths: documents by tokens, in the bins of `maps.step_counts`
+    token_sets: names of the token shards of each set, where there are sets
     token_indexes: of each token shard, its index and its name
     updates: of indexes, for when the run is proven
     """
@@ -45,6 +46,7 @@ class Findings:
     documents: list[ShardView] = dataclasses.field(default_factory=list)
     tokenized: list[Manifest] = dataclasses.field(default_factory=list)
     token_lengths: list[int] = dataclasses.field(default_factory=list)
+    token_sets: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     token_indexes: list[tuple[File, str]] = dataclasses.field(default_factory=list)
     updates: list[Update] = dataclasses.field(default_factory=list)
 
@@ -52,7 +54,8 @@ class Findings:
 @dataclasses.dataclass(frozen=True)
 class Context:
     """All that a step may use of a run. `name` is the step's name in the run, `work_name` the beginning of the names
-    of its maps in work/, `steps` are all of the recipe's, `read` is how it reads documents."""
+    of its maps in work/, `steps` are all of the recipe's, `read` is how it reads documents, `stream` how its tokens are
+    to be read."""
 
     name: str
     work_name: str
@@ -64,6 +67,7 @@ class Context:
     found: Findings
     engine: Engine
     published: Published
+    stream: dict[str, Any] | None = None
 
     @property
     def dry_run(self) -> bool:

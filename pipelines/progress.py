@@ -135,8 +135,8 @@ class MapProgress:
         return found
 
     def _bar(self) -> str:
-        """The bar in one line of the terminal: step, megabytes done, a bar where there is room, rate or what else it is
-        at, time left."""
+        """The bar in one line of the terminal: step, megabytes or kilobytes done, a bar where there is room, rate or
+        what else it is at, time left."""
         try:
             columns = os.get_terminal_size(self.stream.fileno()).columns or 80
         except (OSError, ValueError):
@@ -145,7 +145,8 @@ class MapProgress:
         now = self._now()
         left = self._left(now.bytes)
         clock = "-:--:--" if left is None else datetime.timedelta(seconds=round(left))
-        size = f" {now.bytes / 1e6:.0f}/{self.weight / 1e6:.0f} MB "
+        unit, name = (1e6, "MB") if self.weight >= 1e6 else (1e3, "kB")
+        size = f" {now.bytes / unit:.0f}/{self.weight / unit:.0f} {name} "
         after = f" {now.doing or self._rate(now.bytes, now.documents)} {clock}"
         before = f"  {self.step}"[: max(LEAST_NAME, columns - len(size) - len(after))] + size
         room = min(BAR_WIDTH, columns - len(before) - len(after))

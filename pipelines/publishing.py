@@ -17,6 +17,7 @@ import itertools
 import json
 import os
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -36,16 +37,17 @@ from pipelines.steps import STEPS
 FORMAT = "winnow-published/1"
 NAME = "published.json"
 LOCK = "lock.json"
-FOLDERS = ("documents", "jsonl", "dropped", "quarantine", "near_dedup", "tokenizer", "tokens")
+FOLDERS = ("documents", "jsonl", "dropped", "quarantine", "near_dedup", "contamination", "tokenizer", "tokens")
 _FILES = ("recipe.yaml", "report.json", "report.html")
 _INNER = {
     "documents": re.compile(r"[^/]+=[^/]+"),
     "jsonl": re.compile(r"[^/]+=[^/]+"),
     "near_dedup": re.compile("clusters"),
+    "contamination": re.compile(r"[^/]+"),
     "tokens": re.compile(r"packing(/[^/]+)?"),
 }
 """Folders in these folders that a run may make."""
-_SECOND = re.compile(r"(near_dedup)-\d+")
+_SECOND = re.compile(r"(near_dedup|contamination)-\d+")
 """A folder of a step that stands in a recipe more than once; it holds what that of the first one does."""
 _STEP = re.compile(r"(\d{2,}|tokenizer|tokens|best_fit)-.+")
 """Folders in work/ that a run may make."""
@@ -62,6 +64,7 @@ _NAMES = {
     "dropped": re.compile(r"[^/]+-\d{5,}\.parquet"),
     "quarantine": re.compile(r"[^/]+-\d{5,}\.parquet"),
     "near_dedup": re.compile(r"clusters/\d{5,}\.parquet"),
+    "contamination": re.compile(r"spans/\d{5,}\.parquet|[^/]+/(clean|dirty|unchecked)_ids\.jsonl"),
     "tokenizer": re.compile(r"(tokenizer|vocab|sentencepiece|special_tokens_map)[^/]*|merges\.txt|pretokens[^/]*"),
     "tokens": re.compile(r"\d{5,}\.(bin|idx)|manifest\.json|packing/[^/]+/(\d{5,}\.arrow|figures\.json)"),
 }
@@ -311,10 +314,29 @@ def check_output(output: str) -> None:
             raise ValueError("a name has characters, and none of them is NUL")
         if _SCHEME.match(output):
             raise ValueError("a URI has two slashes after its colon, a path ./ before it")
-        if not paths.filesystem(output)[1].strip("/") and not paths.is_local(output):
+        if not paths.reachable(output)[1].strip("/") and not paths.is_local(output):
             raise ValueError("it names no folder")
     except (ValueError, TypeError, OSError) as error:
         raise OutputError(f"{output!r} cannot be a run directory: {_shown(error)}") from None
+
+
+def check_place(output: str) -> None:
+    """Raises OutputError where the folder of a run is not there and cannot be made. Leaves nothing."""
+    path = paths.local_path(output)
+    if path is None or os.path.lexists(path):
+        return
+    above = os.path.dirname(os.path.abspath(path))
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if os.path.exists(above) and not os.path.isdir(above):
+        raise OutputError(f"{output} cannot be a run directory: {above} is a file; choose another --output")
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".winnow-", dir=above))
+    except OSError as error:
+        raise OutputError(
+            f"{output} cannot be a run directory: no folder can be made in {above} ({error.strerror}); choose another "
+            "--output"
+        ) from None
 
 
 def load(output: str) -> Published | None:

@@ -18,9 +18,11 @@ from corpus.io import paths
 from corpus.options import option
 from corpus.reading.readers import ReadOptions
 from corpus.step import Filter, Step
+from corpus.tokens import sentence_packing
 from pipelines.context import GlobalStep, TokenStep
 from pipelines.engine.engine import LIMITS
 from pipelines.steps import STEPS, TOKEN_STEPS
+from pipelines.steps.pack import Pack
 from pipelines.steps.tokenize import Tokenize
 
 
@@ -50,6 +52,8 @@ class Recipe:
     Without `keep_work` the files of a step in work/ are deleted as soon as no later step reads them; a run of the same
     recipe still finds everything done, one that needs them does them again. With `jsonl` the documents are there as
     JSON lines, too, for tools that read those.
+    `stream` says how the tokens are to be read: options of TokenStream and its objective, and `global_batch`, the rows
+    of a step; `corpus.open_stream(OUT)` reads them so.
     `folder` is where the recipe lies: filters of the user's own are looked for there. `left_out`: steps that are not
     done, and why: those whose list nobody has given.
 
@@ -78,6 +82,7 @@ class Recipe:
     partition_by: str | None = None
     task_seconds: float = option(LIMITS.seconds, "Seconds that an attempt at a task may take in a worker.", gt=0)
     task_memory: int = option(LIMITS.memory, "Bytes of memory that it may take there.", gt=0)
+    stream: dict[str, Any] | None = None
     folder: str = dataclasses.field(default="", compare=False)
     left_out: tuple[tuple[str, str], ...] = dataclasses.field(default=(), compare=False)
 
@@ -99,15 +104,17 @@ class Recipe:
             raise RecipeError(f"`read` is ReadOptions(...), not {self.read!r}")
         object.__setattr__(self, "folder", self.folder or os.getcwd())
         try:
-            options.validate(self, "the recipe", [name for name in _TOP if name not in ("read", "steps")])
+            options.validate(self, "the recipe", [name for name in _TOP if name not in ("read", "steps", "stream")])
         except options.OptionError as error:
             raise RecipeError(str(error)) from None
         _check_steps(self.steps)
+        if self.stream is not None:
+            _check_stream(self.stream, self.steps)
 
 
 _TOP = (
     *("name", "input", "read", "steps", "output", "seed", "max_quarantined"),
-    *("task_bytes", "working_bytes", "keep_work", "jsonl", "partition_by", "task_seconds", "task_memory"),
+    *("task_bytes", "working_bytes", "keep_work", "jsonl", "partition_by", "task_seconds", "task_memory", "stream"),
 )
 LEAST_READ = 4 << 20
 """Bytes of plain input: a task takes a few milliseconds for itself."""
@@ -137,7 +144,7 @@ def load(
     try:
         document = read_yaml(_text_of(path))
     except FileNotFoundError:
-        raise RecipeError(f"no such recipe: {path}{_nearest(path)}") from None
+        raise RecipeError(f"no such recipe: {path}; {nearest(path)}") from None
     except OSError as error:
         raise RecipeError(f"cannot read {path}: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -169,13 +176,10 @@ def shipped() -> dict[str, str]:
     return {name.removesuffix(".yaml"): os.path.join(folder, name) for name in sorted(os.listdir(folder))}
 
 
-def _nearest(path: str) -> str:
+def nearest(path: str) -> str:
     """What to say of a recipe that is not there."""
-    try:
-        options.check_known([path], list(shipped()), "recipe", "Winnow")
-    except options.OptionError as error:
-        return f"; {str(error).rpartition('; ')[2]}"
-    return ""
+    near = options.nearest(path, list(shipped()))
+    return f"did you mean {near!r}?" if near else f"valid: {', '.join(shipped())}"
 
 
 def _text_of(path: str) -> str:
@@ -234,7 +238,7 @@ def parse(document: dict[str, Any], folder: str = "", own: bool = False) -> Reci
     known(document, _TOP, "recipe key", "the recipe")
     entries = document.get("steps") or []
     if not isinstance(entries, list):
-        raise RecipeError(f"`steps` is a list, not {entries!r}")
+        raise RecipeError(f"`steps` is a list, not {entries!r}: write steps: [length, c4]")
     steps = tuple(_step(entry, number, own) for number, entry in enumerate(entries))
     inputs = document.get("input") or []
     fields = {key: document[key] for key in _TOP if key in document and key not in ("name", "input", "read", "steps")}
@@ -255,8 +259,10 @@ def parse(document: dict[str, Any], folder: str = "", own: bool = False) -> Reci
 
 def dump(recipe: Recipe) -> str:
     """The recipe as YAML with every default spelled out; `parse(yaml.safe_load(...))` gives it back."""
-    document = {key: _plain(getattr(recipe, key)) for key in _TOP if key not in ("steps", "output")}
+    document = {key: _plain(getattr(recipe, key)) for key in _TOP if key not in ("steps", "output", "stream")}
     document["steps"] = [{_written(step): _plain(step)} for step in recipe.steps]
+    if recipe.stream is not None:
+        document["stream"] = recipe.stream
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 
@@ -362,11 +368,30 @@ def _check_own(step: Step) -> None:
         )
 
 
+def _check_stream(stream: Any, steps: tuple[Step, ...]) -> None:
+    """A section `stream` is one that a stream can have, of tokens and a packing plan that the recipe makes."""
+    from corpus.loader import configured  # kernels, which few recipes need as they are read
+
+    if not isinstance(stream, dict):
+        raise RecipeError(f"`stream` takes a map of options, not {stream!r}")
+    try:
+        configured.check(stream)
+    except ValueError as error:
+        raise RecipeError(f"`stream`: {error}") from None
+    if not any(isinstance(step, Tokenize) for step in steps):
+        raise RecipeError("`stream` needs a step 'tokenize'")
+    if stream.get("packing") is not None:
+        plans = [step.plan for step in steps if isinstance(step, Pack)]
+        if stream["packing"] not in plans:
+            made = f"it makes {', '.join(plans)}" if plans else "it has no step 'pack'"
+            raise RecipeError(f"`stream`: the recipe makes no packing plan {stream['packing']!r}; {made}")
+
+
 def _check_steps(steps: tuple[Step, ...]) -> None:
     """Steps are what the registry names or a filter of one's own. Token steps come last, in their order, once each; but
     for `pack`, which makes plans for as many lengths as are wanted."""
     if not steps:
-        raise RecipeError("the recipe has no steps")
+        raise RecipeError("the recipe has no steps: write some, as in steps: [length, c4]; `winnow steps` lists them")
     for step in steps:
         if not isinstance(step, (Filter, GlobalStep, TokenStep)):
             raise RecipeError(f"a step is a step object, such as Length(), not {step!r}")
@@ -385,6 +410,28 @@ def _check_steps(steps: tuple[Step, ...]) -> None:
     for step in steps:
         if isinstance(step, Tokenize) and not step.tokenizer and "train_tokenizer" not in names:
             raise RecipeError("step 'tokenize' needs a step 'train_tokenizer' before it, or the option 'tokenizer'")
+    units = {step.unit for step in steps if isinstance(step, Tokenize)}
+    for step in steps:
+        if isinstance(step, Pack) and step.method in sentence_packing.METHODS and units != {"sentence"}:
+            raise RecipeError(f"pack by {step.method!r} goes by sentences: tokenize with unit: sentence")
+
+
+def _check_top(key: str, steps: Any) -> None:
+    """Raises RecipeError for what is no key of a recipe, and says so where it is a step, or an option of one."""
+    listed = steps if isinstance(steps, list) else []
+    kinds = {
+        name: kind
+        for name, kind in STEPS.items()
+        if any(name == s or isinstance(s, dict) and name in s for s in listed)
+    }
+    if key not in _TOP and key in STEPS:
+        raise RecipeError(f"--set {key}: a step's options are set one by one: --set {key}.OPTION=VALUE")
+    having = [name for name, kind in kinds.items() if key in (each.name for each in options.describe(kind))]
+    if key not in _TOP and having:
+        raise RecipeError(f"--set {key}: that is an option of step {having[0]!r}: say --set {having[0]}.{key}=VALUE")
+    if key not in _TOP and key in (each.name for each in options.describe(ReadOptions)):
+        raise RecipeError(f"--set {key}: that is an option of reading: say --set read.{key}=VALUE")
+    known([key], _TOP, "recipe key", "--set")
 
 
 def override(document: dict[str, Any], setting: str) -> None:
@@ -399,13 +446,13 @@ def override(document: dict[str, Any], setting: str) -> None:
         raise RecipeError(f"--set {path}: {text!r} is not YAML") from None
     head, *rest = path.split(".")
     if not rest:
-        known([head], _TOP, "recipe key", "--set")
+        _check_top(head, document.get("steps"))
         document[head] = value
         return
     if len(rest) > 1:
         raise RecipeError(f"--set {path}: a path has at most two parts")
-    if head == "read":
-        document["read"] = {**(document.get("read") or {}), rest[0]: value}
+    if head in ("read", "stream"):
+        document[head] = {**(document.get(head) or {}), rest[0]: value}
         return
     steps = document.get("steps") or []
     if not isinstance(steps, list) or not all(isinstance(entry, (str, dict)) for entry in steps):
@@ -417,7 +464,7 @@ def override(document: dict[str, Any], setting: str) -> None:
             f"--set {path}: the recipe has no step {head!r}; it has {', '.join(map(str, names)) or 'none'}"
         )
     if not places:
-        known([head], ["read", *names], "step", "--set")
+        known([head], ["read", "stream", *names], "step", "--set")
     if len(places) > 1:
         raise RecipeError(f"--set {path}: {head!r} occurs {len(places)} times; use its number in the list of steps")
     options = {} if isinstance(steps[places[0]], str) else steps[places[0]][names[places[0]]] or {}

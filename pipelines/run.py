@@ -51,12 +51,15 @@ from pipelines.engine.one_task import OneTask, Ran
 from pipelines.estimate import Estimate
 from pipelines.lock import Lock
 from pipelines.maps import as_jsonl, passes
+from pipelines.near import index as indexes
 from pipelines.near import index_changes
 from pipelines.near.index import IndexRefused
 from pipelines.publishing import OutputError, Published
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.report import report
 from pipelines.steps import STEPS
+from pipelines.steps.near_dedup import NearDedup
+from pipelines.steps.near_overlap import NearOverlap
 
 MOST_REPAIRS = 100
 """Damaged files in work/ for which a run begins anew, to have their tasks done again."""
@@ -183,6 +186,7 @@ class Runner:
             self.result,
             self.engine,
             self.published,
+            recipe.stream,
         )
 
     def _work_name(self, name: str) -> str:
@@ -284,7 +288,8 @@ def input_sources(
     patterns: tuple[str, ...], output: str | None = None, options: readers.ReadOptions = readers.ReadOptions()
 ) -> tuple[list[paths.Source], list[str]]:
     """(files of all patterns, in the order given, each once; what there is to say of files left out: those of unknown
-    kind in folders, those in the directory `output`, and further names of the same file). Raises RecipeError."""
+    kind in folders, those in the directory `output`, further names of the same file, and empty ones). Raises
+    RecipeError."""
     if not patterns:
         raise RecipeError("no input: give --input PATH, or `input:` in the recipe")
     found: dict[str, paths.Source] = {}
@@ -296,10 +301,11 @@ def input_sources(
                 "input '-': nothing came on standard input (a dry run does not read it), and no run before has kept any"
             )
         try:
-            _refuse_output(pattern)
             sources, passed_over = readers.expand((pattern == standard_input.NAME and spooled) or pattern, options)
         except (ValueError, OSError) as error:
-            raise RecipeError(f"input {pattern!r}: {error}") from None
+            raise RecipeError(f"input: {error}" if pattern in str(error) else f"input {pattern!r}: {error}") from None
+        if [source.path for source in sources] != [pattern]:
+            _refuse_output(pattern)
         for source in sources:
             found.setdefault(source.path, source)
         unknown += passed_over
@@ -320,7 +326,7 @@ def input_sources(
         name, first = others[0]
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         notes.append(f"read once: {name}, which is {first} by another name{more}")
-    return sources, notes
+    return sources, [*notes, *first_records.empty(sources)]
 
 
 def check(recipe: Recipe, output: str) -> tuple[Input, list[str]]:
@@ -329,11 +335,13 @@ def check(recipe: Recipe, output: str) -> tuple[Input, list[str]]:
     publishing.check_output(output)
     given = _divided_input(recipe, output)
     check_steps(recipe, given.sources)
+    _check_indexes(recipe, output)
     _check_code(recipe)
     _check_recipe(recipe, publishing.open_output(output))
     notes = list(given.notes)
     try:
-        notes += first_records.check_fields(given.sources, recipe.read)
+        for sources in (given.sources, *_other_corpora(recipe)):
+            notes += first_records.check_fields(sources, recipe.read)
     except ValueError as error:
         raise RecipeError(str(error)) from None
     notes += [f"left out: step {name!r}: {why}" for name, why in recipe.left_out]
@@ -370,6 +378,27 @@ def check_steps(recipe: Recipe, sources: list[paths.Source]) -> None:
         except (ImportError, ValueError, OSError) as error:
             raise RecipeError(f"step {step.name!r}: {error}") from None
     _check_columns(recipe, sources)
+
+
+def _check_indexes(recipe: Recipe, output: str) -> None:
+    """Raises RecipeError for an index of near-duplicates that cannot be where it is to be."""
+    used = [(step.index, step.update) for step in recipe.steps if isinstance(step, NearDedup) and step.index]
+    used += [(index, False) for step in recipe.steps if isinstance(step, NearOverlap) and (index := step.index())]
+    tables = [name for name in unique_names(recipe.steps) if name.startswith(f"{NearDedup.name}-")]
+    try:
+        indexes.check_places(used, output, [*publishing.FOLDERS, "work", *tables])
+    except IndexRefused as error:
+        raise RecipeError(str(error)) from None
+
+
+def _other_corpora(recipe: Recipe) -> Iterator[list[paths.Source]]:
+    """The files that steps read as the input is read. Raises ValueError."""
+    for step in recipe.steps:
+        if isinstance(step, NearOverlap) and not step.index():
+            try:
+                yield step.sources(recipe.read)
+            except (OSError, ValueError) as error:
+                raise ValueError(f"step {step.name!r}: {error}") from None
 
 
 def _check_columns(recipe: Recipe, sources: list[paths.Source]) -> None:
@@ -488,6 +517,9 @@ def _run(
     replace: bool,
 ) -> Result:
     say: Callable[[str], None] = progress.say if progress else lambda line: None
+    publishing.check_output(output)
+    if not dry_run:
+        publishing.check_place(output)
     if standard_input.NAME in recipe.input and not dry_run:
         _keep_standard_input(recipe, output, replace, say)
     given, notes = check(recipe, output)

@@ -50,6 +50,7 @@ STEPS: list[dict[str, Any]] = [
     {"mc4_paragraphs": {"mode": "tag"}},
     {"pii": {"kinds": ["emails", "ips", "phones"]}},
     {"pii": {"mode": "tag"}},
+    {"byt5_noise": {}},
     {"language": {"keep": ["en"], "min_probability": 0.1, "unit": "line", "cut": True}},
     {"language": {"keep": ["en"], "min_probability": 0.1}},
     {"bad_words": {"path": "${WARM}/words"}},
@@ -57,13 +58,18 @@ STEPS: list[dict[str, Any]] = [
     {"c4": {"min_sentences": 1, "min_words_per_line": 2}},
     {"line_dedup": {"min_sentences": 1}},
     {"line_dedup": {"min_sentences": 1, "unit": "three_sentences"}},
+    {"line_dedup": {"min_sentences": 0, "unit": "paragraph", "span": 2, "keep": "first", "exempt": ["^#"]}},
     {"exact_dedup": {}},
     {"near_dedup": {"threshold": 0.5}},
     {"near_dedup": {"threshold": 0.5, "mode": "components"}},
     {"near_dedup": {"threshold": 0.9, "preset": "fineweb"}},
-    {"substring_dedup": {"min_bytes": 40, "snap": "word"}},
+    {"substring_dedup": {"min_length": 40}},
+    {"substring_dedup": {"min_length": 40, "unit": "characters", "snap": "line"}},
+    {"substring_dedup": {"min_length": 8, "unit": "words", "keep": "none"}},
+    {"substring_dedup": {"min_length": 40, "method": "suffix_array"}},
     {"decontaminate": {"against": ["${WARM}/evaluation.jsonl"], "ngram": 8}},
-    {"decontaminate": {"against": ["${WARM}/evaluation.jsonl"], "rule": "overlap"}},
+    {"decontaminate": {"against": ["${WARM}/evaluation.jsonl"], "rule": "overlap", "measure": ["tulu3", "llama2"]}},
+    {"decontaminate": {"against": ["${WARM}/evaluation.jsonl"], "rule": "gpt3", "measure": ["gpt4"]}},
     {"train_tokenizer": {"vocab_size": 400}},
     {"tokenize": {}},
     {"pack": {"sequence_length": 64}},
@@ -181,12 +187,13 @@ def run_steps(folder: str, wanted: Sequence[dict[str, Any]], progress: Progress 
 
 
 def _signatures() -> None:
-    """MinHash of texts, which a run has in two parts, crowded buckets, what an index is asked with; footers of Parquet
-    files that are large."""
+    """MinHash of texts, which a run has in two parts, crowded buckets, what an index is asked with; a suffix array,
+    where in a part's a range begins that is not the first, and runs, which steps may leave none of;
+    footers of Parquet files that are large."""
     import numpy as np
     import pyarrow as pa
 
-    from corpus.dedup import clusters, crowds, key_filter, minhash
+    from corpus.dedup import clusters, crowds, key_filter, minhash, suffix_array, suffix_parts
     from corpus.reading import footer_sizes
 
     minhash.signatures(pa.array([text(0)]))
@@ -202,6 +209,12 @@ def _signatures() -> None:
     crowds.Greedy(crowd, 8, 0.4, entries=1).part(nothing, nothing, np.empty(0), 8)
     crowds.gather(crowd, np.arange(8))
     clusters.diameter_at_least(np.zeros(1, np.int64), np.ones(1, np.int64))
+    letters = np.frombuffer(2 * b"to be, or not to be", np.uint8)
+    suffix_array.repeated_ranges(letters, np.array([0, len(letters)]), 8)
+    part = suffix_parts.Part(letters, suffix_parts.ordered(letters[:-8], np.array([len(letters) - 8]), 8))
+    suffix_parts.place_of(part, b"not to b")
+    one = np.zeros(1, np.int64)
+    suffix_parts.runs_of(one, one, one, (one, one + 8), 8)
     footer_sizes.compressed(np.frombuffer(b"\0", np.uint8))
 
 
@@ -283,9 +296,10 @@ def _loader(folder: str) -> None:
     import numpy as np
 
     from corpus.loader import TokenStream, audit, order, schedule
-    from corpus.loader.objectives import OBJECTIVES
     from corpus.tokens import checksum, packing
+    from corpus.tokens.exports import export
 
+    export.export_tokens(folder, "mds", f"{folder}-mds")
     order.keys(0, 1, 1, 0)  # of objectives that draw something
     schedule.period((1, 1))  # of mixtures
     for shuffle in (True, "blocks"):
@@ -303,6 +317,55 @@ def _loader(folder: str) -> None:
             shape: dict[str, Any] = {"sequence_length": length, "batch_size": 2, "packing": plan, "dtype": dtype}
             next(TokenStream(folder, **shape, boundaries=boundaries))
             next(TokenStream(folder, **shape, shuffle=False, mask_document_starts=True))
-    for objective in OBJECTIVES:
-        for dtype in ("int64", "int32"):
-            next(TokenStream(folder, objective=objective, sequence_length=32, batch_size=2, dtype=dtype))
+    _objectives()
+
+
+OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
+    "prefix_lm": ({"layout": "encoder_decoder"},),
+    "mlm": ({"whole_word": True}, {"static": 2}, {"segments": 2, "packing": "next_sentence"}),
+    "electra": ({"segments": 2, "packing": "next_sentence"},),
+    "span_corruption": ({"roll": True},),
+    "bart": ({"insert_share": 0.1, "rotate_share": 0.5, "random_share": 0.1},),
+    "transformer_xl": ({"lanes": 2},),
+    "xlnet": ({"lanes": 2},),
+}
+"""Of objectives, options that take other kernels than the defaults, or have to be given."""
+
+
+def _objectives() -> None:
+    """A batch of each objective, of tokens made up: sentences, words, and a token for every role."""
+    import base64
+    import tempfile
+
+    import numpy as np
+    import pyarrow as pa
+
+    from corpus.encoding import by_sentence
+    from corpus.loader import TokenStream
+    from corpus.loader.objectives import OBJECTIVES
+    from corpus.loader.vocabulary import ROLES
+    from corpus.tokens import manifest, megatron, packing, sentence_packing
+
+    size, lengths, firsts = 1000, np.full(200, 8), np.arange(0, 201, 10)
+    vocabulary: dict[str, Any] = {"roles": {role: i for i, role in enumerate(ROLES)}, "special": [], "full_stops": [20]}
+    vocabulary |= {"sentinels": list(range(900, 1000)), "word_starts": base64.b64encode(bytes([170] * 125)).decode()}
+    with tempfile.TemporaryDirectory() as folder:
+        with megatron.ShardWriter(f"{folder}/00000", size) as shard:
+            shard.add(np.arange(1600) % 800 + 20, np.concatenate([[0], np.cumsum(lengths)]), firsts)
+        tokenizer = {"fingerprint": "", "family": "", "path": ""}
+        shards = [manifest.describe_shard(f"{folder}/00000")]
+        manifest.write(folder, shards, vocab_size=size, tokenizer=tokenizer, end_id=4, pad_id=5, vocabulary=vocabulary)
+        sentences = megatron.read_sentences(f"{folder}/00000")
+        by_sentence.split(pa.array(["One. Two!"]), "rules")
+        for method in ("sentences", "next_sentence"):
+            plan = sentence_packing.pack(*sentences, 29, method)
+            packing.save(plan, packing.plan_path(folder, method, "00000"))
+            packing.summarize(folder, method, {"00000": plan.figures})
+        for objective in OBJECTIVES:
+            for options in ({}, *OPTIONS.get(objective, ())):
+                if objective == "transformer_xl" and not options:
+                    continue
+                for dtype in ("int64", "int32"):
+                    for boundaries in (None, "document_ids") if objective != "xlnet" else (None,):
+                        shape: dict[str, Any] = {"sequence_length": 32, "batch_size": 2, "dtype": dtype, **options}
+                        next(TokenStream(folder, objective=objective, boundaries=boundaries, **shape))

@@ -118,6 +118,9 @@ def test_the_commands_run_in_order(tmp_path, object_store):
         if "--document" in command:  # of a run that has tokens
             page = pq.read_table(tmp_path / "winnow-quickstart" / "run" / "documents")["id"][0].as_py()
             command = f"winnow inspect winnow-quickstart/run/tokens --document '{page}'"
+        command = command.replace("export-tokens out", "export-tokens winnow-quickstart/run")  # as well
+        command = command.replace("resize-tokenizer llama/", "resize-tokenizer winnow-quickstart/run/tokenizer")
+        command = command.replace("docs/*.jsonl", "more.jsonl") if "resize-tokenizer" in command else command
         words = shlex.split(command)[1:]
         done = winnow(*words, cwd=tmp_path, check=0, **object_store.variables())
         assert done.stdout or done.stderr, command

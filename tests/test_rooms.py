@@ -20,7 +20,7 @@ ROOMS = {
 }  # fmt: skip
 """Rooms in corpus, and what each may import of the others; `loader` is what a training image installs."""
 ENGINE = {"corpus.closure", "corpus.kernel_cache", "corpus.io", "pipelines.stopping"}
-EXAMPLES = {"corpus.loader.examples.train_ddp", "corpus.loader.examples.train_transformers"}
+EXAMPLES = {f"corpus.loader.examples.train_{name}" for name in ("ddp", "small", "transformers")}
 HEAVY = {
     "ray": {"pipelines.engine.backends", "pipelines.engine.workers"},
     "typer": {"pipelines.cli"}, "torch": {"corpus.loader.torch", *EXAMPLES},

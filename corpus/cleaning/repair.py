@@ -69,5 +69,5 @@ def ftfy_module() -> ModuleType:
     try:
         import ftfy
     except ImportError as error:
-        raise ImportError("the step repair needs ftfy: pip install 'winnow[repair]'") from error
+        raise ImportError("the step repair needs ftfy: .venv/bin/pip install '.[repair]' in Winnow's folder") from error
     return ftfy

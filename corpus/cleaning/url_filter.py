@@ -16,12 +16,10 @@ from corpus.io import paths
 from corpus.options import option
 from corpus.step import Filter, Outcome, Place
 from corpus.text import arrow, hashing
+from corpus.text import urls as url_parts
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
-
-HOST = r"^(?:[a-z][a-z0-9+.-]*:)?(?://)?(?:[^/?#@]*@)?(?P<host>\[[^\]]*\]|[^:/?#]*)"
-"""Scheme, user and host of a URL in lower case (RFC 3986, 3); the scheme may be missing."""
 
 KEY = r"^(?:[a-z][a-z0-9+.-]*:)?//|#.*$|/+$"
 """What two spellings of a URL may differ in, case aside; see `url_keys`."""
@@ -128,12 +126,13 @@ class UrlFilter(Filter):
         host: dict[int, str] = {}
         url: dict[int, str] = {}
         if self.domains or self.hosts:
-            hosts = hosts_of(urls)
+            hosts = url_parts.hosts_of(urls)
             for path in filter(None, (self.hosts, self.domains)):
                 host |= _listed(hosts, load_hosts(path))
         if self.domains:
             unique = pc.dictionary_encode(hosts)
-            domains = [registered_domain(name, self.public_suffixes) for name in unique.dictionary.to_pylist()]
+            suffixes = suffix_list(self.public_suffixes) if self.public_suffixes else None
+            domains = [url_parts.registered_domain(name, suffixes) for name in unique.dictionary.to_pylist()]
             domain = _listed(pa.array(domains, pa.string()).take(unique.indices), load_hosts(self.domains))
         if self.urls:
             url = _listed(url_keys(urls), load_urls(self.urls))
@@ -160,12 +159,6 @@ class UrlFilter(Filter):
         return hard, soft, sub
 
 
-def hosts_of(urls: pa.Array) -> pa.Array:
-    """Host of each lower-case URL, "" for none."""
-    hosts = pc.struct_field(pc.extract_regex(urls, HOST), "host")
-    return pc.utf8_rtrim(pc.fill_null(hosts, ""), ".")
-
-
 def url_keys(urls: pa.Array) -> pa.Array:
     """Lower-case URLs without scheme, "www.", fragment and "/" at the end."""
     bare = pc.replace_substring_regex(pc.replace_substring_regex(urls, r"#.*$", ""), KEY, "")
@@ -177,27 +170,12 @@ def words_of(urls: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(urls, "[^a-z0-9]+", " ")
 
 
-def registered_domain(host: str, public_suffixes: str | None = None) -> str:
-    """The registered domain of a host in lower case; the host itself if it is an IP address or a public
-    suffix, or has no dot. A name in letters beyond ASCII counts as its "xn--" form."""
-    last = host.rpartition(".")[2]
-    if host.startswith("[") or last.isdigit() or not last:
-        return host
-    if not host.isascii():
-        try:
-            host = host.encode("idna").decode()
-        except UnicodeError:
-            return host
-    return suffix_list(public_suffixes).privatesuffix(host) or host
-
-
 @functools.cache
-def suffix_list(path: str | None) -> PublicSuffixList:
-    """The public suffix list of the package (`None`) or of a file, its ICANN section; read once a process."""
+def suffix_list(path: str) -> PublicSuffixList:
+    """The public suffix list of a file, its ICANN section; read once a process."""
     from publicsuffixlist import PublicSuffixList
 
-    source = paths.read_bytes(path).decode("utf-8").splitlines() if path else None
-    return PublicSuffixList(source, only_icann=True)
+    return PublicSuffixList(paths.read_bytes(path).decode("utf-8").splitlines(), only_icann=True)
 
 
 def _entries(path: str) -> pa.Array:

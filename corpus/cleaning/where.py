@@ -93,7 +93,10 @@ def _parse(expression: str) -> ast.expr:
     try:
         tree = ast.parse(_STRING_OR_NAME.sub(stand_in, expression.strip()), mode="eval").body
     except SyntaxError as error:
-        raise ValueError(f"{expression!r} is not an expression: {error.msg}") from None
+        raise ValueError(
+            f"{expression!r} is not an expression ({error.msg}), such as language.en > 0.65 and "
+            "gopher_quality.words > 50"
+        ) from None
     real = {short: name for name, short in names.items()}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):

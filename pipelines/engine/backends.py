@@ -114,7 +114,10 @@ def _connect(ray: Any, workers: int, address: str | None) -> None:
     if address and address.startswith("ray://"):
         raise TaskFailed(f"{address} is an address for Ray Client, which is not what this is for: use `ray job submit`")
     if address and re.fullmatch(r"[^/]+:\d+", address) and not answers(address):  # Ray itself tries for two minutes
-        raise TaskFailed(f"no Ray cluster answers at {address}")
+        raise TaskFailed(
+            f"no Ray cluster answers at {address}: start one (ray start --head), or leave out --address to run on this "
+            "machine"
+        )
     local = {"num_cpus": workers, "object_store_memory": 128 << 20, "include_dashboard": False}
     try:
         ray.init(

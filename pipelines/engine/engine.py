@@ -313,6 +313,7 @@ class Engine:
             watched.doing = under_way.STARTING
             self._backend = OnRay(self.workers, self.address)
             watched.doing = ""
+            watched.starting = "" if self.address else under_way.WORKERS  # on other machines nobody notes anything
         return self._backend
 
     def close(self) -> None:

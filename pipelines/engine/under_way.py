@@ -20,7 +20,7 @@ from corpus.io import metered
 _NOTE = struct.Struct("<qqq?")
 """Bytes and documents read, milliseconds in which kernels were compiled, whether one is being compiled."""
 
-STARTING, COMPILING = "starting Ray", "compiling kernels, once"
+STARTING, WORKERS, COMPILING = "starting Ray", "starting workers", "compiling kernels, once"
 
 
 class Reached(NamedTuple):
@@ -35,12 +35,13 @@ class Reached(NamedTuple):
 
 class UnderWay:
     """Tasks of a map, by key with their weights. `folder` is where their attempts note how far they are; `doing` what
-    has to be done before any can begin; `compiling` is called whenever kernels are seen to be compiled."""
+    has to be done before any can begin; `starting` what is done until the first note is there, which comes with the
+    first task; `compiling` is called whenever kernels are seen to be compiled."""
 
     def __init__(self, folder: str, weights: Mapping[str, int], compiling: Callable[[], None] = lambda: None):
         self.folder = folder
         self._call = compiling
-        self.doing = ""
+        self.doing = self.starting = ""
         self._weights = weights
         self._compiled = 0
 
@@ -48,17 +49,20 @@ class UnderWay:
         """What the notes say now; of no task more than its weight."""
         noted = [(self._weights.get(key, 0), *_read(self.folder, key)) for key in _keys(self.folder)]
         compiling = any(each[4] for each in noted)
+        if noted:
+            self.starting = ""
         if compiling:
             self._call()
         return Reached(
             sum(min(weight, size) for weight, size, *_ in noted),
             sum(each[2] for each in noted),
-            self.doing or (COMPILING if compiling else ""),
+            self.doing or self.starting or (COMPILING if compiling else ""),
             (self._compiled + sum(each[3] for each in noted)) / 1000,
         )
 
     def forget(self, key: str) -> None:
         """A task is done: it counts no longer."""
+        self.starting = ""
         self._compiled += _read(self.folder, key)[2]
         forget(self.folder, key)
 

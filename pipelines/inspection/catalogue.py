@@ -25,7 +25,7 @@ def list_recipes() -> str:
     lines = []
     for name in recipes.shipped():
         comment = "\n".join(line[1:] for line in show_recipe(name).splitlines() if line.startswith("#"))
-        lines.append(_entry(name, _sentence(comment), 12))
+        lines.append(_entry(name, _sentence(comment), 16))
     return "\n".join([*lines, "", "winnow recipes NAME shows one, winnow run NAME runs it."])
 
 

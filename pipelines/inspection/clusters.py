@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from corpus.io import paths, shards
+from corpus.io import shards
 from pipelines.inspection import places
 from pipelines.near.tables import TABLE_SCHEMA
 
@@ -20,14 +19,7 @@ _COLUMNS = ("id", "kept", "similarity", "size", "address")
 
 def is_one(names: Sequence[str]) -> bool:
     """Whether files are of a table of clusters, by the columns of the first."""
-    if not names or not paths.has_suffix(names[0], ".parquet"):
-        return False
-    with paths.open_input(names[0]) as file:
-        try:
-            found: list[str] = pq.ParquetFile(file).schema_arrow.names
-        except (ValueError, OSError):
-            return False
-    return found == TABLE_SCHEMA.names
+    return bool(names) and shards.columns_of(names[0]) == TABLE_SCHEMA.names
 
 
 def describe(names: Sequence[str], most: int) -> list[str]:

@@ -41,7 +41,7 @@ def _first_documents(path: str, most: int, options: readers.ReadOptions) -> list
         return quarantine.describe([source.path for source in sources], most)
     if clusters.is_one([source.path for source in sources[:1]]):
         return clusters.describe([source.path for source in sources], most)
-    lines, shown = first_records.check_fields(sources, options), 0
+    lines, shown = first_records.check_fields(sources, options, all_unreadable=True), 0
     lines += [readers.passed_over(unknown)] if unknown else []
     for unit in readers.split(sources, options):
         for reading in readers.read(unit, options):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ from pipelines.publishing import OutputError, Published
 
 (NEAR,) = Near.rules
 
+_SPANS = re.compile(r"contamination(-\d+)?/spans/")
 KEPT, DROPPED, QUARANTINED = ("kept", "bold green"), ("dropped", "bold red"), ("quarantined", "bold red")
 """Verdicts and how they look in a terminal."""
 
@@ -45,6 +47,7 @@ def explain(output: str, document: str, most: int) -> list[Text]:
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:  # manifests without a checksum
         found = [_unknown(f"work/ is damaged ({error})")]
     found += _in_clusters(published, document)
+    found += _contaminated(published, document, most)
     for folder in ("documents", "dropped", "quarantine"):
         for path, row in _rows(published, folder, document):
             found.append(_fate(folder, path, row))
@@ -72,6 +75,22 @@ def _in_clusters(published: Published, document: str) -> Iterator[Text]:
             else:
                 similarity = "not known" if row["similarity"] is None else f"{row['similarity']:.4f}"
                 yield Text(f"{start}of which {row['cluster']} is kept; similarity {similarity}")
+
+
+def _contaminated(published: Published, document: str, most: int) -> Iterator[Text]:
+    """What the tables of passages say of a document: `most` of the passages that it has in common with items."""
+    for folder in sorted({name.rpartition("/")[0] for name in published.files if _SPANS.match(name)}):
+        rows = [row for _, row in _rows(published, folder, document)]
+        items = {row["item"] for row in rows}
+        if rows:
+            yield Text(f"{rows[0]['id']}: {folder}: {len(rows):,} passages of {len(items):,} evaluation items")
+        for row in rows[:most]:
+            where = f"bytes {row['start']} to {row['end']}"
+            share = f"{row['words']} units, {row['share_of_item']:.0%} of the item"
+            passage = places.printable(row["passage"][:200])
+            yield Text(f"{row['id']}: {where}: {row['item']} {row['field']} ({row['scan']}, {share}): {passage}")
+        if len(rows) > most:
+            yield Text(f"and {len(rows) - most:,} more passages", "dim")
 
 
 def _unknown(why: str) -> Text:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 import pyarrow.parquet as pq
 
 from corpus.documents import QUARANTINE_SCHEMA
-from corpus.io import paths
+from corpus.io import paths, shards
 
-MOST_REASONS = 10
+MOST_REASONS, MOST_SAID = 10, 3
 MOST_KEPT = 10_000
 """Reasons that are counted apart; what comes after them is counted together."""
 SHOWN = 200
@@ -21,14 +21,7 @@ _COLUMNS = ["source", "position", "error", "records", "bytes", "step"]
 
 def is_one(names: list[str]) -> bool:
     """Whether files are of a quarantine, by the columns of the first."""
-    if not names or not paths.has_suffix(names[0], ".parquet"):
-        return False
-    with paths.open_input(names[0]) as file:
-        try:
-            found: list[str] = pq.ParquetFile(file).schema_arrow.names
-        except (ValueError, OSError):
-            return False
-    return set(QUARANTINE_SCHEMA.names) <= set(found)
+    return bool(names) and set(QUARANTINE_SCHEMA.names) <= set(shards.columns_of(names[0]))
 
 
 def describe(names: list[str], records: int) -> list[str]:
@@ -50,8 +43,22 @@ def _first(names: list[str], count: int) -> Iterator[dict]:
         yield row
 
 
+def reasons(names: list[str], most: int = MOST_SAID) -> list[str]:
+    """The most frequent reasons in the files of a quarantine, each with what it cost."""
+    return [f"{count}: {row['step']}: {row['error']}" for count, row in _counted(names)[:most]]
+
+
 def _reasons(names: list[str]) -> Iterator[str]:
-    """Each reason, but for the numbers in it, with the records that it cost and the first of them."""
+    """Lines: each reason, the most frequent first, with the first record that it cost."""
+    order = _counted(names)
+    for count, row in order[:MOST_REASONS]:
+        yield f"  {count}: {row['step']}: {row['error']} (the first: {row['source']}, at {row['position']})"
+    if len(order) > MOST_REASONS:
+        yield f"  and {len(order) - MOST_REASONS:,} further reasons"
+
+
+def _counted(names: list[str]) -> list[tuple[str, dict]]:
+    """Each reason, but for the numbers in it, the most frequent first: what it cost, and the first of these."""
     found: dict[tuple[str, str], list] = {}
     for row in _rows(names, _COLUMNS):
         key = (row["step"], _NUMBER.sub("0", row["error"]))
@@ -61,13 +68,11 @@ def _reasons(names: list[str]) -> Iterator[str]:
         counted[0] += row["records"]
         counted[1] += not row["records"]
     order = sorted(found.values(), key=lambda counted: -(counted[0] + counted[1]))
-    for records, ranges, row in order[:MOST_REASONS]:
-        count = " and ".join(
-            f"{n:,} {what}{'s' * (n > 1)}" for n, what in ((records, "record"), (ranges, "range")) if n
-        )
-        yield f"  {count}: {row['step']}: {row['error']} (the first: {row['source']}, at {row['position']})"
-    if len(order) > MOST_REASONS:
-        yield f"  and {len(order) - MOST_REASONS:,} further reasons"
+    return [(_cost(records, ranges), row) for records, ranges, row in order]
+
+
+def _cost(records: int, ranges: int) -> str:
+    return " and ".join(f"{n:,} {what}{'s' * (n > 1)}" for n, what in ((records, "record"), (ranges, "range")) if n)
 
 
 def _rows(names: Iterable[str], columns: list[str] | None) -> Iterator[dict]:

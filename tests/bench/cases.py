@@ -20,6 +20,9 @@ FAMILY_VOCABULARY = 8_000
 """Tokens of each, which a few megabytes of text are enough for."""
 SEQUENCE = 2048
 BATCH = 8
+MASKED_SEQUENCE, MASKED_BATCH = 512, 32
+"""Of objectives with masks: BERT's and T5's length."""
+MASK_SHARE, MEAN_SPAN = 0.15, 3
 URL_LISTS = ("domains", "hard_words", "soft_words", "subwords")
 ARCHIVE = "pages.warc.gz"
 
@@ -96,11 +99,31 @@ CASES = {
         8 * MB,
     ),
     "suffix_array": Case(
-        "ranges of 100 bytes and more that repeat earlier text",
+        "runs of repeated windows of 100 bytes",
         "pydivsufsort: divsufsort and kasai, no ranges",
         "pydivsufsort",
     ),
-    "contamination": Case("13-grams of evaluation sets in the text"),
+    "windows": Case(
+        "ranges of 100 bytes and more that stand in kept text, by windows",
+        "pydivsufsort: divsufsort and kasai, no ranges",
+        "pydivsufsort",
+    ),
+    "lines": Case("C4's line deduplication: keys, owners, what goes compared with what stays, decisions"),
+    "paragraphs": Case("the same with CCNet's paragraphs, of which the first stays"),
+    "contamination": Case(
+        "13-grams of evaluation sets in the text, with spans and decisions",
+        "lm-evaluation-harness's Janitor, in Python",
+        "lm_eval",
+        2 * MB,
+    ),
+    "contamination_datatrove": Case(
+        "12-grams of evaluation sets in the text, with spans and decisions",
+        "datatrove NGramsDecontFilter, words by nltk",
+        "datatrove",
+        2 * MB,
+    ),
+    "contamination_1e6": Case("a million 13-grams of held-back text in the text"),
+    "contamination_1e7": Case("ten million 13-grams of held-back text in the text"),
     "bpe_train": Case("byte-level BPE of 32,000 tokens: count, merge, write", "tokenizers BpeTrainer", "tokenizers"),
     "encode": Case(
         "BPE ids with a freshly loaded encoder",
@@ -153,4 +176,29 @@ CASES = {
         tokens=True,
     ),
     "loader_memmap": Case("the same", "numpy memmap, slices in random order", "numpy", None, ("tokens",), tokens=True),
+    "mlm": Case(
+        "shuffled batches of 32 x 512 with BERT's masks; our side reads them from shards",
+        "transformers DataCollatorForLanguageModeling, of rows in memory",
+        "transformers",
+        8 * MB,
+        ("sentence_tokens",),
+        tokens=True,
+    ),
+    "spans": Case(
+        "shuffled batches of T5's span corruption, 568 tokens to 512 inputs and 114 targets",
+        "what transformers' T5 example does in NumPy (random_spans_noise_mask), written anew, of rows in memory",
+        "numpy",
+        8 * MB,
+        ("sentence_tokens",),
+        tokens=True,
+    ),
+    "fim": Case("shuffled batches of 8 x 2048 with fill-in-the-middle", needs=("sentence_tokens",), tokens=True),
+    "pairs": Case(
+        "shuffled batches of 32 pairs of segments, 512 tokens, with BERT's masks; pairs are planned beforehand",
+        "transformers DataCollatorForLanguageModeling, of ready pairs in memory",
+        "transformers",
+        8 * MB,
+        ("sentence_tokens",),
+        tokens=True,
+    ),
 }

@@ -5,6 +5,7 @@ sample.arrow   one more for every four of them, for training the tokenizer: neve
 tokenizer/     a BPE of `cases.VOCABULARY` tokens, trained on the sample
 wordpiece/, sentencepiece-bpe/, sentencepiece-unigram/  the same of other families
 tokens/        the corpus in ids, over and over: two bytes for each of its bytes, one shard
+sentence_tokens/  the corpus in pieces of words, a sequence a sentence, and a plan of pairs of segments
 items/         evaluation sets
 pages.warc.gz  web pages: of the real corpora, whatever --corpus and --bytes say, or else the quickstart's archive
 sentences.arrow  the sentences of each document of corpus.arrow
@@ -22,16 +23,17 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from cases import ARCHIVE, FAMILIES, FAMILY_VOCABULARY, VOCABULARY
+from cases import ARCHIVE, FAMILIES, FAMILY_VOCABULARY, MASKED_SEQUENCE, VOCABULARY
 
-from corpus.cleaning.url_filter import hosts_of
+from corpus.encoding import by_sentence, vocabulary
 from corpus.encoding.encoder import load_encoder
 from corpus.io import paths
 from corpus.reading import readers
 from corpus.text import sentences
 from corpus.text.arrow import buffers
-from corpus.tokens import manifest
-from corpus.tokens.megatron import ShardWriter
+from corpus.text.urls import hosts_of
+from corpus.tokens import manifest, packing, sentence_packing
+from corpus.tokens.megatron import ShardWriter, read_sentences
 from pipelines.quickstart import write_archive
 from tokenizer_training.train import TrainTokenizer, count, merge_counts, train
 
@@ -167,6 +169,36 @@ def make_tokens(folder: pathlib.Path) -> None:
     )
 
 
+def make_sentence_tokens(folder: pathlib.Path) -> None:
+    """Write sentence_tokens/, unless that is done: as many bytes as the corpus has, with made-up tokens for what
+    wordpiece has not."""
+    output = str(folder / "sentence_tokens")
+    if (folder / "sentence_tokens").exists():
+        return
+    make_families(folder)
+    encoder = load_encoder(folder / "wordpiece")
+    known = vocabulary.describe(str(folder / "wordpiece"), encoder)
+    size = encoder.vocab_size
+    known["sentinels"] = list(range(size, size + 100))
+    known["roles"] |= {f"fim_{part}": size + 100 + i for i, part in enumerate(("prefix", "middle", "suffix"))}
+    texts = read(folder / "corpus.arrow")
+    wanted = sum(pc.sum(pc.binary_length(text)).as_py() for text in texts)
+    (folder / "sentence_tokens").mkdir()
+    prefix = manifest.shard_prefix(output, "00000")
+    encoded = [by_sentence.encode(encoder, text, "rules") for text in texts]
+    with ShardWriter(prefix, size + 103) as writer:
+        while writer.tokens < wanted // 2:
+            for each in encoded:
+                writer.add(*each)
+    tokenizer = {"fingerprint": encoder.fingerprint, "family": encoder.family, "path": "../wordpiece"}
+    shards = [manifest.describe_shard(prefix)]
+    special = {"end_id": encoder.end_id, "pad_id": encoder.pad_id, "unit": "sentence", "vocabulary": known}
+    manifest.write(output, shards, vocab_size=size + 103, tokenizer=tokenizer, **special)
+    plan = sentence_packing.pack(*read_sentences(prefix), MASKED_SEQUENCE - 3, "next_sentence")
+    packing.save(plan, packing.plan_path(output, "pairs", "00000"))
+    packing.summarize(output, "pairs", {"00000": plan.figures})
+
+
 def make_lists(folder: pathlib.Path) -> None:
     """Write lists/, unless that is done: as many words as datatrove's own lists have, 100,000 made-up domains
     and one host in fifty of the corpus."""
@@ -207,4 +239,5 @@ MAKERS = {
     "tokenizer": make_tokenizer,
     "families": make_families,
     "tokens": make_tokens,
+    "sentence_tokens": make_sentence_tokens,
 }

@@ -18,7 +18,11 @@ import worker
 from cases import (
     ARCHIVE,
     BATCH,
+    MASK_SHARE,
+    MASKED_BATCH,
+    MASKED_SEQUENCE,
     MATCH_BYTES,
+    MEAN_SPAN,
     NGRAM,
     PERMUTATIONS,
     SEQUENCE,
@@ -39,11 +43,16 @@ from corpus.cleaning.gopher_repetition import GopherRepetition
 from corpus.cleaning.kernels import shared_words
 from corpus.cleaning.pii import PersonalData
 from corpus.cleaning.url_filter import UrlFilter
+from corpus.contamination import index as indexes
+from corpus.contamination import scanner
 from corpus.contamination.decontaminate import Decontaminate
-from corpus.dedup import lsh
+from corpus.contamination.items import Item
+from corpus.dedup import lsh, suffix_parts
 from corpus.dedup import minhash as hashing
+from corpus.dedup.runs import Columns
 from corpus.dedup.shingles import Unit
-from corpus.dedup.suffix_array import repeated_ranges
+from corpus.dedup.substrings import repeated_substrings
+from corpus.documents import shard_and_row
 from corpus.encoding.encoder import load_encoder
 from corpus.io import paths
 from corpus.language.langdetect import detect
@@ -52,6 +61,8 @@ from corpus.loader import TokenStream
 from corpus.reading import charset, http, readers, streams, web_pages
 from corpus.reading import warc as archives
 from corpus.text.arrow import buffers
+from pipelines.maps.compared import TEXT
+from pipelines.steps.line_dedup import LineDedup
 from pipelines.steps.near_dedup import NearDedup
 from tokenizer_training.train import TrainTokenizer, count, merge_counts, train
 
@@ -231,15 +242,92 @@ def suffix_array(job: Job) -> Side:
     batches = job.batches()
     texts = [pa.array(batch["text"], pa.large_string()) for batch in batches]
     data, offsets = buffers(pa.concat_arrays(texts))
-    repeated_ranges(np.zeros(1000, np.uint8), np.array([0, 500, 1000]), MATCH_BYTES)
-    return over_batches(batches, lambda: repeated_ranges(data, offsets, MATCH_BYTES))
+
+    def find(data: np.ndarray, ends: np.ndarray) -> Columns:
+        """One part, one range."""
+        order = suffix_parts.ordered(data, ends, MATCH_BYTES)
+        part = suffix_parts.Part(np.append(data, np.zeros(suffix_parts.PADDING, np.uint8)), order)
+        found = list(suffix_parts.merged([part], [0], [len(order)], MATCH_BYTES))
+        places, first = (np.concatenate(column) for column in zip(*found))
+        documents = np.arange(len(ends)), ends
+        return suffix_parts.runs_of(places, *suffix_parts.located(first, [documents]), documents, MATCH_BYTES)
+
+    find(np.zeros(1000, np.uint8), np.array([500, 1000]))
+    return over_batches(batches, lambda: find(data[offsets[0] : offsets[-1]], offsets[1:] - offsets[0]))
 
 
-def contamination(job: Job) -> Side:
+def windows(job: Job) -> Side:
+    batches = job.batches()
+    text = pa.concat_arrays([pa.array(batch["text"], pa.large_string()) for batch in batches])
+    repeated_substrings(["a b c " * 200] * 2, MATCH_BYTES)
+    return over_batches(batches, lambda: repeated_substrings(text, MATCH_BYTES))
+
+
+def lines(job: Job) -> Side:
+    return _pieces(job, LineDedup())
+
+
+def paragraphs(job: Job) -> Side:
+    return _pieces(job, LineDedup(unit="paragraph", keep="first", min_sentences=0))
+
+
+def _pieces(job: Job, step: LineDedup) -> Side:
+    """What the tasks of a run do, without its exchanges: every batch is a shard, and all keys are one partition."""
+
+    def run(batches: list[pa.RecordBatch]) -> list[pa.Table]:
+        rows = [np.arange(batch.num_rows) for batch in batches]
+        keys = pa.concat_tables([step.keys(*each, i)[0] for i, each in enumerate(zip(rows, batches))])
+        matches, _ = step.matches(keys)
+        matches = matches.sort_by([("address", "ascending"), ("start", "ascending")])
+        shard, owner = (shard_and_row(matches[name].to_numpy()) for name in ("address", "owner"))
+        goes, stays = (np.stack([*where], axis=1) for where in (shard, owner))
+        texts = []
+        order = np.argsort(stays[:, 0], kind="stable")
+        ends = np.searchsorted(stays[order, 0], np.arange(len(batches) + 1))
+        for batch, first, end in zip(batches, ends, ends[1:]):
+            here = order[first:end]
+            places = (matches[name].to_numpy()[here] for name in ("owner_start", "owner_end"))
+            texts.append(step.texts(batch, stays[here, 1], *places))
+        inverse = np.argsort(order, kind="stable")
+        matches = matches.append_column(TEXT, pa.concat_arrays(texts).take(pa.array(inverse)))
+        ends = np.searchsorted(goes[:, 0], np.arange(len(batches) + 1))
+        return [
+            step.finish(each, batch, matches.slice(first, end - first))
+            for each, batch, first, end in zip(rows, batches, ends, ends[1:])
+        ]
+
+    batches = job.batches()
+    run([batches[0].slice(0, FEW)] * 2)
+    return over_batches(batches, lambda: run(batches))
+
+
+def contamination(job: Job, rule: Any = "any") -> Side:
     items = sorted(glob.glob(os.path.join(glob.escape(job.folder), "items", "*.jsonl")))
-    step, batches = Decontaminate(against=tuple(items)), job.batches()
+    step, batches = Decontaminate(against=tuple(items), rule=rule), job.batches()
     step.decisions(batches[0].slice(0, FEW))
     return over_batches(batches, lambda: [step.decisions(batch) for batch in batches])
+
+
+def contamination_grams(job: Job, grams: int) -> Side:
+    """The grams are those of the sample, which is not the text, and of numbers where that has too few."""
+    batches = job.batches()
+    with pa.OSFile(os.path.join(job.folder, "sample.arrow")) as file:
+        texts = pa.ipc.open_file(file).read_all()["text"].to_pylist()
+    kept, words = [], 0
+    for text in texts:
+        if words >= grams:
+            break
+        kept.append(text)
+        words += len(text.split())
+    kept += [" ".join(map(str, range(first, first + 1000))) for first in range(0, max(grams - words, 0), 1000)]
+    index = indexes.build([Item(f"held:{number}", (text,)) for number, text in enumerate(kept)])
+    scanner.scan(batches[0]["text"].slice(0, FEW), index)
+
+    def work() -> int:
+        scanning = scanner.Scanner(index)
+        return sum(scanning.scan(batch["text"]).num_rows for batch in batches)
+
+    return over_batches(batches, work)
 
 
 def bpe_train(job: Job) -> Side:
@@ -282,8 +370,8 @@ def encode_warm(job: Job) -> Side:
     return encode(job, warm=True)
 
 
-def loader(job: Job) -> Side:
-    stream = TokenStream(os.path.join(job.folder, "tokens"), sequence_length=SEQUENCE, batch_size=BATCH)
+def loader(job: Job, folder: str = "tokens", length: int = SEQUENCE, batch: int = BATCH, **options: Any) -> Side:
+    stream = TokenStream(os.path.join(job.folder, folder), sequence_length=length, batch_size=batch, **options)
     next(stream)
     stream.rewind()
 
@@ -291,9 +379,12 @@ def loader(job: Job) -> Side:
         for _ in stream:
             pass
 
-    tokens = stream.shards.tokens
+    tokens = stream.tokens
     return Side(work, tokens * np.dtype(stream.shards.manifest["dtype"]).itemsize, tokens=tokens)
 
+
+objective = functools.partial(loader, folder="sentence_tokens")
+masked = functools.partial(objective, length=MASKED_SEQUENCE, batch=MASKED_BATCH)
 
 SIDES = {
     "warc": warc,
@@ -307,7 +398,13 @@ SIDES = {
     "near_dedup": near_dedup,
     "near_dedup_fineweb": near_dedup_fineweb,
     "suffix_array": suffix_array,
+    "windows": windows,
+    "lines": lines,
+    "paragraphs": paragraphs,
     "contamination": contamination,
+    "contamination_datatrove": functools.partial(contamination, rule="datatrove"),
+    "contamination_1e6": functools.partial(contamination_grams, grams=10**6),
+    "contamination_1e7": functools.partial(contamination_grams, grams=10**7),
     "bpe_train": bpe_train,
     "encode": encode,
     "encode_warm": encode_warm,
@@ -317,6 +414,10 @@ SIDES = {
     "encode_unigram": functools.partial(encode, tokenizer="sentencepiece-unigram"),
     "loader_causal": loader,
     "loader_memmap": loader,
+    "mlm": functools.partial(masked, objective="mlm", share=MASK_SHARE),
+    "spans": functools.partial(masked, objective="span_corruption", density=MASK_SHARE, mean_span=MEAN_SPAN),
+    "fim": functools.partial(objective, objective="fim"),
+    "pairs": functools.partial(masked, objective="mlm", share=MASK_SHARE, segments=2, packing="pairs"),
 }
 
 if __name__ == "__main__":

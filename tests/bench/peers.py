@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 import tempfile
+import types
 import unicodedata
 from collections.abc import Sequence
 
@@ -23,7 +24,11 @@ from cases import (
     ARCHIVE,
     BANDS,
     BATCH,
+    MASK_SHARE,
+    MASKED_BATCH,
+    MASKED_SEQUENCE,
     MATCH_BYTES,
+    MEAN_SPAN,
     NGRAM,
     PERMUTATIONS,
     ROWS,
@@ -441,7 +446,108 @@ def loader_causal(job: Job) -> Side:
     return Side(work, 2 * (len(ids) - 1), tokens=len(ids) - 1)
 
 
+def _rows(job: Job, length: int) -> np.ndarray:
+    """Rows of so many ids of sentence_tokens/, at most `job.bytes` bytes, whole batches."""
+    (file,) = glob.glob(os.path.join(glob.escape(job.folder), "sentence_tokens", "*.bin"))
+    ids = np.memmap(file, np.uint16, "r")
+    count = min(len(ids), job.bytes // 2) // (length * MASKED_BATCH) * MASKED_BATCH
+    return np.random.default_rng(0).permutation(ids[: count * length].reshape(count, length)).astype(np.int64)
+
+
+def masked_rows(job: Job, pairs: bool = False) -> Side:
+    """Hugging Face's collator, of rows of ids that have [CLS] and [SEP] already, with the masks of special tokens that
+    it otherwise asks the tokenizer for, id by id."""
+    from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerFast
+
+    named = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+    file = os.path.join(job.folder, "wordpiece", "tokenizer.json")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=file, unk_token="[UNK]", **named)
+    collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=MASK_SHARE, return_tensors="np")
+    rows = _rows(job, MASKED_SEQUENCE)
+    special = np.isin(rows, tokenizer.all_special_ids).astype(np.int64)
+    parts = {"token_type_ids": np.repeat([[0] * (MASKED_SEQUENCE // 2) + [1] * (MASKED_SEQUENCE // 2)], len(rows), 0)}
+    arrays = {"input_ids": rows, "special_tokens_mask": special, **(parts if pairs else {})}
+    samples = [{name: array[i] for name, array in arrays.items()} for i in range(len(rows))]
+
+    def work() -> None:
+        for first in range(0, len(samples), MASKED_BATCH):
+            collator(samples[first : first + MASKED_BATCH])
+
+    work()
+    return Side(work, 2 * rows.size, tokens=rows.size)
+
+
+def spans(job: Job) -> Side:
+    """Masks of spans row by row, then sentinels and what is left of all rows of a batch at once."""
+    length, first_sentinel, end = 568, 8_000, 3
+    rows, random = _rows(job, length), np.random.default_rng(0)
+    noise = round(length * MASK_SHARE)
+    count = round(noise / MEAN_SPAN)
+
+    def divided(items: int) -> np.ndarray:
+        begins = np.arange(items - 1) < count - 1
+        random.shuffle(begins)
+        return np.bincount(np.cumsum(np.concatenate([[0], begins])))
+
+    def mask() -> np.ndarray:
+        lengths = np.stack([divided(length - noise), divided(noise)], 1).ravel()
+        return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+
+    def side(ids: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        begins = hidden & ~np.concatenate([np.zeros((len(ids), 1), bool), hidden[:, :-1]], 1)
+        named = np.where(begins, first_sentinel + np.cumsum(begins, 1), ids)
+        left = named[begins | ~hidden].reshape(len(ids), -1)
+        return np.concatenate([left, np.full((len(ids), 1), end)], 1)
+
+    def work() -> None:
+        for first in range(0, len(rows), MASKED_BATCH):
+            ids = rows[first : first + MASKED_BATCH]
+            hidden = np.stack([mask() for _ in ids])
+            side(ids, hidden)
+            labels = side(ids, ~hidden)
+            np.concatenate([np.zeros((len(ids), 1), np.int64), labels[:, :-1]], 1)
+
+    return Side(work, 2 * rows.size, tokens=rows.size)
+
+
+def _items(job: Job) -> list[str]:
+    """The texts of the evaluation sets."""
+    texts = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(job.folder), "items", "*.jsonl"))):
+        with open(path, encoding="utf-8") as file:
+            texts += [json.loads(line)["text"] for line in file]
+    return texts
+
+
+def contamination(job: Job) -> Side:
+    from lm_eval.decontamination.janitor import Janitor
+
+    texts, janitor = job.texts(), Janitor()
+    for item in _items(job):
+        janitor.register_contaminant_python(item)
+    return over_texts(texts, lambda: [janitor.clean_python(text) for text in texts])
+
+
+def contamination_datatrove(job: Job) -> Side:
+    from datatrove.data import Document
+    from datatrove.pipeline.decont.n_grams import NGramsDecontConfig, NGramsDecontFilter, NGramsDecontIndexer
+    from datatrove.utils import word_tokenizers
+    from nltk.tokenize import NLTKWordTokenizer
+
+    config, texts = NGramsDecontConfig(), job.texts()
+    rule = NGramsDecontFilter(job.folder, config)
+    words = word_tokenizers.load_word_tokenizer("en")
+    words.word_tokenize = NLTKWordTokenizer().tokenize  # spaCy's, which it has for English, are slower
+    rule.tokenizer = words
+    parts = types.SimpleNamespace(config=config, tokenizer=words, hash_func=rule.hash_func)
+    hashes = functools.partial(NGramsDecontIndexer.compute_hashes, parts)  # it wants another package to be made
+    rule._index_hashes = {hash: "task" for item in _items(job) for hash in hashes(item)}
+    return over_texts(texts, lambda: [rule.filter(Document(text=text, id="")) for text in texts])
+
+
 SIDES = {
+    "contamination": contamination,
+    "contamination_datatrove": contamination_datatrove,
     "warc": warc,
     "c4": c4,
     "quality": quality,
@@ -453,6 +559,7 @@ SIDES = {
     "near_dedup": near_dedup,
     "near_dedup_fineweb": near_dedup_fineweb,
     "suffix_array": suffix_array,
+    "windows": suffix_array,
     "bpe_train": bpe_train,
     "encode": encode,
     "encode_warm": encode,
@@ -462,6 +569,9 @@ SIDES = {
     "encode_unigram": functools.partial(encode_sentencepiece, folder="sentencepiece-unigram"),
     "loader_causal": loader_causal,
     "loader_memmap": loader_memmap,
+    "mlm": masked_rows,
+    "spans": spans,
+    "pairs": functools.partial(masked_rows, pairs=True),
 }
 
 if __name__ == "__main__":

@@ -35,11 +35,11 @@ from pipelines.run import run
 from tokenizer_training import train_tokenizer
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-ONE_TASK = ("substring_dedup", "train_tokenizer")
+ONE_TASK = ("train_tokenizer",)
 KERNELS = (
     "url_dedup-keys", "exact_dedup-keys", "near_dedup-signatures", "near_dedup-reduce", "near_dedup-verify",
-    "substring_dedup-suffix_array", "decontaminate-decide", "tokenizer-count", "tokenizer-train", "tokens-encode",
-    "best_fit-2048-plan",
+    "substring_dedup-chains", "substring_dedup-equal", "substring_dedup-keep", "decontaminate-decide",
+    "tokenizer-count", "tokenizer-train", "tokens-encode", "best_fit-2048-plan",
 )  # fmt: skip
 """Maps that `bin/bench` has a case for."""
 

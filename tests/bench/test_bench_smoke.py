@@ -30,7 +30,7 @@ def test_list_names_the_cases():
 @pytest.mark.slow
 def test_our_side_of_the_first_cases_runs(tmp_path):
     corpora.write_jsonl(tmp_path / "docs.jsonl", corpora.documents(400))
-    cases = ["c4", "langdetect", "minhash", "near_dedup", "suffix_array"]
+    cases = ["c4", "langdetect", "minhash", "near_dedup", "suffix_array", "windows"]
     bench(*cases, "--corpus", tmp_path / "docs.jsonl", "--no-peers", "--repeat", 1, "--json", tmp_path / "out.json")
     results = [json.loads(line) for line in (tmp_path / "out.json").read_text().splitlines()]
     assert [result["case"] for result in results] == cases

@@ -136,7 +136,7 @@ steps:
   - bad_words: {{path: "{paths["words"]}"}}
   - exact_dedup
   - near_dedup: {{threshold: 0.7, permutations: 128}}
-  - substring_dedup: {{min_bytes: 60}}
+  - substring_dedup: {{min_length: 60}}
   - decontaminate: {{against: ["{paths["evaluation"]}"]}}
   - train_tokenizer: {{family: bpe, vocab_size: 600}}
   - tokenize: {{shard_bytes: 8192}}

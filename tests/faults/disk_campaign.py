@@ -45,7 +45,7 @@ def prepared(folder: pathlib.Path):
         "c4",
         "exact_dedup",
         {"near_dedup": {"permutations": 32}},
-        {"substring_dedup": {"min_bytes": 60}},
+        {"substring_dedup": {"min_length": 60}},
         {"train_tokenizer": {"vocab_size": 300}},
         "tokenize",
         {"pack": {"sequence_length": 64}},

@@ -56,8 +56,8 @@ LIES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class DecidesTwice(STEPS["decontaminate"]):
-    """Drops every document twice."""
+class DecidesTwice(STEPS["exact_dedup"]):
+    """Drops every document that it drops twice."""
 
     name: ClassVar[str] = "decides_twice"
 

@@ -370,7 +370,7 @@ def _tiny_files() -> Iterable[Maker]:
 
 
 def _tiny_file(suffix: str, data: bytes, dice: random.Random) -> dict:
-    return {"suffix": suffix, "data": data, "extra": True, "bad": 0 if data else 1}
+    return {"suffix": suffix, "data": data, "extra": bool(data), "sound": not data}  # a file of no bytes has no records
 
 
 def _noise(suffix: str, dice: random.Random) -> dict:

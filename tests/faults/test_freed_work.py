@@ -17,7 +17,7 @@ from pipelines.inspection.explain import explain
 from pipelines.inspection.verify import no_longer_there, verify
 
 STEPS = [
-    "exact_dedup", "c4", {"near_dedup": {"permutations": 64}}, {"substring_dedup": {"min_bytes": 60}},
+    "exact_dedup", "c4", {"near_dedup": {"permutations": 64}}, {"substring_dedup": {"min_length": 60}},
     {"train_tokenizer": {"vocab_size": 400}}, {"tokenize": {"shard_bytes": 8192}}, {"pack": {"sequence_length": 64}},
 ]  # fmt: skip
 

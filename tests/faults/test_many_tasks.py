@@ -1,4 +1,5 @@
-"""What a run of many files asks of storage grows with the files; a rerun with nothing to do asks for its manifests."""
+"""What a run of many files asks of storage grows with the files; a rerun with nothing to do asks for its manifests.
+Both look at the first records of some files, however many there are."""
 
 import os
 
@@ -7,7 +8,7 @@ import pytest
 import slow_store
 
 from corpus.io import paths
-from corpus.reading import readers
+from corpus.reading import first_records, readers
 from pipelines import estimate
 from pipelines import run as runs
 from pipelines.engine import numbered
@@ -16,6 +17,7 @@ from pipelines.maps import exchange
 
 ALIKE = {"near_dedup": {"threshold": 0.4, "ngram": 1, "permutations": 64}}
 STEPS = [{"length": {"max_characters": 115}}]  # which drops about half
+LOOKED_AT = first_records.FILES
 
 
 @pytest.mark.parametrize("files", [100, pytest.param(5000, marks=pytest.mark.slow)])
@@ -27,10 +29,12 @@ def test_a_task_a_file(tmp_path, files):
     (summary,) = result.summaries
     assert summary.tasks == files and result.report["documents"]["in"] == 2 * files
     sources = [os.path.join(tmp_path, "in", f"{number:06d}.jsonl") for number in range(files)]
-    assert [first.opened[source] for source in sources] == [2] + [1] * (files - 1)  # the first tells its fields
-    assert first["opens"] <= files + 20  # outputs are not read back
+    looked_at = {number * files // LOOKED_AT for number in range(LOOKED_AT)}  # for their fields, before work
+    assert [first.opened[source] for source in sources] == [1 + (number in looked_at) for number in range(files)]
+    beats = first.opened[os.path.join(output, "lock.json")]  # the longer a run takes, the more
+    assert first["opens"] - beats <= files + LOOKED_AT + 20  # outputs are not read back
     outputs = sum(len(manifest.outputs) for manifest in committed(os.path.join(output, "work", summary.step)).values())
-    assert files < outputs < 2 * files and first["creates"] <= files + outputs + 20
+    assert files < outputs < 2 * files and first["creates"] <= files + outputs + beats + 20
     assert first["listings"] <= 30
 
     with slow_store.counting(tmp_path) as again:
@@ -38,7 +42,9 @@ def test_a_task_a_file(tmp_path, files):
     assert not result.worked and result.report["documents"]["in"] == 2 * files
     manifests = [os.path.join(output, "work", summary.step, f"{number:05d}.json") for number in range(files)]
     assert [again.opened[manifest] for manifest in manifests] == [1] * files
-    assert again["opens"] <= files + 20 and again["creates"] <= 5 and again["listings"] <= 30
+    assert [again.opened[source] for source in sources] == [int(number in looked_at) for number in range(files)]
+    assert again["opens"] <= files + LOOKED_AT + 20
+    assert again["creates"] <= 5 and again["listings"] <= 30
     assert again["bytes read"] < 1500 * files + (1 << 20)  # the rest is published.json and the report
 
 
@@ -51,8 +57,8 @@ def test_the_input_is_divided_once(tmp_path, files):
         result = runs.run(recipe, str(tmp_path / "out"), dry_run=True)
     (summary,) = result.summaries
     assert summary.tasks == 2 * files  # a row group a task
-    # the first tells its fields, too, and the estimate looks at the footers of some
-    assert len(counts.opened) == files and files < counts["opens"] <= files + 1 + 2 * estimate.FOOTERS
+    # some tell their fields, too, and the estimate looks at the footers of some
+    assert len(counts.opened) == files and files < counts["opens"] <= files + LOOKED_AT + 2 * estimate.FOOTERS
     units = readers.split(paths.expand(str(tmp_path / "in")), recipe.read, 10)
     assert [unit.path for unit in units] == sorted(unit.path for unit in units)
     assert [unit.start for unit in units] == [0, 1] * files
@@ -67,7 +73,8 @@ def test_on_a_store_a_rerun_asks_for_manifests_only(tmp_path):
         runs.run(recipe, "slow://out")
     with slow_store.store(tmp_path, seconds=0) as counts:
         assert not runs.run(recipe, "slow://out").worked
-    assert counts["opens"] <= files + 20 and counts["reads"] <= files + 20
+    most = files + LOOKED_AT + 20
+    assert counts["opens"] <= most and counts["reads"] <= most
     assert counts["stats"] <= 50 and counts["listings"] <= 100 and counts["copies"] == 0 and counts["creates"] <= 5
 
 
@@ -90,11 +97,13 @@ def test_global_steps_of_thousands_of_tasks(tmp_path, monkeypatch):
             result = runs.run(recipe, str(folder / "out"))
         assert result.report["documents"]["in"] == 2 * files
         made = {summary.step.partition("-")[2]: summary.tasks for summary in result.summaries}
-        maps = ["read", "exact_dedup-keys", "exact_dedup-decide", "near_dedup-signatures", "near_dedup-send"]
-        assert [made[name] for name in [*maps, "near_dedup-verify", "near_dedup-decide", "documents"]] == [files] * 8
+        maps = ["read", "exact_dedup-keys", "exact_dedup-send", "exact_dedup-decide", "near_dedup-signatures"]
+        maps += ["near_dedup-send", "near_dedup-verify", "near_dedup-decide", "documents"]
+        assert [made[name] for name in maps] == [files] * len(maps)
         exact, near = made["exact_dedup-reduce"], made["near_dedup-reduce"]
         ways = {
-            "exact_dedup-keys": (files, exact), "exact_dedup-reduce": (exact, files), "near_dedup-keys": (files, near),
+            "exact_dedup-keys": (files, exact), "exact_dedup-reduce": (exact, files),
+            "exact_dedup-send": (files, files), "near_dedup-keys": (files, near),
             "near_dedup-pairs": (near, files), "near_dedup-wanted": (near, files), "near_dedup-send": (files, files),
             "near_dedup-crowded": (near, files), "near_dedup-kept": (made["near_dedup-rows"], files),
         }  # fmt: skip
@@ -105,5 +114,5 @@ def test_global_steps_of_thousands_of_tasks(tmp_path, monkeypatch):
             openings / 2 < counts["opens"] < openings + 42 * files
         )  # shards, decisions, sidecars, edges, crowds, tables
         tasks.append(sum(made.values()))
-    assert {"near_dedup-keys", "near_dedup-pairs", "near_dedup-send"} <= combined
+    assert {"exact_dedup-send", "near_dedup-keys", "near_dedup-pairs", "near_dedup-send"} <= combined
     assert tasks[1] > 5000 and tasks[1] < 5 * tasks[0]

@@ -40,7 +40,7 @@ def whole(tmp_path_factory):
         "input": [str(folder / "in")],
         "task_bytes": 16384,
         "working_bytes": 16384,
-        "steps": ["c4", "exact_dedup", {"near_dedup": {"permutations": 64}}, {"substring_dedup": {"min_bytes": 60}},
+        "steps": ["c4", "exact_dedup", {"near_dedup": {"permutations": 64}}, {"substring_dedup": {"min_length": 60}},
                   {"train_tokenizer": {"vocab_size": 400}}, {"tokenize": {"shard_bytes": 8192}},
                   {"pack": {"sequence_length": 64}}],
     }  # fmt: skip
@@ -565,6 +565,7 @@ def store(monkeypatch):
         publish(source, target)
 
     found.create_dir("bucket")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1")  # a host that is known without a network
     monkeypatch.setattr(paths, "filesystem", filesystem)
     monkeypatch.setattr(paths, "publish", into_a_folder)
     monkeypatch.setattr(lock, "SETTLE", 0.01)

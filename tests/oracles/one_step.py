@@ -33,6 +33,7 @@ class Decision(NamedTuple):
     reason: str
     by: str | None
     score: float | None
+    separator: str | None = None
 
 
 class Observed(NamedTuple):
@@ -142,16 +143,24 @@ def _named(by, view):
 
 def applied(texts, decisions):
     """{id: text} of what decisions leave of texts."""
-    left, end = {name: text.encode() for name, text in texts.items()}, {}
-    for each in reversed(decisions):
-        if each.action == "drop":
-            assert (each.start, each.end) == (None, None) and each.id not in end
-            del left[each.id]
+    of_text, left = {name: [] for name in texts}, {}
+    for each in decisions:
+        of_text[each.id].append(each)
+    for name, text in texts.items():
+        value, found, at = text.encode(), b"", 0
+        for each in of_text[name]:
+            if each.action == "drop":
+                assert (each.start, each.end) == (None, None) and len(of_text[name]) == 1
+                break
+            assert each.action == "cut" and at <= each.start < each.end <= len(value)
+            found += value[at : each.start]
+            separator = (each.separator or "").encode()
+            if 0 < each.start and each.end < len(value) and not found.endswith(separator):
+                found += separator
+            at = each.end
         else:
-            assert each.action == "cut" and 0 <= each.start < each.end <= end.get(each.id, len(left[each.id]))
-            end[each.id] = each.start
-            left[each.id] = left[each.id][: each.start] + left[each.id][each.end :]
-    return {name: text.decode() for name, text in left.items()}
+            left[name] = (found + value[at:]).decode()
+    return left
 
 
 def _check_counts(step, before, after, decisions):

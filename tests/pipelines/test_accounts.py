@@ -1,5 +1,6 @@
 """Counts that do not add up are said; a run that lost a step, or more than it may, is not proven: from Python, too."""
 
+import dataclasses
 import json
 
 import pytest
@@ -53,6 +54,13 @@ def test_what_is_lost_is_held_to_the_limit():
     assert problems(GOOD, 5, lost_bytes=101) == [
         "10.1% of the bytes of the input were quarantined, more than max_quarantined = 10.0%"
     ]
+
+
+def test_an_input_without_documents_is_said():
+    lost = {"ranges": 0, "bytes": 0, "input_bytes": 1000}
+    accounts = Accounts([step("read", 0, 0)], ["read"], 0, None, 0, lost, 0.5)
+    assert accounts.problems() == ["the input has no documents"]
+    assert not dataclasses.replace(accounts, lost={**lost, "ranges": 1}).problems()
 
 
 def test_names_of_steps_are_unique_in_the_run():

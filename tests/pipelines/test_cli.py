@@ -1,5 +1,7 @@
 """The command line answers at once, and its help shows what each verb takes."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -8,6 +10,7 @@ import pytest
 from commands import FRESH, winnow
 
 from corpus.reading import formats
+from pipelines import cli, run
 
 HEAVY = ("corpus.io", "corpus.step", "numba", "numpy", "pyarrow", "pydantic", "ray", "tokenizers", "torch", "yaml")
 
@@ -28,13 +31,17 @@ except SystemExit:
 
 @pytest.mark.parametrize("verb, words", [
     (["dedup", "near"], ["--threshold", "Default: 0.8", "--permutations", "Example: winnow dedup near"]),
-    (["dedup", "lines"], ["--unit", "line|three_sentences", "--min-sentences"]),
+    (["dedup", "lines"], ["--unit", "line|paragraph|sentence|three_sentences", "--min-sentences"]),
     (["train-tokenizer"], ["--family", "--vocab-size", "32000"]),
     (["pack"], ["--tokenizer", "--sequence-length"]),
     (["decontaminate"], ["--against", "Evaluation files: paths, folders", "Must be given."]),
     (["run"], ["--dry-run", "--limit", "--address", "--set", "read.text_field=TEXT", "Field or column of the text"]),
     (["filter"], [f"read.format={'|'.join(formats.CHOICES)}: Format of all input files", ".warc, .wet, .jsonl"]),
     (["dedup", "exact"], ["read.invalid_utf8=quarantine|repair"]),
+    ([], ["dedup exact, near, substring, lines, urls, overlap."]),
+    (["dedup"], ["overlap says how much two corpora share"]),
+    (["filter"], ["What the id is called in the input; data.id for a field id within a field data."]),
+    *(([verb], [f"Example: winnow {verb} "]) for verb in ("quickstart", "report", "verify", "audit", "clean-work")),
 ])  # fmt: skip
 def test_help_of_a_verb_names_its_options(verb, words):
     said = " ".join(winnow(*verb, "--help", check=0).stdout.split())
@@ -66,6 +73,25 @@ def test_a_run_without_standard_error_is_a_run(tmp_path):
         env={**os.environ, "PYTHONPATH": ":".join(filter(None, sys.path))},
     )
     assert done.returncode == 0 and "1 in = 1 kept" in done.stdout
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", "--version"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0 and done.stdout.startswith("winnow ")
+
+
+def test_a_second_is_one(tmp_path):
+    result = run.Result(
+        seconds=1.2,
+        input_bytes=5,
+        published="nothing",
+        report={"steps": [], "documents": {"in": 0, "kept": 0, "dropped": 0, "quarantined": 0}},
+    )
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        cli._print_result("out", result)
+    assert "\ndone in 1 second;" in said.getvalue()
 
 
 def test_what_cannot_be_read_is_shown(tmp_path):

@@ -15,7 +15,7 @@ BATCH = pa.record_batch({"id": ["a", "b"], "text": ["One. Two! Three?", "One. Tw
 def dropped(step):
     """Rows that a step drops of BATCH, which repeats nothing."""
     _, keys = step.keys(np.arange(2), BATCH, 0)
-    repeats, _ = step.duplicates(step.keys(np.arange(2), BATCH, 0)[0])
+    repeats, _ = step.matches(step.keys(np.arange(2), BATCH, 0)[0])
     assert len(keys) == 2 and repeats.num_rows == 0
     return step.finish(np.arange(2), BATCH, repeats)["row"].to_pylist()
 

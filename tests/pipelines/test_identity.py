@@ -23,8 +23,9 @@ steps:
   - train_tokenizer: {{family: byte}}
   - tokenize
 """
-MAPS = ["00-read+custom+split", "01-exact_dedup-keys", "01-exact_dedup-reduce", "01-exact_dedup-decide", "02-documents"]
-MAPS += ["tokenizer-count", "tokenizer-train", "tokens-gate", "tokens-encode", "tokens-shards"]
+MAPS = ["00-read+custom+split", "01-exact_dedup-keys", "01-exact_dedup-reduce", "01-exact_dedup-send"]
+MAPS += ["01-exact_dedup-decide", "02-documents", "tokenizer-count", "tokenizer-train"]
+MAPS += ["tokens-gate", "tokens-encode", "tokens-shards"]
 TRAINING = ("tokenizer-count", "tokenizer-train")
 
 

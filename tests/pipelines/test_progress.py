@@ -177,6 +177,17 @@ def test_plain_lines_where_there_is_no_terminal(clock, monkeypatch):
     assert "\x1b" not in stream.getvalue() and "\r" not in stream.getvalue()
 
 
+def test_the_bar_of_a_small_map_shows_kilobytes(clock, monkeypatch):
+    monkeypatch.setattr(progress, "BAR_SECONDS", 1000.0)
+    terminal = Terminal()
+    shown = MapProgress(terminal)
+    shown.start(summary(), 227_400)
+    clock[0] += 2
+    shown.advance(100_000, {})
+    assert terminal.shown()[0].startswith("  02-c4 100/227 kB ━")
+    shown.finish()
+
+
 def test_a_dumb_terminal_gets_plain_lines(clock, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     terminal = Terminal()

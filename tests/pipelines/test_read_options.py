@@ -116,7 +116,10 @@ def test_an_extractor_that_is_not_installed_is_refused_before_work(tmp_path, mon
     )
     with pytest.raises(recipes.RecipeError) as error:
         runs.run(recipe, str(tmp_path / "out"))
-    assert str(error.value) == "read.extract 'trafilatura' needs the package trafilatura: pip install 'winnow[html]'"
+    assert (
+        str(error.value) == "read.extract 'trafilatura' needs the package trafilatura: "
+        ".venv/bin/pip install '.[html]' in Winnow's folder"
+    )
     assert not (tmp_path / "out").exists()
 
 

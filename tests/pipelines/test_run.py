@@ -127,15 +127,16 @@ def test_a_second_run_has_nothing_to_do(full_run):
 def test_a_changed_option_redoes_what_depends_on_it(full_run, tmp_path):
     folder, recipe, output, _ = full_run
     other = tmp_path / "out"
-    winnow("run", recipe, "--output", other, "--workers", 0, "--set", "substring_dedup.min_bytes=70", check=0)
+    winnow("run", recipe, "--output", other, "--workers", 0, "--set", "substring_dedup.min_length=70", check=0)
     before = digest(other)
     refused = winnow("run", recipe, "--output", other, "--workers", 0, check=2)
     assert "holds a finished run, which this one would replace" in refused.stderr and "Say --replace" in refused.stderr
-    assert "suffix_array: 1 of 1 tasks to do (1 configuration changed); published are documents/ (" in refused.stderr
+    said = r"chains: (\d+) of \1 tasks to do \(\1 configuration changed\); published are contamination/ \("
+    assert re.search(said, refused.stderr)
     assert digest(other) == before != digest(output) and not (other / "lock.json").exists()
     done = winnow("run", recipe, "--output", other, "--workers", 0, "--replace", check=0)
     assert digest(other) == digest(output)
-    assert "suffix_array: 1 of 1 tasks to run (1 configuration changed)" in done.stderr
+    assert re.search(r"chains: (\d+) of \1 tasks to run \(\1 configuration changed\)", done.stderr)
     assert "read" not in [line.split(":")[0].rpartition("-")[2] for line in done.stderr.splitlines()]
 
 
@@ -443,13 +444,13 @@ def test_faults_are_quarantined_and_good_records_come_through(tmp_path, ray_work
         "bad-byte.jsonl",
         "array.jsonl",
         "truncated.jsonl.gz",
-        "empty.jsonl",
-        "zero.warc",
         "length.warc",
         "length.warc.gz",
     }
     assert set(by_file) == expected
     assert all(row["error"] and row["position"] >= 0 for row in rows)
+    empty = f"empty, and so without documents: {tmp_path / 'in'}/empty.jsonl, {tmp_path / 'in'}/zero.warc"
+    assert empty in report["notes"]
     assert by_file["bad-byte.jsonl"][0]["position"] == sum(
         len(json.dumps({"id": f"good-{i}", "text": corpora.document(("good", i))})) + 1 for i in range(5)
     )

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.cleaning.bad_words import BadWords
+from corpus.cleaning.byt5_noise import NOISES, ByT5Noise
 from corpus.cleaning.c4 import C4
 from corpus.cleaning.custom import FOLDER, Custom
 from corpus.cleaning.domains import DomainFilter
@@ -74,6 +75,7 @@ def configured() -> list:
     domains, words = str(lists() / "domains.txt"), str(lists() / "en")
     stages = [
         BadWords(str(lists() / "en")),
+        *(ByT5Noise(noise=noise) for noise in NOISES),
         C4(),
         Custom("custom_filters:longer_than"),
         DomainFilter(domains),

@@ -7,6 +7,7 @@ import clusters_oracle
 import grams_oracle
 import lines_oracle
 import pytest
+import runs_oracle
 import spans_oracle
 import windows_oracle
 from corpora import write_jsonl
@@ -16,7 +17,9 @@ from one_step import ONE_FILE_A_SHARD, ONE_SHARD, SHARDS_TOGETHER, Decision, app
 from shingle_oracle import jaccard
 from urls_oracle import select_newest_page
 
-from pipelines.engine import TaskFailed
+from pipelines import recipe as recipes
+from pipelines.run import run
+from tokenizer_training import train_tokenizer
 
 FEW = settings(deadline=None, max_examples=10, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 """A run is too slow for many, and for making a failure small."""
@@ -29,7 +32,7 @@ DIVISIONS = [
 """How documents are divided: so many together, as a shard, each read by a task of its own or not, or as a batch."""
 divisions = pytest.mark.parametrize("size, division", DIVISIONS)
 
-CUTS = {"substring_dedup": {"min_bytes": 9, "min_remaining": 0}}
+CUTS = {"substring_dedup": {"min_length": 9, "min_remaining": 0}}
 BEFORE = st.sampled_from([[], ["url_removal"], ["url_removal", "url_dedup", CUTS]])
 """Steps that leave texts empty, drop documents, and cut texts, also to nothing."""
 
@@ -196,23 +199,32 @@ def test_near_dedup_equals_all_pairs(case, threshold, ngram, mode):
 # substring_dedup
 
 
-def substrings(seen, min_bytes, snap, min_remaining):
-    names, texts = list(seen), [text.encode() for text in seen.values()]
-    cuts = {name: [] for name in names}
-    for number, start, end, first in windows_oracle.repeated_ranges(texts, min_bytes):
-        if bounds := windows_oracle.snapped(texts[number], start, end, snap):
-            cuts[names[number]].append(
-                cut(names[number], *bounds, "repeated", names[first], float(bounds[1] - bounds[0]))
-            )
-    for name, text in zip(names, texts):
-        left = len(text) - sum(each.end - each.start for each in cuts[name])
-        if cuts[name] and left < min_remaining:
-            cuts[name] = [drop(name, "nothing_left", cuts[name][-1].by, float(left))]
-    return [each for name in names for each in cuts[name]]
+def substrings(seen, min_length, unit, keep, snap, min_remaining, separator):
+    names, texts = list(seen), list(seen.values())
+    documents = [runs_oracle.units(text, unit) for text in texts]
+    if keep == "first":
+        starts, gone = runs_oracle.keep_first(documents, min_length, min_remaining=min_remaining)
+    else:
+        starts = {place: first for place, (first, _) in runs_oracle.repeated(documents, min_length).items()}
+        gone = []
+    found = []
+    for number, (name, text) in enumerate(seen.items()):
+        here = [start for document, start in starts if document == number]
+        ranges = runs_oracle.ranges(here, min_length)
+        left = sum(map(len, runs_oracle.left(documents[number], here, min_length)))
+        if number in gone or (keep == "none" and here and left < min_remaining):
+            by = names[starts[number, ranges[-1][0]]]
+            found.append(drop(name, "nothing_left", by, float(left)))
+            continue
+        for start, end in ranges:
+            if bounds := windows_oracle.snapped(text.encode(), *runs_oracle.in_bytes(text, unit, start, end), snap):
+                by, size = names[starts[number, start]], float(bounds[1] - bounds[0])
+                found.append(Decision(name, "cut", *bounds, "repeated", by, size, separator or None))
+    return found
 
 
 @divisions
-def test_substring_dedup_cuts_all_copies_but_the_first(size, division):
+def test_substring_dedup_cuts_what_stands_already(size, division):
     passage = "über die Brücke "  # 18 bytes
     texts = [
         f"Er ging {passage}nach Hause.",
@@ -223,7 +235,7 @@ def test_substring_dedup_cuts_all_copies_but_the_first(size, division):
         f"ß{passage}",
     ]
     parts = parts_of(named(texts), size)
-    step = {"min_bytes": 18, "min_remaining": 3}
+    step = {"min_length": 18, "min_remaining": 3, "snap": "character", "separator": ""}
     expected = [
         cut("2", 3, 27, "repeated", "0", 24.0),  # " ging " is before it in both
         drop("3", "nothing_left", "0", 0.0),
@@ -233,36 +245,49 @@ def test_substring_dedup_cuts_all_copies_but_the_first(size, division):
     ]
     decisions, _, figures = observe({"substring_dedup": step}, parts, division=division)
     assert decisions == expected
-    assert figures == {"bytes": 167, "repeated_bytes": 97, "ranges": 5, "documents": 4}
+    assert figures == {
+        "unit": "bytes", "repeated_windows": 19, "distinct_windows": 7, "ranges": 3, "repeated": 61, "documents": 4
+    }  # fmt: skip
     assert [each.id for each in decide({"substring_dedup": {**step, "snap": "line"}}, parts, division=division)] == [
-        "3"
+        "3",
+        "5",
     ]
 
 
-pieces = st.lists(st.sampled_from(["a", "b ", "é", "漢字", "😀\n", "http://a.example "]), min_size=1, max_size=12).map(
-    "".join
-)
+pieces = st.lists(
+    st.sampled_from(["a", "b ", "é", "漢字。", "A", "b. ", "😀\n", "http://a.example "]), min_size=1, max_size=12
+).map("".join)
 
 
 @FEW
-@given(corpora(pieces), st.integers(2, 9), st.sampled_from(["character", "word", "line"]), st.integers(0, 6))
-def test_substring_dedup_equals_a_dictionary_of_windows(case, min_bytes, snap, min_remaining):
+@given(
+    corpora(pieces),
+    st.integers(2, 9),
+    st.sampled_from(["bytes", "characters", "words"]),
+    st.sampled_from(["first", "none"]),
+    st.sampled_from(["character", "word", "line", "sentence"]),
+    st.integers(0, 6),
+    st.sampled_from(["", "\n", " ... "]),
+)
+def test_substring_dedup_equals_going_through_the_corpus(
+    case, min_length, unit, keep, snap, min_remaining, separator
+):  # fmt: skip
     documents, options, size = case
-    step = {"substring_dedup": {"min_bytes": min_bytes, "snap": snap, "min_remaining": min_remaining}}
-    decisions, seen, figures = observe(step, parts_of(documents, size), **options)
-    assert decisions == substrings(seen, min_bytes, snap, min_remaining)
-    repeated = windows_oracle.repeated_ranges([text.encode() for text in seen.values()], min_bytes)
-    if seen:
-        assert figures["bytes"] == sum(len(text.encode()) for text in seen.values())
-        assert figures["repeated_bytes"] == sum(end - start for _, start, end, _ in repeated)
-        assert (figures["ranges"], figures["documents"]) == (len(repeated), len({row for row, *_ in repeated}))
+    asked = {"min_length": min_length, "unit": unit, "keep": keep, "snap": snap, "separator": separator}
+    step = {"substring_dedup": {**asked, "min_remaining": min_remaining}}
+    decisions, seen, _ = observe(step, parts_of(documents, size), **options)
+    assert decisions == substrings(seen, min_length, unit, keep, snap, min_remaining, separator)
 
 
-def test_substring_dedup_refuses_a_corpus_that_is_too_large():
-    parts = [named(["x" * 6]), [document("1", "y" * 5)]]
-    assert decide({"substring_dedup": {"max_bytes": 11}}, parts) == []
-    with pytest.raises(TaskFailed, match="more than max_bytes = 10 bytes"):
-        decide({"substring_dedup": {"max_bytes": 10}}, parts)
+def test_substring_dedup_by_tokens(tmp_path):
+    tokenizer = str(tmp_path / "tokenizer")
+    train_tokenizer(["to be or not to be"], tokenizer, family="byte")
+    texts = ["He said: to be or not to be", "é to be or not to bé", "Nothing"]
+    asked = {"unit": "tokens", "tokenizer": tokenizer, "min_length": 15, "snap": "character"}
+    parts = parts_of(named(texts), 1)
+    cuts = decide({"substring_dedup": asked}, parts)
+    expected = decide({"substring_dedup": {"min_length": 15, "snap": "character"}}, parts)
+    assert cuts == expected and len(cuts) == 1
 
 
 # line_dedup
@@ -381,7 +406,11 @@ def test_decontaminate_names_the_item(tmp_path, size, division):
     decisions, _, figures = observe({"decontaminate": step}, parts, division=division)
     long, short = "set.jsonl:long", "set.jsonl:short"
     assert decisions == [drop("1", "any", long, 0.2), drop("2", "any", long, 0.4), drop("4", "any", long, 0.2)]
-    assert figures == {"evaluation_files": 1, "items": 3, "items_too_short_to_check": 1}
+    assert (figures["evaluation_files"], figures["items"], figures["items_too_short_to_check"]) == (1, 3, 1)
+    assert figures["items_among_themselves"] == {
+        "empty": 0, "too_short_to_check": 1, "identical_in_another_set": 0, "contained_in_another": 1
+    }  # fmt: skip
+    assert figures["sets"]["set"]["rules"]["longest"]["unchecked"] == 3  # none has eight words
     decisions = decide({"decontaminate": {**step, "rule": "overlap", "min_overlap": 0.4}}, parts, division=division)
     assert decisions == [drop("2", "overlap", long, 0.4), drop("4", "overlap", short, 1.0)]
 
@@ -430,7 +459,9 @@ def test_nothing_to_decide(tmp_path, step):
     if step == "decontaminate":
         write_jsonl(tmp_path / "set.jsonl", [{"text": "a text of the evaluation set that is not in the corpus at all"}])
         step = {"decontaminate": {"against": [str(tmp_path / "set.jsonl")]}}
-    assert decide(step, [[]]) == []
+    write_jsonl(tmp_path / "in.jsonl", [{"text": "Nothing."}])  # nothing is left of this corpus
+    recipe = recipes.parse({"input": str(tmp_path / "in.jsonl"), "steps": [{"length": {"min_words": 3}}, step]})
+    assert run(recipe, str(tmp_path / "out"), workers=0).report["documents"]["kept"] == 0
     assert decide(step, [[document("0", "One text. It is alone. " * 9, URLS[0])], []]) == []
     gone = [document(str(i), "The same text. In all of them.", URLS[0]) for i in range(3)]
     assert observe(step, parts_of(gone, 1), before=["url_dedup"]).seen == {"0": gone[0]["text"]}  # two shards are empty

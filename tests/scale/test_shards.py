@@ -18,7 +18,7 @@ STEPS = [
     "exact_dedup",
     {"near_dedup": {"threshold": 0.7, "ngram": 3}},
     {"line_dedup": {"min_sentences": 0}},
-    {"substring_dedup": {"min_bytes": 60}},
+    {"substring_dedup": {"min_length": 60}},
     {"train_tokenizer": {"family": "bpe", "vocab_size": 400}},
     "tokenize",
 ]
@@ -92,6 +92,43 @@ def test_the_same_where_exchanges_are_combined_and_divided(corpus, monkeypatch):
     assert (
         found[3].before["near_dedup"] and max(each.tasks for each in found[3].summaries if "decide" in each.step) <= 16
     )
+
+
+def test_what_is_published_takes_no_more_of_many_files(tmp_path):
+    """Documents are written together, however few of them a file has."""
+    rows = documents(300)
+    for name in ("one", "many"):
+        (tmp_path / name).mkdir()
+    corpora.write_jsonl(tmp_path / "one" / "in.jsonl", rows)
+    for number, row in enumerate(rows):
+        corpora.write_jsonl(tmp_path / "many" / f"{number:03d}.jsonl", [row])
+    sizes = {}
+    for name in ("one", "many"):
+        output = tmp_path / name / "out"
+        recipe = recipes.parse({"input": [f"{tmp_path}/{name}/*.jsonl"], "steps": ["url_dedup"]})
+        run(recipe, str(output), workers=0)
+        (published,) = (output / "documents").iterdir()
+        assert pq.ParquetFile(published).num_row_groups == 1
+        sizes[name] = [published.stat().st_size, sum(p.stat().st_size for p in output.rglob("work/*read*/*.arrow"))]
+    documents_, shards = zip(sizes["one"], sizes["many"])
+    assert documents_[1] < 1.1 * documents_[0] and 0 < shards[1] < 1.1 * shards[0]  # paths of sources are what is more
+
+
+def test_tokens_that_are_not_shuffled_lie_in_the_same_shards(tmp_path):
+    corpora.write_jsonl(tmp_path / "in.jsonl", documents(300))
+    steps = [
+        STEPS[0],
+        {"train_tokenizer": {"family": "byte"}},
+        {"tokenize": {"shard_bytes": 9000, "shuffle": False}},
+    ]
+    _, _, expected, result = outcome(tmp_path, "whole", steps)
+    mean = sum(map(len, expected)) / len(expected)
+    assert len(expected) == 5 and all(0.9 * mean < len(tokens) < 1.1 * mean for tokens in expected)
+    _, _, found, _ = outcome(tmp_path, "parts", steps, task_bytes=700, working_bytes=10_000)
+    assert found == expected
+    texts = [row["text"] for row in pq.read_table(tmp_path / "whole" / "documents", columns=["text"]).to_pylist()]
+    everything = b"".join(expected)
+    assert len(everything) == 2 * sum(len(text.encode()) + 1 for text in texts)
 
 
 def test_opens_grow_with_the_shards_and_no_faster(tmp_path):

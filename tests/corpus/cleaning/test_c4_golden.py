@@ -78,7 +78,7 @@ def test_duplicate_lines(least):
     names, texts = zip(*golden["pages"].items())
     batch = batch_of(texts, url=pa.array(names))
     addresses = np.arange(len(batch))
-    cuts = pieces.repeated(repeated_lines.line_keys(batch, addresses), with_owned=False)
+    cuts = pieces.sort(pieces.repeated(repeated_lines.line_keys(batch, addresses), with_owned=False))
     left = dict(zip(names, texts))
     for decision in reversed(
         repeated_lines.decisions(batch, addresses, cuts, sentences.count_texts, least).to_pylist()

@@ -58,7 +58,7 @@ def test_types_slices_and_nulls(type):
 
 def test_without_ftfy(monkeypatch):
     monkeypatch.setitem(sys.modules, "ftfy", None)
-    with pytest.raises(ImportError, match=r"winnow\[repair\]"):
+    with pytest.raises(ImportError, match=r"repair needs ftfy: .*pip install '\.\[repair\]'"):
         TextRepair().check()
     with pytest.raises(ImportError, match="ftfy"):
         TextRepair().apply(batch_of(["x"]))

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.cleaning import url_filter
 from corpus.cleaning.url_filter import UrlFilter
 
 LISTS = {
@@ -104,13 +103,9 @@ def test_no_lists_and_missing_lists(tmp_path):
 
 def test_public_suffixes_of_a_file(tmp_path):
     (tmp_path / "suffixes.dat").write_text("// ===BEGIN ICANN DOMAINS===\ncom\nmy.com\n// ===END ICANN DOMAINS===\n")
-    assert url_filter.registered_domain("a.b.my.com") == "my.com"
-    assert url_filter.registered_domain("a.b.my.com", str(tmp_path / "suffixes.dat")) == "b.my.com"
-
-
-@pytest.mark.parametrize("host", ["", "localhost", "co.uk", "1.2.3.4", "[::1]", "a..b", "." * 5, "é" * 70 + ".de"])
-def test_hosts_without_a_registered_domain(host):
-    assert url_filter.registered_domain(host) in (host, host.lstrip("."), "a..b")
+    (tmp_path / "blocked").write_text("b.my.com\n")
+    options = {"domains": str(tmp_path / "blocked"), "public_suffixes": str(tmp_path / "suffixes.dat")}
+    assert apply(UrlFilter(**options), ["http://a.b.my.com/"]).rules == ["domain"]
 
 
 PIECES = st.sampled_from(

@@ -110,7 +110,7 @@ def test_no_model(tmp_path, monkeypatch):
             ours(["text"], str(tmp_path / f"model-{number}.bin"))
     assert ours(["text"], whole)[0][0] in "abdeé"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=r"winnow\[fasttext\]"):
+    with pytest.raises(ModuleNotFoundError, match=r"needs a model, or .*pip install '\.\[fasttext\]'"):
         ours(["text"])
 
 

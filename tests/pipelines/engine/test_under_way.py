@@ -68,6 +68,18 @@ def test_what_a_task_notes_is_seen_and_never_more_than_its_weight(tmp_path):
     assert watched.reached() == Reached(50, 0, "starting")
 
 
+@pytest.mark.parametrize("by_note", [True, False])
+def test_until_a_task_begins_workers_are_started(tmp_path, by_note):
+    watched = UnderWay(str(tmp_path), {"00000": 100})
+    watched.starting = under_way.WORKERS
+    assert watched.reached().doing == "starting workers"
+    if by_note:
+        with under_way.noted(watched.folder, "00000"):
+            assert watched.reached().doing == ""
+    watched.forget("00000")
+    assert watched.reached() == Reached()
+
+
 def test_kernels_that_are_compiled_are_seen_and_their_time_is_not_forgotten(tmp_path):
     watched = UnderWay(str(tmp_path), {"00000": 100})
     with under_way.noted(watched.folder, "00000"):
