@@ -60,8 +60,8 @@ STEPS: list[dict[str, Any]] = [
     {"line_dedup": {"min_sentences": 1, "unit": "three_sentences"}},
     {"line_dedup": {"min_sentences": 0, "unit": "paragraph", "span": 2, "keep": "first", "exempt": ["^#"]}},
     {"exact_dedup": {}},
+    {"near_dedup": {"threshold": 0.7, "mode": "components"}},  # of pairs that the next does not leave
     {"near_dedup": {"threshold": 0.5}},
-    {"near_dedup": {"threshold": 0.5, "mode": "components"}},
     {"near_dedup": {"threshold": 0.9, "preset": "fineweb"}},
     {"substring_dedup": {"min_length": 40}},
     {"substring_dedup": {"min_length": 40, "unit": "characters", "snap": "line"}},

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from corpus.text import lowering, spans, unicode
 from corpus.text.leaf import leaf
 
 # xxHash specification 0.2, section "XXH64 algorithm description".
@@ -119,25 +118,4 @@ def hash_spans(data, starts, ends, seed=0):
     hashes = np.empty(len(starts), np.uint64)
     for i in range(len(starts)):
         hashes[i] = hash64(data, starts[i], ends[i], np.uint64(seed))
-    return hashes
-
-
-def hash_lines(data: np.ndarray, starts: np.ndarray, ends: np.ndarray, seed: int = 0) -> np.ndarray:
-    """128-bit hash of `line.strip().lower()` of every line `data[starts[i]:ends[i]]`, the
-    key of C4's line deduplication (tfds `c4_utils`, with another hash than its MD5):
-    uint64[len(starts), 2]."""
-    return _hash_lines(data, starts, ends, seed, unicode.lower_table(), unicode.case_table())
-
-
-@numba.njit(cache=True, nogil=True)
-def _hash_lines(data, starts, ends, seed, lower_table, case_table):
-    hashes = np.empty((len(starts), 2), np.uint64)
-    room = np.empty(256, np.uint8)
-    for i in range(len(starts)):
-        start, end = spans.strip(data, starts[i], ends[i])
-        if len(room) < 2 * (end - start):
-            room = np.empty(2 * (end - start), np.uint8)
-        length = lowering.lower(data, start, end, lower_table, case_table, room)
-        hashes[i, 0] = hash64(room, 0, length, np.uint64(seed))
-        hashes[i, 1] = hash64(room, 0, length, np.uint64(seed + 1))
     return hashes
