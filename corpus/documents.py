@@ -20,6 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from corpus.text.arrow import buffers
+
 MAX_BATCH_TEXT = 64 << 20
 """Bytes of text in a batch at most (design: batches hold at most 64 MiB of text)."""
 
@@ -97,7 +99,10 @@ def shard_and_row(addresses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def text_bytes(text: pa.Array) -> int:
     """Bytes of UTF-8 in a string array, slices and nulls respected."""
-    return pc.sum(pc.binary_length(text)).as_py() or 0
+    if text.null_count:
+        text = text.drop_null()
+    _, offsets = buffers(text)
+    return int(offsets[-1] - offsets[0])
 
 
 def replace_column(batch: pa.RecordBatch, name: str, column: pa.Array) -> pa.RecordBatch:

@@ -151,12 +151,14 @@ def apply(decisions: pa.Table, rows: np.ndarray, batch: pa.RecordBatch) -> tuple
         return rows, batch
     part = decisions.slice(low, high - low)
     is_drop = pc.equal(part["action"], "drop").to_numpy(zero_copy_only=False)
-    part_rows = decided[low:high]
-    cuts = np.flatnonzero(~is_drop & np.isin(part_rows, rows))
+    place = np.searchsorted(rows, decided[low:high])  # not beyond the last row
+    here = rows[place] == decided[low:high]
+    cuts = np.flatnonzero(~is_drop & here)
     if len(cuts):
-        place = np.searchsorted(rows, part_rows[cuts])
         start = part["start"].to_numpy(zero_copy_only=False)[cuts].astype(np.int64)
         end = part["end"].to_numpy(zero_copy_only=False)[cuts].astype(np.int64)
         separator = (part["separator"][int(cuts[0])].as_py() or "").encode()
-        batch = replace_column(batch, "text", ranges.cut(batch.column("text"), place, start, end, separator))
-    return _rest(rows, batch, ~np.isin(rows, part_rows[is_drop]))
+        batch = replace_column(batch, "text", ranges.cut(batch.column("text"), place[cuts], start, end, separator))
+    keep = np.ones(len(rows), np.bool_)
+    keep[place[is_drop & here]] = False
+    return _rest(rows, batch, keep)

@@ -119,25 +119,36 @@ class _Work:
         if finish is not None:
             with at_hand(batch):
                 part = finish.finish(rows, batch, part)
-        if not part.num_rows:
-            _count(count, batch, rows, batch)
-            return []
-        steps = pa.array([self.name] * part.num_rows, pa.string())
-        part = part.append_column("step", steps).select(DECISION_SCHEMA.names).cast(DECISION_SCHEMA)
-        _, kept = views.apply(part, rows, batch)
-        _count(count, batch, rows, kept)
-        cuts = part.filter(pc.equal(part["action"], "cut"))
-        add(count.counters, "cuts", cuts.num_rows)
-        add(count.counters, "bytes_cut", pc.sum(pc.subtract(cuts["end"], cuts["start"])).as_py() or 0)
-        drops = part.filter(pc.equal(part["action"], "drop"))
-        for reason in drops["reason"].to_pylist():
-            add(count.dropped, reason, 1)
-        if drops.num_rows:
-            places = np.searchsorted(rows, drops["row"].to_numpy())
-            values = [_value(by, score) for by, score in zip(drops["by"].to_pylist(), drops["score"].to_pylist())]
-            thresholds = [self.common.threshold] * len(values)
-            self.dropped.write(dropped_rows(batch, places, self.name, drops["reason"].to_pylist(), values, thresholds))
-        return [part]
+        kept = batch
+        if part.num_rows:
+            steps = pa.array([self.name] * part.num_rows, pa.string())
+            part = part.append_column("step", steps).select(DECISION_SCHEMA.names).cast(DECISION_SCHEMA)
+            _, kept = views.apply(part, rows, batch)
+            is_drop = pc.equal(part["action"], "drop").to_numpy(zero_copy_only=False)
+            self._cut(part if not is_drop.any() else part.filter(pa.array(~is_drop)))
+            self._drop(part if is_drop.all() else part.filter(pa.array(is_drop)), rows, batch)
+        before = text_bytes(batch.column("text"))
+        count.documents_in += len(rows)
+        count.kept += kept.num_rows
+        count.bytes_in += before
+        count.bytes_out += before if kept is batch else text_bytes(kept.column("text"))
+        return [part] if part.num_rows else []
+
+    def _cut(self, cuts: pa.Table) -> None:
+        if cuts.num_rows:
+            add(self.count.counters, "cuts", cuts.num_rows)
+            add(self.count.counters, "bytes_cut", pc.sum(pc.subtract(cuts["end"], cuts["start"])).as_py())
+
+    def _drop(self, drops: pa.Table, rows: np.ndarray, batch: pa.RecordBatch) -> None:
+        if not drops.num_rows:
+            return
+        reasons, by, scores = (drops[name].to_pylist() for name in ("reason", "by", "score"))
+        for reason in reasons:
+            add(self.count.dropped, reason, 1)
+        places = np.searchsorted(rows, drops["row"].to_numpy())
+        values = [_value(*each) for each in zip(by, scores)]
+        thresholds = [self.common.threshold] * len(values)
+        self.dropped.write(dropped_rows(batch, places, self.name, reasons, values, thresholds))
 
     def _set_aside(self, shard: ShardView) -> pa.Table:
         """Quarantine the documents that this step or a map of it fails at; the decisions that take them out."""
@@ -162,13 +173,6 @@ class _Work:
 
 def _value(by: str | None, score: float | None) -> str:
     return " ".join(part for part in (None if score is None else f"{score:.4f}", by) if part)
-
-
-def _count(count: StepCount, before: pa.RecordBatch, rows: np.ndarray, after: pa.RecordBatch) -> None:
-    count.documents_in += len(rows)
-    count.kept += after.num_rows
-    count.bytes_in += text_bytes(before.column("text"))
-    count.bytes_out += text_bytes(after.column("text"))
 
 
 def _between(proposals: pa.Table, first: int, last: int) -> pa.Table:
