@@ -560,10 +560,8 @@ def warm() -> None:
     """
     from corpus import kernel_cache
     from pipelines import warm as warming
-    from pipelines.progress import MapProgress
 
-    with contextlib.closing(MapProgress()) as progress:
-        count, compiled = warming.warm(progress.say, progress)
+    count, compiled = warming.warm(lambda line: print(line, file=sys.stderr, flush=True))
     print(f"{count} kernels are ready in {kernel_cache.home()}, {compiled} times one was compiled for it")
 
 

@@ -7,9 +7,12 @@ kernels are (`corpus.kernel_cache`). A test holds that no kernel is missed.
 
 from __future__ import annotations
 
+import concurrent.futures
+import functools
 import gzip
 import importlib.util
 import json
+import multiprocessing
 import os
 import pathlib
 import sys
@@ -18,6 +21,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from tokenizer_training.families import FAMILIES
 
 if TYPE_CHECKING:
     from pipelines.engine import Progress
@@ -77,27 +82,28 @@ STEPS: list[dict[str, Any]] = [
 """A recipe in which every kernel of a run has something to do."""
 
 
-def warm(say: Callable[[str], None], progress: Progress | None = None) -> tuple[int, int]:
-    """Compile what is not compiled yet; how many kernels are compiled now, and how often one was compiled for it. `say`
-    gets a line for each part; `progress` is the engine's."""
-    from tokenizer_training.families import FAMILIES
+def warm(say: Callable[[str], None], workers: int | None = None) -> tuple[int, int]:
+    """Compile what is not compiled yet, in `workers` processes, as many as there are processors unless given; how many
+    kernels are compiled now, and how often one was compiled for it. `say` gets a line for each part."""
+    context = multiprocessing.get_context("spawn")
+    kept, compiled = set(), 0
+    say(f"compiling the kernels of {', '.join(PARTS)} ...")
+    with concurrent.futures.ProcessPoolExecutor(workers or os.cpu_count(), context) as pool:
+        parts = {pool.submit(_part, name): name for name in PARTS}
+        for done in concurrent.futures.as_completed(parts):
+            names, times = done.result()
+            kept.update(names)
+            compiled += times
+            say(f"kernels of {parts[done]}: ready")
+    return len(kept), compiled
 
+
+def _part(name: str) -> tuple[list[str], int]:
+    """Do a part, in a process of its own: (the kernels that are compiled now, how often one was compiled for it)."""
     with tempfile.TemporaryDirectory() as folder:
-        say("kernels of the steps ...")
-        run_steps(folder, STEPS, progress)
-        _signatures()
-        _formats(os.path.join(folder, "formats"))
-        for family in FAMILIES:
-            say(f"kernels of tokenizers: {family} ...")
-            _family(family, os.path.join(folder, family))
-        say("kernels of tokenizers made elsewhere ...")
-        _normalizers()
-        _metaspace()
-        _sentencepiece()
-        say("kernels of the loader ...")
-        _loader(os.path.join(folder, "out", "tokens"))
+        PARTS[name](folder)
     found = kernels()
-    return len(found) - len(missing(found)), sum(sum(kernel.stats.cache_misses.values()) for kernel in found.values())
+    return sorted(found.keys() - missing(found)), sum(sum(each.stats.cache_misses.values()) for each in found.values())
 
 
 def kernels() -> dict[str, Any]:
@@ -186,7 +192,13 @@ def run_steps(folder: str, wanted: Sequence[dict[str, Any]], progress: Progress 
         raise AssertionError("no document is left to compile kernels with")
 
 
-def _signatures() -> None:
+def _run(folder: str) -> None:
+    """A run, and the loader on its tokens."""
+    run_steps(folder, STEPS)
+    _loader(os.path.join(folder, "out", "tokens"))
+
+
+def _signatures(folder: str) -> None:
     """MinHash of texts, which a run has in two parts, crowded buckets, what an index is asked with; a suffix array,
     where in a part's a range begins that is not the first, and runs, which steps may leave none of;
     footers of Parquet files that are large."""
@@ -222,7 +234,6 @@ def _formats(folder: str) -> None:
     """Files of the formats that have kernels of their own, a quote without end among them."""
     from corpus.reading import readers
 
-    os.mkdir(folder)
     for name, content in (("a.csv", 'id,text\n1,"a\n2,b\n3,c\n'), ("b.json", '[{"text": "a"}]')):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(content)
@@ -244,7 +255,7 @@ def _family(family: str, folder: str) -> None:
     token_shingles.shingle_hashes(pa.array(texts[:1]), folder, 5, "sha1")
 
 
-def _normalizers() -> None:
+def _normalizers(folder: str) -> None:
     """Every normalizer and a few pre-tokenizers, on a column as it was read and on one that a kernel wrote."""
     import pyarrow as pa
 
@@ -264,7 +275,7 @@ def _normalizers() -> None:
             data, offsets = normalizer.apply(data, offsets)
 
 
-def _metaspace() -> None:
+def _metaspace(folder: str) -> None:
     """A BPE over characters and a unigram model of a tokenizer.json."""
     import pyarrow as pa
 
@@ -278,7 +289,7 @@ def _metaspace() -> None:
         encode(pa.array([*_OTHERS, "ab" * 100, text(0)]))
 
 
-def _sentencepiece() -> None:
+def _sentencepiece(folder: str) -> None:
     """A unigram model and a BPE of sentencepiece, whose texts are normalized whole."""
     import pyarrow as pa
 
@@ -317,7 +328,6 @@ def _loader(folder: str) -> None:
             shape: dict[str, Any] = {"sequence_length": length, "batch_size": 2, "packing": plan, "dtype": dtype}
             next(TokenStream(folder, **shape, boundaries=boundaries))
             next(TokenStream(folder, **shape, shuffle=False, mask_document_starts=True))
-    _objectives()
 
 
 OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -332,7 +342,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
 """Of objectives, options that take other kernels than the defaults, or have to be given."""
 
 
-def _objectives() -> None:
+def _objectives(folder: str) -> None:
     """A batch of each objective, of tokens made up: sentences, words, and a token for every role."""
     import base64
     import tempfile
@@ -369,3 +379,16 @@ def _objectives() -> None:
                     for boundaries in (None, "document_ids") if objective != "xlnet" else (None,):
                         shape: dict[str, Any] = {"sequence_length": 32, "batch_size": 2, "dtype": dtype, **options}
                         next(TokenStream(folder, objective=objective, boundaries=boundaries, **shape))
+
+
+PARTS: dict[str, Callable[[str], None]] = {
+    "steps and loader": _run,
+    "objectives": _objectives,
+    **{f"{family} tokenizers": functools.partial(_family, family) for family in FAMILIES},
+    "normalizers": _normalizers,
+    "metaspace tokenizers": _metaspace,
+    "sentencepiece models": _sentencepiece,
+    "formats": _formats,
+    "what steps call seldom": _signatures,
+}
+"""What is compiled apart, the longest first."""

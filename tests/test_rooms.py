@@ -13,8 +13,9 @@ BELOW = {"closure", "options", "documents", "step", "io", "text", "tables"}
 """What every subject room in corpus may stand on."""
 SUBJECTS = {"cleaning", "contamination", "dedup", "encoding", "language", "reading", "tokens", "views"}
 ROOMS = {
-    "closure": set(), "kernel_cache": {"closure"}, "options": set(), "documents": {"text"}, "step": {"closure", "options"},
-    "io": set(), "text": set(), "loader": {"io", "tokens"}, **dict.fromkeys(SUBJECTS, BELOW),
+    "closure": set(), "kernel_cache": {"closure"}, "options": set(), "documents": {"text"},
+    "step": {"closure", "options"}, "io": set(), "text": set(), "loader": {"io", "tokens"},
+    **dict.fromkeys(SUBJECTS, BELOW),
     "dedup": BELOW | {"encoding"}, "lazy": {"closure"}, "imported": {"closure"}, "tables": {"documents", "text"},
     "filtering": {"documents", "step", "tables", "cleaning"},
 }  # fmt: skip
