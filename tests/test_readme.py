@@ -67,10 +67,10 @@ def test_the_section_about_near_duplicates_runs_as_it_stands(tmp_path, monkeypat
 
 # ------------------------------------------------------------------ commands
 
-ELSEWHERE = ("--address", "https://example.org/docs", "share_of_capitals", "--samples")
+ELSEWHERE = ("--address", "https://example.org/docs", "share_of_capitals", "--samples", "ACCOUNTS")
 """Commands for several machines, which tests/pipelines/engine/test_cluster.py has, for the web, which
 tests/corpus/io/test_object_stores.py has, with a function of one's own, which tests/pipelines/test_run.py has, and for
-what an evaluation wrote, which tests/pipelines/contamination has."""
+what an evaluation or a training wrote: tests/pipelines/contamination and tests/corpus/loader/test_audit.py."""
 PLACES = {
     "RECIPE": "mine.yaml", "OUT": "out", "ID": "m1", "NAME": "near_dedup", "FILE": "more.jsonl",
     "STEP/KEY": "00-read+length/00000",

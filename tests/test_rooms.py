@@ -22,9 +22,10 @@ ROOMS = {
 """Rooms in corpus, and what each may import of the others; `loader` is what a training image installs."""
 ENGINE = {"corpus.closure", "corpus.kernel_cache", "corpus.io", "pipelines.stopping"}
 EXAMPLES = {f"corpus.loader.examples.train_{name}" for name in ("ddp", "small", "transformers")}
+COMMANDS = {f"pipelines.commands.{name}" for name in ("looking", "running", "sets", "shared", "tokens", "verbs")}
 HEAVY = {
     "ray": {"pipelines.engine.backends", "pipelines.engine.workers"},
-    "typer": {"pipelines.cli"}, "torch": {"corpus.loader.torch", *EXAMPLES},
+    "typer": {"pipelines.cli", *COMMANDS}, "torch": {"corpus.loader.torch", *EXAMPLES},
     "datasketch": {"corpus.dedup.sketches"}, "pydantic": {"corpus.options"},
     "tokenizers": {
         "corpus.encoding.components", "corpus.encoding.huggingface_build", "tokenizer_training.families.wordpiece"

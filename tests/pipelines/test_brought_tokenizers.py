@@ -14,6 +14,7 @@ from corpus.tokens import manifest as token_manifest
 from pipelines import cli
 from pipelines import recipe as recipes
 from pipelines import run as runs
+from pipelines.commands import verbs
 from pipelines.steps.tokenize import Tokenize
 
 _path = pathlib.Path(__file__).parents[1] / "corpus" / "encoding" / "brought.py"
@@ -150,7 +151,7 @@ def test_the_command_line(documents, tmp_path, form):
         ranks = brought.write_tiktoken(tmp_path / "t" / form)
         special = json.dumps({END: len(ranks)})
         flags[form] = ["--pattern", "llama3", "--special-tokens", special, "--end", END]
-    cli._add_verbs(["tokenize"])
+    verbs.add(["tokenize"])
     arguments = ["tokenize", documents, str(tmp_path / "out"), "--tokenizer", str(tmp_path / "t" / form)]
     done = CliRunner().invoke(cli.app, [*arguments, "--workers", "0"])
     assert done.exit_code == 2 and ("give `" in done.output or "give `" in done.stderr)

@@ -10,7 +10,8 @@ import pytest
 from commands import FRESH, winnow
 
 from corpus.reading import formats
-from pipelines import cli, run
+from pipelines import run
+from pipelines.commands import running
 
 HEAVY = ("corpus.io", "corpus.step", "numba", "numpy", "pyarrow", "pydantic", "ray", "tokenizers", "torch", "yaml")
 
@@ -90,7 +91,7 @@ def test_a_second_is_one(tmp_path):
         report={"steps": [], "documents": {"in": 0, "kept": 0, "dropped": 0, "quarantined": 0}},
     )
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        cli._print_result("out", result)
+        running.print_result("out", result)
     assert "\ndone in 1 second;" in said.getvalue()
 
 

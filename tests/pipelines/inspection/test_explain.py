@@ -7,7 +7,8 @@ import shutil
 import pytest
 import typer
 
-from pipelines import cli, recipe
+from pipelines import recipe
+from pipelines.commands import looking
 from pipelines.inspection import lookup
 from pipelines.inspection.clean_work import clean_work
 from pipelines.inspection.explain import explain
@@ -39,7 +40,7 @@ def test_a_document_is_found_by_its_id_or_its_url(folder):
 def test_a_name_that_is_no_text_is_said(folder, capsys):
     asked = {"where": str(folder / "out"), "document": NO_TEXT}
     with pytest.raises(typer.Exit) as ended:
-        cli.explain(**asked)
+        looking.explain(**asked)
     assert ended.value.exit_code == 2
     assert capsys.readouterr().err == (
         "winnow: the id or URL 'doc-\\udcff' is not UTF-8, as all text in documents is\n"
@@ -57,7 +58,7 @@ def test_a_name_that_is_no_text_is_said_where_a_recipe_is_explained(folder, monk
     monkeypatch.chdir(folder)
     (folder / "recipe.yaml").write_text("steps: [length]")
     with pytest.raises(typer.Exit) as ended:
-        cli.explain(where="recipe.yaml", **{"url": None, "input": None, **given})
+        looking.explain(where="recipe.yaml", **{"url": None, "input": None, **given})
     assert ended.value.exit_code == 2
     assert capsys.readouterr().err == f"winnow: {what} is not UTF-8, as all text in documents is\n"
 
