@@ -61,11 +61,11 @@ STEPS: list[dict[str, Any]] = [
     {"bad_words": {"path": "${WARM}/words"}},
     {"refinedweb_lines": {"max_removed": 1.0}},
     {"c4": {"min_sentences": 1, "min_words_per_line": 2}},
+    {"near_dedup": {"threshold": 0.9, "mode": "components"}},  # while there are pairs
     {"line_dedup": {"min_sentences": 1}},
     {"line_dedup": {"min_sentences": 1, "unit": "three_sentences"}},
     {"line_dedup": {"min_sentences": 0, "unit": "paragraph", "span": 2, "keep": "first", "exempt": ["^#"]}},
     {"exact_dedup": {}},
-    {"near_dedup": {"threshold": 0.7, "mode": "components"}},  # of pairs that the next does not leave
     {"near_dedup": {"threshold": 0.5}},
     {"near_dedup": {"threshold": 0.9, "preset": "fineweb"}},
     {"substring_dedup": {"min_length": 40}},

@@ -26,8 +26,8 @@ def names(found):
 def test_later_steps_are_those_behind_the_first_pass_as_the_recipe_has_them():
     steps = [corpus.C4(), pipelines.NearDedup(), corpus.GopherQuality(preset="datatrove"), pipelines.LineDedup()]
     found = ahead.later(steps, warm.STEPS)
-    assert names(found) == ["gopher_quality", "line_dedup", "near_dedup", "near_dedup"]
-    assert found[0]["gopher_quality"]["preset"] == "datatrove" and "unit" not in found[1]["line_dedup"]
+    assert names(found) == ["gopher_quality", "near_dedup", "line_dedup", "near_dedup"]
+    assert found[0]["gopher_quality"]["preset"] == "datatrove" and "unit" not in found[2]["line_dedup"]
     assert ahead.later([corpus.C4(), corpus.Length(min_words=3)], warm.STEPS) == []
 
 
