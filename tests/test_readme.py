@@ -11,7 +11,15 @@ import pytest
 import zstandard
 from commands import winnow
 
-README = (pathlib.Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGES = {
+    path: (ROOT / path).read_text(encoding="utf-8")
+    for path in [
+        *("README.md", "corpus/contamination/README.md", "corpus/dedup/README.md", "corpus/loader/README.md"),
+        *("pipelines/CLUSTER.md", "corpus/io/README.md", "pipelines/ARITHMETIC.md", "tests/README.md"),
+    ]
+}
+README, *_ = PAGES.values()
 PASSAGE = "This passage is in two of the documents, word for word, and so it is found by all who look for passages. "
 TEXTS = [
     PASSAGE + "It stands in front of the first text. One more sentence, and that was all there is of it to read.",
@@ -24,8 +32,12 @@ TEXTS = [
 
 
 def section(title):
-    """The blocks of Python of a section."""
-    text = re.search(rf"^## {title}\n(.*?)(?=^## )", README, re.MULTILINE | re.DOTALL)[1]
+    """The blocks of Python of a section of the README."""
+    return blocks(re.search(rf"^## {title}\n(.*?)(?=^## )", README, re.MULTILINE | re.DOTALL)[1])
+
+
+def blocks(text):
+    """Blocks of Python, one after the other."""
     return "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
 
 
@@ -56,13 +68,21 @@ def test_the_section_about_near_duplicates_runs_as_it_stands(tmp_path, monkeypat
     pq.write_table(pa.table({"text": texts}), tmp_path / "docs" / "a.parquet")
     winnow("dedup", "near", "docs", "OUT", "--workers", 0, check=0)
     names = {}
-    exec(section("Near-duplicates"), names)
+    exec(blocks(PAGES["corpus/dedup/README.md"]), names)
     assert len(names["large"]) == len(names["clusters"]) == 101 and names["large"]["size"].unique().to_pylist() == [101]
-    columns = re.findall(r"^\| (`.*?) \|", README.split("## Near-duplicates")[1].split("## ")[0], re.MULTILINE)
+    columns = re.findall(r"^\| (`.*?) \|", PAGES["corpus/dedup/README.md"], re.MULTILINE)
     assert re.findall(r"`(\w+)`", " ".join(columns)) == [
         *("id", "url", "source", "cluster", "kept", "similarity", "size", "address")
     ]
     assert set(re.findall(r"`(\w+)`", " ".join(columns))) == set(names["clusters"].column_names)
+
+
+def test_links_lead_somewhere():
+    for path, text in PAGES.items():
+        for link in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (ROOT / path).parent.joinpath(link).is_file(), (path, link)
+    assert {"pipelines/CLUSTER.md", "corpus/loader/README.md"} < set(re.findall(r"\]\(([^)#:]+)\)", README))
+    assert PAGES.keys() <= {"README.md", *re.findall(r"\]\(([^)#:]+)\)", README)}
 
 
 # ------------------------------------------------------------------ commands
@@ -79,11 +99,11 @@ PLACES = {
 
 
 def commands():
-    """Every command that the README shows, in order: those of its blocks without a language, and those within lines,
+    """Every command that the pages show, in order: those of its blocks without a language, and those within lines,
     which begin with `winnow` and a verb."""
     found = []
     text = re.sub(
-        r"^## Coming from elsewhere\n.*?(?=^## )", "", README, flags=re.MULTILINE | re.DOTALL
+        r"^## Coming from elsewhere\n.*?(?=^## )", "", "\n".join(PAGES.values()), flags=re.MULTILINE | re.DOTALL
     )  # names of verbs
     for block in re.finditer(r"^```(\w*)\n(.*?)^```|`((?:bin/)?winnow [a-z][^`]*)`", text, re.MULTILINE | re.DOTALL):
         lines = "" if block[1] else (block[2] or block[3]).replace("\\\n", " ")
