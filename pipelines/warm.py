@@ -80,6 +80,8 @@ STEPS: list[dict[str, Any]] = [
     {"pack": {"sequence_length": 64}},
 ]
 """A recipe in which every kernel of a run has something to do."""
+_SECOND = next(number for number, step in enumerate(STEPS) if "near_dedup" in step)
+"""Where a second run begins, beside the first."""
 
 
 def warm(say: Callable[[str], None], workers: int | None = None) -> tuple[int, int]:
@@ -192,9 +194,14 @@ def run_steps(folder: str, wanted: Sequence[dict[str, Any]], progress: Progress 
         raise AssertionError("no document is left to compile kernels with")
 
 
+def _filters(folder: str) -> None:
+    """A run of the steps before those that compare documents."""
+    run_steps(folder, STEPS[:_SECOND])
+
+
 def _run(folder: str) -> None:
-    """A run, and the loader on its tokens."""
-    run_steps(folder, STEPS)
+    """A run of the others, and the loader on its tokens."""
+    run_steps(folder, STEPS[_SECOND:])
     _loader(os.path.join(folder, "out", "tokens"))
 
 
@@ -383,6 +390,7 @@ def _objectives(folder: str) -> None:
 
 PARTS: dict[str, Callable[[str], None]] = {
     "steps and loader": _run,
+    "filters": _filters,
     "objectives": _objectives,
     **{f"{family} tokenizers": functools.partial(_family, family) for family in FAMILIES},
     "normalizers": _normalizers,
