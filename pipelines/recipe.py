@@ -374,17 +374,17 @@ def _check_stream(stream: Any, steps: tuple[Step, ...]) -> None:
 
     if not isinstance(stream, dict):
         raise RecipeError(f"`stream` takes a map of options, not {stream!r}")
+    plans = {step.plan: step.method for step in steps if isinstance(step, Pack)}
+    named = stream.get("packing")
     try:
-        configured.check(stream)
+        configured.check(stream, "" if named is None else plans.get(str(named)))
     except ValueError as error:
         raise RecipeError(f"`stream`: {error}") from None
     if not any(isinstance(step, Tokenize) for step in steps):
         raise RecipeError("`stream` needs a step 'tokenize'")
-    if stream.get("packing") is not None:
-        plans = [step.plan for step in steps if isinstance(step, Pack)]
-        if stream["packing"] not in plans:
-            made = f"it makes {', '.join(plans)}" if plans else "it has no step 'pack'"
-            raise RecipeError(f"`stream`: the recipe makes no packing plan {stream['packing']!r}; {made}")
+    if named is not None and str(named) not in plans:
+        made = f"it makes {', '.join(plans)}" if plans else "it has no step 'pack'"
+        raise RecipeError(f"`stream`: the recipe makes no packing plan {named!r}; {made}")
 
 
 def _check_steps(steps: tuple[Step, ...]) -> None:

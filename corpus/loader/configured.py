@@ -21,20 +21,28 @@ _PARTS = 1 << 16
 """Into which weights are rounded: a mixture's repeat themselves after as many samples at most."""
 
 
-def check(section: Mapping[str, Any]) -> None:
-    """Raises ValueError for a section that no stream can have, whatever the tokens."""
-    known = [name for name in inspect.signature(TokenStream.__init__).parameters if name not in _OF_RANKS]
+def _known() -> list[str]:
+    """Options of a section whatever its objective."""
+    return [*(name for name in inspect.signature(TokenStream.__init__).parameters if name not in _OF_RANKS), *OWN]
+
+
+def check(section: Mapping[str, Any], method: str | None = None) -> None:
+    """Raises ValueError for a section that no stream can have, whatever the tokens, and where it is known for one with
+    a packing plan by this `method` ("": none)."""
+    known = _known()
     objective = section.get("objective", "causal")
-    own = {name: value for name, value in section.items() if name not in (*known, *OWN)}
+    own = {name: value for name, value in section.items() if name not in known}
     for name in ("sequence_length", "global_batch"):
         names.count(name, section.get(name, 0), 1)
     if "sampling_alpha" in section:
         names.within("sampling_alpha", section["sampling_alpha"], 0, 1)
     names.check("objective", objective, OBJECTIVES)
     try:
-        objective_of(objective, own, (*known, *OWN))
+        made = objective_of(objective, own, known)
     except TypeError as error:
         raise ValueError(str(error)) from None
+    if method is not None:
+        made.check_plan(objective, section.get("packing"), method)
 
 
 def section_of(path: str) -> tuple[str, dict[str, Any]]:
@@ -50,7 +58,8 @@ def open_stream(
     path: str | Sequence[str], *, rank: int = 0, world_size: int = 1, **changes: Any
 ) -> TokenStream | Mixture:
     """The stream that the recipe of a run describes in its section `stream`. `changes` are options of TokenStream, of
-    the objective, or `global_batch`, and stand in place of the recipe's. Of several runs it is a mixture, which has no
+    the objective, or `global_batch`, and stand in place of the recipe's; with another `objective` those of the recipe's
+    own are left out. Of several runs it is a mixture, which has no
     end, by weights of tokens ** sampling_alpha (1, where the recipe of the first has none). Raises ValueError as
     TokenStream, and where ranks cannot share a step evenly.
 
@@ -68,7 +77,10 @@ def open_stream(
     if "batch_size" in changes:
         raise ValueError("rows are shared out by ranks: give `global_batch`, the rows of a step, for `batch_size`")
     found = [section_of(each) for each in several]
-    options = {**found[0][1], **changes}
+    options = found[0][1]
+    if changes.get("objective", options.get("objective", "causal")) != options.get("objective", "causal"):
+        options = {name: value for name, value in options.items() if name in _known()}  # the others are of the former
+    options = {**options, **changes}
     check({name: value for name, value in options.items() if name not in _OF_RANKS})
     rows, alpha = options.pop("global_batch"), options.pop("sampling_alpha", 1)
     if rows % world_size:

@@ -8,6 +8,7 @@ t_0, and before the pieces of a bin that begin their document (kernel.copy_piece
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -184,15 +185,41 @@ def cut_windows(shards: Shards, lengths: tuple[int, ...]) -> Windows:
     return Windows(shards, np.array(lengths, np.int64), max(lengths), figures)
 
 
-def open_bins(shards: Shards, plan: str, lengths: tuple[int, ...]) -> Bins:
-    """The packed sequences of `plan`. Raises ValueError for a plan of other sequences or shards, FileNotFoundError for
-    one that is missing."""
-    names = [shard["name"] for shard in shards.manifest["shards"]]
-    summary = packing.load_summary(shards.folder, plan, names, shards.part)
+_ANCHORS, _POSITIONS = 8, 1 << 18
+"""Where in the stream documents are counted: so many places, so many positions at each."""
+
+
+def count_pieces(shards: Shards, plan: str | None, tokens: int) -> np.ndarray:
+    """int64[k]: pieces of documents in windows of so many tokens, some from each of a few places all over the stream;
+    or in the packed sequences of a few shards. Reads indices alone."""
+    if plan is not None:
+        numbers = np.unique(np.linspace(0, len(shards.starts) - 2, _ANCHORS).astype(np.int64)).tolist()
+        return np.concatenate([np.diff(shards.open_plan(plan, number).offsets) for number in numbers])
+    each = max(1, min(_POSITIONS, shards.tokens) // tokens)
+    anchors = np.unique(np.linspace(0, max(0, shards.tokens - each * tokens), _ANCHORS).astype(np.int64))
+    starts = np.minimum((anchors[:, None] + tokens * np.arange(each)).ravel(), shards.tokens)
+    ends = np.minimum(starts + tokens, shards.tokens)
+    ids, unused = np.zeros((len(starts), tokens), np.int32), np.empty((0, 0), np.int64)
+    for number in kernel.shards_of(shards.starts, starts, ends).tolist():
+        documents = shards.open(number).documents()
+        kernel.mark_documents(*documents, int(shards.starts[number]), starts, ends, ids, unused, False)
+    return ids.max(1).astype(np.int64)
+
+
+def load_plan(shards: Shards, plan: str) -> dict[str, Any]:
+    """What is said of a packing plan of all shards. Raises ValueError or FileNotFoundError."""
+    return packing.load_summary(shards.folder, plan, [each["name"] for each in shards.manifest["shards"]], shards.part)
+
+
+def open_bins(shards: Shards, plan: str, said: Mapping[str, Any], lengths: tuple[int, ...]) -> Bins:
+    """The packed sequences of `plan`, of which `said` is said. Raises ValueError for a plan of other sequences or
+    shards."""
+    names, summary = [shard["name"] for shard in shards.manifest["shards"]], dict(said)
     if (summary["sequence_length"],) != lengths:
         wanted = ", ".join(map(str, lengths))
         raise ValueError(
-            f"plan {plan!r} is for sequence_length {summary['sequence_length']}; samples here have {wanted} tokens"
+            f"plan {plan!r} is for sequence_length {summary['sequence_length']}; samples here have {wanted} tokens: "
+            "name another plan, or packing=None for windows"
         )
     bins = summary.pop("shards")
     if list(bins) != names:

@@ -12,17 +12,14 @@ from corpus.loader.objective import Samples
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """What stands about a sample: `cls` and `sep`, ids; none of it where `bare`. `segments`: how many it may have."""
+    """What stands about a sample: `cls` and `sep`, ids; none of it where `bare`. `segments`: how many it may have.
+    `more`: tokens that a row has beside those of the longest sample."""
 
     segments: int
     bare: bool
+    more: int = 0
     cls: int = 0
     sep: int = 0
-
-    @property
-    def more(self) -> int:
-        """Tokens that a row has beside those of its sample, at most."""
-        return 0 if self.bare else 1 + self.segments
 
 
 @dataclasses.dataclass(frozen=True)

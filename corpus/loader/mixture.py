@@ -103,7 +103,7 @@ class Mixture(Run):
     ) -> None:
         super().__init__(rank, world_size, batch_size, last)
         if "epochs" in options:
-            raise TypeError("epochs are said of each source: {'epochs': 2} as its amount")
+            raise ValueError("epochs are said of each source of a mixture, as its amount: (path, {'epochs': 2})")
         phases = [_named(phase) for phase in _phases(sources)]
         self._given = [
             {"sources": [{"path": path, kind: _plain(amount)} for path, kind, amount in amounts], "tokens": tokens}
@@ -396,8 +396,8 @@ def _named(phase: Phase) -> tuple[list[tuple[str, str, Any]], int | None]:
         raise ValueError(f"a phase needs sources, each once, not {paths}")
     if len({kind == "weight" for _, kind, _ in found}) > 1:
         raise ValueError("sources of a phase have weights, or epochs and tokens, not both")
-    if phase.tokens is not None and phase.tokens < 1:
-        raise ValueError(f"tokens of a phase must be at least 1, not {phase.tokens}")
+    if phase.tokens is not None:
+        names.count("tokens of a phase", phase.tokens, 1)
     return found, phase.tokens
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 
+import numpy as np
+
 
 def unknown(what: str, name: str, valid: Collection[str]) -> str:
     """What is said of the name of a `what` that is not one of the `valid` ones."""
-    near = difflib.get_close_matches(name, valid, 1, 0)[0]
+    near = difflib.get_close_matches(str(name), valid, 1, 0)[0]
     return f"{what} {name!r} is unknown; did you mean {near!r}? Valid: {', '.join(valid)}"
 
 
 def check(what: str, name: str, valid: Collection[str]) -> None:
     """Raises ValueError for the name of a `what` that is not one of the `valid` ones."""
-    if name not in valid:
+    if not isinstance(name, str) or name not in valid:
         raise ValueError(unknown(what, name, valid))
 
 
@@ -24,10 +26,11 @@ def within(what: str, value: float, low: float, high: float) -> None:
         raise ValueError(f"{what} must be a number from {low:g} to {high:g}, not {value!r}")
 
 
-def count(what: str, value: int, least: int = 0) -> None:
-    """Raises ValueError for a `what` that is no whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+def count(what: str, value: int, least: int = 0) -> int:
+    """`value`, as Python's. Raises ValueError for a `what` that is no whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"{what} must be a whole number of at least {least}, not {value!r}")
+    return int(value)
 
 
 def flag(what: str, value: bool) -> None:

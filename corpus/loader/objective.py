@@ -6,6 +6,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,8 @@ import numpy as np
 from corpus.loader import kernel, order, vocabulary
 from corpus.loader.filling import Bins, Rows, Windows
 from corpus.loader.vocabulary import Vocabulary
+from corpus.tokens import packing
+from corpus.tokens.sentence_packing import RUNS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +31,18 @@ class Setting:
     manifest: dict[str, Any]
     block: int | None = None
     """Samples of a block in the order by blocks; None: in another order."""
-    packed: bool = False
-    """Whether samples are the sequences of a packing plan, and not windows."""
+    folder: str = ""
+    """Where the shards are."""
+    plan: Mapping[str, Any] | None = None
+    """What `packing.load_summary` says of the packing plan whose sequences samples are; None: they are windows."""
+    count_pieces: Callable[[int], np.ndarray] | None = None
+    """int64[k] of a number of tokens: how many pieces of documents samples of so many have, of k from all over the
+    stream (`filling.count_pieces`)."""
+
+    @property
+    def method(self) -> str:
+        """By which the packing plan was made; "": samples are windows."""
+        return "" if self.plan is None else self.plan.get("method", packing.METHODS[0]).partition(" ")[0]
 
     @property
     def end_id(self) -> int:
@@ -130,6 +143,26 @@ class Objective(abc.ABC):
 
     batch_options: ClassVar[tuple[str, ...]] = ()
     """Options that only change what a batch holds: a stream resumes from the state of one in which they differed."""
+
+    plans: ClassVar[tuple[str, ...]] = ("", *packing.METHODS, *RUNS)
+    """Methods of the packing plans whose sequences it reads, "" being windows of the stream. With an option `segments`
+    that is 2 it reads `pair_plans` instead."""
+    pair_plans: ClassVar[tuple[str, ...]] = ()
+
+    def check_plan(self, name: str, plan: str | None, method: str) -> None:
+        """Raises ValueError where the objective, which is called `name`, does not read sequences of a packing plan that
+        was made by this method; None and "": windows."""
+        two = bool(self.pair_plans) and getattr(self, "segments", 1) == 2
+        valid = self.pair_plans if two else self.plans
+        if method in valid:
+            return
+        called = f"{name} with segments: 2" if two else name
+        listed = ", ".join(each for each in valid if each)
+        if plan is None:
+            raise ValueError(f"{called} reads pairs, and no windows: name a packing plan by {listed}")
+        instead = f"plans by {listed}" if listed else "windows alone: it goes without a packing plan"
+        hint = "; segments: 2 reads pairs" if method in self.pair_plans else ""
+        raise ValueError(f"plan {plan!r} is by {method}, and {called} reads {instead}{hint}")
 
     def windows(self, setting: Setting) -> tuple[int, ...]:
         """Tokens that windows of the stream have, in turn; a packing plan must be for as many. Called when a stream is

@@ -44,10 +44,9 @@ class Run(abc.ABC):
     def __init__(self, rank: int, world_size: int, batch_size: int, last: str) -> None:
         """Raises ValueError for arguments that are none."""
         names.check("last", last, LAST)
-        for name, value in (("batch_size", batch_size), ("world_size", world_size)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
-        if not 0 <= rank < world_size:
+        batch_size, world_size = names.count("batch_size", batch_size, 1), names.count("world_size", world_size, 1)
+        rank = names.count("rank", rank)
+        if rank >= world_size:
             raise ValueError(f"rank {rank} is not one of {world_size} ranks")
         self.rank, self.world_size, self.batch_size, self.last = rank, world_size, batch_size, last
         self.total: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import inspect
 import json
@@ -14,7 +15,7 @@ import numpy as np
 from corpus.loader import names, order
 from corpus.loader.account import Account, labels_of
 from corpus.loader.boundaries import BOUNDARIES, INPUTS, finish
-from corpus.loader.filling import Bins, Windows, cut_windows, open_bins
+from corpus.loader.filling import Bins, Windows, count_pieces, cut_windows, load_plan, open_bins
 from corpus.loader.objective import Objective, Samples, Setting
 from corpus.loader.objectives import OBJECTIVES
 from corpus.loader.read_ahead import STEPS
@@ -127,20 +128,23 @@ class TokenStream(Run):
             names.check("shuffle", shuffle, ("blocks",))
         for name in self.boundaries:
             names.check("boundaries", name, BOUNDARIES)
-        for name, value in (("sequence_length", sequence_length), ("epochs", 1 if epochs is None else epochs)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
+        sequence_length, seed = names.count("sequence_length", sequence_length, 1), names.count("seed", seed)
+        epochs = None if epochs is None else names.count("epochs", epochs, 1)
+        if not isinstance(packing, str | None):
+            raise ValueError(f"packing must be the name of a plan, not {packing!r}")
         super().__init__(rank, world_size, batch_size, last)
-        if not 0 <= seed < 1 << 63:
+        if seed >= 1 << 63:
             raise ValueError(f"seed must be 0 to 2^63 - 1, not {seed}")
         self.shards = Shards(str(path), cache, cache_bytes, verify)
         self.sequence_length, self.inputs = sequence_length, inputs
         self.objective, self.packing, self.seed, self.shuffle = objective, packing, seed, shuffle
         self.dtype = np.dtype(dtype)
+        plan = None if packing is None else load_plan(self.shards, packing)
         self._setting = Setting(
             sequence_length, self.boundaries, seed, bool(shuffle), self.dtype, self.shards.manifest,
-            packed=packing is not None,
+            folder=self.shards.folder, plan=plan, count_pieces=functools.partial(count_pieces, self.shards, packing),
         )  # fmt: skip
+        self._objective.check_plan(objective, packing, self._setting.method)
         self._source = self._open_source()
         if shuffle == "blocks":
             self._setting = dataclasses.replace(self._setting, block=self._source.samples_of_a_block())
@@ -291,9 +295,9 @@ class TokenStream(Run):
     def _open_source(self) -> Windows | Bins:
         """Where the samples are."""
         lengths = self._objective.windows(self._setting)
-        if self.packing is None:
+        if self.packing is None or self._setting.plan is None:
             return cut_windows(self.shards, lengths)
-        return open_bins(self.shards, self.packing, lengths)
+        return open_bins(self.shards, self.packing, self._setting.plan, lengths)
 
 
 def objective_of(objective: str, options: dict[str, Any], others: Sequence[str] | None = None) -> Objective:

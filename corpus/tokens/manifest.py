@@ -175,6 +175,14 @@ def of_run(path: str) -> tuple[str, dict[str, Any]]:
     raise FileNotFoundError(f"{path} holds no tokens: there is no {paths.join(path, 'tokens', NAME)}")
 
 
+def tokenizer_path(folder: str, manifest: dict[str, Any]) -> str:
+    """Where the tokenizer of the tokens in `folder` is, as their manifest says: beside the folder, or in it."""
+    path: str = manifest["tokenizer"]["path"]
+    if path.startswith("../"):
+        return paths.join(paths.parent(folder) or ".", path.removeprefix("../"))
+    return paths.join(folder, path)
+
+
 def verify(folder: str) -> list[str]:
     """Every problem found in the token shards of `folder`, as sentences; none if all is well.
 

@@ -324,7 +324,10 @@ def save(plan: Plan, path: str) -> None:
 def load(path: str) -> Plan:
     """A saved plan; its arrays are read-only views of the memory-mapped file (read whole where
     `path` is a URI). Raises ValueError if the file is no plan."""
-    source = pa.memory_map(path) if paths.is_local(path) else paths.open_input(path)
+    try:
+        source = pa.memory_map(path) if paths.is_local(path) else paths.open_input(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"the packing plan {path} is missing: pack again") from None
     try:
         reader = pa.ipc.open_file(source)
     except pa.ArrowInvalid as error:
@@ -376,7 +379,12 @@ def load_summary(folder: str, name: str, shards: Sequence[str] = (), part: str |
     """What `summarize` wrote, of the set `part`, which has these shards, or of all. Raises
     FileNotFoundError or ValueError."""
     path = paths.join(folder, "packing", name, SUMMARY)
-    summary = json.loads(paths.read_bytes(path))
+    try:
+        summary = json.loads(paths.read_bytes(path))
+    except FileNotFoundError:
+        there = sorted(entry.name for entry in paths.entries(paths.join(folder, "packing")))
+        has = f"it has {', '.join(there)}" if there else "it has none: `winnow pack` makes them"
+        raise FileNotFoundError(f"{folder} has no packing plan {name!r}; {has}") from None
     if summary.get("format") != FORMAT:
         raise ValueError(f"{path} is not of format {FORMAT!r}")
     sets = summary.pop("sets", {})

@@ -15,6 +15,9 @@ A packed sequence of a pair is of two pieces (see packing.Plan), the first segme
 from where they are. Pairs leave out the end-of-document token. Their sentences are gone through `variants` times, each
 time cut otherwise (BERT's dupe_factor), and share the plan's order. A segment that is too long loses tokens at its
 beginning or its end, each by a toss (BERT's truncate_seq_pair), in ELECTRA's those at the end.
+
+ELECTRA's rows of two segments have a token less than those of one, for the second [SEP]. Here a segment is of sentences
+that follow each other; in its code a short sentence may go into the first behind one that is in the second.
 """
 
 from __future__ import annotations
@@ -51,8 +54,8 @@ def pack(
 ) -> Plan:
     """The plan of a shard with sentences of `lengths` (integers) tokens, document d having those from firsts[d] to
     firsts[d + 1] (int64[documents + 1]), the last of each with the end token. Of pairs, `short_share` of the documents
-    (of ELECTRA's, rows) aim at a length drawn at random; `sequence_length` are tokens of both segments together.
-    Raises ValueError for arguments that will not do.
+    (of ELECTRA's, rows) aim at a length drawn at random; `sequence_length` are tokens of both segments together,
+    of ELECTRA's those of a row of one. Raises ValueError for arguments that will not do.
 
     >>> import numpy as np
     >>> from corpus.tokens.sentence_packing import pack
@@ -199,8 +202,9 @@ def _pack_pairs(offsets, firsts, longest, kind, seed, variants, short_share, pie
 
 @numba.njit(cache=True, nogil=True)
 def _target(state, kind, longest, short_share):
-    """Tokens that a row aims at."""
+    """Tokens that a row aims at; of ELECTRA's together with the two about one segment."""
     least = _LEAST_SHORT[kind]
+    longest += 2 if kind == _SEGMENTS else 0
     if philox.uniform(state) < short_share and longest > least:
         return least + philox.below(state, longest - least + 1)
     return longest
@@ -277,8 +281,8 @@ def _shortened(state, a, a_end, b, b_end, longest):
 def _two_segments(state, offsets, firsts, ends, document, first, behind, longest, target, pieces, write, count):
     """Pieces after a row of the sentences `first` to `behind`: they fill the first segment up to half, the one that
     goes beyond it is in the first as often as in the second."""
-    half = (target + 3) if philox.uniform(state) < _ONE_SEGMENT else target // 2
-    half = offsets[behind] - offsets[first] + 1 if half > target else half
+    one = philox.uniform(state) < _ONE_SEGMENT
+    half = offsets[behind] - offsets[first] + 1 if one else (target - 3) // 2
     cut = first + 1
     while cut < behind and offsets[cut + 1] - offsets[first] < half:
         cut += 1
@@ -288,4 +292,4 @@ def _two_segments(state, offsets, firsts, ends, document, first, behind, longest
     a, a_end, b_end = offsets[first], _end(offsets, ends, document, cut), _end(offsets, ends, document, behind)
     size = min(a_end - a, longest)
     count = _add(pieces, write, count, document, a - begin, size)
-    return _add(pieces, write, count, document, a_end - begin, min(b_end - a_end, longest - size))
+    return _add(pieces, write, count, document, a_end - begin, min(b_end - a_end, max(0, longest - 1 - size)))

@@ -12,6 +12,8 @@ from pipelines.planning import laws
 
 DEVICES = {"h100": 989.4e12, "h200": 989.4e12, "b200": 2250e12, "a100": 312e12, "v100": 125e12}
 """Floating-point operations a second, dense, bfloat16 (float16 of v100): NVIDIA's data sheets, of the SXM kinds."""
+MOST = 1e30
+"""Parameters or tokens at most: what is far beyond any training is a slip, and laws of powers overflow."""
 UTILIZATION = 0.4
 """Share of them that a training uses: ours. PaLM 540B had 46.2 % (Chowdhery et al. 2022, table 3), GPT-3 21.3 %."""
 
@@ -48,8 +50,8 @@ class Request:
         """Raises OptionError."""
         for name in ("parameters", "batch", "tokens"):
             value = getattr(self, name)
-            if value is not None and not 1 <= value < math.inf:
-                raise options.OptionError(f"option {name!r} should be a number from 1 on (given {value!r})")
+            if value is not None and not 1 <= value <= MOST:
+                raise options.OptionError(f"option {name!r} should be a number from 1 to {MOST:g} (given {value!r})")
         if not 0 < self.utilization <= 1:
             raise options.OptionError(
                 f"option 'utilization' should be greater than 0 and at most 1 (given {self.utilization!r})"

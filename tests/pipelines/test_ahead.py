@@ -86,12 +86,19 @@ def test_one_process_is_started_and_ends_with_the_run(program, monkeypatch):
 
 
 def test_what_goes_wrong_beside_a_run_is_no_concern_of_it(monkeypatch):
-    def broken(*_):
+    """It is tried once, the run goes on, and what was made for it is gone."""
+    tried = []
+
+    def broken(folder, steps):
+        tried.append((pathlib.Path(folder), names(steps)))
+        assert tried[-1][0].is_dir()
         raise ZeroDivisionError("planted")
 
     monkeypatch.setattr(ahead, "_start", broken)
     with ahead.Ahead([pipelines.ExactDedup()]) as beside:
         beside.begin()
+        beside.begin()
+    assert [steps for _, steps in tried] == [["exact_dedup"]] and not tried[0][0].exists()
 
 
 class Polling:

@@ -14,7 +14,7 @@ from pipelines import recipe as recipes
 from pipelines import run as runs
 
 STEPS = [{"train_tokenizer": {"vocab_size": 300}}, "tokenize", {"pack": {"sequence_length": 32}}]
-STREAM = {"sequence_length": 32, "global_batch": 4, "objective": "prefix_lm", "seed": 3}
+STREAM = {"sequence_length": 32, "global_batch": 4, "objective": "prefix_lm", "layout": "decoder", "seed": 3}
 
 
 @pytest.fixture
@@ -46,6 +46,15 @@ def test_it_is_written_where_it_is_given_and_nowhere_else():
         ({**STREAM, "rank": 1}, "option of 'prefix_lm' 'rank' is unknown"),
         ({**STREAM, "layout": "encoder"}, "`stream`: layout 'encoder' is unknown"),
         ({**STREAM, "sampling_alpha": 2}, "`stream`: sampling_alpha must be a number from 0 to 1, not 2"),
+        (
+            {"sequence_length": 32, "global_batch": 4, "objective": "mlm", "segments": 2, "packing": "best_fit-32"},
+            "`stream`: plan 'best_fit-32' is by best_fit, and mlm with segments: 2 reads plans by next_sentence",
+        ),
+        (
+            {"sequence_length": 32, "global_batch": 4, "objective": "electra", "segments": 2},
+            "`stream`: electra with segments: 2 reads pairs, and no windows",
+        ),
+        ({**STREAM, "packing": ["best_fit-32"]}, "the recipe makes no packing plan ['best_fit-32']"),
         ({**STREAM, "packing": "best_fit-64"}, "the recipe makes no packing plan 'best_fit-64'; it makes best_fit-32"),
     ],
 )
@@ -84,6 +93,18 @@ def test_from_the_command_line_to_a_batch(documents, tmp_path):
         assert np.array_equal(np.concatenate([halves[0][0][name], halves[1][0][name]]), whole[0][name])
     other = next(corpus.open_stream(out, objective="causal", sequence_length=16, global_batch=2))
     assert other["tokens"].shape == (2, 16) and "prefix_mask" not in other
+    with pytest.raises(ValueError, match="option of 'span_corruption' 'layout' is unknown"):
+        corpus.open_stream(out, objective="span_corruption", layout="decoder")
+    with pytest.raises(ValueError, match="objective 'casual' is unknown; did you mean 'causal'"):
+        corpus.open_stream(out, objective="casual")
+    with pytest.raises(FileNotFoundError, match="has no packing plan 'best_fit-64'; it has best_fit-32$"):
+        corpus.open_stream(out, packing="best_fit-64")
+    with pytest.raises(
+        ValueError, match="is for sequence_length 32; samples here have 16 tokens: name another plan, or"
+    ):
+        corpus.open_stream(out, packing="best_fit-32", sequence_length=16)
+    with pytest.raises(ValueError, match="epochs are said of each source of a mixture"):
+        corpus.open_stream([out, out], epochs=2)
     with pytest.raises(ValueError, match="sequence_lenght"):
         corpus.open_stream(out, sequence_lenght=16)
     said = winnow(*run[:-1], "stream.objectve=causal", check=2).stderr

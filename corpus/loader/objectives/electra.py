@@ -13,6 +13,7 @@ from corpus.loader.kernel import IGNORE
 from corpus.loader.layout import Frame, lay_out
 from corpus.loader.objective import Objective, Samples, Setting
 from corpus.loader.objectives.mlm import frame_of, framed_windows
+from corpus.tokens.sentence_packing import PAIRS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Electra(Objective):
     frame: bool = True
     """Put [CLS] and [SEP] about each row."""
 
+    pair_plans: ClassVar[tuple[str, ...]] = PAIRS
     batch_options: ClassVar[tuple[str, ...]] = ("share", "mask_share")
 
     def __post_init__(self) -> None:

@@ -4,18 +4,21 @@ context."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, ClassVar
 
-import numba
 import numpy as np
 
-from corpus.loader import names
+from corpus.loader import middles, names
 from corpus.loader.kernel import IGNORE
 from corpus.loader.objective import Objective, Samples, Setting
-from corpus.tokens import philox
+from corpus.tokens import manifest as manifests
 
-EXTRA = 3
-"""Tokens that a piece has more once it is turned."""
+LEVELS = {"token": middles.EXTRA, "character": middles.EXTRA + 4}
+"""Room for a piece that is turned, in tokens: the special ones, and what parts of words take more than the words."""
+ASKED, LEAST = 0.995, 0.98
+"""How much of `rate` there is room for by default, as far as can be said beforehand; with less than LEAST of it a
+reserve is refused."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +26,12 @@ class Fim(Objective):
     """Next tokens, of documents whose middle was moved to the end. Each piece that a sample has of a document, without
     its end token, is turned with probability `rate`: it is cut in two places, each of the n + 1 as likely, into prefix,
     middle and suffix, any of which may be empty. Nothing is cut off to make room: a sample is sequence_length - reserve
-    tokens, and where more pieces want to be turned than that has room for, chance decides which are.
+    tokens, and where more pieces want to be turned than that has room for, chance decides which are. A reserve, or a
+    packing plan, by which less than 98 % of those that want to be would be is refused; what is needed follows from how
+    many documents a sample has, which some samples are looked at for.
+
+    Cut between characters, a piece has n characters and its parts are encoded anew, by the tokenizer of the run, which
+    has to give each text back. Where that would take more room than is left the piece is cut between tokens.
 
     tokens  [B, L] the token before each label: of the first, the one before the sample
     labels  [B, L] what is to be predicted, all of it; -100 is padding
@@ -35,7 +43,10 @@ class Fim(Objective):
     spm_rate: float = 0.5
     """Of these, how many have the suffix first (SPM, the paper's second variant)."""
     reserve: int = 0
-    """Room for special tokens in a row, three a piece; 0: three for each 192 tokens of sequence_length."""
+    """Room in a row for what turned pieces have more, three tokens each, seven with characters; 0: as much as is
+    needed, or as the packing plan leaves."""
+    level: str = "token"
+    """Between what a piece is cut: "token" or "character"."""
 
     batch_options: ClassVar[tuple[str, ...]] = ("rate", "spm_rate")
 
@@ -43,17 +54,50 @@ class Fim(Objective):
         for name in ("rate", "spm_rate"):
             names.within(name, getattr(self, name), 0, 1)
         names.count("reserve", self.reserve)
+        names.check("level", self.level, tuple(LEVELS))
 
-    def _reserve(self, setting: Setting) -> int:
-        return self.reserve or EXTRA * max(1, setting.sequence_length // 192)
+    @property
+    def _each(self) -> int:
+        return LEVELS[self.level]
 
     def windows(self, setting: Setting) -> tuple[int, ...]:
         """What is left beside the reserve."""
         self._tokens(setting)
-        room = setting.sequence_length - self._reserve(setting)
-        if room < 1 or self._reserve(setting) < EXTRA:
-            raise ValueError(f"fim needs a reserve of at least {EXTRA} tokens and a longer sequence_length")
-        return (room,)
+        if self.level == "character":
+            _encoder(setting)
+        reserve, length = self.reserve, setting.sequence_length
+        if setting.plan is not None:
+            reserve = reserve or length - setting.plan["sequence_length"]
+        elif not reserve:
+            return (length - self._needed(setting),)
+        if reserve < self._each or reserve >= length:
+            raise ValueError(f"fim needs a reserve of at least {self._each} tokens and a longer sequence_length")
+        assert setting.count_pieces is not None
+        pieces = setting.count_pieces(length - reserve)
+        met = middles.share_met(pieces, self.rate, reserve // self._each)
+        if met < LEAST:
+            needed = self._each * middles.room_for(pieces, self.rate, ASKED)
+            shorter = "" if setting.plan is None else f": pack for {length - needed} tokens"
+            raise ValueError(
+                f"with a reserve of {reserve} tokens fim turns {met * self.rate:.2f} of the pieces and not {self.rate}: "
+                f"that rate needs a reserve of {needed} tokens{shorter}"
+            )
+        return (length - reserve,)
+
+    def _needed(self, setting: Setting) -> int:
+        """The reserve by which the rate is met."""
+        assert setting.count_pieces is not None
+        room = needed = 1
+        while True:
+            tokens = setting.sequence_length - self._each * room
+            if tokens < 1:
+                raise ValueError(
+                    f"fim needs a reserve of at least {needed * self._each} tokens and a longer sequence_length"
+                )
+            needed = middles.room_for(setting.count_pieces(tokens), self.rate, ASKED)
+            if needed <= room:
+                return self._each * room
+            room = needed
 
     def _tokens(self, setting: Setting) -> np.ndarray:
         known = setting.vocabulary
@@ -67,96 +111,41 @@ class Fim(Objective):
         shape = len(rows.lengths), setting.sequence_length
         labels, inputs = np.full(shape, IGNORE, setting.dtype), np.full(shape, setting.pad_id, setting.dtype)
         document_ids = np.zeros(shape if setting.boundaries else (shape[0], 0), np.int32)
-        _turn(
-            rows.tokens, rows.lengths, rows.document_ids, samples.keys, setting.end_id, self._tokens(setting),
-            float(self.rate), float(self.spm_rate), self._reserve(setting) // EXTRA, labels, document_ids,
+        how = middles.Turning(
+            self._tokens(setting), setting.end_id, float(self.rate), float(self.spm_rate),
+            (setting.sequence_length - samples.source.longest) // self._each,
         )  # fmt: skip
-        _shift(labels, rows.previous[:, 0].copy(), inputs)
+        if self.level == "character":
+            silent, encoder = setting.vocabulary.special, _encoder(setting)
+            middles.turn_by_characters(rows, samples.keys, how, silent, encoder, labels, document_ids)
+        else:
+            middles.turn(rows.tokens, rows.lengths, rows.document_ids, samples.keys, *how, labels, document_ids)
+        middles.shift(labels, rows.previous[:, 0].copy(), IGNORE, inputs)
         return {"tokens": inputs, "labels": labels} | samples.describe(document_ids)
 
 
-@numba.njit(cache=True, nogil=True)
-def _shift(labels, before, inputs):
-    """The token before each label; before the first of a row, `before[row]`."""
-    for row in range(labels.shape[0]):
-        last = before[row]
-        for column in range(labels.shape[1]):
-            if labels[row, column] == IGNORE:
-                break
-            inputs[row, column] = last
-            last = labels[row, column]
+def _encoder(setting: Setting) -> middles.Encoder:
+    folder = manifests.tokenizer_path(setting.folder, setting.manifest)
+    return _load(folder, setting.manifest["tokenizer"]["fingerprint"])
 
 
-@numba.njit(cache=True, nogil=True)
-def _find_pieces(source, ids, row, length, end_id, firsts, ends):
-    """Pieces of a row, by where each begins and ends (its end token, if it has one, left out)."""
-    pieces = 0
-    for k in range(length):
-        if k == 0 or ids[row, k] != ids[row, k - 1]:
-            firsts[pieces] = k
-            pieces += 1
-        if k + 1 == length or ids[row, k] != ids[row, k + 1]:
-            ends[pieces - 1] = k if source[row, k] == end_id else k + 1
-    return pieces
+_PROBES = ("a", " a", "a ", "  a\n\n\tB", "x\u00e9\u20ac\U00010348e\u0301", "\u00a0\ufb01")
 
 
-@numba.njit(cache=True, nogil=True)
-def _choose(state, rate, pieces, firsts, ends, room, turned):
-    """Which pieces are turned (`turned`, bool[pieces]), `room` of them at most; an empty one never is."""
-    wanted = 0
-    for piece in range(pieces):
-        turned[piece] = philox.uniform(state) < rate and ends[piece] > firsts[piece]
-        wanted += turned[piece]
-    if wanted <= room:
-        return
-    for piece in range(pieces):
-        if turned[piece]:
-            turned[piece] = philox.below(state, wanted) < room
-            room -= turned[piece]
-            wanted -= 1
+@functools.lru_cache(4)
+def _load(folder: str, fingerprint: str) -> middles.Encoder:
+    """The tokenizer of the run. Raises FileNotFoundError where there is none, ValueError where it is another, or does
+    not give every text back."""
+    from corpus.encoding.encoder import is_ours, load_encoder  # more than a training image has to have
 
-
-@numba.njit(cache=True, nogil=True)
-def _copy(source, row, first, end, target, at):
-    for k in range(end - first):
-        target[row, at + k] = source[row, first + k]
-    return at + end - first
-
-
-@numba.njit(cache=True, nogil=True)
-def _turn(source, lengths, ids, keys, end_id, special, rate, spm_rate, room, labels, document_ids):
-    """Fill rows of `labels` [B, L] with the samples `source` [B, T], pieces turned; `document_ids` int32[B, L] with
-    those that they had ([B, 0]: not wanted)."""
-    state = philox.state()
-    longest = source.shape[1]
-    firsts, ends, turned = np.empty(longest, np.int64), np.empty(longest, np.int64), np.empty(longest, np.bool_)
-    before, middle, after = special[0], special[1], special[2]
-    for row in range(len(lengths)):
-        length = lengths[row]
-        if length == 0:
-            continue
-        philox.seat(state, keys[row], philox.MIDDLES)
-        pieces = _find_pieces(source, ids, row, length, end_id, firsts, ends)
-        _choose(state, rate, pieces, firsts, ends, room, turned)
-        at = 0
-        for piece in range(pieces):
-            begin, first, end = at, firsts[piece], ends[piece]
-            behind = firsts[piece + 1] if piece + 1 < pieces else length
-            if turned[piece]:
-                one = first + philox.below(state, end - first + 1)
-                other = first + philox.below(state, end - first + 1)
-                low, high = min(one, other), max(one, other)
-                suffix_first = philox.uniform(state) < spm_rate
-                labels[row, at] = before
-                at += 1
-                if not suffix_first:
-                    at = _copy(source, row, first, low, labels, at)
-                labels[row, at] = after
-                at = _copy(source, row, high, end, labels, at + 1)
-                labels[row, at] = middle
-                at = _copy(source, row, first if suffix_first else low, high, labels, at + 1)
-                at = _copy(source, row, end, behind, labels, at)
-            else:
-                at = _copy(source, row, first, behind, labels, at)
-            if document_ids.shape[1]:
-                document_ids[row, begin:at] = ids[row, first]
+    if not is_ours(folder):
+        raise FileNotFoundError(f"fim between characters needs the tokenizer {folder}, which is not there")
+    encoder = load_encoder(folder)
+    if encoder.fingerprint != fingerprint:
+        raise ValueError(f"{folder} is not the tokenizer of these tokens")
+    if [encoder.decode(tokens) for tokens in encoder.encode_texts(_PROBES)] != [*_PROBES]:
+        raise ValueError(
+            "fim between characters needs a tokenizer that gives every text back, as byte-level BPE and bytes do, and "
+            f"not one of the family {encoder.family!r}: take level: token"
+        )
+    return encoder

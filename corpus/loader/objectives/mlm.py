@@ -50,6 +50,7 @@ class Mlm(Objective):
     frame: bool = True
     """Put [CLS] and [SEP] about each row: not for tokens that have them about each document, packed one by one."""
 
+    pair_plans: ClassVar[tuple[str, ...]] = ("next_sentence", "sentence_order", "sentence_pairs")
     batch_options: ClassVar[tuple[str, ...]] = (
         "share", "rule", "whole_word", "ngrams", "max_predictions", "mask_share", "random_share", "static",
     )  # fmt: skip
@@ -113,14 +114,14 @@ def frame_of(setting: Setting, segments: int, frame: bool, objective: str) -> Fr
     """The frame of rows. Raises ValueError where the tokenizer lacks what it is made of."""
     if not frame:
         return Frame(segments, True)
-    known = setting.vocabulary
-    return Frame(segments, False, known.role("cls", objective), known.role("sep", objective))
+    known, more = setting.vocabulary, 1 + segments
+    if setting.method == "segments":  # the longest samples have one; those of two have a token less
+        more = 2
+    return Frame(segments, False, more, known.role("cls", objective), known.role("sep", objective))
 
 
 def framed_windows(setting: Setting, frame: Frame, objective: str) -> tuple[int, ...]:
     """As Objective.windows, of rows in a frame."""
     if setting.sequence_length <= frame.more:
         raise ValueError(f"sequence_length must be more than {frame.more} with {objective}, which frames each row")
-    if frame.segments == 2 and not setting.packed:
-        raise ValueError(f"{objective} with two segments reads pairs: name a packing plan that has them")
     return (setting.sequence_length - frame.more,)

@@ -4,7 +4,7 @@ data_utils.py)."""
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,8 @@ class TransformerXl(Objective):
 
     lanes: int = 0
     """Rows of a global step, batch_size x world_size; to be given."""
+
+    plans: ClassVar[tuple[str, ...]] = ("", "concat")  # rows go on where those before ended
 
     def __post_init__(self) -> None:
         names.count("lanes", self.lanes)

@@ -4,7 +4,7 @@ al. 2022, arXiv 2210.11399: "UL2R")."""
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -48,6 +48,8 @@ class Ul2(Objective):
     mode_tokens: bool = True
     """Begin inputs with the denoiser's token: roles nlu for R, nlg for X, s2s for S."""
 
+    plans: ClassVar[tuple[str, ...]] = ("",)  # samples are of several lengths
+
     def __post_init__(self) -> None:
         names.check("mixture", self.mixture, tuple(MIXTURES))
         names.flag("mode_tokens", self.mode_tokens)
@@ -67,8 +69,6 @@ class Ul2(Objective):
 
     def windows(self, setting: Setting) -> tuple[int, ...]:
         """A length for each denoiser."""
-        if setting.packed:
-            raise ValueError("ul2 has samples of several lengths: it goes without a packing plan")
         lengths = []
         for denoiser in MIXTURES[self.mixture]:
             room = setting.sequence_length - len(self._first_tokens(setting, denoiser)) - self._rolls(denoiser)

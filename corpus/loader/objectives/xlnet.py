@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
 import numpy as np
@@ -52,6 +52,8 @@ class XlNet(Objective):
     lanes: int = 0
     """Rows of a global step, that each go on where they were; 0: samples in any order, as of other objectives."""
 
+    plans: ClassVar[tuple[str, ...]] = ("",)  # what follows a sample is read with it
+
     def __post_init__(self) -> None:
         for name in ("reuse", "permutation", "predictions", "lanes"):
             names.count(name, getattr(self, name))
@@ -75,8 +77,8 @@ class XlNet(Objective):
         known.word_starts("xlnet")
         if self.segments == 2:
             known.full_stops("xlnet with two segments")
-        if setting.boundaries or setting.packed:
-            raise ValueError("xlnet has rows across documents: it goes without boundaries and without a packing plan")
+        if setting.boundaries:
+            raise ValueError("xlnet has rows across documents: it goes without boundaries")
         if length - reuse < 5 or reuse < 1:
             raise ValueError(f"sequence_length {length} has no room for {reuse} tokens, a text, [SEP] and [CLS]")
         if reuse % self._group(setting) or (length - reuse) % self._group(setting):

@@ -7,7 +7,7 @@ import inspect
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from corpus import options
@@ -20,7 +20,8 @@ from corpus.tokens.exports.source import Source
 from corpus.tokens.megatron import map_file
 
 NAME = "export.json"
-"""Of the file that says what an export is: format, options, the manifest it was made of, its files and their sizes."""
+"""Of the file that says what an export is: format, options, the manifest it was made of, its files, with their sizes
+and checksums."""
 
 
 class Exported(NamedTuple):
@@ -43,9 +44,9 @@ def export_tokens(tokens: str, format: str, output: str | None = None, **given: 
               nanogpt and llmc: the share of documents that they validate on
 
     The files of datatrove, olmo and, where it is one shard, nanogpt are hard links where the filesystem has such. A
-    folder is there whole or not at all; what is exported already is not again. Raises FileNotFoundError where there are
-    no tokens, ValueError for tokens that are damaged or that the other cannot read, and for unknown formats and
-    options, FileExistsError where something else is in the way.
+    folder is there whole or not at all; what is exported already, byte for byte, is not again. Raises FileNotFoundError
+    where there are no tokens, ValueError for tokens that are damaged or that the other cannot read, and for unknown
+    formats and options, FileExistsError where something else, or a damaged export, is in the way.
 
     >>> import corpus, pipelines, pyarrow.parquet as pq
     >>> pq.write_table(corpus.as_table(["to be or not to be"] * 20), "docs.parquet")
@@ -76,6 +77,7 @@ def export_tokens(tokens: str, format: str, output: str | None = None, **given: 
         os.mkdir(inside)
         written = made.write(source, inside)
         described["files"] = _sizes(inside)
+        described["xxh64"] = _checksums(inside, described["files"])
         with open(os.path.join(inside, NAME), "w", encoding="utf-8") as file:
             json.dump(described, file, indent=1)
         os.rename(inside, folder)
@@ -119,6 +121,11 @@ def _sizes(folder: str) -> dict[str, int]:
     return {name: os.path.getsize(os.path.join(folder, name)) for name in sorted(os.listdir(folder)) if name != NAME}
 
 
+def _checksums(folder: str, names: Iterable[str]) -> dict[str, str]:
+    """By file. Reads all of them."""
+    return {name: f"{xxh64(map_file(os.path.join(folder, name))):016x}" for name in names}
+
+
 def _check_same(folder: str, described: dict[str, Any]) -> dict[str, Any]:
     """What is in the export.json of a folder, if it is this export. Raises FileExistsError."""
     try:
@@ -126,9 +133,12 @@ def _check_same(folder: str, described: dict[str, Any]) -> dict[str, Any]:
             found = json.load(file)
     except (OSError, ValueError):
         raise FileExistsError(f"{folder} is in the way, and is no export: choose another --output") from None
-    same = {key: found.get(key) for key in described} == described
-    if not same or not found["files"].items() <= _sizes(folder).items():  # `datasets` leaves caches beside them
+    if {key: found.get(key) for key in described} != described:
         raise FileExistsError(
-            f"{folder} is an export of other tokens or options, or is damaged: delete it, or choose another --output"
+            f"{folder} is an export of other tokens or options: delete it, or choose another --output"
         )
+    files = found.get("files", {})
+    whole = files.items() <= _sizes(folder).items()  # `datasets` leaves caches beside them
+    if not whole or _checksums(folder, files) != found.get("xxh64"):
+        raise FileExistsError(f"{folder} is damaged: its files are not those that were written; delete it")
     return found

@@ -48,10 +48,7 @@ class Source:
     @property
     def tokenizer(self) -> str:
         """Where the tokenizer is."""
-        path: str = self.manifest["tokenizer"]["path"]
-        if path.startswith("../"):
-            return paths.join(paths.parent(self.folder) or ".", path.removeprefix("../"))
-        return paths.join(self.folder, path)
+        return manifests.tokenizer_path(self.folder, self.manifest)
 
     def _prefix(self, entry: dict[str, Any]) -> str:
         return manifests.shard_prefix(self.folder, entry["name"])

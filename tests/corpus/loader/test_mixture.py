@@ -202,7 +202,7 @@ def test_refused(folders, make_tokens):
     ]:
         with pytest.raises(ValueError, match=message):
             Mixture(wrong, batch_size=1, **PLAIN)
-    with pytest.raises(TypeError, match="said of each source"):
+    with pytest.raises(ValueError, match="said of each source"):
         Mixture([(a, 1)], batch_size=1, epochs=2, **PLAIN)
     with pytest.raises(ValueError, match="last"):
         Mixture([(a, 1)], batch_size=1, last="no", **PLAIN)

@@ -138,30 +138,27 @@ def pairs(documents, width, method, seed, variants, short):
 
 
 def target_length(draws, short, least, width):
+    width += 2 if least == 5 else 0
     toss = draws.uniform() < short
     return least + draws.below(width - least + 1) if toss and width > least else width
 
 
 def electra(draws, number, offset, end, chunk, width, target):
-    total = offset[chunk[-1] + 1] - offset[chunk[0]]
-    one = draws.uniform() < 0.1
-    half = total + 1 if one and target + 3 > target else target // 2
+    """_create_example, its max_length being width + 2, of sentences that follow each other."""
+    max_length = width + 2
+    aim = 100_000 if draws.uniform() < 0.1 else (target - 3) // 2
+    sizes = [min(offset[sentence + 1], end) - offset[sentence] for sentence in chunk]
     first, second = [], []
     for sentence in chunk:
-        size = offset[sentence + 1] - offset[chunk[0]]
-        so_far = (offset[first[-1] + 1] if first else offset[chunk[0]]) - offset[chunk[0]]
-        fits = not second and (not first or size < half)
-        if fits or (first and not second and so_far < half and draws.uniform() < 0.5):
+        so_far, size = (sum(offset[s + 1] - offset[s] for s in each) for each in (first, [sentence]))
+        if not second and (not first or so_far + size < aim or (so_far < aim and draws.uniform() < 0.5)):
             first.append(sentence)
         else:
             second.append(sentence)
-    a_end = min(offset[first[-1] + 1], end)
-    b_end = min(offset[chunk[-1] + 1], end)
-    size = min(a_end - offset[chunk[0]], width)
-    pieces = [
-        (number, offset[chunk[0]], offset[chunk[0]] + size), (number, a_end, a_end + min(b_end - a_end, width - size))
-    ]  # fmt: skip
-    return [piece for piece in pieces if piece[2] > piece[1]]
+    one = min(sum(sizes[: len(first)]), max_length - 2)
+    two = min(sum(sizes[len(first) :]), max(0, max_length - one - 3))
+    begin, middle = offset[chunk[0]], min(offset[first[-1] + 1], end)
+    return [piece for piece in ((number, begin, begin + one), (number, middle, middle + two)) if piece[2] > piece[1]]
 
 
 @settings(deadline=None, max_examples=60)
@@ -189,6 +186,8 @@ def test_what_pairs_are(method):
     swapped = sum(a[0] == b[0] and b[1] < a[1] for a, b in two)
     if method == "segments":
         assert other == swapped == 0 and 0.65 < len(two) / len(rows) < 0.95
+        assert max(sum(end - start for _, start, end in row) for row in two) == 60  # one more [SEP]
+        assert max(end - start for row in rows if len(row) == 1 for _, start, end in row) == 61
     elif method == "sentence_order":
         assert abs(swapped / (len(two) - other) - 0.5) < 0.05 and other < 0.25 * len(two)
     else:

@@ -183,8 +183,8 @@ def sentences(tmp_path_factory):
         folder, shards, vocab_size=1000, tokenizer=tokenizer, end_id=END, pad_id=PAD, unit="sentence",
         vocabulary=vocabulary,
     )  # fmt: skip
-    for method in ("next_sentence", "sentence_order"):
-        plan = sentence_packing.pack(*read_sentences(folder + "/00000"), 29, method, 1, variants=4)
+    for method, size in (("next_sentence", 29), ("sentence_order", 29), ("segments", 30)):
+        plan = sentence_packing.pack(*read_sentences(folder + "/00000"), size, method, 1, variants=4)
         packing.save(plan, packing.plan_path(folder, method, "00000"))
         packing.summarize(folder, method, {"00000": plan.figures})
     return folder
@@ -219,6 +219,36 @@ def test_pairs_are_laid_out_and_labelled(sentences, method):
     assert len(found) > 300 and 0.4 < np.mean(found) < 0.75
 
 
+def test_pairs_are_read_as_pairs_alone(sentences):
+    shape = {"sequence_length": 32, "batch_size": 3, "packing": "next_sentence"}
+    for objective in ("mlm", "electra"):
+        hint = f"plan 'next_sentence' is by next_sentence, and {objective} reads plans by .*; segments: 2 reads pairs"
+        with pytest.raises(ValueError, match=hint):
+            TokenStream(sentences, objective=objective, **shape)
+    for objective in ("causal", "spanbert", "bart", "span_corruption", "fim"):
+        with pytest.raises(
+            ValueError, match=f"is by next_sentence, and {objective} reads plans by best_fit, .*sentences$"
+        ):
+            TokenStream(sentences, objective=objective, **shape)
+    with pytest.raises(ValueError, match="by segments, and mlm with segments: 2 reads plans by next_sentence"):
+        TokenStream(sentences, objective="mlm", segments=2, **shape | {"packing": "segments"})
+
+
+def test_electra_fills_rows_of_one_segment_and_of_two(sentences):
+    """[CLS] A [SEP] of 510 tokens and [CLS] A [SEP] B [SEP] of 509, here 30 and 29, are both as wide as a row."""
+    shape = {"objective": "electra", "sequence_length": 32, "batch_size": 3, "packing": "segments", "segments": 2}
+    found = {1: 0, 2: 0}
+    for batch in TokenStream(sentences, **shape, share=0):
+        whole = np.where(batch["labels"] == -100, batch["tokens"], batch["labels"])
+        assert whole.shape == (3, 32)
+        for row, parts in zip(whole.tolist(), batch["segments"]):
+            if row[0] != PAD:
+                count = row.count(SEP)
+                assert (parts.sum() > 0) == (count == 2)
+                found[count] = max(found[count], 32 - row.count(PAD))
+    assert found == {1: 32, 2: 32}
+
+
 def test_refused(make_tokens, corpus):
     bare = make_tokens([[[1, 2, 0]]])
     shape = {"objective": "mlm", "sequence_length": 8, "batch_size": 1}
@@ -231,11 +261,19 @@ def test_refused(make_tokens, corpus):
         ({"segments": 3}, "segments must be 1 or 2"),
         ({"ngrams": 0}, "ngrams must be a whole number of at least 1"),
         ({"mask_share": 0.8, "random_share": 0.3}, "mask_share .* random_share"),
-        ({"segments": 2}, "name a packing plan"),
+        ({"segments": 2}, "mlm with segments: 2 reads pairs, and no windows: name a packing plan by next_sentence, "),
+        (
+            {"segments": 2, "packing": "plan"},
+            "plan 'plan' is by best_fit, and mlm with segments: 2 reads plans by next",
+        ),
         ({"whole_word": 1}, "whole_word must be true or false"),
         ({"sequence_length": 2}, "sequence_length must be more than 2"),
     ):
         with pytest.raises(ValueError, match=said):
             TokenStream(folder, **shape | options)
+    with pytest.raises(FileNotFoundError, match="has no packing plan 'best_fit-8'; it has plan$"):
+        TokenStream(folder, **shape, packing="best_fit-8")
+    with pytest.raises(FileNotFoundError, match="has no packing plan 'plan'; it has none: `winnow pack` makes them"):
+        TokenStream(make_tokens([[[1, 2, 0]]], vocabulary=True), **shape, packing="plan")
     with pytest.raises(TypeError, match="did you mean 'whole_word'"):
         TokenStream(folder, **shape, whole_words=True)

@@ -113,6 +113,36 @@ def test_degenerate_corpora(make_tokens, objective, documents):
     assert labelled == stream.samples == -(-stream.tokens // max(1, -(-stream.tokens // max(1, stream.samples))))
 
 
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        ({"objective": None}, "objective None is unknown; did you mean"),
+        ({"objective": ["causal"]}, r"objective \['causal'\] is unknown"),
+        ({"sequence_length": "512"}, "sequence_length must be a whole number of at least 1, not '512'"),
+        ({"sequence_length": 2.5}, "sequence_length must be a whole number of at least 1, not 2.5"),
+        ({"batch_size": None}, "batch_size must be a whole number of at least 1, not None"),
+        ({"epochs": 0.5}, "epochs must be a whole number of at least 1, not 0.5"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
+        ({"rank": -1}, "rank must be a whole number of at least 0, not -1"),
+        ({"rank": 1}, "rank 1 is not one of 1 ranks"),
+        ({"last": None}, "last None is unknown"),
+        ({"dtype": None}, "dtype 'None' is unknown"),
+        ({"boundaries": (3,)}, "boundaries 3 is unknown"),
+        ({"packing": 5}, "packing must be the name of a plan, not 5"),
+    ],
+)
+def test_a_wrong_value_is_a_sentence(folder, wrong, said):
+    with pytest.raises(ValueError, match=said):
+        TokenStream(folder, **{"sequence_length": 8, "batch_size": 1} | wrong)
+
+
+def test_numbers_of_numpy_are_numbers(folder):
+    shape = {"sequence_length": np.int64(8), "batch_size": np.int32(1), "seed": np.uint8(3)}
+    stream = TokenStream(folder, **shape)
+    assert next(stream)["tokens"].shape == (1, 8)
+    assert stream.fingerprint == TokenStream(folder, sequence_length=8, batch_size=1, seed=3).fingerprint
+
+
 def test_a_name_that_is_none(folder):
     with pytest.raises(ValueError, match="objective 'casual' is unknown; did you mean 'causal'"):
         open_stream(folder, "casual")

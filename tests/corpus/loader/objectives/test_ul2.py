@@ -59,7 +59,7 @@ def test_refused(corpus):
     shape = {"objective": "ul2", "sequence_length": 40, "batch_size": 1}
     with pytest.raises(ValueError, match="did you mean 'ul2r'"):
         TokenStream(folder, **shape, mixture="ul2rr")
-    with pytest.raises(ValueError, match="without a packing plan"):
+    with pytest.raises(ValueError, match="is by best_fit, and ul2 reads windows alone: it goes without a packing plan"):
         TokenStream(folder, **shape, packing="plan")
     with pytest.raises(ValueError, match=r"ul2 makes up to 128 spans"):
         TokenStream(folder, **shape | {"sequence_length": 513})

@@ -151,6 +151,7 @@ def test_refused(corpus):
     shape = {"objective": "xlnet", "sequence_length": 32, "batch_size": 1}
     for options, said in (
         ({"boundaries": "positions"}, "without boundaries"),
+        ({"packing": "plan"}, "xlnet reads windows alone"),
         ({"permutation": 5}, "permutation 5 must divide the halves of a row, 16 and 16"),
         ({"reuse": 30}, "no room for 30 tokens"),
         ({"alpha": 0}, "alpha must be"),

@@ -225,9 +225,14 @@ def test_what_is_there_is_not_done_again_nor_replaced(run):
     assert "nothing to do" in "\n".join(show(again)) and "hard links" in "\n".join(show(first))
     with pytest.raises(FileExistsError, match="of other tokens or options"):
         export_tokens(run, "datatrove", first.folder)
-    os.truncate(f"{first.folder}/00000.csv.gz", 3)
-    with pytest.raises(FileExistsError, match="or is damaged"):
-        export_tokens(run, "olmo")
+    path = pathlib.Path(first.folder, "00000.csv.gz")
+    whole = path.read_bytes()
+    for damaged in (whole[:3], whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:]):  # as long as it was
+        path.write_bytes(damaged)
+        with pytest.raises(FileExistsError, match="exports/olmo is damaged: its files are not those that were written"):
+            export_tokens(run, "olmo")
+    path.write_bytes(whole)
+    assert export_tokens(run, "olmo").written is None
     os.makedirs("mine")
     with pytest.raises(FileExistsError, match="mine is in the way, and is no export"):
         export_tokens(run, "olmo", "mine")
