@@ -8,7 +8,7 @@ import fractions
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,11 @@ import numpy as np
 from corpus.loader import names
 from corpus.loader.account import Account, labels_of
 from corpus.loader.boundaries import finish
+from corpus.loader.read_ahead import Call
 from corpus.loader.run import Run
 from corpus.loader.schedule import Counts, Weights, whole
 from corpus.loader.stream import STATE_VERSION, TokenStream
+from corpus.loader.token_shards import share_out
 
 AMOUNTS = ("weight", "epochs", "tokens")
 Source = tuple[str, Any] | Mapping[str, Any]
@@ -115,6 +117,7 @@ class Mixture(Run):
             TokenStream(path, sequence_length=sequence_length, batch_size=1, epochs=None, **options)
             for path in self.paths
         ]
+        share_out([stream.shards for stream in self.streams])
         self._check_streams()
         self._phases: list[_Scheduled] = []
         for amounts, tokens in phases:
@@ -329,6 +332,17 @@ class Mixture(Run):
                 batch[name][where] = array
         stream = self.streams[0]
         return finish(batch, stream.boundaries, stream.inputs, stream.dtype) | {"source_ids": source_ids}
+
+    @property
+    def at_hand(self) -> bool:
+        """See Run."""
+        return all(stream.at_hand for stream in self.streams)
+
+    def missing(self, first: int, count: int) -> Iterator[Call]:
+        """See Run."""
+        sources, places = self._locate(first, count)
+        for source, where, begin in _runs(sources, sources, places):
+            yield from self.streams[source].missing(begin, len(where))
 
     def _count_labels(self, first: int, count: int) -> np.ndarray | None:
         sources, places = self._locate(first, count)

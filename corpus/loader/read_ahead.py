@@ -4,51 +4,63 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import functools
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
 from typing import Any
 
 THREADS = 8
 STEPS = 16
 """Global steps that are looked ahead."""
 
+Call = tuple[Callable[[int], Any], int]
+
 
 class ReadAhead:
     """Calls that are made in threads for what they leave in a cache, none twice at a time. The threads begin with the
-    first call, and anew in a process that was forked."""
+    first call, and anew in a process that was forked. What is wanted now goes before what will be later; of the latter
+    so many are begun as there are threads, so that a process that ends waits for these alone."""
 
     def __init__(self) -> None:
-        self._process = 0
-        self._under_way: dict[Any, concurrent.futures.Future] = {}
-        self._pool: concurrent.futures.ThreadPoolExecutor | None = None
+        self._begin_in(-1)
 
-    def begin(self, calls: list[tuple[Callable[[int], Any], int]]) -> list[concurrent.futures.Future]:
-        """Begin what is not under way: what to wait for. Who needs the result of a call makes it again."""
-        if not calls:
-            return []
-        if self._pool is None or self._process != os.getpid():
-            self._process, self._under_way = os.getpid(), {}
-            self._pool = concurrent.futures.ThreadPoolExecutor(THREADS, "winnow-read-ahead")
-        waiting = []
-        for call in calls:
-            future = self._under_way.get(call)
-            if future is None:
-                future = self._under_way[call] = self._pool.submit(_call, *call)
-                future.add_done_callback(functools.partial(self._done, call))
-            waiting.append(future)
-        return waiting
+    def _begin_in(self, process: int) -> None:
+        self._process, self._lock = process, threading.Lock()
+        self._under_way: dict[Call, concurrent.futures.Future] = {}
+        self._later: dict[Call, None] = {}
+        self._pool = concurrent.futures.ThreadPoolExecutor(THREADS, "winnow-read-ahead")
 
-    def wait(self, begun: list[concurrent.futures.Future]) -> None:
-        """Wait until all of this is done, or has failed."""
-        if begun:
-            concurrent.futures.wait(begun)
+    def fetch(self, wanted: Iterable[Call], later: Iterable[Call], anew: bool) -> None:
+        """Make the calls that are `wanted`, and wait until all are done, or have failed: who needs the result of one
+        makes it again. Make the others when there is time; if `anew`, in place of those that were for later before."""
+        if self._process != os.getpid():
+            self._begin_in(os.getpid())
+        with self._lock:
+            if anew:
+                self._later.clear()
+            waiting = [self._begin(call) for call in wanted]
+            self._later.update((call, None) for call in later if call not in self._under_way)
+            self._go_on()
+        concurrent.futures.wait(waiting)
 
-    def _done(self, call: Any, future: concurrent.futures.Future) -> None:
-        self._under_way.pop(call, None)
+    def _begin(self, call: Call) -> concurrent.futures.Future:
+        self._later.pop(call, None)
+        future = self._under_way.get(call)
+        if future is None:
+            future = self._under_way[call] = self._pool.submit(self._make, call)
+        return future
 
+    def _go_on(self) -> None:
+        while self._later and len(self._under_way) < THREADS:
+            self._begin(next(iter(self._later)))
 
-def _call(call: Callable[[int], Any], number: int) -> None:
-    """Without the result, which would be kept; what fails, fails again where it is wanted."""
-    with contextlib.suppress(Exception):
-        call(number)
+    def _make(self, call: Call) -> None:
+        """Without the result, which would be kept; what fails, fails again where it is wanted."""
+        function, number = call
+        try:
+            with contextlib.suppress(Exception):
+                function(number)
+        finally:
+            with self._lock, contextlib.suppress(RuntimeError):  # which a pool says that begins nothing any more
+                del self._under_way[call]
+                self._go_on()

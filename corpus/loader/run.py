@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from corpus.loader import names
 from corpus.loader.kernel import IGNORE
+from corpus.loader.read_ahead import STEPS, Call, ReadAhead
 
 LAST = ("pad", "drop", "wrap")
 
@@ -54,10 +56,21 @@ class Run(abc.ABC):
         self.sample = 0
         """The sample that the next global step begins with."""
         self._counted: tuple[int, np.ndarray | None] = (-1, None)
+        self.read_ahead = ReadAhead()
+        self._ahead = -1  # the sample up to which blocks are fetched or being fetched
 
     @abc.abstractmethod
     def _read(self, first: int, count: int, rows: int) -> dict[str, Any]:
         """A batch of `rows` rows: samples first to first + count - 1 of the run, and empty ones."""
+
+    @property
+    @abc.abstractmethod
+    def at_hand(self) -> bool:
+        """Whether there is nothing to fetch: all that is remote is open."""
+
+    @abc.abstractmethod
+    def missing(self, first: int, count: int) -> Iterator[Call]:
+        """The calls that fetch what some samples are read from and is not open."""
 
     @abc.abstractmethod
     def _count_labels(self, first: int, count: int) -> np.ndarray | None:
@@ -115,13 +128,26 @@ class Run(abc.ABC):
 
     def _batch(self, sample: int, taken: int) -> dict[str, Any]:
         """This rank's batch of the global step of `taken` samples that begins with `sample`."""
-        if taken == self.step:
-            return self._read(sample + self.rank * self.batch_size, self.batch_size, self.batch_size)
         part = self.part(sample, taken, self.rank)
+        if not self.at_hand:
+            self._fetch(part.first, part.count)
         batch = self._read(part.first, part.count, part.rows)
         if part.shares > 1:
             _keep_share(batch["labels"][0], part.share, part.shares)
         return batch
+
+    def _fetch(self, first: int, count: int) -> None:
+        """Fetch what a batch reads, and begin to fetch what the next steps of this rank will."""
+        until = first + STEPS * self.step
+        if self.total is not None:
+            until = min(until, self.total)
+        anew = not first <= self._ahead <= until
+        begin = first if anew else self._ahead
+        ahead = range(begin + self.step, until, self.step)
+        if ahead:
+            self._ahead = ahead[-1]
+        later = [call for each in ahead for call in self.missing(each, min(self.batch_size, until - each))]
+        self.read_ahead.fetch(list(self.missing(first, count)), later, anew)
 
     def _steps_from(self, sample: int) -> int | None:
         if self.total is None:

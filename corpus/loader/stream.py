@@ -7,7 +7,7 @@ import functools
 import hashlib
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from corpus.loader.boundaries import BOUNDARIES, INPUTS, finish
 from corpus.loader.filling import Bins, Windows, count_pieces, cut_windows, load_plan, open_bins
 from corpus.loader.objective import Objective, Samples, Setting
 from corpus.loader.objectives import OBJECTIVES
-from corpus.loader.read_ahead import STEPS
+from corpus.loader.read_ahead import Call
 from corpus.loader.run import Run
 from corpus.loader.token_shards import Shards
 
@@ -152,7 +152,6 @@ class TokenStream(Run):
         """Counts of an epoch: samples, tokens, padding, and those of the packing plan."""
         self.samples: int = self.figures["samples"]
         """Samples of an epoch."""
-        self._ahead = -1  # the sample up to which blocks are fetched or being fetched
         self.tokens: int = self.figures["tokens"]
         """Tokens of an epoch."""
         self.total = None if epochs is None and self.samples else self.samples * (epochs or 1)
@@ -221,24 +220,16 @@ class TokenStream(Run):
     def unfinished(self, first: int, count: int, rows: int) -> dict[str, Any]:
         """What the objective makes of samples first to first + count - 1 of the run, in the first of `rows` rows, the
         others being empty; with document_ids in place of all `boundaries`."""
-        samples = self._samples(first, count, rows)
-        if not self.shards.at_hand:
-            self._fetch(samples.numbers, first)
-        return self._objective.batch(samples)
+        return self._objective.batch(self._samples(first, count, rows))
 
-    def _fetch(self, numbers: np.ndarray, first: int) -> None:
-        """Fetch what a batch reads, and begin to fetch what the next steps will."""
-        wanted = self.shards.fetch(self._source.ranges(numbers))
-        until = first + STEPS * self.step
-        if self.total is not None:
-            until = min(until, self.total)
-        if not first <= self._ahead <= until:
-            self._ahead = first
-        while self._ahead + self.step < until:
-            self._ahead += self.step
-            count = min(self.batch_size, until - self._ahead)
-            self.shards.fetch(self._source.ranges(self._samples(self._ahead, count, count).numbers))
-        self.shards.read_ahead.wait(wanted)
+    @property
+    def at_hand(self) -> bool:
+        """See Run."""
+        return self.shards.at_hand
+
+    def missing(self, first: int, count: int) -> Iterator[Call]:
+        """See Run."""
+        return self.shards.missing(self._source.ranges(self._samples(first, count, count).numbers))
 
     def _count_labels(self, first: int, count: int) -> np.ndarray | None:
         return self.count_labels(first, count)

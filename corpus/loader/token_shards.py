@@ -6,8 +6,7 @@ import functools
 import hashlib
 import json
 import threading
-from collections.abc import Iterable
-from concurrent.futures import Future
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from corpus.io import paths
 from corpus.loader import kernel
 from corpus.loader.cache import Cache
-from corpus.loader.read_ahead import ReadAhead
+from corpus.loader.read_ahead import Call
 from corpus.tokens import manifest as manifests
 from corpus.tokens import packing
 from corpus.tokens.checksum import check_block, xxh64
@@ -220,12 +219,25 @@ class Shards:
         self.tokens = int(self.starts[-1])
         self.fingerprint = _fingerprint(self.manifest)
         self.cache = None if cache is None or paths.is_local(folder) else Cache(cache, cache_bytes)
-        self._verify = verify
+        self._verify, self._cache_bytes = verify, cache_bytes
         self._checks: dict[int, np.ndarray] = {}  # of every shard that was ever open
-        self.open = functools.lru_cache(OPEN_AT_ONCE)(self._open)
-        self.open_plan = functools.lru_cache(OPEN_AT_ONCE)(self._open_plan)
         self._blocks = sum(len(entry["blocks"]) for entry in self.manifest["shards"])
-        self.read_ahead, self._maps = ReadAhead(), Maps(self._blocks_at_once(cache_bytes))
+        self.keep_open(1.0)
+
+    @property
+    def size(self) -> int:
+        """How much there is to keep open: shards, or where they are remote, blocks."""
+        return len(self.manifest["shards"]) if self.cache is None else self._blocks
+
+    def keep_open(self, share: float) -> None:
+        """Keep so much open, of what a process can: a share of 0 to 1."""
+        most = max(16, int(OPEN_AT_ONCE * share))
+        self.open = functools.lru_cache(most)(self._open)
+        self.open_plan = functools.lru_cache(most)(self._open_plan)
+        if self._cache_bytes is not None:  # blocks that are mapped take room on the disk, deleted or not
+            largest = max((entry["block_bytes"] for entry in self.manifest["shards"]), default=1)
+            most = max(16, min(most, int(self._cache_bytes * share) // largest))
+        self._maps = Maps(most)
 
     @property
     def block_tokens(self) -> int:
@@ -251,25 +263,20 @@ class Shards:
             self._checks[number] = np.full(len(entry["blocks"]) + 1, not self._verify)
         return LocalShard(prefix, self.manifest, entry, self._checks[number])
 
-    def _blocks_at_once(self, cache_bytes: int | None) -> int:
-        """Of remote shards, kept mapped: they take room on the disk, deleted or not."""
-        largest = max((entry["block_bytes"] for entry in self.manifest["shards"]), default=1)
-        return OPEN_AT_ONCE if cache_bytes is None else max(16, min(OPEN_AT_ONCE, cache_bytes // largest))
-
     @property
     def at_hand(self) -> bool:
         """Whether there is nothing to fetch: all blocks of all shards are open, or none is remote."""
         return self.cache is None or len(self._maps) >= self._blocks
 
-    def fetch(self, ranges: Ranges) -> list[Future]:
-        """Begin to fetch what these ranges of remote shards touch and is not at hand, several blocks at a time: what to
-        wait for. What fails here is said where it is read."""
-        wanted: list[tuple[RemoteShard, int]] = []
+    def missing(self, ranges: Ranges) -> Iterator[Call]:
+        """The calls that fetch what these ranges of remote shards touch and is not open. What fails there is said where
+        it is read."""
         for number, starts, ends, begin in ranges:
             shard = self.open(number)
             if isinstance(shard, RemoteShard):
-                wanted += [(shard, block) for block in shard.blocks(starts, ends, begin) if not shard.has(block)]
-        return self.read_ahead.begin([(shard.block, block) for shard, block in wanted])
+                for block in shard.blocks(starts, ends, begin):
+                    if not shard.has(block):
+                        yield shard.block, block
 
     def _open_plan(self, name: str, number: int) -> packing.Plan:
         """Packing plan `name` of shard `number`. Raises ValueError if it is for other tokens."""
@@ -283,6 +290,13 @@ class Shards:
                 f"{(shard['documents'], shard['tokens'])}: pack again"
             )
         return plan
+
+
+def share_out(folders: Sequence[Shards]) -> None:
+    """Let folders that one run reads keep as much open as one alone would, each by its size."""
+    total = max(1, sum(each.size for each in folders))
+    for each in folders:
+        each.keep_open(each.size / total)
 
 
 def _range(name: str, first: int, size: int) -> bytes:

@@ -185,11 +185,18 @@ class TokenLoader:
         return self
 
     def __next__(self) -> dict[str, Any]:
+        if self.stream.batches_left == 0:
+            self._batches = None  # and no workers
+            raise StopIteration
         if self._batches is None:
             self._dataset.sample = self.stream.sample
             batches = iter(DataLoader(self._dataset, batch_size=None, **self._loader_options))
             self._batches = batches if self._device is None else _on_device(batches, self._device)
-        batch = next(self._batches)
+        try:
+            batch = next(self._batches)
+        except BaseException:
+            self._batches = None  # workers are beyond the batch that failed: it is the next one all the same
+            raise
         self.stream.note(batch)
         self.stream.skip()
         return batch

@@ -7,13 +7,14 @@ import os
 import pathlib
 import signal
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from bad_store import KINDS, BadStore, every
 
 from corpus.io import paths, retries
-from corpus.loader import TokenStream, cache, token_shards
+from corpus.loader import Mixture, TokenStream, cache, read_ahead, run, token_shards
 from corpus.loader.cache import Cache
 from corpus.tokens import manifest
 
@@ -151,6 +152,12 @@ def test_where_there_are_no_locks(tmp_path, monkeypatch):
     assert files(tmp_path) == [f"{tmp_path}/ab/abc-4"]
 
 
+def idle(run):
+    """Wait until nothing is read ahead."""
+    while run.read_ahead._under_way:
+        time.sleep(0.005)
+
+
 # ------------------------------------------------------------------ streams
 
 
@@ -204,7 +211,7 @@ def test_only_blocks_that_are_read_are_fetched(folder, tmp_path, asked):
     stream = TokenStream(f"file://{folder}", sequence_length=4, batch_size=1, shuffle=False, cache=str(tmp_path))
     assert asked == []
     stream.batch_at(17)
-    stream.shards.read_ahead._pool.shutdown()
+    idle(stream)
     assert sorted(first for _, first, _ in asked) == [128, 256]
     assert not any(name.endswith(".idx") for name, _, _ in asked)
 
@@ -213,7 +220,7 @@ def test_a_small_cache_is_enough(folder, tmp_path):
     local = list(TokenStream(folder, **OPTIONS))
     stream = TokenStream(f"file://{folder}", cache=str(tmp_path), cache_bytes=1024, **OPTIONS)
     assert same(list(stream), local)
-    stream.shards.read_ahead._pool.shutdown()
+    idle(stream)
     assert sum(map(os.path.getsize, files(tmp_path))) <= 1024 + 128
 
 
@@ -268,3 +275,52 @@ def test_an_object_store_that_fails(folder, tmp_path, object_store, monkeypatch)
         assert set(store.injected) == set(KINDS)
     assert same(found, list(TokenStream(folder, packing="plan", **OPTIONS)))
     assert len(seen) > 10 and paths.basename(uri) == "tokens"
+
+
+@pytest.mark.parametrize("order", [True, "blocks", False])
+def test_a_mixture_reads_ahead_what_its_rank_will_read(folder, make_tokens, tmp_path, asked, monkeypatch, order):
+    """After one step those blocks are there that sixteen steps need without reading ahead, and no others."""
+    other = make_tokens([[[*range(1, 90), 0]] * 20], pad_id=999)
+    sources = [(f"file://{folder}", 2), (f"file://{other}", 1)]
+    options = {"sequence_length": 4, "batch_size": 2, "rank": 1, "world_size": 3, "shuffle": order}
+    ahead = Mixture(sources, cache=str(tmp_path / "a"), **options)
+    next(ahead)
+    idle(ahead)
+    found = sorted(asked)
+    asked.clear()
+    monkeypatch.setattr(run, "STEPS", 1)
+    demanded = Mixture(sources, cache=str(tmp_path / "b"), **options)
+    for _ in range(read_ahead.STEPS):
+        next(demanded)
+    assert found == sorted(asked) and len(found) > 3
+
+
+def test_what_is_read_ahead_does_not_keep_a_process(folder, tmp_path):
+    """Of what is for later no more is begun than there are threads; when they end with the process, no more is."""
+    calls = []
+
+    def slow(number):
+        calls.append(number)
+        time.sleep(0.05)
+
+    reader = read_ahead.ReadAhead()
+    reader.fetch([(slow, 0)], [(slow, number) for number in range(1, 200)], False)
+    assert 1 <= len(calls) <= 1 + 2 * read_ahead.THREADS
+    reader._pool.shutdown()
+    assert len(calls) <= 1 + 3 * read_ahead.THREADS and not reader._under_way
+
+
+def test_what_is_wanted_goes_before_what_is_for_later():
+    calls = []
+
+    def slow(number):
+        calls.append(number)
+        time.sleep(0.02)
+
+    reader = read_ahead.ReadAhead()
+    reader.fetch([], [(slow, number) for number in range(100)], False)
+    reader.fetch([(slow, 99)], [], False)
+    assert 99 in calls and len(calls) < 40
+    reader.fetch([], [(slow, 500)], True)
+    idle(SimpleNamespace(read_ahead=reader))
+    assert calls[-1] == 500 and len(calls) < 60

@@ -8,7 +8,7 @@ import resource
 import numpy as np
 import pytest
 
-from corpus.loader import TokenStream, token_shards
+from corpus.loader import Mixture, TokenStream, token_shards
 from corpus.tokens import manifest, packing
 from corpus.tokens.megatron import IndexedDataset, ShardWriter
 
@@ -142,3 +142,17 @@ def test_more_shards_than_stay_open(tmp_path, monkeypatch):
     monkeypatch.setattr(token_shards, "check_block", lambda data, *rest: seen.append(len(data)) or check(data, *rest))
     assert [batch["labels"].tolist() for batch in stream_of(folder, shuffle=True)] == expected
     assert len(seen) == 24
+
+
+def test_sources_of_a_mixture_stay_open_as_those_of_one_folder(tmp_path, monkeypatch):
+    """Together no more maps than a process may have, each source as many as it has shards; and the same batches."""
+    folders = [write(str(tmp_path / f"{shards}"), shards, 20) for shards in (90, 10)]
+    sources, options = [(folder, {"epochs": 2}) for folder in folders], {"sequence_length": 8, "batch_size": 4}
+    expected = [batch["labels"].tolist() for batch in Mixture(sources, **options)]
+    monkeypatch.setattr(token_shards, "OPEN_AT_ONCE", 40)
+    mixture, most = Mixture(sources, **options), 0
+    assert [stream.shards.open.cache_parameters()["maxsize"] for stream in mixture.streams] == [36, 16]
+    for batch, same in zip(mixture, expected, strict=True):
+        assert batch["labels"].tolist() == same
+        most = max(most, sum(stream.shards.open.cache_info().currsize for stream in mixture.streams))
+    assert most == 36 + 10

@@ -1,6 +1,7 @@
 import itertools
 import json
 import pickle
+import shutil
 import types
 
 import numpy as np
@@ -63,6 +64,27 @@ def test_leaving_a_loop_loses_nothing(folder):
     expected = list(TokenStream(folder, **OPTIONS))
     found = list(itertools.islice(loader, 3)) + list(loader)
     assert len(found) == len(expected) and all(map(same, found, expected))
+
+
+@pytest.mark.parametrize("workers, device", [(0, None), (2, None), (0, "cpu"), (2, "cpu")])
+def test_after_an_error_no_batch_is_missing_or_moved(folder, tmp_path, workers, device):
+    """What workers had read beyond a block that could not be read is read again behind it."""
+    copied = shutil.copytree(folder, tmp_path / "tokens")
+    expected = list(TokenStream(folder, shuffle=False, **OPTIONS))
+    shard, found, errors = copied / "00001.bin", [], 0
+    data = shard.read_bytes()
+    shard.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    loader = token_loader(str(copied), shuffle=False, num_workers=workers, device=device, **OPTIONS)
+    while loader.batches_left:
+        try:
+            found.append(next(loader))
+        except ValueError as error:
+            assert "00001.bin: block 0" in str(error) and loader.state_dict()["sample"] == 3 * len(found)
+            errors += 1
+            shard.write_bytes(data)
+    assert errors == 1 and len(found) == len(expected) and all(map(same, found, expected))
+    with pytest.raises(StopIteration):
+        next(loader)
 
 
 @pytest.mark.slow
