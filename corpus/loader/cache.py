@@ -3,7 +3,8 @@
 A copy is written under the name of the block and `.part`, compared with its checksum, and renamed. Whoever writes has a
 lock on that file (flock), which dies with its process: others wait for it, find the block there, and each block is
 fetched once, by however many processes; what one leaves behind that was killed, the next writes over. Nothing else is
-shared: no memory, no process that others wait for. Where a file system knows no locks, a block may be fetched twice.
+shared: no memory, no process that others wait for without end. Where a file system knows no locks, or who has one does
+not come to an end, a block may be fetched twice.
 
 A copy that is in use may be deleted: whoever has mapped it keeps it. So keeping to a limit needs no counting of users.
 """
@@ -18,6 +19,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from typing import IO
 
 import numpy as np
 
@@ -27,6 +29,9 @@ ATTEMPTS = 3
 """How often a block is fetched whose bytes are not what its checksum says."""
 ABANDONED = 3600.0
 """Seconds after which a part that nobody has locked is deleted."""
+PATIENCE = 60.0
+"""Seconds for which a block is waited for that another process fetches, which may have been stopped, or be stuck."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
@@ -38,20 +43,35 @@ class Cache:
         if limit is not None and limit < 1:
             raise ValueError(f"cache_bytes must be at least 1, not {limit}")
         self.folder, self.limit = folder, limit
-        self._added, self._lock = 0, threading.Lock()
+        self._added, self._lock = limit or 0, threading.Lock()  # what others left here is looked at first
 
     def open(
         self, name: str, size: int, fetch: Callable[[], bytes], wrong: Callable[[np.ndarray], str | None], what: str
     ) -> np.ndarray:
         """The block `name` of `size` bytes, uint8[size], mapped. What is not there is fetched; `wrong` says what is the
         matter with a copy, which is then fetched again. Raises ValueError, which begins with `what`, where that does
-        not help; and what `fetch` raises."""
+        not help; OSError where the folder takes no copy; and what `fetch` raises."""
         path = os.path.join(self.folder, name[:2], name)
         problem: str | None = None
         for _ in range(ATTEMPTS):
             data = _mapped(path, size)
             if data is None:
-                data = self._written(path, size, fetch)
+                try:
+                    data = self._written(path, size, fetch)
+                except FileNotFoundError as error:
+                    if not str(error.filename).startswith(self.folder):
+                        raise
+                    problem = f"finds no place in {self.folder}, which somebody deletes"
+                except OSError as error:
+                    if error.errno not in _FULL:
+                        raise
+                    if not self._make_room():
+                        held = "" if self.limit is None else f", of which the cache has {self.limit} or less"
+                        raise OSError(
+                            error.errno,
+                            f"no room for a block of {size} bytes in the cache {self.folder}{held}: free some, or set "
+                            "cache_bytes to less than the disk has",
+                        ) from None
             if data is None:  # somebody else has put it in place
                 data = _mapped(path, size)
             if data is not None:
@@ -77,33 +97,33 @@ class Cache:
             part.flush()
             found = map_file(part.name)
             os.replace(part.name, path)
-        self._make_room(size)
-        return found
-
-    def _make_room(self, size: int) -> None:
-        """Delete what was not used for longest where there is more than the limit: looked at after every 32nd of it
-        that this process adds."""
-        if self.limit is None:
-            return
         with self._lock:
             self._added += size
-            if self._added * 32 < self.limit:
-                return
+            if self.limit is None or self._added * 32 < self.limit:
+                return found
             self._added = 0
+        self._make_room()
+        return found
+
+    def _make_room(self) -> int:
+        """Delete what was not used for longest where there is more than the limit, as is looked at after every 32nd of
+        it that this process adds: how many bytes."""
+        if self.limit is None:
+            return 0
         blocks = sorted(self._blocks())
-        excess = sum(each for _, each, _ in blocks) - self.limit
-        for _, each, path in blocks:
-            if excess <= 0:
+        excess, freed = sum(size for _, size, _ in blocks) - self.limit, 0
+        for _, size, path in blocks:
+            if freed >= excess:
                 break
-            _remove(path)
-            excess -= each
+            with contextlib.suppress(PermissionError):  # somebody else's
+                _remove(path)
+                freed += size
+        return freed
 
     def _blocks(self) -> Iterator[tuple[int, int, str]]:
         """(time of its last opening in ns, bytes, path) of every block; what was abandoned is deleted on the way."""
-        for folder in os.scandir(self.folder):
-            if len(folder.name) != 2 or not folder.is_dir():
-                continue
-            for entry in os.scandir(folder.path):
+        for folder in _entries(self.folder):
+            for entry in _entries(folder.path) if len(folder.name) == 2 and folder.is_dir() else []:
                 with contextlib.suppress(FileNotFoundError):
                     found = entry.stat()
                     if not entry.name.endswith(".part"):
@@ -114,16 +134,12 @@ class Cache:
 
 @contextlib.contextmanager
 def _part(path: str) -> Iterator:
-    """The file that becomes the block `path`, locked, to write to; deleted if it has not become one."""
-    name = path + ".part"
+    """The file that becomes the block `path`, locked, to write to; deleted if it has not become one. Without a lock it
+    has a name of its own."""
+    name, until = path + ".part", time.monotonic() + PATIENCE
     while True:
         file = open(name, "ab")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-            _remove(name)
+        if not _locked(file, until):
             file.close()
             name = f"{path}.{uuid.uuid4().hex[:8]}.part"
             file = open(name, "ab")
@@ -133,9 +149,29 @@ def _part(path: str) -> Iterator:
     try:
         yield file
     finally:
-        if _is(file.fileno(), name):
-            _remove(name)
-        file.close()
+        with contextlib.suppress(OSError):  # of what could not be written, and has been said
+            if _is(file.fileno(), name):
+                _remove(name)
+            file.close()
+
+
+def _locked(file: IO[bytes], until: float) -> bool:
+    """Whether we have a lock on a file now. Waits for it until then; not where there are no locks, and then deletes it."""
+    wait = 0.001
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                _remove(file.name)  # which nobody else has
+                return False
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+        if time.monotonic() > until:
+            return False
+        time.sleep(wait)
+        wait = min(2 * wait, 0.05)
 
 
 def _is(handle: int, name: str) -> bool:
@@ -144,6 +180,13 @@ def _is(handle: int, name: str) -> bool:
         return os.path.samestat(os.fstat(handle), os.stat(name))
     except FileNotFoundError:
         return False
+
+
+def _entries(folder: str) -> list[os.DirEntry]:
+    """What is in a folder; nothing in one that is gone."""
+    with contextlib.suppress(FileNotFoundError):
+        return list(os.scandir(folder))
+    return []
 
 
 def _sweep(name: str) -> None:

@@ -1,10 +1,12 @@
 """Blocks of remote shards: fetched once by however many processes, right whatever arrives, within a limit, and nothing
 left of whoever was killed."""
 
+import errno
 import json
 import multiprocessing
 import os
 import pathlib
+import shutil
 import signal
 import time
 from types import SimpleNamespace
@@ -150,6 +152,87 @@ def test_where_there_are_no_locks(tmp_path, monkeypatch):
     monkeypatch.setattr(cache.fcntl, "flock", flock)
     assert bytes(Cache(str(tmp_path)).open("abc-4", 4, lambda: b"abcd", fine, "x")) == b"abcd"
     assert files(tmp_path) == [f"{tmp_path}/ab/abc-4"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGSTOP, None])
+def test_stopped_while_it_fetches(tmp_path, monkeypatch, how):
+    """Nobody waits for one that is stuck for longer than PATIENCE; when it goes on it does no harm."""
+    monkeypatch.setattr(cache, "PATIENCE", 0.2)
+    begun, goes_on = tmp_path / "begun", tmp_path / "goes_on"
+
+    def fetch():
+        begun.touch()
+        while not goes_on.exists():
+            time.sleep(0.005)
+        return b"abcd"
+
+    process = FORK.Process(target=lambda: Cache(str(tmp_path / "cache")).open("abc-4", 4, fetch, fine, "x"))
+    process.start()
+    while not begun.exists():
+        time.sleep(0.005)
+    if how is not None:
+        os.kill(process.pid, how)
+    assert bytes(Cache(str(tmp_path / "cache")).open("abc-4", 4, lambda: b"abcd", fine, "x")) == b"abcd"
+    goes_on.touch()
+    os.kill(process.pid, signal.SIGCONT)
+    process.join()
+    assert process.exitcode == 0 and files(tmp_path / "cache") == [f"{tmp_path}/cache/ab/abc-4"]
+
+
+class _Full:
+    """A disk that has room for so many bytes: its files are those that `_part` opens."""
+
+    def __init__(self, file, room):
+        self.file, self.room = file, room
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def write(self, data):
+        if self.room() < len(data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self.file.write(data)
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    """What the limit does not allow makes room; where there is none, the error says where and what to do."""
+    folder, real = tmp_path / "cache", open
+    room = lambda: 1000 - sum(map(os.path.getsize, files(folder)))
+    opened = lambda name, mode: _Full(real(name, mode), room) if mode == "ab" else real(name, mode)
+    monkeypatch.setattr(cache, "open", opened, raising=False)
+    unlimited = Cache(str(folder))
+    for number in range(10):
+        unlimited.open(f"{number:02d}-100", 100, lambda: bytes(100), fine, "x")
+    with pytest.raises(OSError, match=f"no room for a block of 100 bytes in the cache {folder}: free some, or set"):
+        unlimited.open("10-100", 100, lambda: bytes(100), fine, "x")
+    assert len(files(folder)) == 10
+    assert len(Cache(str(folder), 500).open("10-100", 100, lambda: bytes(100), fine, "x")) == 100
+    assert 5 <= len(files(folder)) <= 6 and f"{folder}/10/10-100" in files(folder)
+    monkeypatch.setattr(cache, "open", lambda name, mode: _Full(real(name, mode), lambda: 0), raising=False)
+    with pytest.raises(OSError, match="of which the cache has 500 or less: free some, or set cache_bytes to less"):
+        Cache(str(folder), 500).open("11-100", 100, lambda: bytes(100), fine, "x")
+
+
+def test_a_limit_holds_for_what_others_left(tmp_path):
+    for number in range(10):
+        Cache(str(tmp_path)).open(f"{number:02d}-100", 100, lambda: bytes(100), fine, "x")
+    Cache(str(tmp_path), 300).open("10-100", 100, lambda: bytes(100), fine, "x")
+    assert len(files(tmp_path)) == 3 and f"{tmp_path}/10/10-100" in files(tmp_path)
+
+
+def test_a_folder_that_is_deleted_meanwhile(tmp_path):
+    """It is made again: copies that are mapped stay readable, others are fetched again."""
+    store, calls = Cache(str(tmp_path / "cache"), 10_000), []
+
+    def fetch():
+        calls.append(1)
+        if len(calls) == 1:
+            shutil.rmtree(tmp_path / "cache")
+        return b"abcd"
+
+    assert bytes(store.open("abc-4", 4, fetch, fine, "x")) == b"abcd" and len(calls) == 2
+    with pytest.raises(FileNotFoundError, match="s3://gone"):
+        store.open("xyz-4", 4, lambda: open("s3://gone"), fine, "x")
 
 
 def idle(run):
