@@ -156,7 +156,7 @@ def _part(path: str) -> Iterator:
 
 
 def _locked(file: IO[bytes], until: float) -> bool:
-    """Whether we have a lock on a file now. Waits for it until then; not where there are no locks, and then deletes it."""
+    """Whether we have a lock on a file, waited for until then. Where there are no locks the file is deleted."""
     wait = 0.001
     while True:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,7 +56,7 @@ def section_of(path: str) -> tuple[str, dict[str, Any]]:
 
 
 def open_stream(
-    path: str | Sequence[str], *, rank: int = 0, world_size: int = 1, **changes: Any
+    path: str | os.PathLike[str] | Sequence[str], *, rank: int = 0, world_size: int = 1, **changes: Any
 ) -> TokenStream | Mixture:
     """The stream that the recipe of a run describes in its section `stream`. `changes` are options of TokenStream, of
     the objective, or `global_batch`, and stand in place of the recipe's; with another `objective` those of the recipe's
@@ -71,7 +72,8 @@ def open_stream(
     >>> sorted(next(corpus.open_stream("OUT", rank=0, world_size=2)))
     ['labels', 'prefix_mask', 'tokens']
     """
-    several = [path] if isinstance(path, str) else list(path)
+    one = isinstance(path, (str, os.PathLike))
+    several = [str(path)] if isinstance(path, (str, os.PathLike)) else [str(each) for each in path]
     if not several:
         raise ValueError("there is no folder of tokens to open")
     if "batch_size" in changes:
@@ -88,7 +90,7 @@ def open_stream(
             f"global_batch {rows} cannot be shared evenly by {world_size} ranks: give another global_batch"
         )
     options |= {"rank": rank, "world_size": world_size, "batch_size": rows // world_size}
-    if isinstance(path, str):
+    if one:
         return TokenStream(found[0][0], **options)
     powers = [manifests.of_run(folder)[1]["tokens"] ** alpha for folder, _ in found]
     parts = [max(1, round(_PARTS * power / sum(powers))) for power in powers]

@@ -19,7 +19,7 @@ from corpus.loader.boundaries import finish
 from corpus.loader.read_ahead import Call
 from corpus.loader.run import Run
 from corpus.loader.schedule import Counts, Weights, whole
-from corpus.loader.stream import STATE_VERSION, TokenStream
+from corpus.loader.stream import STATE_VERSION, TokenStream, sample_of
 from corpus.loader.token_shards import share_out
 
 AMOUNTS = ("weight", "epochs", "tokens")
@@ -119,6 +119,7 @@ class Mixture(Run):
         ]
         share_out([stream.shards for stream in self.streams])
         self._check_streams()
+        self._any = max(self.streams, key=lambda stream: stream.samples)  # which has empty rows like any other
         self._phases: list[_Scheduled] = []
         for amounts, tokens in phases:
             self._add(amounts, tokens)
@@ -221,10 +222,8 @@ class Mixture(Run):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume. Raises ValueError if up to there another order of samples was scheduled."""
-        if state.get("version") != STATE_VERSION:
-            raise ValueError(f"state has version {state.get('version')}, not {STATE_VERSION}")
-        sample = int(state["sample"])
-        if sample < 0 or (self.total is not None and sample > self.total):
+        sample = sample_of(state)
+        if self.total is not None and sample > self.total:
             raise ValueError(f"state has sample {sample}, this mixture has {self.total}")
         if state["fingerprint"] != self._fingerprint(sample):
             raise ValueError(
@@ -325,12 +324,12 @@ class Mixture(Run):
         source_ids[:count] = sources
         batch: dict[str, Any] = {}
         for source, where, begin in _runs(source_ids, sources, places):
-            part = self.streams[max(0, source)].unfinished(begin, len(where) if source >= 0 else 0, len(where))
+            stream = self.streams[source] if source >= 0 else self._any
+            part = stream.unfinished(begin, len(where) if source >= 0 else 0, len(where))
             for name, array in part.items():
                 if name not in batch:
                     batch[name] = np.empty((rows, *array.shape[1:]), array.dtype)
                 batch[name][where] = array
-        stream = self.streams[0]
         return finish(batch, stream.boundaries, stream.inputs, stream.dtype) | {"source_ids": source_ids}
 
     @property
@@ -375,8 +374,8 @@ def _runs(source_ids: np.ndarray, sources: np.ndarray, places: np.ndarray) -> li
 
 def _phases(sources: Sequence[Any]) -> list[Phase]:
     """The phases that a mixture was given, or the one that its sources make."""
-    if not sources:
-        raise ValueError("a mixture needs sources")
+    if not sources or not isinstance(sources, (list, tuple)):
+        raise ValueError(f"a mixture needs sources, or phases, a list of them, not {sources!r}")
     made = []
     for each in sources:
         if isinstance(each, Phase):
@@ -397,6 +396,8 @@ def _named(phase: Phase) -> tuple[list[tuple[str, str, Any]], int | None]:
         if isinstance(source, Mapping):
             given = {name: value for name, value in source.items() if name != "path"}
             path = source.get("path")
+        elif isinstance(source, str) or len(source) != 2:
+            raise ValueError(f"a source is (path, weight), or (path, {{'epochs': 2}}), not {source!r}")
         else:
             path, amount = source
             given = dict(amount) if isinstance(amount, Mapping) else {"weight": amount}
@@ -404,15 +405,24 @@ def _named(phase: Phase) -> tuple[list[tuple[str, str, Any]], int | None]:
             names.check("amount", name, AMOUNTS)
         if path is None or len(given) != 1:
             raise ValueError(f"a source has a path and one of {', '.join(AMOUNTS)}, not {source!r}")
-        found.append((str(path), *next(iter(given.items()))))
+        found.append((str(path).rstrip("/"), *next(iter(given.items()))))
     paths = [path for path, _, _ in found]
     if not found or len(set(paths)) < len(paths):
         raise ValueError(f"a phase needs sources, each once, not {paths}")
     if len({kind == "weight" for _, kind, _ in found}) > 1:
         raise ValueError("sources of a phase have weights, or epochs and tokens, not both")
-    if phase.tokens is not None:
-        names.count("tokens of a phase", phase.tokens, 1)
-    return found, phase.tokens
+    return found, None if phase.tokens is None else _whole(phase.tokens)
+
+
+def _whole(tokens: Any) -> int:
+    """Tokens of a phase as a number: YAML reads 1e9 as text."""
+    try:
+        exact = fractions.Fraction(str(tokens))
+    except ValueError:
+        raise ValueError(f"tokens {tokens!r} of a phase is no number") from None
+    if exact < 1:
+        raise ValueError(f"tokens of a phase must be at least 1, not {tokens}")
+    return math.ceil(exact)
 
 
 def _plain(amount: Any) -> float | int | str:

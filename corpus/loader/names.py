@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import numbers
 from collections.abc import Collection
-
-import numpy as np
+from typing import Any
 
 
 def unknown(what: str, name: str, valid: Collection[str]) -> str:
@@ -26,9 +26,10 @@ def within(what: str, value: float, low: float, high: float) -> None:
         raise ValueError(f"{what} must be a number from {low:g} to {high:g}, not {value!r}")
 
 
-def count(what: str, value: int, least: int = 0) -> int:
-    """`value`, as Python's. Raises ValueError for a `what` that is no whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+def count(what: str, value: Any, least: int = 0) -> int:
+    """`value`, one of Python's or numpy's numbers. Raises ValueError for a `what` that is no whole number of at least
+    `least`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise ValueError(f"{what} must be a whole number of at least {least}, not {value!r}")
     return int(value)
 

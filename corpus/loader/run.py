@@ -46,11 +46,11 @@ class Run(abc.ABC):
     def __init__(self, rank: int, world_size: int, batch_size: int, last: str) -> None:
         """Raises ValueError for arguments that are none."""
         names.check("last", last, LAST)
-        batch_size, world_size = names.count("batch_size", batch_size, 1), names.count("world_size", world_size, 1)
-        rank = names.count("rank", rank)
-        if rank >= world_size:
+        self.batch_size = names.count("batch_size", batch_size, 1)
+        self.world_size = names.count("world_size", world_size, 1)
+        self.rank, self.last = names.count("rank", rank), last
+        if self.rank >= self.world_size:
             raise ValueError(f"rank {rank} is not one of {world_size} ranks")
-        self.rank, self.world_size, self.batch_size, self.last = rank, world_size, batch_size, last
         self.total: int | None = None
         """Samples of the run; None if it is endless."""
         self.sample = 0

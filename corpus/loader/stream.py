@@ -122,17 +122,20 @@ class TokenStream(Run):
     ) -> None:
         self.boundaries = (boundaries,) if isinstance(boundaries, str) else tuple(boundaries or ())
         self._objective = objective_of(objective, options)
-        names.check("dtype", str(dtype), DTYPES)
+        names.check("dtype", np.dtype(dtype).name if isinstance(dtype, type) else str(dtype), DTYPES)
         names.check("inputs", inputs, INPUTS)
+        if isinstance(shuffle, np.bool_):
+            shuffle = bool(shuffle)
         if not isinstance(shuffle, bool):
             names.check("shuffle", shuffle, ("blocks",))
         for name in self.boundaries:
             names.check("boundaries", name, BOUNDARIES)
-        sequence_length, seed = names.count("sequence_length", sequence_length, 1), names.count("seed", seed)
+        super().__init__(rank, world_size, batch_size, last)
+        sequence_length = names.count("sequence_length", sequence_length, 1)
         epochs = None if epochs is None else names.count("epochs", epochs, 1)
+        seed = names.count("seed", seed)
         if not isinstance(packing, str | None):
             raise ValueError(f"packing must be the name of a plan, not {packing!r}")
-        super().__init__(rank, world_size, batch_size, last)
         if seed >= 1 << 63:
             raise ValueError(f"seed must be 0 to 2^63 - 1, not {seed}")
         self.shards = Shards(str(path), cache, cache_bytes, verify)
@@ -259,8 +262,7 @@ class TokenStream(Run):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume. Raises ValueError if the state is of another order of samples: other shards,
         seed, objective, sequence length, packing plan or shuffle."""
-        if state.get("version") != STATE_VERSION:
-            raise ValueError(f"state has version {state.get('version')}, not {STATE_VERSION}")
+        sample = sample_of(state)
         if state["seed"] != self.seed:
             raise ValueError(f"state was saved with seed {state['seed']}, this stream has {self.seed}")
         if state["fingerprint"] != self.fingerprint:
@@ -268,9 +270,7 @@ class TokenStream(Run):
                 "state belongs to another order of samples: the shards, objective or its options, sequence_length, "
                 "packing or shuffle are not what they were"
             )
-        if state["sample"] < 0:
-            raise ValueError(f"state has sample {state['sample']}")
-        self.sample = int(state["sample"])
+        self.sample = sample
         self._begin_account()
 
     @property
@@ -289,6 +289,16 @@ class TokenStream(Run):
         if self.packing is None or self._setting.plan is None:
             return cut_windows(self.shards, lengths)
         return open_bins(self.shards, self.packing, self._setting.plan, lengths)
+
+
+def sample_of(state: dict[str, Any]) -> int:
+    """The sample of a state. Raises ValueError for what is no state of this version."""
+    if state.get("version") != STATE_VERSION:
+        raise ValueError(f"state has version {state.get('version')}, not {STATE_VERSION}")
+    for key in ("fingerprint", "seed", "sample"):
+        if key not in state:
+            raise ValueError(f"state lacks {key!r}: it is none of a stream")
+    return names.count("sample of a state", state["sample"])
 
 
 def objective_of(objective: str, options: dict[str, Any], others: Sequence[str] | None = None) -> Objective:

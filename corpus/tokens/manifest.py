@@ -97,12 +97,9 @@ def write(
     entries in stream order; `tokenizer` has "fingerprint", "family" and "path"; `seed` is the
     one the documents were shuffled with; `unit` says what a sequence is, "document" or "sentence"; `vocabulary` is as
     above, as are `sets`, `stream` how the recipe wants them read (`corpus.loader.configured`). Raises ValueError for
-    ids
-    outside the vocabulary."""
-    named = [(f"vocabulary: {role}", token) for role, token in (vocabulary or {}).get("roles", {}).items()]
-    for key, token in (("end_id", end_id), ("pad_id", pad_id), *named):
-        if token is not None and not 0 <= token < vocab_size:
-            raise ValueError(f"{key} {token} is outside the vocabulary of {vocab_size}")
+    ids outside the vocabulary."""
+    named = {f"vocabulary: {role}": token for role, token in (vocabulary or {}).get("roles", {}).items()}
+    _check_ids(folder, vocab_size, {"end_id": end_id, "pad_id": pad_id, **named})
     manifest = {
         "format": FORMAT,
         "dtype": token_dtype(vocab_size).name,
@@ -133,14 +130,31 @@ def load(folder: str) -> dict[str, Any]:
     found = manifest.get("format") if isinstance(manifest, dict) else None
     if found != FORMAT:
         raise ValueError(f"{name} has format {found!r}; this version reads {FORMAT!r}")
-    for key in ("dtype", "vocab_size", "end_id", "documents", "tokens", "shards"):
-        if key not in manifest:
-            raise ValueError(f"{name} lacks {key!r}")
+    lacking = [key for key in ("dtype", "vocab_size", "end_id", "documents", "tokens", "shards") if key not in manifest]
+    if lacking:
+        raise ValueError(f"{name} lacks {lacking[0]!r}")
+    for shard in manifest["shards"]:
+        lacking = [key for key in ("name", *_SHARD_COUNTS, "block_bytes", "blocks") if key not in shard]
+        if lacking:
+            raise ValueError(f"{name}: shard {shard.get('name')!r} lacks {lacking[0]!r}")
+        if shard["block_bytes"] < 1 or len(shard["blocks"]) != -(-shard["bin_bytes"] // shard["block_bytes"]):
+            raise ValueError(
+                f"{name}: shard {shard['name']!r} has {len(shard['blocks'])} blocks of {shard['block_bytes']} bytes, "
+                f"and {shard['bin_bytes']} bytes"
+            )
+    _check_ids(name, manifest["vocab_size"], {key: manifest.get(key) for key in ("end_id", "pad_id")})
     for key in ("documents", "tokens"):
         total = sum(shard[key] for shard in manifest["shards"])
         if manifest[key] != total:
             raise ValueError(f"{name} claims {manifest[key]} {key}; its shards have {total}")
     return manifest
+
+
+def _check_ids(where: str, vocab_size: int, ids: dict[str, int | None]) -> None:
+    """Raises ValueError for an id that the vocabulary does not have."""
+    for key, token in ids.items():
+        if token is not None and not 0 <= token < vocab_size:
+            raise ValueError(f"{where}: {key} {token} is outside the vocabulary of {vocab_size}")
 
 
 def open_set(path: str) -> tuple[str, dict[str, Any], str | None]:

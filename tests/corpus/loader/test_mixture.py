@@ -206,3 +206,40 @@ def test_refused(folders, make_tokens):
         Mixture([(a, 1)], batch_size=1, epochs=2, **PLAIN)
     with pytest.raises(ValueError, match="last"):
         Mixture([(a, 1)], batch_size=1, last="no", **PLAIN)
+
+
+def test_a_phase_without_samples_and_a_first_source_without_tokens(folders, make_tokens):
+    """They are as if they were not there, in empty rows too."""
+    empty = make_tokens([[]], pad_id=999)
+    phases = [
+        {"sources": [(empty, {"epochs": 3})]},
+        {"sources": [(folders[1], {"epochs": 1}), (folders[2], {"epochs": 0})]},
+        {"sources": [(folders[0], {"epochs": 0})]},
+    ]
+    for batch_size in (2, 3, 5):
+        found = list(Mixture(phases, batch_size=batch_size, **PLAIN))
+        expected = list(Mixture([(folders[1], {"epochs": 1})], batch_size=batch_size, **PLAIN))
+        assert rows(found) == rows(expected) and rows(found, "tokens") == rows(expected, "tokens")
+        assert [source for source in rows(found, "source_ids") if source >= 0] == [1] * 7
+
+
+@pytest.mark.parametrize("tokens", ["1e2", 1e2, 100])
+def test_tokens_of_a_phase_as_yaml_has_them(folders, tokens):
+    mixture = Mixture([{"sources": sources(folders, 1, 1), "tokens": tokens}], batch_size=1, **PLAIN)
+    assert mixture.samples == Mixture([Phase(sources(folders, 1, 1), 100)], batch_size=1, **PLAIN).samples == 21
+    json.dumps(mixture.state_dict())
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ("a", "needs sources, or phases, a list"),
+        ({"a": 1}, "needs sources, or phases, a list"),
+        (["a", "b"], "a source is .path, weight."),
+        ([("a", 1), ("a/", 2)], "each once"),
+        ([{"sources": [("a", 1)], "tokens": "many"}], "tokens 'many' of a phase is no number"),
+    ],
+)
+def test_sources_that_are_none(given, message):
+    with pytest.raises(ValueError, match=message):
+        Mixture(given, batch_size=1, **PLAIN)

@@ -361,6 +361,39 @@ def test_refuses(make_tokens, options, message):
         stream_of(folder, **options)
 
 
+@pytest.mark.parametrize(
+    "name, value",
+    [("sequence_length", 4), ("batch_size", 2), ("seed", 3), ("epochs", 2), ("rank", 1), ("world_size", 3)],
+)
+def test_numbers_of_numpy_and_none(make_tokens, name, value):
+    """Numbers come from anywhere: the state and the account are for JSON all the same. What is no whole number is
+    refused, and not rounded."""
+    folder = make_tokens(documents([[3, 8, 9]]))
+    options = {"sequence_length": 4, "batch_size": 1, "world_size": 3, "audit": True, name: value}
+    found = []
+    for number in (value, np.int64(value)):
+        stream = TokenStream(folder, **options | {name: number})
+        rows = [batch["labels"].tolist() for batch in stream]
+        found.append((rows, json.dumps(stream.state_dict()), json.dumps(stream.account())))
+    assert found[0] == found[1] and found[0][0]
+    for wrong in (value + 0.5, float(value), str(value), True, None):
+        if (name, wrong) == ("epochs", None):
+            continue
+        with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+            TokenStream(folder, **options | {name: wrong})
+
+
+def test_states_that_are_none(make_tokens):
+    stream = stream_of(make_tokens(documents([[3, 8]])))
+    state = stream.state_dict()
+    for key in state:
+        with pytest.raises(ValueError, match=key):
+            stream.load_state_dict({name: value for name, value in state.items() if name != key})
+    for sample in (-1, 2.0, "2", None):
+        with pytest.raises(ValueError, match="sample of a state must be a whole number of at least 0"):
+            stream.load_state_dict(state | {"sample": sample})
+
+
 def test_missing_files_and_plans(make_tokens, tmp_path):
     with pytest.raises(FileNotFoundError):
         stream_of(str(tmp_path))

@@ -97,6 +97,25 @@ def test_load_refuses(folder, change, message):
     assert len(manifest.verify(str(folder))) == 1
 
 
+@pytest.mark.parametrize("key", ["name", "documents", "tokens", "bin_bytes", "idx_bytes", "block_bytes", "blocks"])
+def test_load_refuses_a_shard_that_is_not_described(folder, key):
+    found = json.loads((folder / "manifest.json").read_text())
+    del found["shards"][1][key]
+    (folder / "manifest.json").write_text(json.dumps(found))
+    with pytest.raises(ValueError, match=f"shard .* lacks '{key}'"):
+        manifest.load(str(folder))
+
+
+@pytest.mark.parametrize("blocks", [[], ["00" * 8], ["00" * 8] * 3])
+def test_load_refuses_blocks_that_are_not_those_of_the_file(folder, blocks):
+    """What has no checksum would not be checked: here of 8 bytes in blocks of 4."""
+    found = json.loads((folder / "manifest.json").read_text())
+    found["shards"][0]["blocks"] = blocks
+    (folder / "manifest.json").write_text(json.dumps(found))
+    with pytest.raises(ValueError, match=f"shard '00000' has {len(blocks)} blocks of 4 bytes, and 8 bytes"):
+        manifest.load(str(folder))
+
+
 def test_load_refuses_what_is_no_json(tmp_path):
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(ValueError, match="not JSON"):
@@ -107,6 +126,14 @@ def test_load_refuses_what_is_no_json(tmp_path):
 def test_write_refuses_an_end_outside_the_vocabulary(tmp_path):
     with pytest.raises(ValueError, match="end_id 50"):
         manifest.write(str(tmp_path), [], vocab_size=50, tokenizer=TOKENIZER, end_id=50)
+
+
+@pytest.mark.parametrize("key, token", [("end_id", 50), ("end_id", -1), ("pad_id", 1000)])
+def test_load_refuses_ids_outside_the_vocabulary(folder, key, token):
+    found = json.loads((folder / "manifest.json").read_text()) | {key: token}
+    (folder / "manifest.json").write_text(json.dumps(found))
+    with pytest.raises(ValueError, match=f"{key} {token} is outside the vocabulary of 50"):
+        manifest.load(str(folder))
 
 
 def test_no_shards(tmp_path):
