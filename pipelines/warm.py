@@ -212,7 +212,7 @@ def _signatures(folder: str) -> None:
     import numpy as np
     import pyarrow as pa
 
-    from corpus.dedup import clusters, crowds, key_filter, minhash, suffix_array, suffix_parts
+    from corpus.dedup import clusters, crowds, key_filter, minhash, suffix_parts
     from corpus.reading import footer_sizes
 
     minhash.signatures(pa.array([text(0)]))
@@ -229,7 +229,6 @@ def _signatures(folder: str) -> None:
     crowds.gather(crowd, np.arange(8))
     clusters.diameter_at_least(np.zeros(1, np.int64), np.ones(1, np.int64))
     letters = np.frombuffer(2 * b"to be, or not to be", np.uint8)
-    suffix_array.repeated_ranges(letters, np.array([0, len(letters)]), 8)
     part = suffix_parts.Part(letters, suffix_parts.ordered(letters[:-8], np.array([len(letters) - 8]), 8))
     suffix_parts.place_of(part, b"not to b")
     one = np.zeros(1, np.int64)

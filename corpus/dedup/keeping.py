@@ -31,6 +31,7 @@ import numba
 import numpy as np
 
 from corpus.dedup.runs import Columns
+from corpus.text.growing import doubled
 from corpus.text.leaf import leaf
 
 NOBODY, FIRST, OTHER = 0, 1, 2
@@ -169,7 +170,7 @@ def _keep_first(
                 while own < j and start[own] + k <= at - min_length:  # ends before this one begins
                     if start[own] + k >= alive:
                         if logged == len(log):
-                            log = _grown(log)
+                            log = doubled(log)
                         logged = _own(
                             base[own] + _phase(k, period[own]), place[own], address[i], owned, stretches, log, logged
                         )
@@ -188,7 +189,7 @@ def _keep_first(
         while own < j:
             if start[own] + k >= alive:
                 if logged == len(log):
-                    log = _grown(log)
+                    log = doubled(log)
                 logged = _own(base[own] + _phase(k, period[own]), place[own], address[i], owned, stretches, log, logged)
             own, k = (own, k + 1) if k + 1 < length[own] else (own + 1, np.int64(0))
         left = sizes[document]
@@ -254,13 +255,6 @@ def _own(window, stretch, address, owned, stretches, log, logged):
 
 
 @numba.njit(cache=True, nogil=True)
-def _grown(rows):
-    larger = np.empty((2 * len(rows), rows.shape[1]), np.int64)
-    larger[: len(rows)] = rows
-    return larger
-
-
-@numba.njit(cache=True, nogil=True)
 def _remember(log, logged, address, stretches, spans, counts):
     """What a document owns that others have first."""
     for entry in range(logged):
@@ -268,7 +262,7 @@ def _remember(log, logged, address, stretches, spans, counts):
         if stretches[stretch, 0] == address:
             continue
         if counts[1] == len(spans):
-            spans = _grown(spans)
+            spans = doubled(spans)
         span = counts[1]
         spans[span, 0], spans[span, 1], spans[span, 2] = log[entry, 0], log[entry, 1], address
         spans[span, 3], stretches[stretch, 4] = stretches[stretch, 4], span

@@ -8,8 +8,9 @@ one that holds its part twice; there every window is hashed, and compared, unit 
 hash. What a hash says is never believed, so that the runs are right whatever the hashes are.
 
 All of this takes time in proportion to the text, also where it is periodic: text of equal letters is one chain with
-one distinct window. A window is compared with its first occurrence in full, min_length units, only where the one
-before it was not equal to the one before that.
+one distinct window. A window is compared with the last that was found equal to its first occurrence, and in full,
+min_length units, only where the one before it was not equal to the one before that: the last, since that is one period
+before it in text of any period, however often the first has come.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ import numba
 import numpy as np
 
 from corpus.dedup.runs import Columns
+from corpus.text.growing import doubled
+from corpus.text.intrinsics import multiply_high
 from corpus.text.leaf import leaf
 
 MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)  # odd; R. Mudge's mixing constant, as good as any
 MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
+PRIME = np.uint64((1 << 61) - 1)
+"""Windows are hashed by polynomials modulo this: modulo 2^64 too many of some texts are equal (Thue and Morse's)."""
 BLOCK = 4096
-"""Windows whose keys are found together: few enough for the nearest cache."""
+"""Windows whose keys are found together, or as many as a window has parts: few enough for the nearest cache."""
 STRIDE = 4096
 """Windows that are numbered together; room for distinct ones is made before."""
 
@@ -159,13 +164,6 @@ def _mixed(value):
 
 
 @numba.njit(cache=True, nogil=True)
-def _grown(column):
-    larger = np.empty(2 * len(column), column.dtype)
-    larger[: len(column)] = column
-    return larger
-
-
-@numba.njit(cache=True, nogil=True)
 def _power(size):
     """MULTIPLIER to that power."""
     result = np.uint64(1)
@@ -177,12 +175,13 @@ def _power(size):
 @numba.njit(cache=True, nogil=True)
 def _chains(units, offsets, min_length, part):
     width = min_length - part + 1  # parts of a window
+    together = max(BLOCK, width)
     expected = 3 * (offsets[-1] - offsets[0]) // (width + 1) + len(offsets) + BLOCK
     document, start = np.empty(expected, np.int64), np.empty(expected, np.int64)
     key, several = np.empty(expected, np.uint64), np.empty(expected, np.bool_)
     length = np.empty(expected, np.int64)
-    hashes, keys = np.empty(BLOCK + width, np.uint64), np.empty(BLOCK + width, np.uint64)
-    room = np.empty(BLOCK + width, np.uint64)
+    hashes, keys = np.empty(together + width, np.uint64), np.empty(together + width, np.uint64)
+    room = np.empty(together + width, np.uint64)
     leaving = _power(part - 1)
     count = 0
     for i in range(len(offsets) - 1):
@@ -192,13 +191,13 @@ def _chains(units, offsets, min_length, part):
             continue
         opened = count  # the first chain of this document
         state, held = _begin(units, first, part - 1), 0
-        for block in range(0, windows, BLOCK):
-            size = min(BLOCK, windows - block)
+        for block in range(0, windows, together):
+            size = min(together, windows - block)
             state = _hash(units, first + block + held, part, size + width - 1 - held, leaving, state, hashes[held:])
             _least(hashes, size, width, keys, room)
-            if count + size > len(key):
-                document, start, length = _grown(document), _grown(start), _grown(length)
-                key, several = _grown(key), _grown(several)
+            while count + size > len(key):
+                document, start, length = doubled(document), doubled(start), doubled(length)
+                key, several = doubled(key), doubled(several)
             count = _append(hashes, keys, size, width, block, opened, start, key, several, count)
             held = width - 1
             hashes[:held] = hashes[size : size + held].copy()
@@ -265,6 +264,32 @@ def _append(hashes, keys, size, width, block, opened, start, key, several, count
 
 
 @leaf
+def _reduced(value):
+    """A number modulo PRIME."""
+    value = (value & PRIME) + (value >> np.uint64(61))
+    return value - PRIME if value >= PRIME else value
+
+
+@leaf
+def _times(one, other):
+    """The product of two numbers below PRIME, modulo PRIME."""
+    low = one * other
+    return _reduced((low & PRIME) + (multiply_high(one, other) << np.uint64(3) | low >> np.uint64(61)))
+
+
+@leaf
+def _unit(unit):
+    """A unit as a number below PRIME, not 0 where it is small."""
+    return _reduced((np.uint64(unit) & PRIME) + (np.uint64(unit) >> np.uint64(61)) + np.uint64(1))
+
+
+@leaf
+def _with(state, unit):
+    """The hash of some units and one more."""
+    return _reduced(_times(state, MULTIPLIER & PRIME) + _unit(unit))
+
+
+@leaf
 def _same(units, one, other, size):
     """Whether `size` units from each are the same; without branches, so that it vectorises."""
     difference = units[one] ^ units[other]
@@ -280,9 +305,11 @@ def _classify(units, begin, length, address, start, key, min_length, min_count):
     found = 0
     of_window = np.empty(STRIDE, np.int32)  # the distinct window that each is
     hashes = np.empty(STRIDE, np.uint64)
-    distinct = np.empty((STRIDE, 3), np.int64)
+    distinct = np.empty((STRIDE, 4), np.int64)
     table = np.empty(4 * STRIDE, np.int32)
-    leaving = _power(min_length - 1)
+    leaving = np.uint64(1)
+    for _ in range(min_length - 1):
+        leaving = _times(leaving, MULTIPLIER & PRIME)
     i = 0
     while i < len(key):
         j, windows = i, 0
@@ -297,16 +324,18 @@ def _classify(units, begin, length, address, start, key, min_length, min_count):
         table[:size] = -1
         count = at = 0
         for chain in range(i, j):
-            state, before = _begin(units, begin[chain], min_length - 1), -1
+            state, distance = np.uint64(0), 0
+            for place in range(begin[chain], begin[chain] + min_length - 1):
+                state = _with(state, units[place])
             for k in range(0, length[chain], STRIDE):
                 some = min(STRIDE, length[chain] - k)
                 if count + some > len(hashes):
-                    hashes, distinct = _grown(hashes), _grown_rows(distinct)
+                    hashes, distinct = doubled(hashes), doubled(distinct)
                 if 2 * (count + some) > size:
                     size *= 2
                     table = _rehashed(hashes, count, size, table)
-                state, before, count = _number(
-                    units, begin[chain] + k, some, min_length, leaving, state, before,
+                state, distance, count = _number(
+                    units, begin[chain] + k, some, min_length, leaving, state, distance,
                     chain, size - 1, table, hashes, distinct, count, of_window, at,
                 )  # fmt: skip
                 at += some
@@ -315,7 +344,7 @@ def _classify(units, begin, length, address, start, key, min_length, min_count):
             for k in range(0, length[chain], STRIDE):
                 some = min(STRIDE, length[chain] - k)
                 if found + some > len(runs):
-                    runs = _grown_rows(runs)
+                    runs = doubled(runs)
                 found = _append_runs(
                     begin, address, start, chain, k, some, distinct, of_window, at, min_count, runs, found
                 )
@@ -328,13 +357,6 @@ def _classify(units, begin, length, address, start, key, min_length, min_count):
         runs[:found, 0].copy(), runs[:found, 1].copy(), runs[:found, 2].copy(),
         runs[:found, 3].copy(), runs[:found, 4].copy(), runs[:found, 5].copy(),
     )  # fmt: skip
-
-
-@numba.njit(cache=True, nogil=True)
-def _grown_rows(rows):
-    larger = np.empty((2 * len(rows), rows.shape[1]), rows.dtype)
-    larger[: len(rows)] = rows
-    return larger
 
 
 @numba.njit(cache=True, nogil=True)
@@ -352,38 +374,42 @@ def _rehashed(hashes, count, size, table):
 
 @leaf
 def _number(
-    units, begin, windows, min_length, leaving, state, before, chain, mask, table, hashes, distinct, count, of_window,
+    units, begin, windows, min_length, leaving, state, distance, chain, mask, table, hashes, distinct, count, of_window,
     at,
 ):  # fmt: skip
     """Numbers the distinct windows of a chain in order, and says which one each is. table: places by hash; of each
-    distinct window its hash, and its chain, where in `units` it is first, and how often it is there. before: the number
-    of the window before, or -1. Returns the state of the hash, the last number, and how many are distinct now."""
+    distinct window its hash, and its chain, where in `units` it is first, how often it is there, and where last.
+    distance: how far before the window before stood the one that it was found equal to, or 0. Returns the state of the
+    hash, the last distance, and how many are distinct now."""
     for place in range(begin, begin + windows):
-        state = state * MULTIPLIER + np.uint64(units[place + min_length - 1]) + np.uint64(1)
+        end = place + min_length - 1
+        state = _with(state, units[end])
         value = _mixed(state)
-        state -= (np.uint64(units[place]) + np.uint64(1)) * leaving
+        state = _reduced(state + PRIME - _times(_unit(units[place]), leaving))
         slot = np.int64(value) & mask
         entry = table[slot]
         while entry >= 0:
             if hashes[entry] == value:
-                other = distinct[entry, 1]
-                if before >= 0 and distinct[before, 1] + 1 == other:  # all but one unit have been compared
-                    if units[place + min_length - 1] == units[other + min_length - 1]:
+                other = distinct[entry, 3]
+                if place - other == distance:  # all but one unit have been compared
+                    if units[end] == units[end - distance]:
                         break
                 elif _same(units, place, other, min_length):
                     break
             slot = (slot + 1) & mask
             entry = table[slot]
         if entry < 0:
-            entry = np.int32(count)
+            entry, distance = np.int32(count), np.int64(0)
             table[slot], hashes[entry] = entry, value
             distinct[entry, 0], distinct[entry, 1], distinct[entry, 2] = chain, place, 0
             count += 1
+        else:
+            distance = place - distinct[entry, 3]
         distinct[entry, 2] += 1
+        distinct[entry, 3] = place
         of_window[at] = entry
         at += 1
-        before = np.int64(entry)
-    return state, before, count
+    return state, distance, count
 
 
 @leaf

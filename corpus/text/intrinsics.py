@@ -32,6 +32,18 @@ def trailing_zeros(typing_context, word):
 
 
 @intrinsic
+def multiply_high(typing_context, one, other):
+    """The upper 64 of the 128 bits of a product of two uint64."""
+
+    def generate(context, builder, signature, arguments):
+        wide = ir.IntType(128)
+        left, right = (builder.zext(argument, wide) for argument in arguments)
+        return builder.trunc(builder.lshr(builder.mul(left, right), ir.Constant(wide, 64)), ir.IntType(64))
+
+    return types.uint64(types.uint64, types.uint64), generate
+
+
+@intrinsic
 def prefetch(typing_context, array, i):
     """Asks for the cache line of element `i` of a contiguous array, without waiting for it."""
 

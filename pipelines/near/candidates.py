@@ -19,8 +19,9 @@ from corpus.views import ShardView
 from pipelines.engine import Outputs
 from pipelines.maps import exchange as exchanges
 from pipelines.maps.keyed import KEYS, Keys, Reduction
+from pipelines.maps.sidecars import END
 from pipelines.near.known import KEY_SCHEMA, partition_of, with_others
-from pipelines.near.sidecars import END, SHINGLE_SCHEMA, SHINGLES
+from pipelines.near.sidecars import SHINGLE_SCHEMA, SHINGLES
 
 TEXT_AT_A_TIME = 8 << 20
 """Bytes of text that are signed at a time: their shingles, and room to sort these, take some 60 bytes for each word."""

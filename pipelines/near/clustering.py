@@ -20,8 +20,9 @@ from pipelines.engine import File, Outputs
 from pipelines.maps import exchange as exchanges
 from pipelines.maps.decide import ProposalWriter, proposals
 from pipelines.maps.exchange import Exchange
+from pipelines.maps.sidecars import END, read_sidecar
 from pipelines.near.known import Chunk, Names, shards_of
-from pipelines.near.sidecars import END, read_sidecar, sets_of
+from pipelines.near.sidecars import sets_of
 from pipelines.near.tables import write_members
 from pipelines.near.verification import EDGE_SCHEMA
 

@@ -15,10 +15,10 @@ from corpus import options
 from corpus.io import parallel, paths
 from pipelines.engine import describe_file
 from pipelines.lock import Lock
+from pipelines.maps.sidecars import read_sidecar
 from pipelines.near import index as indexes
 from pipelines.near.index import KINDS, Index, IndexRefused, Part, Update
 from pipelines.near.known import Chunk, without
-from pipelines.near.sidecars import read_sidecar
 
 Say = Callable[[str], None]
 

@@ -26,7 +26,8 @@ from pipelines.maps import exchange as exchanges
 from pipelines.maps.exchange import Exchange
 from pipelines.maps.groups import Group, group_of
 from pipelines.maps.keyed import KEYS
-from pipelines.near.sidecars import END, SHINGLE_SCHEMA, SHINGLES, read_sidecar
+from pipelines.maps.sidecars import END, read_sidecar
+from pipelines.near.sidecars import SHINGLE_SCHEMA, SHINGLES
 
 FIRST_SHARD = -(1 << 31)
 """The number of the first chunk that an index has ever had: there are two billion of them."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from corpus.io import shards
-from corpus.io.paths import DamagedFile
 from pipelines.engine import File, Task, task_key
 from pipelines.maps.groups import Group
 
@@ -18,8 +15,6 @@ SHINGLE_SCHEMA = pa.schema([
     ("address", pa.int64()), ("shingles", pa.large_list(pa.uint64())), ("units", pa.large_list(pa.uint64())),
 ])  # fmt: skip
 """Of a document its shingle set, ascending, and its words or characters in order, if these are compared, else none."""
-END = b"end"
-"""Note of the last batch of a sidecar."""
 
 
 class Sets(NamedTuple):
@@ -31,16 +26,6 @@ class Sets(NamedTuple):
     offsets: np.ndarray
     units: np.ndarray
     unit_offsets: np.ndarray
-
-
-def read_sidecar(file: File) -> Iterator[pa.RecordBatch]:
-    """The batches of a sidecar. Raises DamagedFile."""
-    with shards.open_checked(file.path) as reader:
-        last = reader.num_record_batches - 1
-        if shards.noted_batch(file.path, reader, last)[1] != END:  # a damaged footer lists fewer
-            raise DamagedFile(file.path, "its end is missing")
-        for index in range(last):
-            yield shards.checked_batch(file.path, reader, index)
 
 
 def sets_of(batches: list[pa.RecordBatch]) -> Sets:

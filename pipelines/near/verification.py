@@ -17,8 +17,9 @@ from corpus.io import shards
 from pipelines.engine import File, Outputs, Unproven
 from pipelines.maps import exchange as exchanges
 from pipelines.maps.exchange import Exchange
+from pipelines.maps.sidecars import read_sidecar
 from pipelines.near.candidates import PAIR_SCHEMA, PAIRS
-from pipelines.near.sidecars import SHINGLE_SCHEMA, Sets, among, read_sidecar, sets_of
+from pipelines.near.sidecars import SHINGLE_SCHEMA, Sets, among, sets_of
 
 ROWS_AT_A_TIME = 4096
 """Documents that are sent at a time: one may be wanted by thousands of groups."""

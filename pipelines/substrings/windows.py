@@ -22,7 +22,6 @@ from corpus.dedup.runs import RUN_SCHEMA, table_of
 from corpus.dedup.units import WIDTH, Unit, Units, units_of
 from corpus.documents import address, at_hand
 from corpus.io import shards
-from corpus.io.paths import DamagedFile
 from corpus.text import arrow
 from pipelines.context import Context
 from pipelines.engine import Exclusion, File, Manifest, Outputs, Task, describe_file, fingerprint, task_key
@@ -30,6 +29,7 @@ from pipelines.maps import exchange as exchanges
 from pipelines.maps import groups as grouping
 from pipelines.maps.exchange import Exchange
 from pipelines.maps.groups import Group
+from pipelines.maps.sidecars import END, read_sidecar
 
 KEY_BYTES = 13
 """Of a key in the exchange: itself, its group, whether it stands there twice."""
@@ -215,20 +215,6 @@ def emit_keys(argument: Scan, outputs: Outputs, common: Scanning) -> dict[str, A
     return {"documents": documents, "units": units, KEYS: writer.counters()}
 
 
-END = b"end"
-"""Note of the last batch of a sidecar."""
-
-
-def _chains_in(file: File) -> Iterator[pa.RecordBatch]:
-    """The batches of a sidecar. Raises DamagedFile."""
-    with shards.open_checked(file.path) as reader:
-        last = reader.num_record_batches - 1
-        if shards.noted_batch(file.path, reader, last)[1] != END:  # a damaged footer lists fewer
-            raise DamagedFile(file.path, "its end is missing")
-        for index in range(last):
-            yield shards.checked_batch(file.path, reader, index)
-
-
 def _splits(common: Reducing, partition: int) -> Iterator[pa.Table]:
     """What is in a partition, split by split, by key."""
     for split in range(common.splits):
@@ -264,7 +250,7 @@ def gather_units(argument: Scan, outputs: Outputs, common: Scanning) -> dict[str
     with exchanges.Writer(outputs.path(UNITS), UNITS_SCHEMA, common.hold, common.partitions) as writer:
         if not len(wanted.keys):
             return {"windows": 0, UNITS: writer.counters()}
-        for batch, (addresses, units) in zip(_chains_in(argument.chains), _documents(argument.group, step)):
+        for batch, (addresses, units) in zip(read_sidecar(argument.chains), _documents(argument.group, step)):
             chosen = wanted.has(batch["key"].to_numpy())
             document, start, length = windows.placed(batch["length"].to_numpy(), units.offsets, step.min_length, chosen)
             key = batch["key"].to_numpy()[chosen]

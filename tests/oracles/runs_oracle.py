@@ -2,6 +2,17 @@
 
 A corpus is a list of sequences (bytes, lists of words, ...), in order. Nothing here is fast."""
 
+from hypothesis import strategies as st
+
+_PIECES = st.sampled_from([b"a" * 9, b"ab" * 6, b"abcdefgh", b"x", "é漢😀".encode(), b"abcabc", b"", b"yz"])
+DOCUMENTS = {
+    "two letters": st.lists(st.text("ab", max_size=40).map(str.encode), max_size=8),
+    "any bytes": st.lists(st.binary(max_size=30), max_size=8),
+    "multi-byte": st.lists(st.text("aé漢😀", max_size=15).map(str.encode), max_size=8),
+    "planted": st.lists(st.lists(_PIECES, max_size=8).map(b"".join), max_size=8),
+}
+"""Corpora of bytes, with repeats."""
+
 
 def occurrences(documents, length):
     """{window: [(document, start)], in order}."""

@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 from corpus.cleaning.kernels.ip_addresses import MAPPED, hexadecimal, is_global, parse_ipv4, parse_ipv6
+from corpus.text.growing import doubled
 
 EMAIL, IPV4, IPV6, PHONE = range(4)
 NONE = -1
@@ -78,7 +79,7 @@ def find_spans(data, offsets, phones):
             last = position = stop
             if personal:
                 if found == len(starts):
-                    starts, ends, kinds = _doubled(starts), _doubled(ends), _doubled(kinds)
+                    starts, ends, kinds = doubled(starts), doubled(ends), doubled(kinds)
                 starts[found], ends[found], kinds[found] = start, stop, kind
                 found += 1
         first[entry + 1] = found
@@ -92,13 +93,6 @@ def next_trigger(data, position, end):
     while position < end and not TRIGGERS[data[position]]:
         position += 1
     return position
-
-
-@numba.njit(cache=True, nogil=True)
-def _doubled(array):
-    larger = np.empty(2 * len(array), array.dtype)
-    larger[: len(array)] = array
-    return larger
 
 
 @numba.njit(cache=True, nogil=True)

@@ -79,7 +79,7 @@ class Fim(Objective):
             needed = self._each * middles.room_for(pieces, self.rate, ASKED)
             shorter = "" if setting.plan is None else f": pack for {length - needed} tokens"
             raise ValueError(
-                f"with a reserve of {reserve} tokens fim turns {met * self.rate:.2f} of the pieces and not {self.rate}: "
+                f"with a reserve of {reserve} tokens fim turns {met * self.rate:.2f} of the pieces, not {self.rate}: "
                 f"that rate needs a reserve of {needed} tokens{shorter}"
             )
         return (length - reserve,)

@@ -49,20 +49,11 @@ def found(documents, min_length, cuts=(), ranges=1, min_count=2, dtype=np.uint8,
     return list(zip(*(column.tolist() for column in joined)))
 
 
-pieces = st.sampled_from([b"a" * 9, b"ab" * 6, b"abcdefgh", b"x", "é漢😀".encode(), b"abcabc", b"", b"yz"])
-documents_of = {
-    "two letters": st.lists(st.text("ab", max_size=40).map(str.encode), max_size=8),
-    "any bytes": st.lists(st.binary(max_size=30), max_size=8),
-    "multi-byte": st.lists(st.text("aé漢😀", max_size=15).map(str.encode), max_size=8),
-    "planted": st.lists(st.lists(pieces, max_size=8).map(b"".join), max_size=8),
-}
-
-
-@pytest.mark.parametrize("kind", documents_of)
+@pytest.mark.parametrize("kind", runs_oracle.DOCUMENTS)
 def test_equals_a_dictionary_of_windows(kind):
     @FAST
     @given(
-        documents_of[kind],
+        runs_oracle.DOCUMENTS[kind],
         st.integers(1, 14),
         st.lists(st.integers(0, 8), max_size=3),
         st.integers(1, 5),

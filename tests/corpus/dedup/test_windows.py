@@ -1,6 +1,7 @@
 """Runs of repeated windows against a dictionary of windows."""
 
 import numpy as np
+import pydivsufsort
 import pytest
 import runs_oracle
 from hypothesis import given, settings
@@ -22,19 +23,10 @@ def found(documents, min_length, min_count=2, dtype=np.uint8):
     return list(zip(*(column.tolist() for column in columns)))
 
 
-pieces = st.sampled_from([b"a" * 9, b"ab" * 6, b"abcdefgh", b"x", "é漢😀".encode(), b"abcabc", b"", b"yz"])
-documents_of = {
-    "two letters": st.lists(st.text("ab", max_size=40).map(str.encode), max_size=8),
-    "any bytes": st.lists(st.binary(max_size=30), max_size=8),
-    "multi-byte": st.lists(st.text("aé漢😀", max_size=15).map(str.encode), max_size=8),
-    "planted": st.lists(st.lists(pieces, max_size=8).map(b"".join), max_size=8),
-}
-
-
-@pytest.mark.parametrize("kind", documents_of)
+@pytest.mark.parametrize("kind", runs_oracle.DOCUMENTS)
 def test_equals_a_dictionary_of_windows(kind):
     @FAST
-    @given(documents_of[kind], st.integers(1, 14), st.integers(2, 4))
+    @given(runs_oracle.DOCUMENTS[kind], st.integers(1, 14), st.integers(2, 4))
     def check(documents, min_length, min_count):
         tuples = found(documents, min_length, min_count)
         assert tuples == sorted(tuples)
@@ -60,6 +52,25 @@ def test_equal_and_periodic_text_is_few_runs():
     assert found([b"a" * 100_000], 50) == [(0, 0, 99_951, 0, 0, 1)]
     assert found([b"abc" * 20_000], 50) == [(0, 0, 59_951, 0, 0, 3)]
     assert found([b"a" * 1000, b"x", b"a" * 60], 50) == [(0, 0, 951, 0, 0, 1), (2, 0, 11, 0, 0, 1)]
+
+
+@pytest.mark.parametrize("min_length", [10_000, 100_000])
+def test_long_windows_of_periodic_text_take_no_longer(min_length):
+    """Where they were compared unit by unit, or all had one hash, each of these took a minute."""
+    words = [b"a", b"ab"]
+    while len(words[-1]) < 300_000:
+        words.append(words[-1] + words[-2])
+    other = [b"a", b"b"]
+    for _ in range(18):
+        other = [other[0] + other[1], other[1] + other[0]]
+    for text in (b"a" * 300_000, words[-1], other[0]):
+        order = pydivsufsort.divsufsort(np.frombuffer(text, np.uint8).copy())
+        common = pydivsufsort.kasai(np.frombuffer(text, np.uint8).copy(), order)
+        expected = {}
+        for group in np.split(order, np.flatnonzero(common[:-1] < min_length) + 1):
+            if len(group) > 1:
+                expected |= dict.fromkeys(((0, place) for place in group.tolist()), (0, int(group.min())))
+        assert runs_oracle.expanded(found([text], min_length)) == expected
 
 
 def test_a_long_period_is_a_run_each_time():
