@@ -108,6 +108,10 @@ class Context:
 class GlobalStep(Step):
     """A step that looks at the whole corpus and adds decisions to the view."""
 
+    def check_run(self, output: str, text: int, task_bytes: int, working_bytes: int) -> None:
+        """Before a run into a directory, and again when its documents have been read: raises ValueError where this step
+        cannot do its work there, or with so many bytes of text, which it will have at least, about."""
+
     @abc.abstractmethod
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
         """The view with the step's decisions."""

@@ -12,7 +12,7 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -26,7 +26,7 @@ from corpus.io import partitions, paths, retries, stores
 from corpus.language.detect import Language
 from corpus.language.profiles import LANGUAGES
 from corpus.reading import first_records, readers, records
-from corpus.step import Filter, unique_names
+from corpus.step import Filter, Step, unique_names
 from corpus.views import ShardView
 from pipelines import estimate, publishing, standard_input
 from pipelines import recipe as recipes
@@ -61,6 +61,9 @@ from pipelines.steps import STEPS
 from pipelines.steps.near_dedup import NearDedup
 from pipelines.steps.near_overlap import NearOverlap
 
+LEAST_LEFT = 4
+"""Of this much text, as it is estimated, or as steps before leave it, a step is taken to have 1 at least: what it
+cannot do even then is refused before work."""
 MOST_REPAIRS = 100
 """Damaged files in work/ for which a run begins anew, to have their tasks done again."""
 
@@ -140,6 +143,7 @@ class Runner:
                 if view is None or pending:
                     view = self._pass(pending, view, ".arrow")
                     pending = []
+                    self._check_rest(steps, step, view)
                 view = step.decide(self._context(name, self._work_name(name)), view)
                 self._look_up_clusters(name)
                 self._free(view)
@@ -149,6 +153,15 @@ class Runner:
         self._publish_documents()
         self._write_jsonl()
         self._free(self.result.documents)
+
+    def _check_rest(self, steps: list[Step], step: Step, view: list[ShardView]) -> None:
+        """Raises TaskFailed where this step cannot do its work on so much text, or a later one on what may be left."""
+        place, size = [each is step for each in steps].index(True), sum(shard.text_bytes for shard in view)
+        try:
+            check_runs(self.recipe, [step], self.output, lambda: size)
+            check_runs(self.recipe, steps[place + 1 :], self.output, lambda: size // LEAST_LEFT)
+        except ValueError as error:
+            raise TaskFailed(str(error)) from None
 
     def _look_up_clusters(self, name: str) -> None:
         """The texts of those that a step has found: as long as the view that it saw is there, and afterwards as they
@@ -338,6 +351,11 @@ def check(recipe: Recipe, output: str) -> tuple[Input, list[str]]:
     _check_indexes(recipe, output)
     _check_code(recipe)
     _check_recipe(recipe, publishing.open_output(output))
+    text = functools.cache(lambda: estimate.of_run(recipe, given.sources, len(_groups(recipe, given))).text)
+    try:
+        check_runs(recipe, recipe.steps, output, lambda: text() // LEAST_LEFT)
+    except ValueError as error:
+        raise RecipeError(str(error)) from None
     notes = list(given.notes)
     try:
         for sources in (given.sources, *_other_corpora(recipe)):
@@ -378,6 +396,16 @@ def check_steps(recipe: Recipe, sources: list[paths.Source]) -> None:
         except (ImportError, ValueError, OSError) as error:
             raise RecipeError(f"step {step.name!r}: {error}") from None
     _check_columns(recipe, sources)
+
+
+def check_runs(recipe: Recipe, steps: Sequence[Step], output: str, text: Callable[[], int]) -> None:
+    """Raises ValueError where one of some steps cannot do its work in a directory, on so much text."""
+    for step in steps:
+        if isinstance(step, GlobalStep) and type(step).check_run is not GlobalStep.check_run:
+            try:
+                step.check_run(output, text(), recipe.task_bytes, recipe.working_bytes)
+            except ValueError as error:
+                raise ValueError(f"step {step.name!r}: {error}") from None
 
 
 def _check_indexes(recipe: Recipe, output: str) -> None:

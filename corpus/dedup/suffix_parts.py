@@ -15,18 +15,19 @@ begin; what is left, text and order, 5 bytes for each byte, may lie in files tha
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numba
 import numpy as np
+import pydivsufsort
 
-from corpus.dedup import suffix_array
 from corpus.dedup.runs import Columns
 from corpus.text.intrinsics import big_endian64_at, int32_at
 from corpus.text.leaf import leaf
 
-MAX_BYTES = suffix_array.MAX_BYTES
+MAX_BYTES = 2**31 - 1
 """Of a part: positions are int32, as libdivsufsort's are."""
 PADDING = 8
 """Bytes of anything behind a part's text: it is read in words."""
@@ -65,8 +66,15 @@ def ordered(text: np.ndarray, ends: np.ndarray, size: int, width: int = 1) -> np
     inside = _inside(ends, size, width, len(text))
     if not inside.any():  # libdivsufsort is never asked about an empty text
         return np.empty(0, np.int32)
-    order = suffix_array.suffix_array_of(text)
+    order = suffix_array_of(text)
     return order[: _windows_only(order, inside)]
+
+
+def suffix_array_of(data: np.ndarray) -> np.ndarray:
+    """int32[n]: where the suffixes of `data` (uint8[n]) begin, in order. pydivsufsort, which reads it only, insists on
+    an array that could be written to, as Arrow's buffers cannot."""
+    writable = (ctypes.c_uint8 * len(data)).from_address(data.ctypes.data)
+    return pydivsufsort.divsufsort(np.ctypeslib.as_array(writable))
 
 
 @numba.njit(cache=True, nogil=True)

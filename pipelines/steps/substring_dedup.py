@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.dedup import units
-from corpus.dedup.substrings import snapped
+from corpus.dedup.substrings import MAX_LENGTH, MIN_LENGTH, check_tokenizer, snapped
 from corpus.dedup.units import Unit
 from corpus.io import paths
 from corpus.options import option
+from corpus.text import arrow, ranges, spans
 from corpus.text.ranges import Boundary
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
@@ -28,7 +29,8 @@ class SubstringDedup(GlobalStep):
     """Cut every passage of at least `min_length` units that stands in text already kept (Lee et al. 2021, ExactSubstr,
     but one copy stays; `keep: none` cuts all, as they do). A passage is cut because of a copy that stands, whole, in
     what is kept: no copy is the last one and goes. Cuts shrink to boundaries of characters, words, sentences or lines
-    (`snap`). Documents of which repeats leave fewer than `min_remaining` units are dropped, and keep nothing.
+    (`snap`). Documents of which repeats leave fewer than `min_remaining` units, or white space alone, are dropped, and
+    keep nothing (but for passages of white space).
 
     Lee et al. compare 50 tokens. In English, 100 bytes are about half of that: 200 bytes or 35 words are as much.
 
@@ -43,7 +45,7 @@ class SubstringDedup(GlobalStep):
 
     name: ClassVar[str] = "substring_dedup"
     rules: ClassVar[tuple[str, ...]] = ("nothing_left",)
-    min_length: int = option(100, "Units that a repeated passage has at least.", ge=2, le=1 << 20)
+    min_length: int = option(100, "Units that a repeated passage has at least.", ge=MIN_LENGTH, le=MAX_LENGTH)
     unit: Unit = option("bytes", "What texts are compared by, and min_length and min_remaining counted in.")
     tokenizer: str = option("", "Folder of the tokenizer, with unit: tokens.")
     method: Literal["windows", "suffix_array"] = option(
@@ -57,8 +59,7 @@ class SubstringDedup(GlobalStep):
 
     def refuse(self) -> None:
         """Raises ValueError for tokens without a tokenizer, or the reverse."""
-        if (self.unit == "tokens") != bool(self.tokenizer):
-            raise ValueError("unit: tokens and tokenizer are given together")
+        check_tokenizer(self.unit, self.tokenizer)
         if self.separator != self.separator.encode("utf-8", "ignore").decode():
             raise ValueError(f"separator {self.separator!r} has characters that UTF-8 has not")
         if self.unit == "tokens" and self.method == "suffix_array":
@@ -72,6 +73,11 @@ class SubstringDedup(GlobalStep):
         """Raises ValueError or FileNotFoundError for a tokenizer that cannot be used."""
         if self.tokenizer:
             units.check(self.tokenizer)
+
+    def check_run(self, output: str, text: int, task_bytes: int, working_bytes: int) -> None:
+        """Raises ValueError for what suffix arrays cannot do."""
+        if self.method == "suffix_array":
+            suffix_parts.check_run(output, text, self.unit, task_bytes, working_bytes)
 
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
         """The maps of `windows`, or of `suffix_parts`; runs; keep, in one task; decide."""
@@ -111,10 +117,34 @@ class Cutting:
         place = np.searchsorted(rows, cuts["row"].to_numpy())
         start, end = (cuts[name].to_numpy() for name in ("start", "end"))
         start, end = units.bytes_of(text, self.unit, place, start, end, self.tokenizer)
-        _, start, end, origin = snapped(text, place, start, end, self.snap)
+        place, start, end, origin = snapped(text, place, start, end, self.snap)
         cuts = cuts.take(pa.array(origin))
         for name, column in (("start", start), ("end", end), ("score", (end - start).astype(float))):
             cuts = cuts.set_column(cuts.schema.get_field_index(name), name, pa.array(column))
         separator = pa.array([self.separator or None] * len(start), pa.string())
         cuts = cuts.set_column(cuts.schema.get_field_index("separator"), "separator", separator)
+        cuts = _without_blank(cuts, text, place, start, end)
         return pa.concat_tables([cuts, drops]).sort_by([("row", "ascending"), ("start", "ascending")])
+
+
+def _without_blank(cuts: pa.Table, text: pa.Array, place: np.ndarray, start: np.ndarray, end: np.ndarray) -> pa.Table:
+    """Cuts of a column (rows, start, end) in order; those of a text of which they leave white space alone become one
+    drop, because of what the last of them goes because of."""
+    which, index = np.unique(place, return_inverse=True)
+    left = ranges.cut(text.take(pa.array(which)), index, start, end)
+    blank = spans.blank(*arrow.buffers(left))
+    last = np.append(place[1:] != place[:-1], True)[: len(place)]
+    gone = blank[index] & last
+    drops = cuts.filter(pa.array(gone))
+    count = drops.num_rows
+    changed = {
+        "action": pa.array(["drop"] * count, pa.string()),
+        "start": pa.nulls(count, pa.int64()),
+        "end": pa.nulls(count, pa.int64()),
+        "reason": pa.array(["nothing_left"] * count, pa.string()),
+        "score": pa.array(np.zeros(count)),
+        "separator": pa.nulls(count, pa.string()),
+    }
+    for name, column in changed.items():
+        drops = drops.set_column(drops.schema.get_field_index(name), name, column)
+    return pa.concat_tables([cuts.filter(pa.array(~blank[index])), drops])

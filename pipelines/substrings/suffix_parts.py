@@ -47,6 +47,7 @@ SAMPLES_A_RANGE = 64
 """Of windows, by which ranges are made about as large as each other."""
 FOUND_BYTES = 24
 """Of a window in the exchange."""
+ADVICE = "take method: windows"
 MOST_BYTES = {"bytes": 1, "characters": 4, "words": 4}
 """Bytes of units for each byte of text, at most: a word of eight has a byte at least, and white space after it."""
 
@@ -117,33 +118,47 @@ class Merging(NamedTuple):
 def parts_of(sizes: Sequence[int], unit: Unit, working_bytes: int) -> list[tuple[int, int]]:
     """(start, end) of the groups of each part, by the bytes of text of each group. Raises ValueError, with the sizes,
     for what this method cannot do: before any of its maps."""
-    bytes_of = [MOST_BYTES[unit] * size for size in sizes]
-    most, advice = PART * working_bytes, "take method: windows"
-    if sizes and max(bytes_of) > MAX_BYTES:
-        raise ValueError(
-            f"method suffix_array: {max(sizes):,} bytes of text that one task reads are up to {max(bytes_of):,} bytes "
-            f"of {unit}, and a suffix array has {MAX_BYTES:,} at most; {advice}, or smaller working_bytes"
-        )
+    _check_largest(max(sizes, default=0), unit, "working_bytes")
     found, start, held = [], 0, 0
-    for number, size in enumerate(bytes_of):
-        if number > start and held + size > min(most, MAX_BYTES):
+    for number, size in enumerate(MOST_BYTES[unit] * size for size in sizes):
+        if number > start and held + size > _most(working_bytes):
             found.append((start, number))
             start, held = number, 0
         held += size
     found += [(start, len(sizes))] if sizes else []
-    if len(found) > MOST_PARTS:
-        raise ValueError(
-            f"method suffix_array: {sum(sizes):,} bytes of text are {len(found):,} parts of {most:,} bytes of {unit}, "
-            f"of which {MOST_PARTS:,} can be merged; {advice}, or larger working_bytes (a task takes "
-            f"{PART * BYTES_A_BYTE} times as much memory)"
-        )
+    _check_number(len(found), sum(sizes), unit, working_bytes)
     return found
 
 
-def check_output(output: str) -> None:
-    """Raises ValueError for a run directory that is on no filesystem: its files cannot be mapped."""
+def check_run(output: str, text: int, unit: Unit, task_bytes: int, working_bytes: int) -> None:
+    """Raises ValueError, with the sizes, for a run that this method cannot do: as `parts_of`, by how much text there is
+    about, before any work; and into a directory that is on no filesystem, for its files cannot be mapped."""
     if paths.local_path(output) is None:
-        raise ValueError(f"method suffix_array maps files, and {output} is in a store; take method: windows")
+        raise ValueError(f"method suffix_array maps files, and {output} is in a store; {ADVICE}")
+    _check_largest(min(text, task_bytes), unit, "task_bytes")
+    _check_number(-(-MOST_BYTES[unit] * text // _most(working_bytes)), text, unit, working_bytes)
+
+
+def _most(working_bytes: int) -> int:
+    """Bytes of units of a part."""
+    return min(PART * working_bytes, MAX_BYTES)
+
+
+def _check_largest(text: int, unit: Unit, option: str) -> None:
+    if (size := MOST_BYTES[unit] * text) > MAX_BYTES:
+        raise ValueError(
+            f"method suffix_array: {text:,} bytes of text that one task reads are up to {size:,} bytes of {unit}, and "
+            f"a suffix array has {MAX_BYTES:,} at most; {ADVICE}, or smaller {option}"
+        )
+
+
+def _check_number(parts: int, text: int, unit: Unit, working_bytes: int) -> None:
+    if parts > MOST_PARTS:
+        raise ValueError(
+            f"method suffix_array: {text:,} bytes of text are {parts:,} parts of {_most(working_bytes):,} bytes of "
+            f"{unit}, of which {MOST_PARTS:,} can be merged; {ADVICE}, or larger working_bytes (a task takes "
+            f"{PART * BYTES_A_BYTE} times as much memory)"
+        )
 
 
 def find(context: Context, step: Windows, groups: list[Group]) -> tuple[list[Group], list[File], Exchange | None]:
@@ -152,7 +167,6 @@ def find(context: Context, step: Windows, groups: list[Group]) -> tuple[list[Gro
     this method cannot do."""
     settings, hold = Settings(step.min_length, step.unit, step.min_count), context.working_bytes
     try:
-        check_output(context.output)
         parts = parts_of([group.text_bytes for group in groups], step.unit, hold)
     except ValueError as error:
         raise TaskFailed(str(error)) from None

@@ -1,12 +1,17 @@
 """The method of suffix arrays over a corpus in shards: several parts, ranges and blocks, the decisions of the other."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from one_step import document, observe
 
+from pipelines import recipe as recipes
 from pipelines.engine import TaskFailed
+from pipelines.recipe import RecipeError
+from pipelines.run import run
 from pipelines.substrings import suffix_parts
 
 FEW = settings(deadline=None, max_examples=6, phases=(Phase.explicit, Phase.reuse, Phase.generate))
@@ -108,13 +113,36 @@ def test_what_cannot_be_done_is_refused_with_the_sizes():
     ):
         suffix_parts.parts_of(sizes, "bytes", 64 << 20)
     assert len(suffix_parts.parts_of(sizes, "bytes", 128 << 20)) == 513
-    suffix_parts.check_output("/some/folder")
+    suffix_parts.check_run("/some/folder", 256 << 30, "bytes", 64 << 20, 64 << 20)
     with pytest.raises(ValueError, match="s3://bucket/out is in a store"):
-        suffix_parts.check_output("s3://bucket/out")
+        suffix_parts.check_run("s3://bucket/out", 1, "bytes", 64 << 20, 64 << 20)
+    with pytest.raises(ValueError, match=r"274,877,906,945 bytes of text are 1,025 parts of 268,435,456 bytes of"):
+        suffix_parts.check_run("/some/folder", (256 << 30) + 1, "bytes", 64 << 20, 64 << 20)
+    with pytest.raises(ValueError, match="to 4,294,967,296 bytes of words, and .* or smaller task_bytes"):
+        suffix_parts.check_run("/some/folder", 1 << 40, "words", 1 << 30, 64 << 20)
+
+
+def test_a_run_that_cannot_be_done_is_refused_before_any_work(tmp_path, monkeypatch):
+    """By what its text is thought to be; by what it is, before the step that comes first; and after that."""
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in planted(1, 14)))
+    found = {}
+    for few, before in ((1, []), (1, ["length"]), (3, ["length"]), (9, [])):
+        monkeypatch.setattr(suffix_parts, "MOST_PARTS", few)
+        steps = [*before, {"substring_dedup": {"min_length": 9, "method": "suffix_array"}}]
+        recipe = recipes.parse({"input": [str(tmp_path / "in.jsonl")], "steps": steps, "working_bytes": 100})
+        output = tmp_path / f"out{few}{len(before)}"
+        try:
+            run(recipe, str(output))
+        except (RecipeError, TaskFailed) as error:
+            assert "step 'substring_dedup': method suffix_array: " in str(error) and "parts of 400 bytes" in str(error)
+        found[few, len(before)] = sorted(each.name for each in (output / "work").glob("*"))
+    assert found[1, 0] == found[1, 1] == []
+    assert found[3, 1] == ["00-read+length"]
+    assert "01-substring_dedup-keep" in found[9, 0]
 
 
 def test_a_run_that_cannot_be_done_stops_before_its_maps(monkeypatch):
     monkeypatch.setattr(suffix_parts, "PART", 1)
     monkeypatch.setattr(suffix_parts, "MOST_PARTS", 1)
     with pytest.raises(TaskFailed, match="of which 1 can be merged; take method: windows"):
-        observed("suffix_array", {"min_length": 9}, planted(1, 14), DIVISIONS[0])
+        observed("suffix_array", {"min_length": 9}, planted(1, 2), DIVISIONS[0])
