@@ -102,12 +102,14 @@ def cut(data: Any, passages: pa.Table, separator: str = "") -> pa.Table:
     a cut, `separator` is put between.
 
     Raises IndexError for a row that is none, ValueError for a range that is not within its text or would split a
-    character.
+    character, TypeError for a separator that is no string.
 
     >>> import corpus, pyarrow as pa
     >>> corpus.cut(["one two three"], pa.table({"row": [0], "start": [3], "end": [7]}))["text"].to_pylist()
     ['one three']
     """
+    if not isinstance(separator, str):
+        raise TypeError(f"separator is a string, and not {separator!r}")
     table = as_table(data)
     row, start, end = (passages[name].to_numpy() for name in ("row", "start", "end"))
     _check_rows(row, len(table))

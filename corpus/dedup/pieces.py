@@ -26,7 +26,7 @@ from corpus.dedup.exact import as_pairs, rivals
 from corpus.dedup.exact import hashes as hashes_of
 from corpus.dedup.piece_units import Form, Unit
 from corpus.documents import DECISION_SCHEMA, ROW_BITS
-from corpus.text import arrow, hashing, ranges
+from corpus.text import arrow, hashing, ranges, spans
 from corpus.text.leaf import leaf
 from corpus.text.urls import domains_of
 
@@ -270,14 +270,15 @@ def decisions(
     none, as mC4 does.
 
     A document is dropped as "empty" or "too_few_sentences" (score: how many) by what would be left of it,
-    whether or not it lost anything. The cuts of the others stay. `by` is the "shard:row" of the owner, for a
+    whether or not it lost anything. White space alone has too few sentences where some are asked for, as in C4, and is
+    empty otherwise. The cuts of the others stay. `by` is the "shard:row" of the owner, for a
     drop that of the first piece that went.
     """
     left = ranges.cut(text, cuts.rows, cuts.starts, cuts.ends)
-    empty = np.diff(arrow.buffers(left)[1]) == 0
+    data, offsets = arrow.buffers(left)
     counts = np.asarray(count_sentences(left), np.int64)
-    too_few = ~empty & (counts < min_sentences)
-    dropped = np.flatnonzero(empty | too_few)
+    too_few = (np.diff(offsets) > 0) & (counts < min_sentences)
+    dropped = np.flatnonzero(spans.blank(data, offsets) | too_few)
     losers = dropped[np.isin(dropped, cuts.rows)]
     gone = np.zeros(len(text), np.bool_)
     gone[dropped] = True

@@ -14,6 +14,8 @@ from corpus.dedup.units import Unit, bytes_of, units_of
 from corpus.text import ranges
 from corpus.text.ranges import Boundary
 
+MIN_LENGTH, MAX_LENGTH = 2, 1 << 20
+"""Units that a repeated passage may have at least."""
 FOUND_SCHEMA = pa.schema([("row", pa.int64()), ("start", pa.int64()), ("end", pa.int64()), ("by", pa.int64())])
 
 
@@ -34,8 +36,9 @@ def repeated_substrings(
     for tokens. Passages shrink to the boundaries
     that `snap` names. keep: "first" is what `corpus.dedup.keeping` defines: of what is cut a copy stands, whole, in
     what is left; with "none" all copies are found, and `by` is the first of them. min_count: how often a passage must
-    stand in the texts, whether copies overlap or not. Takes memory for about twice the text. Raises ValueError for a
-    `min_length` below 1, or a unit that is none.
+    stand in the texts, whether copies overlap or not. Takes memory for about twice the text. Raises ValueError for
+    what the step refuses: a `min_length` outside MIN_LENGTH to MAX_LENGTH, a `min_count` below 2, a unit that is none,
+    tokens without a tokenizer or the reverse.
 
     >>> import corpus
     >>> texts = ["He said: to be, or not to be. So it is.", "To write: to be, or not to be. And more."]
@@ -45,13 +48,17 @@ def repeated_substrings(
     >>> corpus.cut(texts, found)["text"].to_pylist()[1]
     'To write: And more.'
     """
-    if (min_length := operator.index(min_length)) < 1:
-        raise ValueError(f"min_length must be at least 1, not {min_length}")
+    min_length, min_count = operator.index(min_length), operator.index(min_count)
+    if not MIN_LENGTH <= min_length <= MAX_LENGTH:
+        raise ValueError(f"min_length must be {MIN_LENGTH} to {MAX_LENGTH:,}, not {min_length:,}")
+    if min_count < 2:
+        raise ValueError(f"min_count must be at least 2, not {min_count}")
     if keep not in ("first", "none"):
         raise ValueError(f'keep must be "first" or "none", not {keep!r}')
+    check_tokenizer(unit, tokenizer)
     text = tables.as_table(data)["text"].cast(pa.large_string()).combine_chunks()
     values, offsets = units_of(text, unit, tokenizer)
-    found = windows.find_runs(values, offsets, np.arange(len(text)), min_length, operator.index(min_count))
+    found = windows.find_runs(values, offsets, np.arange(len(text)), min_length, min_count)
     columns = runs.maximal(found)
     sizes = np.diff(offsets)[np.unique(columns[0])]
     if keep == "first":
@@ -61,6 +68,12 @@ def repeated_substrings(
     start, end = bytes_of(text, unit, cuts.address, cuts.start, cuts.end, tokenizer)
     place, start, end, origin = snapped(text, cuts.address, start, end, snap)
     return pa.table([place, start, end, cuts.by[origin]], schema=FOUND_SCHEMA)
+
+
+def check_tokenizer(unit: str, tokenizer: str) -> None:
+    """Raises ValueError for tokens without a tokenizer, or the reverse."""
+    if (unit == "tokens") != bool(tokenizer):
+        raise ValueError("unit: tokens and tokenizer are given together")
 
 
 def snapped(

@@ -6,6 +6,7 @@ of that row's text, end exclusive), as in `corpus.documents.DECISION_SCHEMA`.
 
 from __future__ import annotations
 
+import functools
 from typing import Literal
 
 import numba
@@ -13,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.text import arrow, sentences, spans, utf8
+from corpus.text import arrow, sentences, spans, unicode, utf8
 from corpus.text.leaf import leaf
 
 Ranges = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -29,7 +30,8 @@ def snap(text: pa.Array, row: np.ndarray, start: np.ndarray, end: np.ndarray, to
 
     Boundaries are both ends of the text and, to "character": where a UTF-8 character begins;
     to "word": after white space (`str.isspace`), so that a word goes with the space that follows it, and
-    after a comma, stop, bracket or the like of full width, for scripts that do not put spaces between words;
+    after a comma, stop, bracket or the like of full width, for scripts that do not put spaces between words, but not
+    before a combining mark;
     to "sentence": where a sentence begins (`corpus.text.sentences`), and after "\\n";
     to "line": after "\\n". Raises ValueError for a range outside its text.
     """
@@ -42,9 +44,18 @@ def snap(text: pa.Array, row: np.ndarray, start: np.ndarray, end: np.ndarray, to
     if to == "sentence":
         start, end = _snap_to_sentences(text, row, start, end)
     else:
-        start, end = _snap(data, offsets, row, start, end, _MODES[to])
+        start, end = _snap(data, offsets, row, start, end, _MODES[to], _marks())
     held = start < end
     return row[held], start[held], end[held]
+
+
+@functools.cache
+def _marks() -> np.ndarray:
+    """bool[0x110000], read-only: the combining marks."""
+    categories = [unicode.CATEGORIES.index(name) for name in ("Mc", "Me", "Mn")]
+    found = np.isin(unicode.category_table(), categories)
+    found.setflags(write=False)
+    return found
 
 
 def merge(row: np.ndarray, start: np.ndarray, end: np.ndarray) -> Ranges:
@@ -142,7 +153,7 @@ def _is_wide_stop(data, position):
 
 
 @leaf
-def _is_boundary(data, first, last, position, mode):
+def _is_boundary(data, first, last, position, mode, marks):
     """Whether `position` is a boundary of the text `data[first:last]`."""
     if position == first or position == last:
         return True
@@ -152,6 +163,8 @@ def _is_boundary(data, first, last, position, mode):
         return False
     if mode == CHARACTER:
         return True
+    if marks[utf8.decode(data, position)[0]]:
+        return False
     before = utf8.previous(data, position)
     if spans.space_length(data, before, position):
         return True
@@ -159,14 +172,14 @@ def _is_boundary(data, first, last, position, mode):
 
 
 @numba.njit(cache=True, nogil=True)
-def _snap(data, offsets, row, start, end, mode):
+def _snap(data, offsets, row, start, end, mode, marks):
     new_start, new_end = np.empty_like(start), np.empty_like(end)
     for i in range(len(row)):
         first, last = offsets[row[i]], offsets[row[i] + 1]
         low, high = first + start[i], first + end[i]
-        while low < high and not _is_boundary(data, first, last, low, mode):
+        while low < high and not _is_boundary(data, first, last, low, mode, marks):
             low += 1
-        while high > low and not _is_boundary(data, first, last, high, mode):
+        while high > low and not _is_boundary(data, first, last, high, mode, marks):
             high -= 1
         new_start[i], new_end[i] = low - first, high - first
     return new_start, new_end

@@ -83,6 +83,16 @@ def strip(data, start, end):
     return start, end
 
 
+@numba.njit(cache=True, nogil=True)
+def blank(data, offsets):
+    """bool[rows]: the texts of a column, by its data and offsets, in which there is nothing but white space."""
+    found = np.empty(len(offsets) - 1, np.bool_)
+    for row in range(len(found)):
+        start, end = strip(data, offsets[row], offsets[row + 1])
+        found[row] = start == end
+    return found
+
+
 @leaf
 def count_words(data, start, end, at_most=np.iinfo(np.int64).max):
     """Number of words, `len(text.split())`; stops counting at `at_most`."""

@@ -61,7 +61,7 @@ def _figures(manifest: Manifest) -> dict[str, int]:
 def keep(argument: Keeping, outputs: Outputs) -> dict[str, Any]:
     """The task: cuts and drops, in the order of the corpus."""
     writer = ProposalWriter(outputs, argument.firsts, argument.hold)
-    figures = {"repeated_windows": 0, "distinct_windows": 0, "ranges": 0, "repeated": 0, "documents": 0}
+    figures = {"repeated_windows": 0, "distinct_windows": 0, "cuts_asked": 0, "units_asked": 0, "documents": 0}
     with tempfile.TemporaryFile(prefix="winnow-windows-") as file:
         classes, stretches = (sum(column) for column in zip(*(each[2:] for each in argument.ordered)))
         file.truncate(max(classes, 1))
@@ -76,8 +76,8 @@ def keep(argument: Keeping, outputs: Outputs) -> dict[str, Any]:
             writer.add(*_proposals(cuts))
             figures["repeated_windows"] += int(found[2].sum())
             figures["distinct_windows"] += ordered.classes
-            figures["ranges"] += len(cuts.start)
-            figures["repeated"] += int((cuts.end - cuts.start).sum())
+            figures["cuts_asked"] += len(cuts.start)
+            figures["units_asked"] += int((cuts.end - cuts.start).sum())
             figures["documents"] += len(np.unique(cuts.address)) + len(cuts.gone)
     return {"figures": figures, **writer.close()}
 

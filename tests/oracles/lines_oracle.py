@@ -1,4 +1,4 @@
-"""C4's line deduplication in plain Python: c4_utils.remove_duplicate_text."""
+"""C4's line deduplication in plain Python: c4_utils.remove_duplicate_text, but that white space alone is no page."""
 
 import hashlib
 
@@ -34,4 +34,6 @@ def reference(pages, count, min_sentences):
             results[url] = ("empty",)
         elif min_sentences and count(left) < min_sentences:
             results[url] = ("too_few_sentences",)
+        elif not left.strip():
+            results[url] = ("empty",)
     return results

@@ -72,5 +72,5 @@ def reference(
     for number, row in enumerate(documents):
         lines = row["text"].split("\n")
         text = "\n".join(line for i, line in enumerate(lines) if (number, i) not in gone - stays)
-        left[row["id"]] = text if text or row.get("source") in sources else None
+        left[row["id"]] = text if text.strip() or row.get("source") in sources else None
     return left

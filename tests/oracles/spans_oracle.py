@@ -39,5 +39,7 @@ def reference(pages, length=3, min_sentences=0):
             if kept or not line:
                 left.append(kept)
         text, count = join(left), sum(map(len, left))
-        results[url] = ("empty",) if not text else ("too_few_sentences",) if count < min_sentences else text
+        results[url] = text if text.strip() else ("empty",)
+        if text and count < min_sentences:
+            results[url] = ("too_few_sentences",)
     return results

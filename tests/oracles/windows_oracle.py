@@ -1,22 +1,6 @@
-"""Repeated substrings by the definition, with a dictionary of windows, and where cuts may begin and end."""
+"""Where cuts may begin and end, by the definition."""
 
-
-def repeated_ranges(documents, min_bytes):
-    """[(document, start, end, first document)] of a list of byte strings: a window repeats if it starts at or after
-    the end of its first occurrence."""
-    first, ranges, base = {}, [], 0
-    for number, document in enumerate(documents):
-        for start in range(len(document) - min_bytes + 1):
-            window = document[start : start + min_bytes]
-            position, holder = first.setdefault(window, (base + start, number))
-            if base + start < position + min_bytes:
-                continue
-            if ranges and ranges[-1][0] == number and start <= ranges[-1][2]:
-                ranges[-1][2] = start + min_bytes
-            else:
-                ranges.append([number, start, start + min_bytes, holder])
-        base += len(document)
-    return [tuple(r) for r in ranges]
+import unicodedata
 
 
 def is_boundary(value, position, to):
@@ -31,6 +15,8 @@ def is_boundary(value, position, to):
     if to == "sentence":  # where a line or a sentence begins; texts here end sentences with ". " and a capital
         lines = before.split("\n")
         return not lines[-1].strip() and before.endswith("\n") or lines[-1].endswith(". ")
+    if to == "word" and unicodedata.category(value[position:].decode()[0]).startswith("M"):
+        return False
     return (
         to == "character"
         or before[-1].isspace()

@@ -118,6 +118,15 @@ def test_line_dedup_shows_the_most_frequent_pieces():
     }  # fmt: skip
 
 
+def test_white_space_alone_is_no_page():
+    documents = named(["Menu\nhome", "Menu\n\n \nhome", "x"])
+    step = {"line_dedup": {"keep": "first", "unit": "paragraph", "min_sentences": 0}}
+    assert decide(step, parts_of(documents, 1)) == [drop("1", "empty", "0", 0.0)]
+    step = {"line_dedup": {"keep": "first", "unit": "sentence", "min_sentences": 1}}
+    decisions = decide(step, parts_of(documents[:2], 1))
+    assert decisions == [drop("1", "too_few_sentences", "0", 0.0)]
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_what_a_pattern_exempts_ends_where_its_line_does(end):
     documents = named([end.join(["#a", "b x", last]) for last in "cd"])

@@ -216,10 +216,15 @@ def substrings(seen, min_length, unit, keep, snap, min_remaining, separator):
             by = names[starts[number, ranges[-1][0]]]
             found.append(drop(name, "nothing_left", by, float(left)))
             continue
+        cuts = []
         for start, end in ranges:
             if bounds := windows_oracle.snapped(text.encode(), *runs_oracle.in_bytes(text, unit, start, end), snap):
                 by, size = names[starts[number, start]], float(bounds[1] - bounds[0])
-                found.append(Decision(name, "cut", *bounds, "repeated", by, size, separator or None))
+                cuts.append(Decision(name, "cut", *bounds, "repeated", by, size, separator or None))
+        bare = [each._replace(separator=None) for each in cuts]
+        if cuts and not "".join(applied({name: text}, bare).values()).strip():
+            cuts = [drop(name, "nothing_left", cuts[-1].by, 0.0)]
+        found += cuts
     return found
 
 
@@ -246,11 +251,24 @@ def test_substring_dedup_cuts_what_stands_already(size, division):
     decisions, _, figures = observe({"substring_dedup": step}, parts, division=division)
     assert decisions == expected
     assert figures == {
-        "unit": "bytes", "repeated_windows": 19, "distinct_windows": 7, "ranges": 3, "repeated": 61, "documents": 4
+        "unit": "bytes", "repeated_windows": 19, "distinct_windows": 7,
+        "cuts_asked": 3, "units_asked": 61, "documents": 4,
     }  # fmt: skip
     assert [each.id for each in decide({"substring_dedup": {**step, "snap": "line"}}, parts, division=division)] == [
         "3",
         "5",
+    ]
+
+
+@pytest.mark.parametrize("min_remaining", [0, 1, 3])
+def test_what_substring_dedup_leaves_of_white_space_alone_goes(min_remaining):
+    passage = "the same passage of words"
+    texts = [passage, f"\n \n{passage}\n\n", f"{passage} and more", passage]
+    step = {"substring_dedup": {"min_length": 20, "min_remaining": min_remaining, "snap": "character"}}
+    assert decide(step, parts_of(named(texts), 2)) == [
+        drop("1", "nothing_left", "0", 0.0),
+        cut("2", 0, 25, "repeated", "0", 25.0)._replace(separator="\n"),
+        drop("3", "nothing_left", "0", 0.0),
     ]
 
 

@@ -23,7 +23,7 @@ def expected_of(texts, min_length, unit, keep, min_count):
 @settings(deadline=None)
 @given(
     st.lists(st.text("ab é漢😀\n\u2003", max_size=30), max_size=8),
-    st.integers(1, 6),
+    st.integers(2, 6),
     st.sampled_from(["characters", "words"]),
     st.sampled_from(["first", "none"]),
     st.integers(2, 3),
@@ -37,7 +37,7 @@ def test_passages_are_those_of_the_brute_force(texts, min_length, unit, keep, mi
 
 
 @settings(deadline=None)
-@given(st.lists(st.text("ab c", max_size=30), max_size=8), st.integers(1, 6))
+@given(st.lists(st.text("ab c", max_size=30), max_size=8), st.integers(2, 6))
 def test_of_ascii_bytes_are_characters(texts, min_length):
     found = repeated_substrings(texts, min_length, "bytes", "character")
     assert found.equals(repeated_substrings(texts, min_length, "characters", "character"))
@@ -68,8 +68,16 @@ def test_nothing_repeats(texts, unit):
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="cannot snap to 'page'"):
         repeated_substrings(["a" * 9, "a" * 9], 4, snap="page")
-    with pytest.raises(ValueError, match="min_length must be at least 1"):
-        repeated_substrings(["a"], 0)
+    for wrong in (1, (1 << 20) + 1, 1 << 62):
+        with pytest.raises(ValueError, match="min_length must be 2 to 1,048,576, not "):
+            repeated_substrings(["a"], wrong)
+    with pytest.raises(ValueError, match="min_count must be at least 2, not 1"):
+        repeated_substrings(["a"], 3, min_count=1)
+    for wrong in ({"unit": "tokens"}, {"tokenizer": "gpt2"}):
+        with pytest.raises(ValueError, match="unit: tokens and tokenizer are given together"):
+            repeated_substrings(["a"], 3, **wrong)
+    with pytest.raises(TypeError, match="separator is a string, and not 5"):
+        cut(["a"], FOUND_SCHEMA.empty_table(), 5)
     with pytest.raises(ValueError, match="unknown unit 'lines'; choose from bytes, characters, words"):
         repeated_substrings(["a"], 3, "lines")
     with pytest.raises(ValueError, match='keep must be "first" or "none"'):

@@ -11,7 +11,7 @@ from corpus.text import ranges
 
 FAST = settings(deadline=None, max_examples=150)
 TYPES = [pa.string(), pa.large_string()]
-texts = st.lists(st.none() | st.text("ab \né漢😀", max_size=12), min_size=1, max_size=6)
+texts = st.lists(st.none() | st.text("ab \né漢😀。\u0301", max_size=12), min_size=1, max_size=6)
 columns = st.builds(
     lambda values, before, after, type: pa.array(["é"] * before + values + ["x"] * after, type).slice(
         before, len(values)
