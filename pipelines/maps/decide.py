@@ -24,8 +24,10 @@ from corpus.views import ShardView
 from pipelines.context import Context
 from pipelines.engine import Exclusion, Manifest, Outputs, Unproven
 from pipelines.maps import exchange as exchanges
+from pipelines.maps import names, removed
 from pipelines.maps.exchange import Exchange
 from pipelines.maps.groups import Group, group_of
+from pipelines.maps.removed import Removed
 from pipelines.maps.sinks import Quarantine, Rows
 from pipelines.maps.step_counts import StepCount, add
 
@@ -54,11 +56,14 @@ class Decide:
 
 class Deciding(NamedTuple):
     """What all decide tasks share: the exchange with the proposals, a partition for each group; what the step does with
-    them; `threshold` as `dropped/` says it."""
+    them; `threshold` as `dropped/` says it; into how many partitions names go by which is counted what is removed, 0
+    where it is not; bytes to hold."""
 
     exchange: Exchange | None
     finish: Finish | None
     threshold: str
+    names: int
+    hold: int
 
 
 def decide(argument: Decide, outputs: Outputs, common: Deciding) -> dict[str, Any]:
@@ -76,7 +81,9 @@ def decide(argument: Decide, outputs: Outputs, common: Deciding) -> dict[str, An
                 writer.write(batch)
     count = work.close()
     count.seconds = round(time.perf_counter() - started, 3)
+    removed = work.removed.close() if work.removed else {}
     return {
+        **removed,
         "steps": {argument.name: dataclasses.asdict(count)},
         "documents": count.kept,
         "decided": [shard_views[0].number, len(shard_views)],
@@ -104,6 +111,7 @@ class _Work:
         self.count = StepCount()
         self.dropped = Rows(outputs, "dropped.parquet", DROPPED_SCHEMA)
         self.quarantine = Quarantine(outputs)
+        self.removed = Removed(outputs, common.hold, common.names) if common.names else None
 
     def decided(self, shard: ShardView, proposals: pa.Table, decisions: views.Decisions) -> pa.Table:
         """The decisions about a shard."""
@@ -124,6 +132,8 @@ class _Work:
             steps = pa.array([self.name] * part.num_rows, pa.string())
             part = part.append_column("step", steps).select(DECISION_SCHEMA.names).cast(DECISION_SCHEMA)
             _, kept = views.apply(part, rows, batch)
+            if self.removed:
+                self.removed.add(rows, batch, part)
             is_drop = pc.equal(part["action"], "drop").to_numpy(zero_copy_only=False)
             self._cut(part if not is_drop.any() else part.filter(pa.array(~is_drop)))
             self._drop(part if is_drop.all() else part.filter(pa.array(is_drop)), rows, batch)
@@ -212,15 +222,22 @@ def decide_map(
     threshold: str,
     finish: Finish | None = None,
     inputs: tuple[tuple[str, str], ...] = (),
+    counted: bool = False,
 ) -> list[ShardView]:
     """Run the decide map of a step: the view with its decisions added. `exchange`: the proposals, a partition for each
-    group, as `ProposalWriter` writes them."""
+    group, as `ProposalWriter` writes them. With `counted` what is removed is added to the step's figures."""
+    hold = context.working_bytes
+    documents = sum(shard.documents for group in groups for shard in group.shards)
+    partitions = names.partitions_for(documents, hold) if counted else 0
+    settings = (context.name, finish, threshold, *((partitions, hold) if counted else ()))
     prints = (*inputs, *(exchange.inputs("proposals") if exchange else ()))
     tasks = [group.task(Decide(context.name, group), prints) for group in groups]
-    manifests = context.map(
-        "decide", decide, tasks, (context.name, finish, threshold), Deciding(exchange, finish, threshold)
-    )
+    common = Deciding(exchange, finish, threshold, partitions, hold)
+    manifests = context.map("decide", decide, tasks, settings, common)
     context.found.manifests += manifests
+    if counted and manifests:
+        figures = context.found.figures.setdefault(context.name, {})
+        figures |= removed.figures(context, manifests, partitions)
     return decided_view((shard for group in groups for shard in group.shards), manifests)
 
 

@@ -142,14 +142,19 @@ def by_key(
 
 
 def by_compared_key(
-    context: Context, step: ComparedStep, view: list[ShardView], threshold: str, document_bytes: int | None = None
+    context: Context,
+    step: ComparedStep,
+    view: list[ShardView],
+    threshold: str,
+    document_bytes: int | None = None,
+    counted: bool = False,
 ) -> tuple[list[ShardView], list[Manifest]]:
-    """The five maps of a dedup by key whose matches are compared; (the view with their decisions, the manifests of the
-    map that finds matches)."""
+    """The maps of a dedup by key whose matches are compared; (the view with their decisions, the manifests of the map
+    that finds matches). With `counted` as for `decide_map`."""
     groups, partitions, mapped = _keys_map(context, step, view, document_bytes)
     reduced = reduce_map(context, reduce_matches, step, mapped, partitions, groups)
     proposed, groups = compared.send_map(context, step, reduced, groups)
-    return decide_map(context, groups, proposed, threshold, step), reduced
+    return decide_map(context, groups, proposed, threshold, step, counted=counted), reduced
 
 
 def _keys_map(

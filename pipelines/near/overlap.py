@@ -1,13 +1,11 @@
 """How much of a corpus is in another: of its documents that have a near-duplicate there, counts by source and domain.
 
-`against`: the documents of the other corpus, read and signed, as chunks. `count`: what was found, in two maps; names go
-to partitions by their hash, so that no task holds those of all the corpus.
+`against`: the documents of the other corpus, read and signed, as chunks. `count`: what was found, in two maps.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,13 +16,12 @@ from corpus import views
 from corpus.dedup.near import Near
 from corpus.io.paths import Source
 from corpus.reading import readers
-from corpus.text.urls import domains_of
 from corpus.views import ShardView
 from pipelines.context import Context
-from pipelines.engine import Manifest, Outputs, Task, describe_file, task_key
+from pipelines.engine import Outputs, describe_file
 from pipelines.maps import exchange as exchanges
 from pipelines.maps import groups as grouping
-from pipelines.maps import passes
+from pipelines.maps import names, passes
 from pipelines.maps.decide import SHARD
 from pipelines.maps.exchange import Exchange
 from pipelines.maps.groups import Group
@@ -34,12 +31,7 @@ from pipelines.near.known import FIRST_SHARD, Chunk, make_chunks
 
 READING = ("in", "quarantined", "input_bytes", "lost_bytes")
 """Counters of the map that reads the other corpus: records, those in quarantine, bytes, and those not readable."""
-COUNTS = "counts.arrow"
-KINDS = ("source", "domain")
 FIGURES = ("documents", "found", "bytes", "found_bytes")
-COUNT_SCHEMA = pa.schema([("kind", pa.string()), ("name", pa.string()), *((name, pa.int64()) for name in FIGURES)])
-MOST_NAMES = 100
-"""Sources, and domains, that the report has: those of which the most documents were found."""
 
 
 def against(context: Context, near: Near, sources: list[Source]) -> tuple[list[Chunk], dict[str, Any]]:
@@ -80,14 +72,12 @@ def read_known(argument: passes.Pass, outputs: Outputs) -> dict[str, Any]:
 def count(context: Context, groups: Sequence[Group], proposed: Exchange) -> dict[str, Any]:
     """Figures about the documents of groups, of which those were found that there is a proposal for."""
     hold = context.working_bytes
-    partitions = exchanges.partitions_for(sum(shard.documents for g in groups for shard in g.shards) * 64, hold)
+    partitions = names.partitions_for(sum(shard.documents for g in groups for shard in g.shards), hold)
     tasks = [group.task(group, proposed.inputs("proposals")) for group in groups]
     counted = context.map("count", count_group, tasks, (partitions, hold), (proposed, partitions, hold))
-    counts = exchanges.gather(context, "count", counted, COUNTS, partitions)
-    tasks = [Task(task_key(i), i, counts.inputs("counts"), counts.weight()) for i in range(partitions)]
-    ranked = context.map("names", rank_names, tasks, (), counts)
+    ranked = names.most(context, "count", counted, partitions, ("found", "documents"))
     totals = {name: sum(manifest.counters["totals"][name] for manifest in counted) for name in FIGURES}
-    return {**totals, **{f"by_{kind}": _most(ranked, kind) for kind in KINDS}}
+    return {**totals, **{f"by_{kind}": rows for kind, rows in ranked.items()}}
 
 
 def count_group(argument: Group, outputs: Outputs, common: tuple[Exchange, int, int]) -> dict[str, Any]:
@@ -95,58 +85,18 @@ def count_group(argument: Group, outputs: Outputs, common: tuple[Exchange, int, 
     proposed, partitions, hold = common
     table = exchanges.read(proposed, argument.number) if proposed.files(argument.number) else None
     totals = dict.fromkeys(FIGURES, 0)
-    with exchanges.Writer(outputs.path(COUNTS), COUNT_SCHEMA, hold, partitions) as writer:
-        for rows in _counted(argument, table):
-            counts = rows.group_by(["kind", "name"]).aggregate([(name, "sum") for name in FIGURES])
-            counts = counts.rename_columns(["kind", "name", *FIGURES]).select(COUNT_SCHEMA.names)
-            counts = counts.sort_by([("kind", "ascending"), ("name", "ascending")])
-            places = np.array([zlib.crc32(name.encode()) % partitions for name in counts["name"].to_pylist()], np.int64)
-            writer.add(counts.cast(COUNT_SCHEMA), places)
-            of_all = rows.filter(pc.equal(rows["kind"], KINDS[0]))
-            for name in FIGURES:
-                totals[name] += pc.sum(of_all[name]).as_py() or 0
-    return {"totals": totals, COUNTS: writer.counters()}
-
-
-def _counted(group: Group, proposed: pa.Table | None) -> Iterator[pa.Table]:
-    """A row for each kind of name of each document."""
-    for shard, rows, batch in views.read_all(group.shards):
-        found = np.isin(rows, _rows_of(shard, proposed))
-        size = pc.binary_length(batch["text"]).cast(pa.int64())
-        columns = [pa.array(np.ones(len(rows), np.int64)), pa.array(found.astype(np.int64)), size]
-        columns.append(pc.multiply(size, columns[1]))
-        for kind, names in zip(KINDS, (_column(batch, "source"), domains_of(_column(batch, "url")))):
-            kinds = pa.array([kind] * len(rows), pa.string())
-            yield pa.table([kinds, names, *columns], schema=COUNT_SCHEMA)
+    counter = names.Counter(outputs, FIGURES, hold, partitions)
+    for shard, rows, batch in views.read_all(argument.shards):
+        found = np.isin(rows, _rows_of(shard, table)).astype(np.int64)
+        size = pc.binary_length(batch["text"]).to_numpy().astype(np.int64)
+        figures = dict(zip(FIGURES, (np.ones(len(rows), np.int64), found, size, size * found)))
+        counter.add(batch, figures)
+        for name, column in figures.items():
+            totals[name] += int(column.sum())
+    return {"totals": totals, **counter.close()}
 
 
 def _rows_of(shard: ShardView, proposed: pa.Table | None) -> np.ndarray:
     if proposed is None:
         return np.empty(0, np.int64)
     return proposed["row"].to_numpy()[proposed[SHARD].to_numpy() == shard.number]
-
-
-def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
-    found = batch[name] if name in batch.schema.names else pa.nulls(batch.num_rows, pa.string())
-    return pc.fill_null(found.cast(pa.string()), "")
-
-
-def rank_names(partition: int, outputs: Outputs, common: Exchange) -> dict[str, Any]:
-    """Reduce: of the names in a partition, those of which the most documents were found."""
-    table = pa.Table.from_batches(exchanges.pieces(common, partition), COUNT_SCHEMA)
-    counts = table.group_by(["kind", "name"]).aggregate([(name, "sum") for name in FIGURES])
-    counts = counts.rename_columns(["kind", "name", *FIGURES])
-    order = [("found", "descending"), ("documents", "descending"), ("name", "ascending")]
-    return {
-        kind: counts.filter(pc.equal(counts["kind"], kind))
-        .sort_by(order)
-        .slice(0, MOST_NAMES)
-        .drop_columns(["kind"])
-        .to_pylist()
-        for kind in KINDS
-    }
-
-
-def _most(ranked: Sequence[Manifest], kind: str) -> list[dict[str, Any]]:
-    rows = [row for manifest in ranked for row in manifest.counters[kind]]
-    return sorted(rows, key=lambda row: (-row["found"], -row["documents"], row["name"]))[:MOST_NAMES]

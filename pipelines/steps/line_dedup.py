@@ -160,6 +160,7 @@ class LineDedup(GlobalStep):
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
         """See `by_compared_key`."""
         threshold = f"{self.min_sentences} sentences"
-        decided, reduced = by_compared_key(context, self, view, threshold)  # a line's row is as long as a line
-        context.found.figures[context.name] = frequent.figures(context, view, reduced)
+        decided, reduced = by_compared_key(context, self, view, threshold, counted=True)
+        figures = context.found.figures.setdefault(context.name, {})
+        figures |= frequent.figures(context, view, reduced)
         return decided

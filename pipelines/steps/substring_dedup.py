@@ -93,9 +93,8 @@ class SubstringDedup(GlobalStep):
         keeping = Keeping(self.keep, self.min_length, self.min_remaining, tuple(ordered), firsts, context.working_bytes)
         proposed, figures = keep_map(context, keeping)
         context.found.figures[context.name] = {"unit": self.unit, **figures}
-        return decide_map(
-            context, groups, proposed, threshold, Cutting(self.unit, self.tokenizer, self.snap, self.separator)
-        )
+        cutting = Cutting(self.unit, self.tokenizer, self.snap, self.separator)
+        return decide_map(context, groups, proposed, threshold, cutting, counted=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -92,13 +92,39 @@ def observed(result, output: pathlib.Path, recipe) -> Observed:
         seen, texts = texts, applied(texts, decisions)
         _check_counts(steps[name], seen, texts, decisions)
         _check_dropped([row for row in dropped if row["step"] == name], seen, decisions)
+        if REMOVED[0] in result.figures.get(name, {}):
+            _check_removed(result.figures.get(name, {}), seen, decisions)
         if name.startswith("near_dedup") and asked[name].clusters:
             _check_clusters(output / name / "clusters", decisions, result.figures[name])
     assert {row["step"] for row in dropped} <= {"read", *layers}
     left = [row for path in sorted((output / "documents").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
     assert [(row["id"], row["text"]) for row in left] == list(texts.items())
     name = next(reversed(layers), "")
-    return Observed(layers.get(name, []), seen, result.figures.get(name, {}))
+    figures = {key: value for key, value in result.figures.get(name, {}).items() if key not in REMOVED}
+    return Observed(layers.get(name, []), seen, figures)
+
+
+REMOVED = ("removed_by_source", "removed_by_domain", "cuts_by_length")
+"""Figures that are held to the decisions here."""
+
+
+def _check_removed(figures, seen, decisions):
+    """What the report says that a step has removed is what its decisions do."""
+    sizes = [len(seen[each.id].encode()) if each.start is None else each.end - each.start for each in decisions]
+    for kind in REMOVED[:2]:
+        assert sum(row["bytes"] for row in figures[kind]) == sum(sizes)
+        assert sum(row["documents"] for row in figures[kind]) == len({each.id for each in decisions})
+        assert figures[kind] == sorted(figures[kind], key=lambda row: (-row["bytes"], -row["documents"], row["name"]))
+    bins = {}
+    for each, size in zip(decisions, sizes):
+        if each.action == "cut":
+            low = 1 << (size.bit_length() - 1)
+            cuts, total = bins.get(low, (0, 0))
+            bins[low] = cuts + 1, total + size
+    assert figures["cuts_by_length"] == [
+        {"length": f"{low} to {2 * low - 1} bytes", "cuts": cuts, "bytes": total}
+        for low, (cuts, total) in sorted(bins.items())
+    ]
 
 
 def _check_clusters(folder, decisions, figures):

@@ -272,6 +272,21 @@ def test_what_substring_dedup_leaves_of_white_space_alone_goes(min_remaining):
     ]
 
 
+def test_what_is_removed_is_counted_by_domain_and_length(tmp_path):
+    passage = "the same passage of words"
+    texts = [passage, f"{passage} and more", passage, f"or {passage} twice, {passage}"]
+    urls = ["http://a.example/", "http://www.b.example/1", "http://b.example/2", None]
+    write_jsonl(tmp_path / "in.jsonl", [document(str(i), *row) for i, row in enumerate(zip(texts, urls))])
+    step = {"min_length": 20, "snap": "character"}
+    recipe = recipes.parse({"input": [str(tmp_path / "in.jsonl")], "steps": [{"substring_dedup": step}]})
+    figures = run(recipe, str(tmp_path / "out")).figures["substring_dedup"]
+    assert figures["removed_by_domain"] == [
+        {"name": "b.example", "bytes": 50, "documents": 2}, {"name": "", "bytes": 50, "documents": 1},
+    ]  # fmt: skip
+    assert [(row["bytes"], row["documents"]) for row in figures["removed_by_source"]] == [(100, 3)]
+    assert figures["cuts_by_length"] == [{"length": "16 to 31 bytes", "cuts": 3, "bytes": 75}]
+
+
 pieces = st.lists(
     st.sampled_from(["a", "b ", "é", "漢字。", "A", "b. ", "😀\n", "http://a.example "]), min_size=1, max_size=12
 ).map("".join)
