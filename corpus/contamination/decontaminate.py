@@ -52,7 +52,7 @@ class Decontaminate(Step):
     )
     ngram: int | None = option(None, "Units of a gram, words mostly; by default the rule's: 13.", ge=1, le=MOST_WORDS)
     min_words: int | None = option(
-        None, "Units that a shorter item needs to be looked for whole; by default the rule's: 8.", ge=1
+        None, "Units that a shorter text needs to be looked for whole; by default the rule's, 8, or ngram.", ge=1
     )
     rule: published.Name = option(
         "any",
@@ -62,8 +62,8 @@ class Decontaminate(Step):
     min_overlap: float = option(0.7, "Least share of an item's grams for the rule overlap: 0.7 is PaLM's.", ge=0, le=1)
     max_documents: int | None = option(
         None,
-        "Passages whose grams are all in more documents than this do not count: GPT-3's are 10, and only its rule has "
-        "them by default.",
+        "Grams that are in more documents than this do not count: GPT-3's are 10, and only its rule has them by "
+        "default.",
         ge=1,
     )
     measure: tuple[published.Name, ...] = option(
@@ -77,40 +77,57 @@ class Decontaminate(Step):
 
     def refuse(self) -> None:
         """Raises ValueError where shorter items would need more words than a gram has."""
-        scan = self.scan(self.rule)
+        scan = self.scan_of_documents
         if scan.min_words > scan.ngram:
             raise ValueError(f"min_words is {scan.min_words}, more than the {scan.ngram} words of a gram")
         if len(set(self.measure)) < len(self.measure):
             raise ValueError(f"measure names a rule twice: {', '.join(self.measure)}")
 
+    @property
+    def scan_of_documents(self) -> published.Scan:
+        """What documents are compared by: that of the rule by ngram and min_words, where they are given."""
+        rule = published.RULES[self.rule]
+        return self._changed(rule.of_documents or rule.scan)
+
     def scan(self, name: published.Name) -> published.Scan:
-        """What a rule compares by: that of the step by ngram and min_words, where they are given."""
+        """What a rule compares items by: the step's rule by ngram and min_words, where they are given."""
         scan = published.RULES[name].scan
-        if name != self.rule:
-            return scan
-        return scan._replace(ngram=self.ngram or scan.ngram, min_words=self.min_words or scan.min_words)
+        return self._changed(scan) if name == self.rule else scan
+
+    def _changed(self, scan: published.Scan) -> published.Scan:
+        ngram = self.ngram or scan.ngram
+        return scan._replace(ngram=ngram, min_words=self.min_words or min(scan.min_words, ngram))
 
     def scans(self) -> list[published.Scan]:
-        """All scans that the rules ask for, that of the step's first."""
-        return list(dict.fromkeys([self.scan(self.rule), *map(self.scan, self.measure)]))
+        """All scans that the rules ask for, that of documents first."""
+        return list(dict.fromkeys([self.scan_of_documents, *map(self.scan, self.measure)]))
 
     def limit(self, name: published.Name) -> int | None:
         """In how many documents a gram may be that counts for a rule."""
         limit = published.RULES[name].max_documents
         return limit if self.max_documents is None else self.max_documents
 
-    def cuts(self, spans: pa.Table, index: indexes.Index) -> published.Cuts:
-        """What the rule does to documents: to none where only a report is wanted."""
+    def scanner(self, scan: published.Scan) -> scanner.Scanner:
+        """A scan of documents for the rules that ask for this one."""
+        of_rules = [(self.scan_of_documents, self.rule), *((self.scan(name), name) for name in self.measure)]
+        limited = any(self.limit(name) is not None for each, name in of_rules if each == scan)
+        return scanner.Scanner(self.index(scan), scan.skips, limited)
+
+    def cuts(self, spans: pa.Table, index: indexes.Index, documents: np.ndarray) -> published.Cuts:
+        """What the rule does to documents: to none where only a report is wanted. `documents`: in how many each gram
+        is."""
         rule = published.RULES[self.rule]
         if self.report_only:
             return published.keep(spans, index, 0.0)
         threshold = self.min_overlap if self.rule == "overlap" else rule.threshold
-        return rule.documents(published.counted(spans, self.limit(self.rule)), index, threshold)
+        return rule.documents(published.counted(spans, index, documents, self.limit(self.rule)), index, threshold)
 
-    def verdict(self, name: published.Name, spans: pa.Table, index: indexes.Index) -> published.Verdict:
+    def verdict(
+        self, name: published.Name, spans: pa.Table, index: indexes.Index, documents: np.ndarray
+    ) -> published.Verdict:
         """What a rule says of items."""
         rule = published.RULES[name]
-        return rule.items(published.counted(spans, self.limit(name)), index, rule.threshold)
+        return rule.items(published.counted(spans, index, documents, self.limit(name)), index, rule.threshold)
 
     def inputs(self) -> list[str]:
         """The evaluation files; of folders and globs, those of known kind. Raises FileNotFoundError for a pattern that
@@ -118,9 +135,9 @@ class Decontaminate(Step):
         return list(dict.fromkeys(source.path for source in self._sources()))
 
     def index(self, scan: published.Scan | None = None) -> indexes.Index:
-        """The index of the evaluation files for a scan, the step's own unless another is given, kept until one of them
-        changes."""
-        return _index(self._sources(), self.fields, scan or self.scan(self.rule))
+        """The index of the evaluation files for a scan, that of documents unless another is given, kept until one of
+        them changes."""
+        return _index(self._sources(), self.fields, scan or self.scan_of_documents)
 
     def check(self) -> None:
         """Raises ValueError for files that cannot be read, or have no items, or no text in the fields. Files of
@@ -137,14 +154,16 @@ class Decontaminate(Step):
         """Decisions (`documents.DECISION_SCHEMA`) about the rows of a batch with a column `text`, as if it were the
         corpus."""
         index = self.index()
-        scan = scanner.Scanner(index, self.scan(self.rule).skips)
+        scan = self.scanner(self.scan_of_documents)
         spans = published.with_documents(scan.scan(batch.column("text")), index, scan.documents)
-        return decided(self.cuts(spans, index), index, self.rule)
+        return decided(self.cuts(spans, index, scan.documents), index, self.rule)
 
 
 @functools.lru_cache(maxsize=8)
 def _index(sources: tuple[paths.Source, ...], fields: tuple[str, ...], scan: published.Scan) -> indexes.Index:
-    return indexes.build(_items(sources, fields), scan.ngram, scan.min_words, scan.normalisation, scan.by_set)
+    return indexes.build(
+        _items(sources, fields), scan.ngram, scan.min_words, scan.normalisation, scan.by_set, scan.drawn
+    )
 
 
 @functools.lru_cache(maxsize=4)

@@ -5,8 +5,8 @@ is taken by itself: one of `ngram` units or more has all its n-grams, one of `mi
 or more a single gram, the whole of it, and a shorter one none. This is GPT-3's rule that N
 follows the length of the examples between 8 and 13 (arXiv 2005.14165, appendix C), applied
 item by item. Both numbers are twice as many for a text most of whose units are characters of
-scripts without spaces (`normalisations.CHARACTERS_A_WORD`). An item without grams cannot be
-checked; `Index.not_checkable` names those.
+scripts without spaces (`normalisations.CHARACTERS_A_WORD`). A text without grams is not looked
+for, and an item none of whose texts is cannot be checked; `Index.not_checkable` names those.
 
 Every gram has at least `min_words` units, so that one rolling hash over `min_words` units
 finds grams of any length; the whole gram is then compared unit for unit.
@@ -22,14 +22,13 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from corpus.contamination import items as evaluation_items
 from corpus.contamination import normalisations, words
 from corpus.contamination.items import Item, version
 from corpus.contamination.normalisations import CHARACTERS_A_WORD
 from corpus.text import arrow, scripts, utf8
+from corpus.text.hashing import hash64
 from corpus.text.leaf import leaf
 
-FORMAT = "winnow-contamination-index/1"
 PERCENTILE = 5
 """Of the lengths of a set's items, GPT-3's N."""
 FILTER_BITS_PER_GRAM = 16
@@ -63,22 +62,30 @@ class Index:
     gram_of_unit: np.ndarray
     grams: np.ndarray
     units: np.ndarray
+    text_size: np.ndarray
     buckets: np.ndarray
     filter: np.ndarray
+    joined: bool = False
 
     @property
     def not_checkable(self) -> list[str]:
         """Names of the items too short to be looked for."""
         return [self.items[i].name for i in np.flatnonzero(self.grams == 0)]
 
-    @property
-    def text_size(self) -> np.ndarray:
-        """Units of the grams of each text, 0 for one that has none: int64[texts]."""
-        first = self.gram_of_unit[np.minimum(self.first_unit[:-1], len(self.gram_of_unit) - 1)]
-        has = (np.diff(self.first_unit) > 0) & (first >= 0)
-        sizes = np.zeros(len(first), np.int64)
-        sizes[has] = self.size[first[has]]
-        return sizes
+    @functools.cached_property
+    def texts(self) -> list[tuple[str, str]]:
+        """(the field that it is of, "" where that is not known; the text) of each text of the index."""
+        return _texts(self.items, self.joined)
+
+    @functools.cached_property
+    def text_units(self) -> np.ndarray:
+        """Units of each text: int64[texts]."""
+        return np.diff(self.first_unit)
+
+    def units_of_items(self, of_texts: np.ndarray) -> np.ndarray:
+        """Units that the texts of each item have that are among `of_texts` (bool[texts]): int64[items]."""
+        counts = np.bincount(self.item_of_text, self.text_units * of_texts, minlength=len(self.items))
+        return counts.astype(np.int64)
 
     @property
     def bytes(self) -> int:
@@ -99,39 +106,6 @@ class Index:
         """Of each set, what its content is called."""
         return {name: version(self.items[i] for i in numbers) for name, numbers in self.sets.items()}
 
-    def settings(self) -> dict[str, str]:
-        """What an index that is saved must agree in with the one that is wanted."""
-        return {
-            "format": FORMAT,
-            "normalisation": normalisations.DEFINITIONS[self.normalisation],
-            "ngram": str(self.ngram),
-            "min_words": str(self.min_words),
-        }
-
-    def to_table(self) -> pa.Table:
-        """All that the index is made from: the items and settings. `from_table` makes the same index of it, which takes
-        a second for a million grams."""
-        return evaluation_items.to_table(self.items, self.settings())
-
-
-def from_table(table: pa.Table) -> Index:
-    """The index that `Index.to_table` described. Raises ValueError if it is none, or of another definition of
-    units."""
-    options = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-    names = {definition: name for name, definition in normalisations.DEFINITIONS.items()}
-    if options.get("format") != FORMAT:
-        raise ValueError(f"no index of evaluation items, or of another version: {options.get('format')!r}")
-    if options.get("normalisation") not in names:
-        raise ValueError(
-            f"index made with normalisation {options.get('normalisation')!r}, not {', '.join(names)}: make it again"
-        )
-    return build(
-        evaluation_items.of_table(table),
-        int(options["ngram"]),
-        int(options["min_words"]),
-        names[options["normalisation"]],
-    )
-
 
 def build(
     items: Iterable[Item],
@@ -139,26 +113,31 @@ def build(
     min_words: int = 8,
     normalisation: normalisations.Name = "simple",
     by_set: bool = False,
+    drawn: int = 0,
 ) -> Index:
     """The index of `items`. by_set: the grams of a set have GPT-3's N units: the `PERCENTILE`th percentile of the
-    lengths of its items, but at least `min_words` and at most `ngram` (arXiv 2005.14165, appendix C). Raises ValueError
-    unless 1 <= min_words <= ngram."""
+    lengths of its items, but at least `min_words` and at most `ngram` (arXiv 2005.14165, appendix C). drawn: the texts
+    of an item are one, and of its grams only so many are looked for, drawn by a hash of its name (GPT-4). Raises
+    ValueError unless 1 <= min_words <= ngram."""
     if not 1 <= min_words <= ngram:
         raise ValueError(f"min_words is {min_words}, not between 1 and ngram, {ngram}")
     items = tuple(items)
-    texts = pa.array([text for item in items for text in item.texts], pa.large_string())
-    item_of_text = np.repeat(np.arange(len(items)), [len(item.texts) for item in items]).astype(np.int64)
+    texts = pa.array([text for _, text in _texts(items, drawn > 0)], pa.large_string())
+    item_of_text = np.repeat(np.arange(len(items)), [1 if drawn else len(item.texts) for item in items])
     data, offsets = arrow.buffers(texts)
     text, unit_at, hashes, first_unit, lone = _all_units(
         data, offsets, normalisations.rules(normalisation), scripts.unspaced_table()
     )
     units = np.diff(first_unit)
-    times = np.where((2 * lone > units) & (normalisation == "simple"), CHARACTERS_A_WORD, 1)
+    times = np.where((2 * lone > units) & (normalisation != "gpt4"), CHARACTERS_A_WORD, 1)
     of_item = np.bincount(item_of_text, units, minlength=len(items)).astype(np.int64)
     wanted = _length_of_set(items, of_item, ngram, min_words)[item_of_text] if by_set else ngram
     sizes = np.where(units >= times * min_words, np.minimum(times * wanted, units), 0)
     start, gram_size = _gram_starts(first_unit, sizes)
     probe, whole = _gram_hashes(hashes, first_unit, sizes, len(start), min_words)
+    if drawn:
+        chosen = _drawn(items, item_of_text[np.searchsorted(first_unit, start, side="right") - 1], drawn)
+        start, gram_size, probe, whole = start[chosen], gram_size[chosen], probe[chosen], whole[chosen]
     order = np.argsort(probe, kind="stable")
     number, representative = _distinct(text, unit_at, start, gram_size, probe, whole, order)
     gram_of_unit = np.full(len(unit_at), -1, np.int32)
@@ -184,11 +163,32 @@ def build(
         gram_of_unit=gram_of_unit,
         grams=np.bincount(pairs // max(len(representative), 1), minlength=len(items)),
         units=of_item,
+        text_size=sizes,
+        joined=drawn > 0,
         buckets=np.searchsorted(hash >> _shift(len(hash)), np.arange((1 << 64 - int(_shift(len(hash)))) + 1)).astype(
             np.int32
         ),
         filter=_filter(hash),
     )
+
+
+def _texts(items: tuple[Item, ...], joined: bool) -> list[tuple[str, str]]:
+    """(field, text) of all texts of items, in order; joined: of each item one, its texts in lines."""
+    if joined:
+        return [("", "\n".join(item.texts)) for item in items]
+    return [pair for item in items for pair in zip(item.fields or [""] * len(item.texts), item.texts)]
+
+
+def _drawn(items: tuple[Item, ...], owner: np.ndarray, count: int) -> np.ndarray:
+    """Of each item that has grams, `count` of these, some of which may be the same, as numbers in ascending order;
+    `owner`: the item of each gram, ascending."""
+    begins = np.searchsorted(owner, np.arange(len(items) + 1))
+    chosen = set()
+    for item, begin, end in zip(items, begins.tolist(), begins[1:].tolist()):
+        name = np.frombuffer(item.name.encode(), np.uint8)
+        for seed in range(count if end > begin else 0):
+            chosen.add(begin + int(hash64(name, 0, len(name), np.uint64(seed))) % (end - begin))
+    return np.array(sorted(chosen), np.int64)
 
 
 def _length_of_set(items: tuple[Item, ...], units: np.ndarray, ngram: int, min_words: int) -> np.ndarray:

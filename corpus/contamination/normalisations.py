@@ -10,6 +10,8 @@
     lm-eval     lm-evaluation-harness's `Janitor`: words between white space, without `string.punctuation`; ASCII's
                 letters in lower case, all others as they are. A word of punctuation alone is none (there it is an empty
                 one, so that a dash that stands free hides a match)
+                In both, a letter of a script that is written without spaces is a word by itself, as in "simple": as the
+                papers have it, a paragraph of Chinese would be one word
     gpt4        letters, numbers and their marks, each a unit by itself, of the NFC, case kept (GPT-4's report,
                 appendix C: "removing all spaces and symbols, keeping only characters (including numbers)")
     tokens      ids of a tokenizer
@@ -31,8 +33,8 @@ from corpus.text import folding, normal_forms, scripts, unicode
 Name = Literal["simple", "gpt3", "lm-eval", "gpt4", "tokens"]
 DEFINITIONS: dict[Name, str] = {
     "simple": "simple-1",
-    "gpt3": "gpt3-1",
-    "lm-eval": "lm-eval-1",
+    "gpt3": "gpt3-2",
+    "lm-eval": "lm-eval-2",
     "gpt4": "gpt4-1",
     "tokens": "tokens-1",
 }
@@ -71,8 +73,6 @@ def rules(name: Name) -> Rules:
     table = fold.one() if name in ("simple", "gpt3") else np.arange(unicode.CODE_POINTS, dtype=np.int32)
     if name in ("simple", "gpt4"):
         table[~(alphanumeric | is_mark)] = 0
-        table[is_mark] |= JOINS
-        table[scripts.unspaced_table() if name == "simple" else alphanumeric] |= ALONE
     else:
         table[classes & unicode.SPACE > 0] = 0
         deleted = classes & unicode.PUNCTUATION > 0
@@ -81,6 +81,8 @@ def rules(name: Name) -> Rules:
             table[ord("A") : ord("Z") + 1] += ord("a") - ord("A")
         table[deleted] = DELETED
         table[0] = DELETED  # the entry of U+0000 would be a space's
+    table[is_mark] |= JOINS
+    table[alphanumeric if name == "gpt4" else scripts.unspaced_table()] |= ALONE
     if name != "lm-eval":
         several = fold.several() | (is_mark != is_mark[fold.one()])  # U+0345 folds to a letter
         several &= name != "gpt4"

@@ -14,7 +14,8 @@ numbers of documents) and the index that they were found with.
                  (Brown et al. 2020, arXiv 2005.14165, appendix C)
     gpt4         dirty if one of three substrings of 50 characters, drawn from the item, is in a document (the whole
                  item where it is shorter); only letters and numbers count (OpenAI 2023, arXiv 2303.08774, appendix C);
-                 keeps
+                 keeps. An item is all its texts in a row; one of fewer than 8 such characters, which would be in
+                 most documents, is not looked for
     palm         dirty from 70 % of the item's 8-grams on (Chowdhery et al. 2022, arXiv 2204.02311, section 8); keeps
     llama2       a unit is contaminated in a match of more than 10 that skips at most 4, which are not among the first
                  10 nor the last; items are clean below 20 % and dirty from 80 % on (Touvron et al. 2023, arXiv
@@ -25,12 +26,14 @@ numbers of documents) and the index that they were found with.
                  dirty; a set is where more than 2 % of its items are (Lambert et al. 2024, arXiv 2411.15124, section
                  3.2)
     longest      the longest passage of the item in a document, as a share of its units; passages have 8 at least (Singh
-                 et al. 2024, "ConTAM", arXiv 2411.03923); keeps
+                 et al. 2024, "ConTAM", arXiv 2411.03923); keeps. Of an item of several texts, between which documents
+                 have what they like, the longest of each, in one document
     lm-eval      as gpt3, with the words of lm-evaluation-harness's `Janitor` and no limit for grams of many documents
     datatrove    a document with a 12-gram of an item goes (datatrove's `NGramsDecontFilter`, but for its words, and for
                  grams of the question alone, which it leaves out)
 
-Where a paper has tokens, the units are words and characters, or the ids of a tokenizer.
+Where a paper has tokens, the units are words and characters. A share of an item's units is one of those
+that could be found: texts that are too short to be looked for, as most choices of an answer are, are in neither number.
 """
 
 from __future__ import annotations
@@ -46,7 +49,6 @@ import pyarrow as pa
 from corpus.contamination import items as evaluation_items
 from corpus.contamination import normalisations, scanner
 from corpus.contamination.index import Index
-from corpus.text.hashing import hash64
 
 Name = Literal[
     "any", "overlap", "gpt2", "gpt3", "gpt4", "palm", "llama2", "llama3", "tulu3", "longest", "lm-eval", "datatrove"
@@ -55,21 +57,23 @@ Name = Literal[
 
 class Scan(NamedTuple):
     """By what texts are compared: one scan serves all rules that ask for the same. `skips`: see `scanner.Scanner`;
-    `by_set`: items of a set are looked for by grams of one length, GPT-3's N."""
+    `by_set`: items of a set are looked for by grams of one length, GPT-3's N; `drawn`: by so many grams of an item."""
 
     normalisation: normalisations.Name
     ngram: int
     min_words: int
     skips: int = 0
     by_set: bool = False
+    drawn: int = 0
 
 
 class Verdict(NamedTuple):
-    """Of each item how much of it is contaminated (float64, 0 to 1), and whether it is dirty (bool). An item that could
-    not be looked for has 0, and is not dirty; `index.grams` tells it."""
+    """Of each item how much of it is contaminated (float64, 0 to 1), whether it is dirty (bool), and whether it could
+    be looked for (bool); one that could not has 0, and is not dirty."""
 
     score: np.ndarray
     dirty: np.ndarray
+    checked: np.ndarray
 
 
 class Cuts(NamedTuple):
@@ -87,7 +91,8 @@ class Cuts(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """A rule: its scan, what it says of items and does to documents, and in how many documents a gram may be
-    (`max_documents`; None: any number), so that passages that are common everywhere do not count."""
+    (`max_documents`; None: any number), so that grams that are common everywhere do not count. `of_documents`: the scan
+    for what it does to documents, where that is another."""
 
     name: Name
     scan: Scan
@@ -95,6 +100,7 @@ class Rule:
     documents: Callable[[pa.Table, Index, float], Cuts]
     threshold: float = 0.0
     max_documents: int | None = None
+    of_documents: Scan | None = None
 
 
 # ------------------------------------------------------------------ what rules are made of
@@ -104,7 +110,7 @@ def _columns(spans: pa.Table, *names: str) -> list[np.ndarray]:
     return [spans[name].to_numpy() for name in names]
 
 
-def covered_units(spans: pa.Table, index: Index) -> np.ndarray:
+def units_in_passages(spans: pa.Table, index: Index) -> np.ndarray:
     """Of each item, how many of its units are in the spans of all documents: int64[items]."""
     covered = np.zeros(len(index.unit_at), np.int64)
     text, first, size = _columns(spans, "text", "first", "words")
@@ -112,8 +118,62 @@ def covered_units(spans: pa.Table, index: Index) -> np.ndarray:
     np.add.at(covered, begin, 1)
     np.add.at(covered, begin + size, -1)
     units = np.cumsum(covered)[:-1] > 0
-    of_unit = np.repeat(index.item_of_text, np.diff(index.first_unit))
+    of_unit = np.repeat(index.item_of_text, index.text_units)
     return np.bincount(of_unit[units], minlength=len(index.items))
+
+
+def units_in_grams(spans: pa.Table, index: Index) -> np.ndarray:
+    """Of each item, how many of its units are in grams that are in the spans of all documents, wherever the item has
+    these: int64[items]."""
+    which, gram = scanner.grams_in(spans, index)
+    item, gram = np.divmod(np.unique(spans["item"].to_numpy()[which] * _base(index) + gram), _base(index))
+    return _units_of(item, gram, np.arange(len(index.items)), np.ones(len(index.text_units), bool), index)
+
+
+def by_document(spans: pa.Table, index: Index, of_texts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(row, item, units of the item, in its texts that are among `of_texts` (bool[texts]), that are in grams which this
+    document has) of every document and item, by row and item."""
+    row, item = _columns(spans, "row", "item")
+    order = np.lexsort((item, row))
+    row, item = row[order], item[order]
+    fresh = np.ones(len(row), bool)
+    fresh[1:] = (row[1:] != row[:-1]) | (item[1:] != item[:-1])
+    pair_of = np.empty(len(row), np.int64)
+    pair_of[order] = np.cumsum(fresh) - 1
+    which, gram = scanner.grams_in(spans, index)
+    pair, gram = np.divmod(np.unique(pair_of[which] * _base(index) + gram), _base(index))
+    return row[fresh], item[fresh], _units_of(pair, gram, item[fresh], of_texts, index)
+
+
+def _base(index: Index) -> np.int64:
+    return np.int64(max(len(index.hash), 1))
+
+
+def _units_of(pair: np.ndarray, gram: np.ndarray, item: np.ndarray, of_texts: np.ndarray, index: Index) -> np.ndarray:
+    """Units of the texts `of_texts` of `item[pair]` that are in one of its grams: int64[pairs]."""
+    begins = index.first_unit[np.searchsorted(index.item_of_text, np.arange(len(index.items) + 1))]
+    counts = np.repeat(of_texts, index.text_units)
+    return _mark(pair, gram, item, begins, counts, index.posting_offsets, index.postings, index.size)
+
+
+@numba.njit(cache=True, nogil=True)
+def _mark(pair, gram, item, begins, counts, posting_offsets, postings, size):
+    """How many units that count are in the grams of each pair, which are in ascending order; item *i* has the units
+    from `begins[i]` on."""
+    sizes = np.zeros(len(item), np.int64)
+    last = np.full(len(counts), -1, np.int64)
+    for i in range(len(pair)):
+        each = item[pair[i]]
+        low, high = posting_offsets[gram[i]], posting_offsets[gram[i] + 1]
+        places = postings[low:high]
+        for place in places[np.searchsorted(places, begins[each]) :]:
+            if place >= begins[each + 1]:
+                break
+            for unit in range(place, place + size[gram[i]]):
+                if last[unit] != pair[i]:
+                    last[unit] = pair[i]
+                    sizes[pair[i]] += counts[unit]
+    return sizes
 
 
 def grams_seen(spans: pa.Table, index: Index) -> np.ndarray:
@@ -125,30 +185,6 @@ def grams_seen(spans: pa.Table, index: Index) -> np.ndarray:
     item = index.item_of_text[np.searchsorted(index.first_unit, starts, side="right") - 1]
     pairs = np.unique(item * np.int64(max(len(seen), 1)) + index.gram_of_unit[starts])
     return np.bincount(pairs // max(len(seen), 1), minlength=len(index.items))
-
-
-def by_document(spans: pa.Table, index: Index) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(row, item, units of the item in spans of this document) of every document and item, by row and item."""
-    row, item, text, first, size = _columns(spans, "row", "item", "text", "first", "words")
-    order = np.lexsort((first, text, item, row))
-    row, item, text, begin = row[order], item[order], text[order], (index.first_unit[text] + first)[order]
-    fresh = np.ones(len(row), bool)
-    fresh[1:] = (row[1:] != row[:-1]) | (item[1:] != item[:-1])
-    units = _union(np.cumsum(fresh) - 1, begin, begin + size[order])
-    return row[fresh], item[fresh], units
-
-
-@numba.njit(cache=True, nogil=True)
-def _union(pair, begin, end):
-    """The sizes of the unions of ranges of each pair, which come ordered by pair and begin."""
-    sizes = np.zeros(pair[-1] + 1 if len(pair) else 0, np.int64)
-    reach = np.int64(0)
-    for i in range(len(pair)):
-        if i == 0 or pair[i] != pair[i - 1]:
-            reach = np.int64(0)
-        sizes[pair[i]] += max(0, end[i] - max(begin[i], reach))
-        reach = max(reach, end[i])
-    return sizes
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -165,20 +201,23 @@ def _nothing() -> Cuts:
 
 def seen_any(spans: pa.Table, index: Index, threshold: float) -> Verdict:
     """Dirty for one gram; how much: the share of its grams."""
-    score = _share(grams_seen(spans, index), index.grams)
-    return Verdict(score, score > 0)
+    return _from(_share(grams_seen(spans, index), index.grams), 0.0, index.grams)
 
 
 def seen_grams(spans: pa.Table, index: Index, threshold: float) -> Verdict:
     """Dirty from the share `threshold` of its grams on."""
-    score = _share(grams_seen(spans, index), index.grams)
-    return Verdict(score, (score >= threshold) & (score > 0))
+    return _from(_share(grams_seen(spans, index), index.grams), threshold, index.grams)
+
+
+def _from(score: np.ndarray, threshold: float, whole: np.ndarray) -> Verdict:
+    """Dirty from `threshold` on; an item of which there is nothing, `whole` being 0, could not be looked for."""
+    return Verdict(score, (score >= threshold) & (score > 0), whole > 0)
 
 
 def seen_units(spans: pa.Table, index: Index, threshold: float) -> Verdict:
-    """Dirty from the share `threshold` of its units in passages on."""
-    score = _share(covered_units(spans, index), index.units)
-    return Verdict(score, (score >= threshold) & (score > 0))
+    """Dirty from the share `threshold` of its units in grams on."""
+    whole = index.units_of_items(index.text_size > 0)
+    return _from(_share(units_in_grams(spans, index), whole), threshold, whole)
 
 
 LLAMA2_LONGER = 10
@@ -186,70 +225,44 @@ LLAMA2_LONGER = 10
 
 
 def seen_units_longer(spans: pa.Table, index: Index, threshold: float) -> Verdict:
-    """As `seen_units`, for passages of more than ten units."""
+    """Dirty from the share `threshold` of its units in passages of more than ten units on."""
     longer = spans["words"].to_numpy() > LLAMA2_LONGER
-    return seen_units(spans.filter(pa.array(longer, pa.bool_())), index, threshold)
+    whole = index.units_of_items((index.text_size > 0) & (index.text_units > LLAMA2_LONGER))
+    units = units_in_passages(spans.filter(pa.array(longer, pa.bool_())), index)
+    return _from(_share(units, whole), threshold, whole)
 
 
 def seen_in_one(spans: pa.Table, index: Index, threshold: float) -> Verdict:
-    """Dirty where more than the share `threshold` of the units of its prompt is in passages of one document. Where an
+    """Dirty where more than the share `threshold` of the units of its prompt is in grams of one document. Where an
     item says which of its texts are answers, these are not of the prompt."""
-    _, item, units = by_document(_prompts(spans, index), index)
+    _, item, units = by_document(spans, index, _is_prompt(index))
     most = np.zeros(len(index.items), np.int64)
     np.maximum.at(most, item, units)
-    score = _share(most, prompt_units(index))
-    return Verdict(score, score > threshold)
+    whole = index.units_of_items(_is_prompt(index))
+    score = _share(most, whole)
+    return Verdict(score, score > threshold, whole > 0)
 
 
 def longest(spans: pa.Table, index: Index, threshold: float) -> Verdict:
-    """Dirty where the longest passage has the share `threshold` of its units."""
-    item, size = _columns(spans, "item", "words")
+    """Dirty where the longest passages of its texts in one document have the share `threshold` of its units."""
+    row, item, text, size = _columns(spans, "row", "item", "text", "words")
+    order = np.lexsort((-size, text, row))  # by text, and so by item
+    row, item, text, size = row[order], item[order], text[order], size[order]
+    first = np.ones(len(row), bool)
+    first[1:] = (row[1:] != row[:-1]) | (text[1:] != text[:-1])
+    row, item, size = row[first], item[first], size[first]
+    fresh = np.ones(len(row), bool)
+    fresh[1:] = (row[1:] != row[:-1]) | (item[1:] != item[:-1])
     most = np.zeros(len(index.items), np.int64)
-    np.maximum.at(most, item, size)
-    score = _share(most, index.units)
-    return Verdict(score, (score >= threshold) & (score > 0))
-
-
-SUBSTRINGS = 3
-"""That are drawn from an item (GPT-4)."""
-
-
-def substrings(spans: pa.Table, index: Index, threshold: float) -> Verdict:
-    """Dirty where one of three substrings, which are drawn from the item's grams by a hash of its name, is in a
-    document; how much: the share of the three that is."""
-    seen = np.zeros(len(index.hash), bool)
-    seen[scanner.grams_in(spans, index)[1]] = True
-    starts = np.flatnonzero(index.gram_of_unit >= 0)
-    item = index.item_of_text[np.searchsorted(index.first_unit, starts, side="right") - 1]
-    begins = np.searchsorted(item, np.arange(len(index.items) + 1))
-    score = np.zeros(len(index.items))
-    for number, each in enumerate(index.items):
-        grams = index.gram_of_unit[starts[begins[number] : begins[number + 1]]]
-        if len(grams):
-            name = np.frombuffer(each.name.encode("utf-8", "surrogatepass"), np.uint8)
-            draws = [int(hash64(name, 0, len(name), np.uint64(seed))) % len(grams) for seed in range(SUBSTRINGS)]
-            score[number] = np.mean(seen[grams[draws]])
-    return Verdict(score, score > 0)
+    np.maximum.at(most, item[fresh], np.add.reduceat(size, np.flatnonzero(fresh)) if len(size) else size)
+    whole = index.units_of_items(index.text_size > 0)
+    return _from(_share(most, whole), threshold, whole)
 
 
 def _is_prompt(index: Index) -> np.ndarray:
-    """Of each text whether it is of the prompt: bool[texts]."""
-    named = [
-        evaluation_items.role(item.fields[text]) != "answer" if item.fields else True
-        for item in index.items
-        for text in range(len(item.texts))
-    ]
-    return np.array(named, bool)
-
-
-def _prompts(spans: pa.Table, index: Index) -> pa.Table:
-    return spans.filter(pa.array(_is_prompt(index)[spans["text"].to_numpy()], pa.bool_()))
-
-
-def prompt_units(index: Index) -> np.ndarray:
-    """Units of the texts of each item that are of its prompt: int64[items]."""
-    units = np.diff(index.first_unit) * _is_prompt(index)
-    return np.bincount(index.item_of_text, units, minlength=len(index.items)).astype(np.int64)
+    """Of each text whether it is of the prompt, and could be looked for: bool[texts]."""
+    named = [not field or evaluation_items.role(field) != "answer" for field, _ in index.texts]
+    return np.array(named, bool) & (index.text_size > 0)
 
 
 # ------------------------------------------------------------------ documents
@@ -270,9 +283,9 @@ def drop(spans: pa.Table, index: Index, threshold: float) -> Cuts:
 
 
 def drop_covering(spans: pa.Table, index: Index, threshold: float) -> Cuts:
-    """Documents that have more than the share `threshold` of the units of an item's prompt in passages."""
-    row, item, units = by_document(_prompts(spans, index), index)
-    share = _share(units, prompt_units(index)[item])
+    """Documents that have more than the share `threshold` of the units of an item's prompt in their grams."""
+    row, item, units = by_document(spans, index, _is_prompt(index))
+    share = _share(units, index.units_of_items(_is_prompt(index))[item])
     held = share > threshold
     return _best(row[held], item[held], units[held], share[held])
 
@@ -287,15 +300,6 @@ def _best(row: np.ndarray, item: np.ndarray, most: np.ndarray, score: np.ndarray
 
 PIECE, PIECES = 200, 10
 """Characters that a piece has at least; pieces that a document may be split into."""
-GPT3_GRAM = 13
-"""Units of the grams for which documents are cut, however short those are by which items are judged."""
-
-
-def cut_13_grams(spans: pa.Table, index: Index, threshold: float) -> Cuts:
-    """As `cut`, for passages of at least 13 units, or of the whole of a text that has fewer."""
-    size, text = _columns(spans, "words", "text")
-    enough = size >= np.minimum(GPT3_GRAM, np.diff(index.first_unit)[text])
-    return cut(spans.filter(pa.array(enough, pa.bool_())), index, threshold)
 
 
 def cut(spans: pa.Table, index: Index, threshold: float) -> Cuts:
@@ -359,8 +363,8 @@ RULES: dict[Name, Rule] = {
         Rule("any", Scan("simple", 13, 8), seen_any, drop),
         Rule("overlap", Scan("simple", 13, 8), seen_grams, drop, 0.7),
         Rule("gpt2", Scan("simple", 8, 8), seen_any, keep),
-        Rule("gpt3", Scan("gpt3", 13, 8, by_set=True), seen_any, cut_13_grams, max_documents=10),
-        Rule("gpt4", Scan("gpt4", 50, 1), substrings, keep),
+        Rule("gpt3", Scan("gpt3", 13, 8, by_set=True), seen_any, cut, 0.0, 10, Scan("gpt3", 13, 8)),
+        Rule("gpt4", Scan("gpt4", 50, 8, drawn=3), seen_any, keep),
         Rule("palm", Scan("simple", 8, 8), seen_grams, keep, 0.7),
         Rule("llama2", Scan("simple", 10, 10, skips=4), seen_units_longer, keep, 0.8),
         Rule("llama3", Scan("simple", 8, 8), seen_units, keep, 0.5),
@@ -376,11 +380,20 @@ TULU3_SET = 0.02
 """Share of a set's items from which Tülu 3 calls the set contaminated, where more of them are dirty."""
 
 
-def counted(spans: pa.Table, max_documents: int | None) -> pa.Table:
-    """The spans that have a gram that is in at most `max_documents` documents (the column `documents`)."""
+def counted(spans: pa.Table, index: Index, documents: np.ndarray, max_documents: int | None) -> pa.Table:
+    """The passages of grams that are in at most `max_documents` documents: spans as they are where all of theirs are,
+    and else what is left of them, for which the column `around` is needed (`scanner.Scanner`). `documents` (integers):
+    in how many documents each gram of the index is."""
     if max_documents is None:
         return spans
-    return spans.filter(pa.array(spans["documents"].to_numpy() <= max_documents, pa.bool_()))
+    common = documents > max_documents
+    which, grams = scanner.grams_in(spans, index)
+    has_common = np.bincount(which, common[grams], spans.num_rows) > 0
+    left = scanner.without(spans.filter(pa.array(has_common, pa.bool_())), index, common)
+    found = pa.concat_tables([spans.filter(pa.array(~has_common, pa.bool_())), left])
+    order = np.lexsort(_columns(found, "text", "start", "item", "row"))
+    found = with_documents(found.take(pa.array(order)).drop_columns("documents"), index, documents)
+    return scanner.with_grams(found, index)
 
 
 def with_documents(spans: pa.Table, index: Index, documents: np.ndarray) -> pa.Table:
@@ -388,5 +401,5 @@ def with_documents(spans: pa.Table, index: Index, documents: np.ndarray) -> pa.T
     many each gram of the index is."""
     which, grams = scanner.grams_in(spans, index)
     least = np.full(spans.num_rows, np.iinfo(np.int64).max)
-    np.minimum.at(least, which, documents[grams])
+    np.minimum.at(least, which, np.where(documents[grams] > 0, documents[grams], least.max(initial=0)))
     return spans.append_column("documents", pa.array(least, pa.int64()))

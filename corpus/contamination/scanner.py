@@ -4,6 +4,9 @@ A *span* is a passage that a document and a text of an item have in common: the 
 as many as a gram of that text has, and as long as it can be at these places. Every gram of an item that a document has
 is in a span of it; where a text has a gram in several places (the first `MOST_PLACES` of them), the one is taken at
 which the passage is longest, the first of equals. No match is decided by a hash.
+
+Where some units may differ, there is a span for every row of equal units and every place of it in the text, as far as
+it can go from there: longer than a gram, and with a unit of the text that no span of it in the document had.
 """
 
 from __future__ import annotations
@@ -72,21 +75,27 @@ class Seen(NamedTuple):
     last: np.ndarray
     reached_in: np.ndarray
     reach: np.ndarray
+    covered_in: np.ndarray  # of each unit the last document with a passage that has it; only where some may differ
 
 
 class Scanner:
     """A scan of many columns against one index. `documents[g]` (int32) is in how many documents gram *g* was, so far.
 
     skips: how many units a span may have that differ, none of them among the first that make a gram, none at its end
-    (Llama 2's skip budget)."""
+    (Llama 2's skip budget). around: spans have a column of that name, the text from `cut_start` to `cut_end`, by which
+    `without` can divide them."""
 
-    def __init__(self, index: Index, skips: int = 0):
-        self.index, self.skips = index, skips
+    def __init__(self, index: Index, skips: int = 0, around: bool = False):
+        self.index, self.skips, self.around = index, skips, around
         grams, texts = len(index.hash), len(index.first_unit) - 1
         self.rows = self._pairs = 0
         self._counted = np.full(grams, -1, np.int64)
         self._seen = Seen(
-            np.zeros(grams, np.int32), np.full(grams, -1, np.int64), np.full(texts, -1, np.int64), np.zeros(texts, int)
+            np.zeros(grams, np.int32),
+            np.full(grams, -1, np.int64),
+            np.full(texts, -1, np.int64),
+            np.zeros(texts, np.int64),
+            np.full(len(index.unit_at) if skips else 0, -1, np.int64),
         )
         shift = np.uint64(64 - (len(index.buckets) - 1).bit_length() + 1)
         text_of_unit = np.repeat(np.arange(texts, dtype=np.int32), np.diff(index.first_unit))
@@ -115,7 +124,8 @@ class Scanner:
         rules = normalisations.rules(self.index.normalisation)
         spans, units = _scan(data, offsets, rules, self._grams, self._seen, self.rows, self.index.min_words, self.skips)
         self.rows += len(text)
-        return self._table(spans, units, data, offsets)
+        found = self._table(spans, units, data, offsets)
+        return found.append_column("around", _around(found, data, offsets)) if self.around else found
 
     def _table(self, spans: np.ndarray, units: np.ndarray, data: np.ndarray, offsets: np.ndarray) -> pa.Table:
         """Spans with the items that they are of."""
@@ -161,9 +171,14 @@ def _scan(data, offsets, rules, grams, seen, before, probe, skips):
                 gram = np.int64(grams.buckets[hashes[i] >> grams.shift])
                 while gram < len(grams.hash) and grams.hash[gram] <= hashes[i]:
                     if grams.hash[gram] == hashes[i] and _is_at(found, units[row], places[i], grams, gram):
-                        if not _is_held(places[i], grams, gram, seen, before + row):
-                            spans, count = _extend(
+                        held = _is_held(places[i], grams, gram, seen, before + row)
+                        if skips:
+                            spans, count = _extend_skipping(
                                 found, units[row], places[i], grams, gram, seen, before + row, skips, spans, count
+                            )
+                        elif not held:
+                            spans, count = _extend(
+                                found, units[row], places[i], grams, gram, seen, before + row, spans, count
                             )
                     gram += 1
             spans[first:count, ROW] = row
@@ -222,7 +237,7 @@ def _is_held(first, grams, gram, seen, document):
 
 
 @numba.njit(cache=True, nogil=True)
-def _extend(found, total, first, grams, gram, seen, document, skips, spans, count):
+def _extend(found, total, first, grams, gram, seen, document, spans, count):
     """Appends a span for every text that has the gram, unless the one before in that text holds it here; returns
     (spans, their number)."""
     size = np.int64(grams.size[gram])
@@ -230,29 +245,63 @@ def _extend(found, total, first, grams, gram, seen, document, skips, spans, coun
     while posting < end:
         text = np.int64(grams.text_of_unit[grams.postings[posting]])
         held = seen.reached_in[text] == document and seen.reach[text] >= first + size
-        best, left, right, skipped = np.int64(-1), np.int64(0), np.int64(0), np.int64(0)
+        best, left, right = np.int64(-1), np.int64(0), np.int64(0)
         places = 0
         while posting < end and grams.text_of_unit[grams.postings[posting]] == text:
             if not held and places < MOST_PLACES:
                 unit = np.int64(grams.postings[posting])
                 back = _matching_before(found, first, grams, unit, grams.first_unit[text])
-                ahead, less = _matching_after(
-                    found, first + size, total, grams, unit + size, grams.first_unit[text + 1], skips
+                ahead, _ = _matching_after(
+                    found, first + size, total, grams, unit + size, grams.first_unit[text + 1], 0
                 )
                 if best < 0 or back + ahead > left + right:
-                    best, left, right, skipped = unit, back, ahead, less
+                    best, left, right = unit, back, ahead
             places += 1
             posting += 1
         if held:
             continue
-        if count == len(spans):
-            spans = np.concatenate((spans, np.empty_like(spans)))
         begin, after = first - left, first + size + right
-        spans[count, START], spans[count, END] = found.starts[begin], found.ends[after - 1]
-        spans[count, WORDS], spans[count, TEXT] = after - begin, text
-        spans[count, FIRST], spans[count, SKIPPED] = best - left - grams.first_unit[text], skipped
+        spans, count = _append(spans, count, found, begin, after, text, best - left - grams.first_unit[text], 0)
         seen.reached_in[text], seen.reach[text] = document, after
-        count += 1
+    return spans, count
+
+
+@numba.njit(cache=True, nogil=True)
+def _append(spans, count, found, begin, after, text, place, skipped):
+    """One more span, of units `begin` to `after`: (spans, their number)."""
+    if count == len(spans):
+        spans = np.concatenate((spans, np.empty_like(spans)))
+    spans[count, START], spans[count, END] = found.starts[begin], found.ends[after - 1]
+    spans[count, WORDS], spans[count, TEXT] = after - begin, text
+    spans[count, FIRST], spans[count, SKIPPED] = place, skipped
+    return spans, count + 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _extend_skipping(found, total, first, grams, gram, seen, document, skips, spans, count):
+    """Appends a span for every place of the gram, in every text, at which a row of equal units begins; returns (spans,
+    their number). A longer one from the middle of a row is none: what differs after both is the same."""
+    size = np.int64(grams.size[gram])
+    before, places = np.int64(-1), 0
+    for posting in range(grams.posting_offsets[gram], grams.posting_offsets[gram + 1]):
+        unit = np.int64(grams.postings[posting])
+        text = np.int64(grams.text_of_unit[unit])
+        places = places + 1 if text == before else 0
+        before = text
+        if places >= MOST_PLACES or _matching_before(found, first, grams, unit, max(unit - 1, grams.first_unit[text])):
+            continue
+        ahead, skipped = _matching_after(
+            found, first + size, total, grams, unit + size, grams.first_unit[text + 1], skips
+        )
+        fresh = ahead == 0
+        for u in range(unit, unit + size + ahead):
+            fresh |= seen.covered_in[u] != document
+        if fresh:
+            spans, count = _append(
+                spans, count, found, first, first + size + ahead, text, unit - grams.first_unit[text], skipped
+            )
+            if ahead:
+                seen.covered_in[unit : unit + size + ahead] = document
     return spans, count
 
 
@@ -322,7 +371,7 @@ def _distinct_grams(pair, unit, count, gram_of_unit, counted, before):
     for s in range(len(pair)):
         for u in range(unit[s], unit[s] + count[s]):
             gram = gram_of_unit[u]
-            if counted[gram] != before + pair[s]:
+            if gram >= 0 and counted[gram] != before + pair[s]:
                 counted[gram] = before + pair[s]
                 found[pair[s]] += 1
     return found
@@ -343,6 +392,121 @@ def _grams_in(unit, count, gram_of_unit):
     at = 0
     for s in range(len(unit)):
         for u in range(unit[s], unit[s] + count[s]):
-            which[at], found[at] = s, gram_of_unit[u]
-            at += 1
-    return which, found
+            if gram_of_unit[u] >= 0:
+                which[at], found[at] = s, gram_of_unit[u]
+                at += 1
+    return which[:at], found[:at]
+
+
+def with_grams(spans: pa.Table, index: Index) -> pa.Table:
+    """Spans with the columns `grams` and `covered` of what they have, whatever these were."""
+    row, item = spans["row"].to_numpy(), spans["item"].to_numpy()
+    _, pair = np.unique(np.stack([row, item]), axis=1, return_inverse=True)
+    pair = pair.reshape(-1)
+    which, grams = grams_in(spans, index)
+    base = max(len(index.hash), 1)
+    distinct = np.unique(pair[which] * np.int64(base) + grams)
+    counts = np.bincount(distinct // base, minlength=pair.max(initial=-1) + 1)[pair]
+    for name, values in (("grams", counts), ("covered", counts / index.grams[item])):
+        column = pa.array(values, SPAN_SCHEMA.field(name).type)
+        spans = spans.set_column(spans.column_names.index(name), SPAN_SCHEMA.field(name), column)
+    return spans
+
+
+# ------------------------------------------------------------------ passages without some of their grams
+
+
+def _around(spans: pa.Table, data: np.ndarray, offsets: np.ndarray) -> pa.Array:
+    """The text of each span from `cut_start` to `cut_end`."""
+    row, start, end = (spans[name].to_numpy() for name in ("row", "cut_start", "cut_end"))
+    pieces = [data[b:e].tobytes() for b, e in zip((offsets[row] + start).tolist(), (offsets[row] + end).tolist())]
+    return pa.array(pieces, pa.large_binary()).cast(pa.large_string())
+
+
+def without(spans: pa.Table, index: Index, common: np.ndarray) -> pa.Table:
+    """What is left of spans without the grams that are `common` (bool[grams]): passages of the other ones. `grams`,
+    `covered` and `documents` stay as they are."""
+    if not len(spans):
+        return spans
+    data, offsets = arrow.buffers(spans["around"].combine_chunks())
+    cut_start, start, text, first, size = (
+        spans[name].to_numpy() for name in ("cut_start", "start", "text", "first", "words")
+    )
+    ends = spans["end"].to_numpy()
+    begin = offsets[:-1] + start - cut_start
+    excluded = common[index.gram_of_unit] | (index.gram_of_unit < 0)
+    parts = _parts(
+        data, begin, begin + ends - start, normalisations.rules(index.normalisation), index.text, index.unit_at,
+        index.first_unit[text] + first, size, index.text_size[text], excluded,
+    )  # fmt: skip
+    which, from_, to, words_, units, skipped = parts.T
+    left = spans.take(pa.array(which))
+    from_, to = from_ + (start - cut_start)[which], to + (start - cut_start)[which]
+    before, after, character, after_character, _, _ = _windows(data, offsets, which, from_, to)
+    character_before = left["cut_start_character"].to_numpy()
+    columns = {
+        "start": from_ + cut_start[which],
+        "end": to + cut_start[which],
+        "words": words_,
+        "first": first[which] + units,
+        "skipped": skipped,
+        "cut_start": before + cut_start[which],
+        "cut_end": after + cut_start[which],
+        "cut_start_character": character + character_before,
+        "cut_end_character": after_character + character_before,
+    }
+    for name, values in columns.items():
+        left = left.set_column(left.column_names.index(name), SPAN_SCHEMA.field(name), pa.array(values, pa.int64()))
+    return left  # `around` has more on either side than it needs to
+
+
+@numba.njit(cache=True, nogil=True)
+def _parts(data, begin, end, rules, text, unit_at, unit, size, gram_size, common):
+    """(number of the passage, first byte, byte after it, units, first unit in the passage, units that differ) of what
+    is left of each passage `data[begin:end]`, whose units are `size` from `unit` on; int64[parts, 6]. It begins with a
+    gram that is not common, has none that is, and ends with a unit that does not differ."""
+    longest = np.int64(0)
+    for s in range(len(begin)):
+        longest = max(longest, end[s] - begin[s])
+    found = words.room(longest)
+    differs_at = np.empty(longest + 2, np.int64)  # of each unit, the next one from it on that differs
+    parts = np.empty((64, 6), np.int64)
+    count = 0
+    for s in range(len(begin)):
+        divisible = words.split(data, begin[s], end[s], rules, found) == size[s]
+        differs_at[size[s]] = size[s]
+        for i in range(size[s] - 1, -1, -1):
+            at, length = unit_at[unit[s] + i], unit_at[unit[s] + i + 1] - unit_at[unit[s] + i]
+            same = found.at[i + 1] - found.at[i] == length and equal(found.text, found.at[i], text, at, length)
+            differs_at[i] = differs_at[i + 1] if same or not divisible else i
+        first, last = np.int64(-1), size[s] - gram_size[s]
+        for i in range(last + 2):
+            is_there = i <= last and differs_at[i] >= i + gram_size[s]
+            if i <= last and not (is_there and common[unit[s] + i]):
+                first = i if first < 0 and is_there else first
+                continue
+            if first >= 0:
+                after = i - 1 + gram_size[s]
+                while differs_at[after - 1] == after - 1:
+                    after -= 1
+                if count == len(parts):
+                    parts = np.concatenate((parts, np.empty_like(parts)))
+                if divisible:
+                    parts[count, 1], parts[count, 2] = found.starts[first], found.ends[after - 1]
+                    parts[count, 3], parts[count, 4] = after - first, first
+                else:  # it begins within characters that are looked at together: it stays whole
+                    parts[count, 1], parts[count, 2], parts[count, 3], parts[count, 4] = (
+                        0,
+                        end[s] - begin[s],
+                        size[s],
+                        0,
+                    )
+                parts[count, 5] = 0
+                for k in range(first, after):
+                    parts[count, 5] += divisible and differs_at[k] == k
+                parts[count, 0] = s
+                count += 1
+                first = -1
+                if not divisible:
+                    break
+    return parts[:count]

@@ -29,7 +29,15 @@ TABLE = "spans.parquet"
 PASSAGE = 400
 """Characters of a passage that the table has."""
 NAMES = [("id", pa.string()), ("url", pa.string()), ("source", pa.string())]
-SPAN_SCHEMA = pa.schema([("address", pa.int64()), *NAMES, *list(scanner.SPAN_SCHEMA)[1:], ("passage", pa.string())])
+SPAN_SCHEMA = pa.schema(
+    [
+        ("address", pa.int64()),
+        *NAMES,
+        *list(scanner.SPAN_SCHEMA)[1:],
+        ("passage", pa.string()),
+        ("around", pa.large_string()),  # see scanner.Scanner; null where no rule leaves grams out
+    ]
+)
 COUNT_SCHEMA = pa.schema([("gram", pa.int64()), ("documents", pa.int64())])
 TABLE_SCHEMA = pa.schema(
     [
@@ -79,7 +87,7 @@ class Scanning:
 def scan(argument: Scanning, outputs: Outputs) -> dict[str, Any]:
     """A scan task: for each scan of the step, the spans of the group's documents, and how many have each gram."""
     step = argument.step
-    scanners = [scanner.Scanner(step.index(each), each.skips) for each in step.scans()]
+    scanners = [step.scanner(each) for each in step.scans()]
     writers = [
         shards.ShardWriter(outputs.path(of_scan(number, "spans")), SPAN_SCHEMA, checked=True)
         for number in range(len(scanners))
@@ -115,6 +123,8 @@ def _named(spans: pa.Table, addresses: np.ndarray, batch: pa.RecordBatch) -> pa.
         piece = texts[row].as_buffer()[start : min(end, start + 4 * PASSAGE)].to_pybytes()
         passages.append(piece.decode(errors="ignore")[:PASSAGE])
     columns |= {field.name: spans[field.name] for field in scanner.SPAN_SCHEMA if field.name != "row"}
+    has_around = "around" in spans.column_names
+    columns["around"] = spans["around"] if has_around else pa.nulls(len(rows), pa.large_string())
     return pa.table({**columns, "passage": passages}, schema=SPAN_SCHEMA)
 
 
@@ -162,9 +172,10 @@ def write_table(argument: tuple[File, ...], outputs: Outputs, common: Tabulating
     rows = Rows(outputs, TABLE, TABLE_SCHEMA)
     for number, (each, file, counts) in enumerate(zip(step.scans(), argument, common.counts)):
         index = step.index(each)
-        spans = counted_spans(file, counts, index)
+        documents = counts_of(counts, index)
+        spans = counted_spans(file, documents, index)
         if number == 0:
-            cuts = step.cuts(spans, index)
+            cuts = step.cuts(spans, index, documents)
             shard, row = shard_and_row(cuts.row)
             proposed = decided(cuts._replace(row=row), index, step.rule).select(PROPOSAL_SCHEMA.names)
             proposals.add(proposed, shard)
@@ -179,22 +190,19 @@ def write_table(argument: tuple[File, ...], outputs: Outputs, common: Tabulating
     return {"spans": written, "sources": touched, **proposals.close()}
 
 
-def counted_spans(file: File, counts: File, index: Index) -> pa.Table:
-    """The spans of a scan of a group, in which `row` is the document's address, with the column `documents`."""
-    table = _read(file, SPAN_SCHEMA)
+def counts_of(counts: File, index: Index) -> np.ndarray:
+    """In how many documents each gram of the index is: int64[grams]."""
     documents = np.zeros(len(index.hash), np.int64)
     found = _read(counts, COUNT_SCHEMA)
     documents[found["gram"].to_numpy()] = found["documents"].to_numpy()
-    spans = table.append_column("row", table["address"])
-    return rules.with_documents(spans, index, documents)
+    return documents
 
 
-def no_spans(index: Index) -> pa.Table:
-    """What `counted_spans` gives of nothing."""
-    table = SPAN_SCHEMA.empty_table()
-    return rules.with_documents(
-        table.append_column("row", table["address"]), index, np.zeros(len(index.hash), np.int64)
-    )
+def counted_spans(file: File | None, documents: np.ndarray, index: Index) -> pa.Table:
+    """The spans of a scan of a group, none without a file, in which `row` is the document's address, with the column
+    `documents`."""
+    table = _read(file, SPAN_SCHEMA) if file else SPAN_SCHEMA.empty_table()
+    return rules.with_documents(table.append_column("row", table["address"]), index, documents)
 
 
 def _count_sources(touched: dict[str, dict[str, int]], cuts: rules.Cuts, spans: pa.Table) -> None:
@@ -211,19 +219,18 @@ def _count_sources(touched: dict[str, dict[str, int]], cuts: rules.Cuts, spans: 
 def scan_name(scan: Scan) -> str:
     """A scan in a word: simple-13."""
     skips = f"-skips-{scan.skips}" if scan.skips else ""
-    return f"{scan.normalisation}-{scan.ngram}{skips}{'-by-set' if scan.by_set else ''}"
+    return f"{scan.normalisation}-{scan.ngram}{skips}{'-by-set' if scan.by_set else ''}{'-drawn' if scan.drawn else ''}"
 
 
 def for_people(spans: pa.Table, index: Index, scan: Scan) -> pa.Table:
     """Spans as TABLE_SCHEMA has them."""
     item, text, first, size, row = (spans[n].to_numpy() for n in ("item", "text", "first", "words", "row"))
-    fields = [field for each in index.items for field in (each.fields or [""] * len(each.texts))]
     start, end = places_in_items(index, text, first, size)
     columns: dict[str, Any] = {name: spans[name] for name in TABLE_SCHEMA.names if name in spans.column_names}
     columns |= {
         "set": pa.array([index.items[i].set for i in item.tolist()], pa.string()),
         "item": pa.array([index.items[i].name for i in item.tolist()], pa.string()),
-        "field": pa.array([fields[i] for i in text.tolist()], pa.string()),
+        "field": pa.array([index.texts[i][0] for i in text.tolist()], pa.string()),
         "scan": pa.array([scan_name(scan)] * len(item), pa.string()),
         "item_start": start,
         "item_end": end,
@@ -249,10 +256,9 @@ def places_in_items(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The bytes of items' texts that units `first` to `first + size` are of: (starts, ends), both int64."""
     start, end = np.zeros(len(text), np.int64), np.zeros(len(text), np.int64)
-    texts = [each for item in index.items for each in item.texts]
     rules_ = normalisations.rules(index.normalisation)
     for number in np.unique(text).tolist():
-        starts, ends = words.places(texts[number], rules_)
+        starts, ends = words.places(index.texts[number][1], rules_)
         here = text == number
         start[here], end[here] = starts[first[here]], ends[first[here] + size[here] - 1]
     return start, end

@@ -40,18 +40,19 @@ def judge(argument: Judging, outputs: Outputs) -> dict[str, Any]:
     say of each set, and of each rule that measures."""
     step = argument.step
     scans = step.scans()
-    found = {}
+    found, verdicts = {}, {}
     for name in step.measure:
         number = scans.index(step.scan(name))
         index = step.index(scans[number])
-        groups = [tables.counted_spans(file, argument.counts[number], index) for file in argument.spans[number]]
-        found[name] = index, pa.concat_tables(groups) if groups else tables.no_spans(index)
-    verdicts = {name: step.verdict(name, spans, index) for name, (index, spans) in found.items()}
+        documents = tables.counts_of(argument.counts[number], index)
+        groups = [tables.counted_spans(file, documents, index) for file in (*argument.spans[number], None)]
+        found[name] = index, pa.concat_tables(groups)
+        verdicts[name] = step.verdict(name, found[name][1], index, documents)
     index, spans = found[step.measure[0]]
     folders = folder_names(index)
     sets: dict[str, Any] = {}
     for place, (set_, numbers) in enumerate(index.sets.items()):
-        states = _states(index, verdicts[step.measure[0]], numbers)
+        states = _states(verdicts[step.measure[0]], numbers)
         for state in STATES:
             lines = [_line(i, found, verdicts) for i in np.array(numbers)[states == state].tolist()]
             data = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
@@ -76,8 +77,8 @@ def folder_names(index: Index) -> dict[str, str]:
     return names
 
 
-def _states(index: Index, verdict: rules.Verdict, numbers: list[int]) -> np.ndarray:
-    dirty, checked = verdict.dirty[numbers], index.grams[numbers] > 0
+def _states(verdict: rules.Verdict, numbers: list[int]) -> np.ndarray:
+    dirty, checked = verdict.dirty[numbers], verdict.checked[numbers]
     return np.where(~checked, UNCHECKED, np.where(dirty, DIRTY, CLEAN))
 
 
@@ -90,7 +91,7 @@ def _line(
         name: {
             "score": round(float(verdict.score[number]), 6),
             "dirty": bool(verdict.dirty[number]),
-            "checked": bool(found[name][0].grams[number] > 0),
+            "checked": bool(verdict.checked[number]),
         }
         for name, verdict in verdicts.items()
     }
@@ -102,7 +103,7 @@ def _figures(
 ) -> dict[str, Any]:
     """Of a set by a rule: items by state, the distribution of the scores of those that are checked, the worst cases;
     what the rule's paper says of sets."""
-    states = _states(index, verdict, numbers)
+    states = _states(verdict, numbers)
     scores = verdict.score[numbers][states != UNCHECKED]
     figures: dict[str, Any] = {state: int((states == state).sum()) for state in STATES}
     checked = figures[CLEAN] + figures[DIRTY]
@@ -137,9 +138,8 @@ def _worst(index: Index, spans: pa.Table, verdict: rules.Verdict, numbers: list[
         place = int(places[np.argmax(size[places])])
         row = spans.slice(place, 1)
         start, end = tables.places_in_items(index, *(row[n].to_numpy() for n in ("text", "first", "words")))
-        texts = [text for each in index.items for text in each.texts]
         (found,) = row.to_pylist()
-        passage = texts[found["text"]].encode()[start[0] : end[0]].decode(errors="ignore")
+        passage = index.texts[found["text"]][1].encode()[start[0] : end[0]].decode(errors="ignore")
         shown.append(
             {
                 "item": index.items[number].name,
@@ -157,7 +157,7 @@ def _worst(index: Index, spans: pa.Table, verdict: rules.Verdict, numbers: list[
 def among_themselves(index: Index) -> dict[str, int]:
     """How many items are empty, too short to be looked for, the same as one of another set, and contained in another
     one (all of their texts that can be looked for are within texts of it)."""
-    texts = [text for item in index.items for text in item.texts]
+    texts = [text for _, text in index.texts]
     found = scanner.scan(pa.array(texts, pa.large_string()), index)
     owner = index.item_of_text[found["row"].to_numpy()]
     item, size, text = (found[name].to_numpy() for name in ("item", "words", "text"))

@@ -62,7 +62,7 @@ class Decontaminate(decontaminate.Decontaminate, GlobalStep):
         self._publish(context, written, judged)
         context.found.figures[context.name] = self._figures(len(evaluation), written, judged)
         proposed = exchange.of_map(written, PROPOSALS, len(groups))
-        return decide_map(context, groups, proposed, f"{self.scan(self.rule).ngram}-gram")
+        return decide_map(context, groups, proposed, f"{self.scan_of_documents.ngram}-gram")
 
     def _publish(self, context: Context, written: list[Manifest], judged: Manifest) -> None:
         """Put the table and the items of each set into OUT/contamination."""

@@ -67,10 +67,11 @@ def split(text, normalisation="simple"):
             deleted = character in string.punctuation if normalisation == "lm-eval" else category == "P"
             if deleted or character == "\0":
                 continue
-            is_mark, alone, of_words = False, False, not character.isspace()
+            of_words = not character.isspace()
         else:
-            is_mark, of_words = category == "M", category in "LNM"
-            alone = of_words and not is_mark and (normalisation == "gpt4" or bool(lone[ord(character)]))
+            of_words = category in "LNM"
+        is_mark = category == "M"
+        alone = of_words and not is_mark and (normalisation == "gpt4" or bool(lone[ord(character)]))
         if not of_words or (is_mark and not kind):
             kind = None if not of_words else kind
             continue

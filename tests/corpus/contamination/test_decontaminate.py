@@ -3,7 +3,6 @@
 import gzip
 import json
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -73,19 +72,6 @@ def test_a_file_that_is_none_is_one_sentence(tmp_path, name):
     with pytest.raises(ValueError, match=name) as error:
         load_items(str(tmp_path / name))
     assert "\n" not in str(error.value)
-
-
-def test_index_survives_a_table():
-    texts = [(NINE, "short"), (NINE + " ten",), ()]
-    built = index.build([Item(f"f:{i}", t) for i, t in enumerate(texts, 1)], 9, 8)
-    again = index.from_table(built.to_table())
-    assert again.items == built.items and again.not_checkable == ["f:3"]
-    for name in built.__dict__.keys() - {"items", "ngram", "min_words", "normalisation", "versions", "sets"}:
-        assert np.array_equal(getattr(again, name), getattr(built, name)), name
-    assert (np.diff(built.hash.astype(object)) > 0).all() and built.grams.tolist() == [1, 2, 0]
-    for wrong, why in (({}, "no index"), ({"format": index.FORMAT, "normalisation": "other"}, "make it again")):
-        with pytest.raises(ValueError, match=why):
-            index.from_table(built.to_table().replace_schema_metadata(wrong))
 
 
 def test_build_refuses_lengths():

@@ -23,29 +23,30 @@ def text(*parts):
     return " ".join(" ".join(part) for part in parts)
 
 
-def found(name, documents, items, **changes):
-    """(rule, spans with counts, index), of items {name: text or texts}, or `Item`s."""
+def found(name, documents, items, of_documents=False, **changes):
+    """(rule, spans with counts, index, in how many documents each gram is), of items {name: text or texts}, or
+    `Item`s."""
     rule = rules.RULES[name]
     if isinstance(items, dict):
         items = [Item(n, (t,) if isinstance(t, str) else tuple(t), n.split(":")[0]) for n, t in items.items()]
-    scan = rule.scan._replace(**changes)
-    built = index.build(items, scan.ngram, scan.min_words, scan.normalisation, scan.by_set)
-    scanning = scanner.Scanner(built, scan.skips)
+    scan = ((of_documents and rule.of_documents) or rule.scan)._replace(**changes)
+    built = index.build(items, scan.ngram, scan.min_words, scan.normalisation, scan.by_set, scan.drawn)
+    scanning = scanner.Scanner(built, scan.skips, around=True)
     spans = scanning.scan(pa.array(documents, pa.string()))
-    return rule, rules.with_documents(spans, built, scanning.documents), built
+    return rule, rules.with_documents(spans, built, scanning.documents), built, scanning.documents
 
 
 def verdict(name, documents, items, **changes):
     """[(score, dirty)] of the items."""
-    rule, spans, built = found(name, documents, items, **changes)
-    said = rule.items(rules.counted(spans, rule.max_documents), built, rule.threshold)
+    rule, spans, built, counts = found(name, documents, items, **changes)
+    said = rule.items(rules.counted(spans, built, counts, rule.max_documents), built, rule.threshold)
     return [(round(s, 4), d) for s, d in zip(said.score.tolist(), said.dirty.tolist())]
 
 
 def cut(name, documents, items, **changes):
     """{row: what is left of the document, None where it is dropped} of those that something is done to."""
-    rule, spans, built = found(name, documents, items, **changes)
-    done = rule.documents(rules.counted(spans, rule.max_documents), built, rule.threshold)
+    rule, spans, built, counts = found(name, documents, items, of_documents=True, **changes)
+    done = rule.documents(rules.counted(spans, built, counts, rule.max_documents), built, rule.threshold)
     left = {}
     for row, dropped, start, end in reversed(list(zip(*(c.tolist() for c in done[:4])))):
         data = left.get(row, documents[row].encode())
@@ -106,11 +107,20 @@ def test_gpt3_measures_by_the_fifth_percentile_of_lengths_between_eight_and_thir
         items = {f"set:{number}": text(words(100 * number, length)) for number in range(20)}
         items["set:long"] = text(words(5000, 30))
         documents = [text(words(5000, n - 1)), text(words(5010, n))]
-        rule, spans, built = found("gpt3", documents, items)
+        _, spans, built, _ = found("gpt3", documents, items)
         assert spans["row"].to_pylist() == [1] and spans["words"].to_pylist() == [n]
         assert built.text_size[-1] == n
-        # documents are cut for thirteen words all the same
-        assert len(rule.documents(spans, built, 0.0).row) == (n == 13)
+        assert len(cut("gpt3", documents, items)) == (n == 13)  # documents are cut for thirteen words all the same
+
+
+def test_gpt3_cuts_documents_for_thirteen_words_whatever_the_items_beside_are():
+    long, eight = text(words(0, 20)), text(words(300, 8))
+    documents = [FILLER * 9 + text(words(0, 14)) + " " + FILLER * 9, FILLER * 9 + text(words(0, 9)) + " " + FILLER * 9]
+    documents += [f"{FILLER}{number} {text(words(0, 9))}" for number in range(11)]  # nine words are common
+    alone = cut("gpt3", documents, {"set:long": long})
+    assert list(alone) == [0]
+    short = {f"set:{number}": eight for number in range(9)}
+    assert cut("gpt3", documents, {"set:long": long, **short}) == alone
 
 
 # lm-eval: lm_eval/decontamination/janitor.py
@@ -140,12 +150,22 @@ def test_gpt4_draws_three_substrings_of_fifty_characters():
     item = "abcdefghij" * 4 + "KLMNOPQRSTUVWXYZ0123456789" * 2
     assert verdict("gpt4", ["x " + "-".join(item) + " x"], {"set:1": item}) == [(1.0, True)]
     assert verdict("gpt4", [item.lower()], {"set:1": item}) == [(0.0, False)]
-    assert verdict("gpt4", ["How many? 7!"], {"set:1": "how many", "set:2": "many7", "set:3": ""}) == [
+    assert verdict("gpt4", ["So, how many? 71!"], {"set:1": "so how many", "set:2": "howmany71", "set:3": ""}) == [
         (0.0, False), (1.0, True), (0.0, False),
     ]  # fmt: skip
-    rule, spans, built = found("gpt4", [item[:60]], {f"set:{n}": item for n in range(200)})
+    rule, spans, built, _ = found("gpt4", [item[:60]], {f"set:{n}": item for n in range(200)})
     shares = rule.items(spans, built, 0.0).score  # 11 of 43 substrings: a draw hits with a probability of a quarter
-    assert 0.15 < shares.mean() < 0.36 and set(np.round(shares * 3)) <= {0, 1, 2, 3}
+    assert 0.15 < shares.mean() < 0.36
+    assert built.grams.max() == 3 and built.grams.mean() > 2.8  # three, but for those that are drawn twice
+
+
+def test_gpt4_takes_the_whole_example_and_not_its_answer_alone():
+    items = {"set:1": ("How many are seven and four?", "11"), "set:2": ("7",), "set:3": ("a", "b", "c", "d")}
+    documents = ["11 of them, 7 or so", "How many are seven and four?", "A 7 abcd"]
+    rule, spans, built, _ = found("gpt4", documents, items)
+    said = rule.items(spans, built, 0.0)
+    assert said.dirty.tolist() == [False] * 3 and said.checked.tolist() == [True, False, False]
+    assert verdict("gpt4", ["how many are -- no: How many are seven, and four? 11."], items)[0] == (1.0, True)
 
 
 def test_palm_is_seventy_per_cent_of_eight_grams():
@@ -206,6 +226,66 @@ def test_longest_is_the_longest_passage_in_a_document():
     assert verdict("longest", [text(words(0, 7))], {"set:1": item}) == [(0.0, False)]
 
 
+CHOICES = ("a small one", "four old ships of wood", "none", "the others")
+
+
+@pytest.mark.parametrize("name", ["longest", "llama3", "llama2", "tulu3"])
+def test_an_item_of_choices_that_stands_whole_in_a_document_is_dirty_whole(name):
+    """Choices of fewer words than are looked for are in no number; long ones are in both."""
+    question, long = text(words(0, 12)), text(words(40, 14))
+    item = Item("set:1", (question, *CHOICES, long), "set", "1", ("question", *["choices"] * 5))
+    lines = "\n".join(f"{label}. {choice}" for label, choice in zip("ABCDE", item.texts[1:]))
+    assert verdict(name, [f"{question}\n{lines}"], [item]) == [(1.0, True)]
+    assert verdict(name, [question], [item]) == [(round(12 / 26, 4), False)]
+    only = Item("set:1", CHOICES, "set")
+    rule, spans, built, _ = found(name, ["x. ".join(CHOICES)], [only])
+    assert rule.items(spans, built, rule.threshold).checked.tolist() == [False]
+
+
+def test_longest_does_not_add_passages_of_different_documents():
+    item = {"set:1": (text(words(0, 20)), text(words(40, 20)))}
+    assert verdict("longest", [text(words(0, 20)), text(words(40, 20))], item) == [(0.5, True)]
+    assert verdict("longest", [text(words(0, 12), ["x"], words(40, 9)), text(words(0, 15))], item) == [(0.525, True)]
+
+
+def test_what_an_item_repeats_is_in_its_grams_wherever_it_stands():
+    """Llama 3: the tokens of an example that are part of an 8-gram that the corpus has."""
+    ten = words(0, 10)
+    item = text(ten, words(50, 5), ten, words(60, 5))  # 30 units, of which the corpus has 20
+    for name in ("llama3", "tulu3"):
+        assert verdict(name, [text(ten)], {"set:1": item}) == [(round(2 / 3, 4), True)]
+    eleven = words(0, 11)
+    item = text(eleven, words(50, 4), eleven, words(60, 4))
+    assert verdict("llama2", [text(eleven)], {"set:1": item}) == [(round(22 / 30, 4), False)]
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(st.lists(st.sampled_from("ab"), max_size=25), min_size=1, max_size=3),
+    st.lists(st.sampled_from("ab"), max_size=25),
+    st.integers(1, 3),
+    st.integers(1, 2),
+)
+def test_llama2_marks_every_unit_of_every_match(documents, item, gram, budget):
+    """By brute force: every range of the item, at every place of every document."""
+    matched = set()
+    for document in documents:
+        for first in range(len(item)):
+            for place in range(len(document)):
+                differ = 0
+                for size, (one, other) in enumerate(zip(item[first:], document[place:]), 1):
+                    differ += one != other
+                    if differ > budget or (one != other and size <= gram):
+                        break
+                    if one == other and size > gram:
+                        matched.update(range(first, first + size))
+    _, spans, built, _ = found(
+        "llama2", [text(each) for each in documents], {"set:1": text(item)}, ngram=gram, min_words=gram, skips=budget
+    )
+    longer = spans.filter(pa.array(spans["words"].to_numpy() > gram, pa.bool_()))
+    assert rules.units_in_passages(longer, built).tolist() == [len(matched)]
+
+
 def test_datatrove_drops_documents_with_a_twelve_gram():
     item = text(words(0, 30))
     documents = [text(words(3, 12)), text(words(3, 11)), text(["x"], words(18, 12), ["y"])]
@@ -236,20 +316,89 @@ def test_quotations_that_are_common_do_not_count_and_leaks_do(name):
     leak = text(words(0, 60))
     documents = [f"Page {number}. {quoted}" for quoted in QUOTATIONS.values() for number in range(12)]
     items = {f"set:{label}": quoted for label, quoted in QUOTATIONS.items()} | {"set:leak": leak}
-    rule, spans, built = found(name, [*documents, leak, "Again: " + leak], items)
-    counting = rules.counted(spans, 10)
+    documents += [leak, "Again: " + leak]
+    rule, spans, built, counts = found(name, documents, items)
+    counting = rules.counted(spans, built, counts, 10)
     score = rule.items(counting, built, rule.threshold).score
     assert score[:-1].tolist() == [0.0] * len(QUOTATIONS) and score[-1] > 0.9
     touched = set(rule.documents(counting, built, rule.threshold).row.tolist())
-    assert touched == (set() if rule.documents is rules.keep else {len(documents), len(documents) + 1})
+    assert touched == (set() if rule.documents is rules.keep else {len(documents) - 2, len(documents) - 1})
     assert (rule.items(spans, built, rule.threshold).score[:-1] > 0).all()  # without the limit all of them count
 
 
 def test_passages_are_counted_by_their_rarest_gram():
     long = text(words(0, 20))
     documents = [text(words(0, 13)), text(words(0, 13)), long]
-    _, spans, _ = found("any", documents, {"set:1": long})
+    _, spans, _, _ = found("any", documents, {"set:1": long})
     assert spans["documents"].to_pylist() == [3, 3, 1]
+
+
+def test_common_grams_do_not_count_in_a_passage_that_has_others():
+    """ "We ignored 13-grams that matched more than 10 training documents": the grams, and not the passages."""
+    quoted, own = words(0, 30), words(100, 20)
+    item = text(quoted, own)
+    documents = [f"{number} {text(quoted)}" for number in range(11)] + [FILLER * 9 + item + " é " + FILLER * 9]
+    left = cut("gpt3", documents, {"set:1": item})
+    start = documents[-1].index("w18 ")  # the first gram that is not in the quotation alone begins there
+    assert left == {11: documents[-1][: start - 200] + documents[-1][documents[-1].index(" é ") + 200 :]}
+    # of 38 grams 20 are left
+    assert verdict("gpt3", documents, {"set:1": item}) == [(round(20 / 38, 4), True)]
+    _, spans, built, counts = found("any", documents, {"set:1": item})
+    (row,) = rules.counted(spans, built, counts, 10).to_pylist()
+    assert (row["words"], row["first"], row["grams"], row["documents"]) == (32, 18, 20, 1)
+    assert documents[-1].encode()[row["start"] : row["end"]].decode() == text(quoted[18:], own)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    st.lists(st.lists(st.sampled_from("abé"), max_size=12).map(" ".join), min_size=1, max_size=6),
+    st.lists(st.lists(st.sampled_from("abé"), max_size=12).map(" ".join), min_size=1, max_size=3),
+    st.integers(1, 3),
+    st.integers(0, 2),
+)
+def test_without_common_grams_the_others_are_found_and_no_more(documents, items, size, most):
+    """By hand: the grams of each document and item that at most `most` documents have."""
+    items = {f"set:{number}": each for number, each in enumerate(items)}
+    _, spans, built, counts = found("any", documents, items, ngram=size, min_words=size)
+    left = rules.counted(spans, built, counts, most)
+
+    def grams(each):
+        units = each.split()
+        return {tuple(units[i : i + size]) for i in range(len(units) - size + 1)}
+
+    rare = {g for each in items.values() for g in grams(each) if sum(g in grams(d) for d in documents) <= most}
+    expected = {
+        (row, number): grams(document) & grams(each) & rare
+        for row, document in enumerate(documents)
+        for number, each in enumerate(items.values())
+    }
+    has = {}
+    for row in left.to_pylist():
+        data = documents[row["row"]].encode()
+        passage = data[row["start"] : row["end"]].decode()
+        assert grams(passage) <= rare and len(passage.split()) == row["words"]
+        of_item = list(items.values())[row["item"]].split()
+        assert of_item[row["first"] : row["first"] + row["words"]] == passage.split()
+        assert row["grams"] == len(expected[row["row"], row["item"]])
+        before = len(data[: row["start"]].decode())
+        after = len(data[: row["end"]].decode())
+        around = max(0, before - 200), min(len(documents[row["row"]]), after + 200)
+        assert (row["cut_start_character"], row["cut_end_character"]) == around
+        assert data[row["cut_start"] : row["cut_end"]].decode() == documents[row["row"]][slice(*around)]
+        has.setdefault((row["row"], row["item"]), set()).update(grams(passage))
+    assert has == {pair: each for pair, each in expected.items() if each}
+
+
+def test_where_units_may_differ_a_common_quotation_does_not_count_and_what_is_own_does():
+    quoted, own = words(0, 30), words(100, 20)
+    documents = [f"{number} {text(quoted[:12], ['x'], quoted[13:])}" for number in range(11)]
+    items = {"set:1": text(quoted, own)}
+    rule, spans, built, counts = found("llama2", documents, items)
+    assert rules.counted(spans, built, counts, 10).num_rows == 0
+    documents.append(text(quoted[:12], ["x"], quoted[13:], own[:15], ["y"], own[16:]))
+    rule, spans, built, counts = found("llama2", documents, items)
+    left = rules.counted(spans, built, counts, 10).to_pylist()
+    assert [(row["first"], row["words"], row["skipped"]) for row in left] == [(21, 29, 1)]
 
 
 @settings(deadline=None, max_examples=60)
@@ -260,7 +409,7 @@ def test_passages_are_counted_by_their_rarest_gram():
 )
 def test_what_rules_do_is_within_the_text_and_between_characters(documents, items, name):
     items = {f"set:{number}": each for number, each in enumerate(items)}
-    rule, spans, built = found(name, documents, items, ngram=2, min_words=1)
+    rule, spans, built, _ = found(name, documents, items, ngram=2, min_words=1)
     done = rule.documents(spans, built, rule.threshold)
     assert (np.diff(done.row) >= 0).all()
     for row, dropped, start, end in zip(*(column.tolist() for column in done[:4])):
@@ -373,6 +522,6 @@ def test_planted_items_are_found_by_kind(language):
     sentence = SENTENCES[language]
     documents = [FILLER * 3 + planted(sentence, kind) + ". " + FILLER * 3 for kind in KINDS]
     for name, expected in (("any", FOUND_BY_13[language].split()), ("longest", [k.replace(" ", "_") for k in KINDS])):
-        _, spans, _ = found(name, [*documents, FILLER * 6], {"set:1": sentence})
+        _, spans, _, _ = found(name, [*documents, FILLER * 6], {"set:1": sentence})
         seen = {KINDS[row].replace(" ", "_") for row in spans["row"].to_pylist()}
         assert seen == set(expected), name

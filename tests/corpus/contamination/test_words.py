@@ -91,3 +91,10 @@ def test_punctuation_within_words_is_deleted_or_divides_them():
     assert units(text, "lm-eval") == ["it—is", "the", "usas", "«own»", "rule"]
     assert units(text) == ["it", "is", "the", "u", "s", "a", "s", "own", "rule"]
     assert "".join(units("A b, é9!", "gpt4")) == "Abé9"
+
+
+@pytest.mark.parametrize("name", ["gpt3", "lm-eval"])
+def test_scripts_without_spaces_have_words_between_white_space_too(name):
+    text = "学习Python3的人。 ที่นี่ abc"
+    stop = ["。"] * (name == "lm-eval")
+    assert units(text, name) == ["学", "习", "python3", "的", "人", *stop, "ที่", "นี่", "abc"]
