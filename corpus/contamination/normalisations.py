@@ -56,10 +56,12 @@ between one and two."""
 
 class Rules(NamedTuple):
     """A normalisation as kernels have it. `table`: int32[0x110000]; `folds`: whether case is folded where a character
-    is looked at closely."""
+    is looked at closely; `plain`: whether of ASCII's characters letters, in lower case, and digits make words, and all
+    others end them."""
 
     table: np.ndarray
     folds: bool
+    plain: bool
     folding: folding.Folding
     forms: normal_forms.Tables
 
@@ -91,7 +93,7 @@ def rules(name: Name) -> Rules:
         table[several] |= FOLDS
         table[_continuing(forms)] |= CONTINUES
     table.setflags(write=False)
-    return Rules(table, name in ("simple", "gpt3"), fold, forms)
+    return Rules(table, name in ("simple", "gpt3"), name == "simple", fold, forms)
 
 
 def _continuing(forms: normal_forms.Tables) -> np.ndarray:

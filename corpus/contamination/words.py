@@ -17,7 +17,7 @@ import numpy as np
 from corpus.contamination import normalisations
 from corpus.contamination.normalisations import ALONE, CODE_POINT, CONTINUES, DELETED, FOLDS, JOINS, UNUSUAL
 from corpus.text import folding, normal_forms
-from corpus.text.intrinsics import load64
+from corpus.text.intrinsics import load64, store64, trailing_zeros
 from corpus.text.leaf import leaf
 from corpus.text.utf8 import decode, encode
 
@@ -35,6 +35,9 @@ _WORD = np.uint64(0x9E3779B97F4A7C15)  # odd: multiplier of the hash over a sequ
 _MIX = np.uint64(0xFF51AFD7ED558CCD)  # odd: MurmurHash3's finaliser
 _SHIFT = np.uint64(32)
 _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+_HIGH = np.uint64(0x8080808080808080)
+_EACH = np.uint64(0x0101010101010101)
 
 NONE, WORD, LONE = range(3)
 
@@ -123,6 +126,59 @@ def _take(words, count, written, inside, last, entry, begin, end):
     return count, written, inside, end
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def _at_least(bytes_, least):
+    """The high bit of every byte, all of which are below 128, that is at least `least`."""
+    return (bytes_ + _EACH * np.uint64(128 - least)) & _HIGH
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _eight(data, position):
+    """(the eight bytes from `position` with ASCII's letters in lower case, the high bit of every byte of them that is
+    such a letter or a digit)."""
+    found = load64(data, position)
+    low = found & ~_HIGH
+    ascii = ~found & _HIGH
+    upper = _at_least(low, 0x41) & ~_at_least(low, 0x5B) & ascii
+    low |= upper >> np.uint64(2)
+    of_word = (_at_least(low, 0x61) & ~_at_least(low, 0x7B)) | (_at_least(low, 0x30) & ~_at_least(low, 0x3A))
+    return (found & _HIGH) | low, of_word & ascii
+
+
+@leaf
+def _plain_words(data, start, position, end, words, count, written):
+    """Takes words of ASCII's letters and digits, eight bytes at a time, where no unit has begun: (units, bytes written,
+    position). Comes to its end before what it does not know: a character of others and the one before that, which may
+    be changed by it, and the last bytes."""
+    first = position
+    while position + 8 <= end:
+        lower, of_word = _eight(data, position)
+        if not of_word & np.uint64(0x80):
+            others = lower & _HIGH
+            skipped = trailing_zeros(of_word | others) >> 3
+            position += min(skipped, 8)
+            if skipped == 0 or (skipped < 8 and others & (np.uint64(0x80) << np.uint64(8 * skipped))):
+                break
+            continue
+        size = np.int64(0)
+        while of_word == _HIGH and position + size + 16 <= end:
+            store64(words.text, written + size, lower)
+            size += 8
+            lower, of_word = _eight(data, position + size)
+        if of_word == _HIGH:
+            break
+        more = trailing_zeros(~of_word & _HIGH) >> 3
+        if lower & (np.uint64(0x80) << np.uint64(8 * more)):
+            break
+        store64(words.text, written + size, lower)
+        size += more
+        words.at[count] = written
+        words.starts[count] = position - start
+        count, written = _close(words, count, written + size, position + size - start)
+        position += size + 1
+    return count, written, position - (position > first)
+
+
 @leaf
 def split(data, start, end, rules, words):
     """Writes the units of `data[start:end]` (valid UTF-8) to `words`, with their places from `start`; returns how many.
@@ -135,6 +191,8 @@ def split(data, start, end, rules, words):
     piece, changed = start, False
     position = start
     while position < end:
+        if inside == NONE and rules.plain and data[position] < 0x80:
+            count, written, position = _plain_words(data, start, position, end, words, count, written)
         code_point, width = np.int64(data[position]), 1
         if code_point >= 0x80:
             code_point, width = decode(data, position)

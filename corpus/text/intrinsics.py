@@ -22,6 +22,21 @@ def load64(typing_context, data, i):
 
 
 @intrinsic
+def store64(typing_context, data, i, word):
+    """Writes a uint64 as eight bytes, the lowest first, to a contiguous uint8 array from `i`; the caller sees to it that
+    i + 8 <= data.size."""
+
+    def generate(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        address = builder.gep(array.data, [arguments[1]])
+        pointer = builder.bitcast(address, ir.IntType(64).as_pointer())
+        builder.store(arguments[2], pointer, align=1)
+        return context.get_dummy_value()
+
+    return types.void(data, types.int64, types.uint64), generate
+
+
+@intrinsic
 def trailing_zeros(typing_context, word):
     """Number of zero bits below the lowest set bit of a uint64; 64 for zero."""
 
