@@ -170,7 +170,13 @@ def _index(sources: tuple[paths.Source, ...], fields: tuple[str, ...], scan: pub
 def _items(sources: tuple[paths.Source, ...], fields: tuple[str, ...]) -> list[evaluation_items.Item]:
     kept = [source.path for source in sources if saved.is_saved(source.path)]
     items = evaluation_items.load_files([source.path for source in sources if source.path not in kept], fields)
-    items += [item for path in kept for item in saved.load(path, fields)]
+    sets = {item.set: "files that are no saved items" for item in items}
+    for path in kept:
+        again = saved.load(path, fields)
+        if both := sorted({item.set for item in again} & set(sets)):
+            raise ValueError(f"the set {both[0]} is in {path} and in {sets[both[0]]}: leave one of them out")
+        sets |= {item.set: path for item in again}
+        items += again
     if sources and not items:
         raise ValueError(f"no evaluation item in {', '.join(source.path for source in sources[:10])}")
     return items

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,10 @@ _LINES, _DELIMITED, _PARQUET, _ARROW = (
     (".arrow", ".feather"),
 )
 
+_EXAMPLE = re.compile(rb"^!!@@##@@!! -- Example (\d+)\r?\n", re.MULTILINE)
+"""What is before each prompt that lm-evaluation-harness's scripts/write_out.py has written."""
+_SAVED = b"winnow-evaluation-items/"
+
 Numbered = Iterator[tuple[int, dict[str, Any]]]
 
 
@@ -36,7 +41,7 @@ def expand(pattern: str) -> tuple[list[paths.Source], list[str]]:
         return sources, []
     with_arrow = any(_kind(source.path) in _ARROW for source in sources)
     beside = BESIDE_ARROW if with_arrow else ()
-    known = [s for s in sources if _kind(s.path) and paths.basename(s.path) not in beside]
+    known = [s for s in sources if (_kind(s.path) and paths.basename(s.path) not in beside) or _is_written_out(s.path)]
     if not known:
         raise ValueError(f"{pattern}: no evaluation file of a known kind, as {sources[0].path} is not: {KINDS}")
     kept = set(known)
@@ -58,6 +63,8 @@ def records(path: str) -> Numbered:
             yield from enumerate(_arrow_rows(data), 1)
         elif kind in _DELIMITED:
             yield from enumerate(_delimited_rows(data, "\t" if kind == ".tsv" else ""), 1)
+        elif not kind and _EXAMPLE.match(data):
+            yield from _prompts(data)
         elif data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
             yield from enumerate(_array(data), 1)
         else:
@@ -79,6 +86,20 @@ def _kind(path: str) -> str:
     for compressed in _COMPRESSED:
         name = name.removesuffix(compressed)
     return next((suffix for suffix in (*_LINES, *_DELIMITED) if name.endswith(suffix)), "")
+
+
+def _is_written_out(path: str) -> bool:
+    """Whether a file, whose name is that of a task, holds prompts."""
+    if "." in paths.basename(path):
+        return False
+    with paths.open_input(path) as file:
+        return _EXAMPLE.match(file.read(64)) is not None
+
+
+def _prompts(data: bytes) -> Numbered:
+    parts = _EXAMPLE.split(data)[1:]
+    for number, (example, prompt) in enumerate(zip(parts[::2], parts[1::2]), 1):
+        yield number, {"id": int(example), "text": prompt.decode().removesuffix("\n")}
 
 
 def _content(path: str) -> bytes:
@@ -125,6 +146,8 @@ def _arrow_rows(data: bytes) -> Iterator[dict[str, Any]]:
     while source.tell() < len(data):
         is_file = data.startswith(b"ARROW1\0\0")
         table = (pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)).read_all()
+        if (table.schema.metadata or {}).get(b"format", b"").startswith(_SAVED):
+            raise ValueError("it holds items that `winnow contamination save` has kept: let its name end .items.arrow")
         table.validate(full=True)
         yield from table.to_pylist()
         if is_file:

@@ -7,6 +7,8 @@ import fnmatch
 import hashlib
 import json
 import re
+import warnings
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -40,6 +42,7 @@ KNOWN: dict[Role, tuple[str, ...]] = {
 _ROLES: dict[str, Role] = {name: role for role, names in KNOWN.items() for name in names}
 _SAMPLES = re.compile(r"samples_(.+?)(_\d{4}-\d\d-\d\dT[\d.-]+)?$")
 """Files that lm-evaluation-harness writes with --log_samples."""
+_SUFFIXES = re.compile(r"(\.(jsonl?|ndjson|csv|tsv|parquet|arrow|feather|gz|zst|bz2))+$")
 _SHARD = re.compile(r"(data|test|train|validation|dataset|part)?-?\d+(-of-\d+)?")
 """Names of files that say nothing of the set; its folder does."""
 
@@ -65,13 +68,14 @@ def role(field: str) -> Role:
 
 def load_items(path: str, fields: tuple[str, ...] = ("text",)) -> list[Item]:
     """Items of a file, in order: JSON lines or an array, CSV or TSV (each also as .gz, .zst or .bz2), Parquet, Arrow,
-    samples of lm-evaluation-harness (`--log_samples`), whose items are within `doc`.
+    samples of lm-evaluation-harness (`--log_samples`), whose items are within `doc`, and prompts that its
+    `scripts/write_out.py` has written, whose field is `text`.
 
     A field may hold a string or a list of strings, each a text of its own, and may lie within others (`data.text`); a
     record may lack some of the fields. `quiz*.jsonl=question,answer` are the fields of the files that are called so,
-    `auto` those of `KNOWN` that a file has. The name is that of the file, without folders, a colon, and the record's
-    "id", or its number, from 1 (of lines, that of the line). Raises ValueError for what cannot be read as such, and
-    for a field that no record has, with those that they have.
+    `auto` those of `KNOWN` that a file has. The name is that of the file, without folders (`load_files` has those that
+    tell two files apart), a colon, and the record's "id", or its number, from 1 (of lines, that of the line). Raises
+    ValueError for what cannot be read as such, and for a field that no record has, with those that they have.
 
     >>> import corpus, pathlib, tempfile
     >>> file = pathlib.Path(tempfile.mkdtemp(), "quiz.jsonl")
@@ -83,54 +87,100 @@ def load_items(path: str, fields: tuple[str, ...] = ("text",)) -> list[Item]:
 
 
 def load_files(names: Iterable[str], fields: tuple[str, ...] = ("text",)) -> list[Item]:
-    """Items of several files; see `load_items`. Every file has some of the fields, every field is in some file."""
+    """Items of several files; see `load_items`. Every file has some of the fields; every field is in some of the files
+    that it is named for, and every pattern is the name of some file. What has half a surrogate pair, which stands for
+    no character, has U+FFFD instead, with a warning."""
+    files = list(names)
+    _check_patterns(files, fields)
+    places, sets = _places(files)
     items: list[Item] = []
-    lacking: dict[str, tuple[str, dict[str, int]]] = {}  # fields that have not been seen: a file, and what that has
-    seen: set[str] = set()
-    for path in names:
+    lacking: dict[tuple[str, str], tuple[str, dict[str, int]]] = {}  # (for which files, field): one, and what it has
+    seen, samples = set[tuple[str, str]](), set[tuple[str, str]]()
+    for path in files:
         count, here = len(items), set[str]()
         sizes: dict[str, int] = {}
-        wanted = fields_of(path, fields)
-        for number, record in _records(path):
-            item, found = _item(path, number, record, wanted)
+        pattern, wanted = _entry(path, fields)
+        for number, record in evaluation_files.records(path):
+            if is_sample(record):  # of which there are some for an item, in files of several models, too
+                if (sets[path], record["doc_hash"]) in samples:
+                    continue
+                samples.add((sets[path], record["doc_hash"]))
+            item, found = _item(path, number, record, wanted, places[path], sets[path])
             items.append(item)
             here.update(found)
             if len(items) - count <= MOST_LOOKED_AT:
                 _add_sizes(sizes, inner(record))
         if len(items) > count and not here:
             raise _no_text(path, wanted[0], sizes)
-        seen |= here
-        if len(items) > count and AUTO not in wanted:
-            lacking = {each: why for each, why in lacking.items() if each not in here}
-            lacking |= {field: (path, sizes) for field in wanted if field not in seen}
-    for field, (path, sizes) in lacking.items():
-        raise _no_text(path, field, sizes)
+        seen |= {(pattern, field) for field in here}
+        if len(items) > count:
+            lacking |= {(pattern, field): (path, sizes) for field in wanted if field != AUTO and field not in here}
+    for (pattern, field), (path, sizes) in lacking.items():
+        if (pattern, field) not in seen:
+            raise _no_text(path, field, sizes)
     return items
 
 
-def fields_of(path: str, fields: tuple[str, ...]) -> tuple[str, ...]:
-    """The fields of a file: those that an entry PATTERN=FIELD,FIELD names for files of its name, else the entries that
-    are for all files. Raises ValueError where there are none for it."""
+def _check_patterns(files: list[str], fields: tuple[str, ...]) -> None:
+    """Raises ValueError for an entry PATTERN=FIELD,FIELD that names no field, or is for none of the files."""
+    called = list(dict.fromkeys(map(paths.basename, files)))
+    for entry in fields:
+        pattern, is_, named = entry.partition("=")
+        if not entry.strip() or (is_ and not any(field.strip() for field in named.split(","))):
+            raise ValueError(f"fields: {entry!r} names no field; say {pattern.strip() or 'quiz.jsonl'}=question,answer")
+        if is_ and files and not any(fnmatch.fnmatchcase(name, pattern.strip()) for name in called):
+            more = f" and {len(called) - MOST_NAMES} more" if len(called) > MOST_NAMES else ""
+            known = ", ".join(called[:MOST_NAMES]) + more
+            raise ValueError(f"fields: {pattern.strip()!r} is the name of no evaluation file; they are {known}")
+
+
+def _entry(path: str, fields: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The fields of a file: (pattern, those that an entry PATTERN=FIELD,FIELD names for files of its name), else ("",
+    the entries that are for all files). Raises ValueError where there are none for it."""
     name = paths.basename(path)
     for entry in fields:
         pattern, is_, named = entry.partition("=")
         if is_ and fnmatch.fnmatchcase(name, pattern.strip()):
-            return tuple(field.strip() for field in named.split(",") if field.strip())
+            return pattern, tuple(field.strip() for field in named.split(",") if field.strip())
     found = tuple(field for field in fields if "=" not in field)
     if not found:
         raise ValueError(f"{path}: fields names none for it; say {name}=question,answer or a field for all files")
+    return "", found
+
+
+def _places(files: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """What each file is called, and the set in it: by their names, with as many folders before them as it takes for two
+    not to be called the same."""
+    whole = {path: tuple(paths.without_options(path).rstrip("/").split("/")) for path in files}
+    sets = {path: _set_place(parts) for path, parts in whole.items()}
+    name, set_ = _shortest(whole.values()), _shortest(sets.values())
+    return {path: name[parts] for path, parts in whole.items()}, {path: set_[parts] for path, parts in sets.items()}
+
+
+def _set_place(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Where a set is: the file without suffixes, its folder where the file is a numbered one, the task where it is of
+    samples of lm-evaluation-harness."""
+    name = _SUFFIXES.sub("", parts[-1])
+    if of_samples := task(name):
+        return (of_samples,)
+    return parts[:-1] if _SHARD.fullmatch(name) and len(parts) > 1 else (*parts[:-1], name)
+
+
+def task(path: str) -> str:
+    """The task whose samples lm-evaluation-harness has logged in a file, by its name; "" of another one."""
+    found = _SAMPLES.match(_SUFFIXES.sub("", paths.basename(path)))
+    return found.group(1) if found else ""
+
+
+def _shortest(places: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
+    """Of each place its shortest end that no other has."""
+    different = set(places)
+    ends = Counter(place[-size:] for place in different for size in range(1, len(place) + 1))
+    found = {}
+    for place in different:
+        own = (size for size in range(1, len(place)) if ends[place[-size:]] == 1)
+        found[place] = "/".join(place[-next(own, len(place)) :])
     return found
-
-
-def _records(path: str) -> Iterable[tuple[int, dict[str, Any]]]:
-    """The records of a file; of samples of an evaluation, which there are some of for an item, the first."""
-    seen: set[str] = set()
-    for number, record in evaluation_files.records(path):
-        if is_sample(record):
-            if record["doc_hash"] in seen:
-                continue
-            seen.add(record["doc_hash"])
-        yield number, record
 
 
 def is_sample(record: dict[str, Any]) -> bool:
@@ -153,28 +203,35 @@ def doc_hash(record: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def set_name(path: str) -> str:
-    """What the set in a file is called: the file's name without suffixes, that of its folder where the file is a
-    numbered one, the task where it is of samples of lm-evaluation-harness."""
-    parts = paths.without_options(path).rstrip("/").split("/")
-    name = re.sub(r"(\.(jsonl?|ndjson|csv|tsv|parquet|arrow|feather|gz|zst|bz2))+$", "", parts[-1])
-    if found := _SAMPLES.match(name):
-        return found.group(1)
-    return parts[-2] if _SHARD.fullmatch(name) and len(parts) > 1 else name
-
-
-def _item(path: str, number: int, record: dict[str, Any], wanted: tuple[str, ...]) -> tuple[Item, list[str]]:
-    """(the item of a record, the fields that it has texts in)."""
+def _item(
+    path: str, number: int, record: dict[str, Any], wanted: tuple[str, ...], place: str, set_: str
+) -> tuple[Item, list[str]]:
+    """(the item of a record, the fields that it has texts in); place: what its file is called."""
     key, inside = doc_hash(record), inner(record)
     names = [name for name in wanted if name != AUTO]
     if AUTO in wanted:
         names += _known(inside)
     found = {name: texts for name in names if (texts := _texts(_value(record, inside, name)))}
-    named = record.get("id", record.get("doc_id", inside.get("id", number)))
+    named = str(record.get("id", record.get("doc_id", inside.get("id", number))))
     pairs = [(name, text) for name in names for text in found.get(name, ())]
-    of_item, fields = tuple(text for _, text in pairs), tuple(name for name, _ in pairs)
-    item = Item(f"{paths.basename(path)}:{named}", of_item, set_name(path), str(named), fields, key)
+    texts, fields = tuple(text for _, text in pairs), tuple(name for name, _ in pairs)
+    item = Item(f"{place}:{named}", texts, set_, named, fields, key)
+    try:
+        "".join([named, key, *texts, *fields]).encode()
+    except UnicodeEncodeError:
+        warnings.warn(
+            f"{path}: record {number} has half a surrogate pair, which stands for no character; U+FFFD is read instead",
+            stacklevel=4,
+        )
+        item = Item(
+            _whole(item.name), tuple(map(_whole, texts)), set_, _whole(named), tuple(map(_whole, fields)), _whole(key)
+        )
     return item, [*found, *([AUTO] if found else [])]
+
+
+def _whole(text: str) -> str:
+    """A text with U+FFFD instead of surrogates that are no pair."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _known(record: dict[str, Any]) -> list[str]:

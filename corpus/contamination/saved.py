@@ -59,7 +59,7 @@ def load(path: str, fields: tuple[str, ...] = ("text",)) -> list[Item]:
     if json.loads(settings["definitions"]) != normalisations.DEFINITIONS:
         raise ValueError(f"{path} was saved for normalisations of another version; save it again")
     saved = tuple(json.loads(settings["fields"]))
-    if fields not in (("text",), saved):
+    if fields != ("text",) and sorted(fields) != sorted(saved):
         raise ValueError(f"{path} has the fields {', '.join(saved)}, not {', '.join(fields)}")
     items = evaluation_items.of_table(table)
     sets: dict[str, list[Item]] = {}

@@ -23,8 +23,8 @@ def load64(typing_context, data, i):
 
 @intrinsic
 def store64(typing_context, data, i, word):
-    """Writes a uint64 as eight bytes, the lowest first, to a contiguous uint8 array from `i`; the caller sees to it that
-    i + 8 <= data.size."""
+    """Writes a uint64 as eight bytes, the lowest first, to a contiguous uint8 array from `i`; the caller
+    sees to it that i + 8 <= data.size."""
 
     def generate(context, builder, signature, arguments):
         array = context.make_array(signature.args[0])(context, builder, arguments[0])

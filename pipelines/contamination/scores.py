@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from corpus.contamination import evaluation_files
-from corpus.contamination.items import is_sample
+from corpus.contamination.items import is_sample, task
 from corpus.io import paths
 from pipelines import publishing
 from pipelines.contamination.verdicts import CLEAN, DIRTY, STATES, UNCHECKED
@@ -23,6 +24,8 @@ Z = 1.959963984540054
 """Of an interval of 95 %."""
 GROUPS = ("all", CLEAN, DIRTY, UNCHECKED, "unknown")
 """Of samples; `unknown` are those that no set of the run has."""
+_LARGEST = 1e300
+"""Absolute value of a metric, at most: sums of these are numbers."""
 NO_METRICS = ("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics", "doc_hash")
 
 
@@ -56,44 +59,61 @@ def interval(values: list[float]) -> Score:
 
 def score(output: str, samples: Iterable[str], rule: str | None = None) -> dict[str, dict[str, dict[str, Score]]]:
     """{filter: {metric: {group: score}}} of the samples in files, by what the run in `output` says of their items;
-    `rule`: by which, the first that the run has measured by default. Raises ScoresRefused."""
+    samples: paths, folders, globs or URIs. rule: by which, the first that the run has measured by default. Raises
+    ScoresRefused, for values that are no numbers and for two samples of an item by one filter, too."""
     states = _states(output, rule)
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
-    joined = seen = 0
-    for path in samples:
+    owners: dict[tuple[str, str, str, str], str] = {}
+    joined = 0
+    files = dict.fromkeys(source.path for pattern in samples for source in evaluation_files.expand(pattern)[0])
+    for path in files:
         for number, record in evaluation_files.records(path):
+            where = f"{path}:{number}"
             if not is_sample(record):
-                raise ScoresRefused(
-                    f"{path}:{number}: no sample of lm-evaluation-harness: doc and doc_hash are missing"
-                )
-            seen += 1
+                raise ScoresRefused(f"{where}: no sample of lm-evaluation-harness: doc and doc_hash are missing")
+            name = str(record.get("filter", "none"))
+            key = name, record["doc_hash"], str(record.get("doc_id")), task(path)
+            if key in owners:
+                raise ScoresRefused(f"{where} and {owners[key]} are samples of one item: give those of one evaluation")
+            owners[key] = where
             state = states.get(record["doc_hash"], "unknown")
             joined += state != "unknown"
-            for metric, value in _metrics(record).items():
-                groups = found.setdefault(str(record.get("filter", "none")), {}).setdefault(metric, {})
+            for metric, value in _metrics(record, where).items():
+                groups = found.setdefault(name, {}).setdefault(metric, {})
                 for group in ("all", state):
                     groups.setdefault(group, []).append(value)
-    if not seen:
+    if not owners:
         raise ScoresRefused("there are no samples")
     if not joined:
         raise ScoresRefused(
-            f"none of {seen} samples is of an item of {output}: its sets are to be read from the same records "
+            f"none of {len(owners)} samples is of an item of {output}: its sets are to be read from the same records "
             "(decontaminate.against can be the files of samples themselves)"
         )
+    if not found:
+        raise ScoresRefused(f"{next(iter(files))}: its samples have no metric that is a number")
     return {
         name: {metric: {g: interval(groups.get(g, [])) for g in GROUPS} for metric, groups in metrics.items()}
         for name, metrics in found.items()
     }
 
 
-def _metrics(record: dict[str, Any]) -> dict[str, float]:
-    """The values of a sample's metrics: those that it names, or all that are numbers."""
-    names = record.get("metrics") or [name for name in record if name not in NO_METRICS]
-    return {
-        name: float(record[name])
-        for name in names
-        if isinstance(record.get(name), (int, float)) and math.isfinite(record[name])
-    }
+def _metrics(record: dict[str, Any], where: str) -> dict[str, float]:
+    """The values of a sample's metrics: those that it names, or all that are numbers. One that has a list, which is for
+    all samples together as F1 is, is left out with a warning. Raises ScoresRefused for others that it names and that
+    are none."""
+    named = record.get("metrics")
+    found = {}
+    for name in named or [name for name in record if name not in NO_METRICS]:
+        value = record.get(name)
+        if isinstance(value, (int, float)) and abs(value) <= _LARGEST:  # also True and False, and not NaN
+            found[name] = float(value)
+        elif named and isinstance(value, list):
+            warnings.warn(
+                f"the metric {name} has lists for samples, and is left out: it is of all together", stacklevel=3
+            )
+        elif named or isinstance(value, (int, float)):
+            raise ScoresRefused(f"{where}: the metric {name} is no number but {repr(value)[:80]}")
+    return found
 
 
 def _states(output: str, rule: str | None) -> dict[str, str]:

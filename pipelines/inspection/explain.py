@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from rich.text import Text
 
 from corpus import views
+from corpus.contamination.decontaminate import Decontaminate
 from corpus.dedup.near import Near
 from corpus.io import paths, shards
 from corpus.step import Place
@@ -140,11 +141,12 @@ def _in_shard(view: list[ShardView], shard: ShardView, layer: Layer, document: s
             decided = layer.read()
             decided = decided.filter(pc.equal(decided["row"], rows[place])).to_pylist()
             name = batch["id"][int(place)].as_py()
-            because = {by: _name(view, by) for by in {decision["by"] for decision in decided if decision["by"]}}
+            because = {d["by"]: d["by"] if _is_of_items(d) else _name(view, d["by"]) for d in decided if d["by"]}
             for decision in decided:
                 if decision["action"] == "drop" and decision["by"]:
                     cause = because[decision["by"]]
-                    yield Text(f"{name}: {decision['step']}: {decision['reason']}: the other document is {cause}")
+                    what = "the evaluation item" if _is_of_items(decision) else "the other document"
+                    yield Text(f"{name}: {decision['step']}: {decision['reason']}: {what} is {cause}")
                     if decision["reason"] == NEAR and (other := _text(view, decision["by"])) is not None:
                         for line in _different(other, batch["text"][int(place)].as_py(), most):
                             yield Text.assemble(f"{name}: {decision['step']}: ", line)
@@ -154,6 +156,11 @@ def _in_shard(view: list[ShardView], shard: ShardView, layer: Layer, document: s
             ]
             for line in places.say(batch["text"][int(place)].as_py(), found, most):
                 yield Text.assemble(f"{name}: {cuts[0]['step']}: ", line)
+
+
+def _is_of_items(decision: dict[str, Any]) -> bool:
+    """Whether the cause of a decision is an evaluation item, and no document."""
+    return str(decision["step"]).partition("-")[0] == Decontaminate.name
 
 
 def _different(kept: str, dropped: str, most: int) -> Iterator[Text]:

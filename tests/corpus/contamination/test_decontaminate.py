@@ -66,6 +66,70 @@ def test_every_file_has_some_field_and_every_field_is_in_some_file(tmp_path):
         load_items(write(tmp_path / "numbers.jsonl", [{"n": 1}]))
 
 
+def test_files_of_one_name_in_different_folders_are_different_sets(tmp_path):
+    names = ["a/test.jsonl", "b/test.jsonl", "c/b/test.jsonl", "quiz/test-00000-of-00002.jsonl",
+             "quiz/test-00001-of-00002.jsonl", "other.jsonl"]  # fmt: skip
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    files = [write(tmp_path / name, [{"id": "x", "text": "t"}]) for name in names]
+    items = load_files(files)
+    assert [item.set for item in items] == ["a/test", f"{tmp_path.name}/b/test", "c/b/test", "quiz", "quiz", "other"]
+    assert [item.name for item in items] == [
+        "a/test.jsonl:x", f"{tmp_path.name}/b/test.jsonl:x", "c/b/test.jsonl:x",
+        "test-00000-of-00002.jsonl:x", "test-00001-of-00002.jsonl:x", "other.jsonl:x",
+    ]  # fmt: skip
+    (alone,) = load_items(files[0])
+    assert (alone.set, alone.name) == ("test", "test.jsonl:x")
+
+
+def test_samples_of_several_models_are_one_set_and_an_item_is_there_once(tmp_path):
+    files = []
+    for model in ("m1", "m2"):
+        (tmp_path / model).mkdir()
+        sample = {"doc_id": 0, "doc": {"question": NINE}, "doc_hash": "h", "resps": model}
+        files.append(write(tmp_path / model / f"samples_quiz_2024-05-01T10-00-0{model[1]}.1.jsonl", [sample]))
+    (item,) = load_files(files, ("question",))
+    assert (item.set, item.texts) == ("quiz", (NINE,))
+
+
+def test_half_a_surrogate_pair_is_replaced_with_a_warning(tmp_path):
+    path = tmp_path / "x.jsonl"
+    first = {"id": "\udc00", "text": NINE + " \ud800 \U0001f600"}
+    path.write_text(f'{json.dumps(first)}\n{{"id": "b", "text": "ten"}}\n')
+    with pytest.warns(UserWarning, match=r"x.jsonl: record 1 has half a surrogate pair"):
+        items = load_items(str(path))
+    assert [(item.name, item.texts) for item in items] == [
+        ("x.jsonl:\ufffd", (NINE + " \ufffd \U0001f600",)), ("x.jsonl:b", ("ten",))
+    ]  # fmt: skip
+    assert scanner.scan(pa.array([NINE]), index.build(items, 9, 8)).num_rows == 1
+
+
+@pytest.mark.parametrize(
+    "fields, why",
+    [
+        (("a.jsonl=", "text"), "'a.jsonl=' names no field; say a.jsonl=question,answer"),
+        (("a.jsonl=,", "text"), "'a.jsonl=,' names no field"),
+        ((" ",), "' ' names no field; say quiz.jsonl=question,answer"),
+        (("c*.jsonl=text", "text"), r"'c\*.jsonl' is the name of no evaluation file; they are a.jsonl, b.jsonl"),
+        (("a.jsonl=text,other", "text"), "a.jsonl: no record has text in field 'other'; the fields are text:"),
+        (("a.jsonl=other,text", "b.jsonl=text,other"), "a.jsonl: no record has text in field 'other'"),
+        (("auto", "othr"), "no record has text in field 'othr'"),
+    ],
+)
+def test_fields_that_name_nothing_are_refused(tmp_path, fields, why):
+    a, b = write(tmp_path / "a.jsonl", [{"text": "t"}]), write(tmp_path / "b.jsonl", [{"text": "t", "other": "o"}])
+    with pytest.raises(ValueError, match=why):
+        load_files([a, b], fields)
+    assert [item.texts for item in load_files([a, b], ("b.jsonl=other", "text"))] == [("t",), ("o",)]
+
+
+@pytest.mark.parametrize("ngram, min_words, expected", [(5, None, 5), (20, None, 8), (None, None, 8), (5, 3, 3)])
+def test_shorter_grams_make_shorter_items(ngram, min_words, expected):
+    step = decontaminate.Decontaminate(("x",), ngram=ngram, min_words=min_words)
+    step.refuse()
+    assert step.scan_of_documents[1:3] == (ngram or 13, expected)
+
+
 @pytest.mark.parametrize("name", ["x.parquet", "x.jsonl", "x.jsonl.gz", "x.jsonl.zst"])
 def test_a_file_that_is_none_is_one_sentence(tmp_path, name):
     (tmp_path / name).write_bytes(b"\xff none\n" * 100)

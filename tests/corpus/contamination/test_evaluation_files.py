@@ -57,6 +57,22 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, name, data, why):
     assert str(error.value) == f"{tmp_path / name}{why}"
 
 
+def test_prompts_that_lm_eval_has_written_out_are_read(tmp_path):
+    """scripts/write_out.py: EXAMPLE_DIVIDER = "!!@@##@@!! -- Example {i}\\n", then the prompt and a line's end."""
+    (tmp_path / "arc_easy").write_text(
+        "!!@@##@@!! -- Example 0\nQuestion: One\n\nor two?\nAnswer:\n!!@@##@@!! -- Example 1\nThree\n"
+    )
+    (tmp_path / "notes").write_text("None.")
+    (tmp_path / "x.jsonl").write_bytes(FILES["x.jsonl"])
+    sources, unknown = evaluation_files.expand(str(tmp_path))
+    assert unknown == [str(tmp_path / "notes")]
+    items = load_items(sources[0].path)
+    assert items == [
+        Item("arc_easy:0", ("Question: One\n\nor two?\nAnswer:",)), Item("arc_easy:1", ("Three",))
+    ]  # fmt: skip
+    assert {item.set for item in items} == {"arc_easy"}
+
+
 def test_of_a_folder_files_of_unknown_kind_are_left_out(tmp_path):
     (tmp_path / "README.md").write_text("# Quiz")
     step = decontaminate.Decontaminate(against=(str(tmp_path),))

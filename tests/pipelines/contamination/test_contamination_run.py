@@ -98,6 +98,8 @@ def test_explain_names_every_item_and_place(done):
     folder, _ = done
     said = "\n".join(line.plain for line in explain.explain(str(folder / "out"), "half", 20))
     assert "1 passages of 1 evaluation items" in said and "quiz.jsonl:ship question" in said and "kept" in said
+    leak = "\n".join(line.plain for line in explain.explain(str(folder / "out"), "leak", 20))
+    assert "leak: decontaminate: any: the evaluation item is quiz.jsonl:moon" in leak
     assert "dropped by decontaminate" in "\n".join(t.plain for t in explain.explain(str(folder / "out"), "leak", 20))
 
 
@@ -159,6 +161,25 @@ def test_samples_are_scored_on_all_clean_and_dirty_items(done, tmp_path):
     shown = CliRunner().invoke(cli.app, ["contamination", "score", str(folder / "out"), "--samples", path])
     assert shown.exit_code == 0 and "dirty             3 samples  0.3333 [" in shown.output
     assert load_items(path, ("question",))[0].set == "quiz"
+    assert scores.score(str(folder / "out"), [str(tmp_path / "samples_*.jsonl"), path])["none"]["acc"] == found
+    again = write(tmp_path / "samples_quiz_2024-05-02T10-00-00.123.jsonl", samples[:1])
+    with pytest.raises(scores.ScoresRefused, match=r"02T.*:1 and .*01T.*:1 are samples of one item"):
+        scores.score(str(folder / "out"), [path, again])
+
+
+@pytest.mark.parametrize("value, shown", [("0.5", "'0.5'"), (10**400, "1000"), (float("nan"), "nan"), (None, "None")])
+def test_metrics_that_are_no_numbers_are_refused(done, tmp_path, value, shown):
+    sample = {"doc_id": 0, "doc": RECORDS[0], "doc_hash": doc_hash(RECORDS[0]), "metrics": ["acc"], "acc": value}
+    path = write(tmp_path / "samples_quiz.jsonl", [sample])
+    with pytest.raises(scores.ScoresRefused, match=r"samples_quiz.jsonl:1: the metric acc is no number but ") as error:
+        scores.score(str(done[0] / "out"), [path])
+    assert shown in str(error.value)
+    path = write(tmp_path / "samples_quiz.jsonl", [{**sample, "metrics": ["acc", "f1"], "acc": True, "f1": [1, 0]}])
+    with pytest.warns(UserWarning, match="the metric f1 has lists for samples, and is left out"):
+        assert set(scores.score(str(done[0] / "out"), [path])["none"]) == {"acc"}
+    path = write(tmp_path / "samples_quiz.jsonl", [{**sample, "metrics": None, "acc": "text"}])
+    with pytest.raises(scores.ScoresRefused, match="no metric that is a number"):
+        scores.score(str(done[0] / "out"), [path])
 
 
 def test_intervals_are_those_of_wilson():
@@ -177,6 +198,14 @@ def test_items_are_saved_and_used_again(tmp_path):
     assert result.report["documents"]["kept"] == 2
     with pytest.raises(ValueError, match="has the fields auto, not question"):
         saved.load(path, ("question",))
+    two = str(tmp_path / "two.items.arrow")
+    saved.save(load_items(quiz, ("question", "answer")), ("question", "answer"), two)
+    assert len(saved.load(two, ("answer", "question"))) == 5
+    with pytest.raises(ValueError, match="the set quiz is in .*two.items.arrow and in .*quiz.items.arrow: leave one"):
+        ran(tmp_path, "both", against=[path, two], fields=["text"])
+    (tmp_path / "renamed.arrow").write_bytes((tmp_path / "quiz.items.arrow").read_bytes())
+    with pytest.raises(ValueError, match=r"renamed.arrow: it holds items that .* has kept: let its name end .items"):
+        load_items(str(tmp_path / "renamed.arrow"))
     (tmp_path / "other.items.arrow").write_bytes(b"none")
     with pytest.raises(ValueError, match=r"other.items.arrow"):
         saved.load(str(tmp_path / "other.items.arrow"))
