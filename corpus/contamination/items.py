@@ -211,20 +211,20 @@ def _item(
     names = [name for name in wanted if name != AUTO]
     if AUTO in wanted:
         names += _known(inside)
-    found = {name: texts for name in names if (texts := _texts(_value(record, inside, name)))}
+    found = {name: values for name in names if (values := _texts(_value(record, inside, name)))}
     named = str(record.get("id", record.get("doc_id", inside.get("id", number))))
     pairs = [(name, text) for name in names for text in found.get(name, ())]
-    texts, fields = tuple(text for _, text in pairs), tuple(name for name, _ in pairs)
-    item = Item(f"{place}:{named}", texts, set_, named, fields, key)
+    texts, of_texts = tuple(text for _, text in pairs), tuple(name for name, _ in pairs)
+    item = Item(f"{place}:{named}", texts, set_, named, of_texts, key)
     try:
-        "".join([named, key, *texts, *fields]).encode()
+        "".join([named, key, *texts, *of_texts]).encode()
     except UnicodeEncodeError:
         warnings.warn(
             f"{path}: record {number} has half a surrogate pair, which stands for no character; U+FFFD is read instead",
             stacklevel=4,
         )
         item = Item(
-            _whole(item.name), tuple(map(_whole, texts)), set_, _whole(named), tuple(map(_whole, fields)), _whole(key)
+            _whole(item.name), tuple(map(_whole, texts)), set_, _whole(named), tuple(map(_whole, of_texts)), _whole(key)
         )
     return item, [*found, *([AUTO] if found else [])]
 
