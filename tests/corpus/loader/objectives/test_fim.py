@@ -123,7 +123,7 @@ def test_too_little_room_is_refused_with_what_is_needed(make_tokens):
     shape = {"objective": "fim", "sequence_length": 128, "batch_size": 1, "rate": 1}
     with pytest.raises(
         ValueError,
-        match="a reserve of 6 tokens fim turns 0.40 of the pieces and not 1: that rate needs a reserve of 15 tok",
+        match="a reserve of 6 tokens fim turns 0.40 of the pieces, not 1: that rate needs a reserve of 15 tok",
     ):
         TokenStream(folder, **shape, reserve=6)
     assert TokenStream(folder, **shape, reserve=15).samples
