@@ -3,7 +3,8 @@
 A tokenizer.json lists tokens that are *added* to its model's own. Those that are special mean something to a model and
 stand in no text, unless a document spells one out: then it is text by default, and the token by option. The others
 (runs of blanks of Codex, say) are vocabulary, and are always found. The leftmost match counts, and of those the
-longest.
+longest. Those that are `normalized` are looked for, as they are normalized, in what is normalized of a text that the
+others have divided.
 """
 
 from __future__ import annotations
@@ -25,9 +26,32 @@ def found_in_text(tokens: list[dict[str, Any]], special_too: bool) -> dict[str, 
     return {token["content"]: token["id"] for token in tokens if special_too or not token["special"]}
 
 
-def around(encode: Encode, tokens: list[dict[str, Any]], special_too: bool) -> Encode:
-    """`encode` for what stands between the tokens, each such piece a text of its own; `encode` itself where there is
-    none to be found."""
+def around(
+    encode: Encode,
+    tokens: list[dict[str, Any]],
+    special_too: bool,
+    normalized: Callable[[pa.Array], pa.Array] | None = None,
+) -> Encode:
+    """`encode`, of texts that `normalized` has been at, for what stands between the tokens, each such piece a text of
+    its own; `encode` itself where there is nothing to be found or done."""
+    parts: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+    for token in tokens:
+        parts[bool(token.get("normalized"))].append(token)
+    inner = _around(encode, contents(parts[1], normalized), special_too)
+    return _around((lambda text: inner(normalized(text))) if normalized else inner, parts[0], special_too)
+
+
+def contents(
+    tokens: list[dict[str, Any]], normalized: Callable[[pa.Array], pa.Array] | None = None
+) -> list[dict[str, Any]]:
+    """The tokens with their contents as they are once they are normalized."""
+    if not normalized or not tokens:
+        return tokens
+    texts = normalized(pa.array([token["content"] for token in tokens], pa.large_string())).to_pylist()
+    return [{**token, "content": text} for token, text in zip(tokens, texts)]
+
+
+def _around(encode: Encode, tokens: list[dict[str, Any]], special_too: bool) -> Encode:
     ids = found_in_text(tokens, special_too)
     if not ids:
         return encode

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "winnow_tokenizer.json"
 FORMAT = "winnow-tokenizer/1"
+MOST_IDS = (1 << 31) - 2
+"""The greatest id: ids are int32, and there is one more of them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -157,10 +159,11 @@ def read(where: str | os.PathLike[str], bring: Bring = Bring()) -> Brought:
         stored = _converted(source, bring)
         described = _describe_tokenizer(source, stored, bring)  # which refuses what the library does
         encoder, reasons = components.kernel(stored)
-        unchanged = source.kind == sources.HUGGING_FACE
-        files["tokenizer.json"] = source.files[source.main] if unchanged else as_json(stored)
-        if not unchanged:
-            files[source.main] = source.files[source.main]
+        if source.kind == sources.HUGGING_FACE:
+            as_it_came = stored == source.json(source.main)
+            files["tokenizer.json"] = source.files[source.main] if as_it_came else as_json(stored)
+        else:
+            files |= {"tokenizer.json": as_json(stored), source.main: source.files[source.main]}
     if source.kind == sources.SENTENCEPIECE or sources.CONFIG not in files:
         files |= _exported(files, described, source)
     described |= {
@@ -202,7 +205,7 @@ def _converted(source: Source, bring: Bring) -> dict[str, Any]:
     stored = source.json(source.main)
     if not isinstance(stored, dict) or not isinstance(stored.get("model"), dict):
         raise ValueError(f"{source.main} of {source.where} is no tokenizer: it has no model")
-    return stored
+    return components.completed(stored)
 
 
 def _describe_tokenizer(source: Source, stored: dict[str, Any], bring: Bring) -> dict[str, Any]:
@@ -212,6 +215,9 @@ def _describe_tokenizer(source: Source, stored: dict[str, Any], bring: Bring) ->
     added = stored.get("added_tokens") or []
     ids = library.get_vocab(with_added_tokens=True)
     _check_ids(source, stored, ids)
+    _check_normalized(
+        source, library, [token for token in added if bring.special_text == "token" or not token["special"]]
+    )
     _check_configuration(source, stored, ids)
     special = {token["content"]: token["id"] for token in added if token["special"]}
     known = {**special, **{token: ids[token] for token in filter(None, map(source.role, sources.ROLES))}}
@@ -382,6 +388,8 @@ def _check_ids(source: Source, stored: dict[str, Any], ids: dict[str, int]) -> N
     """Raises ValueError where an id is not a token's own, or the library gives a token another than the file says."""
     if len(set(ids.values())) < len(ids) or min(ids.values(), default=0) < 0:
         raise ValueError(f"{source.main} of {source.where} gives one id to two tokens")
+    if max(ids.values(), default=0) > MOST_IDS:
+        raise ValueError(f"{source.main} of {source.where} has the id {max(ids.values())}; {MOST_IDS} is the most")
     for token in stored.get("added_tokens") or []:
         if ids.get(token["content"]) != token["id"]:
             raise ValueError(
@@ -393,6 +401,21 @@ def _check_ids(source: Source, stored: dict[str, Any], ids: dict[str, int]) -> N
             f"{source.main} of {source.where} has model BPE with dropout {stored['model']['dropout']}: "
             "ids would be others each time; set it to null"
         )
+
+
+def _check_normalized(source: Source, library: tokenizers.Tokenizer, added: list[dict[str, Any]]) -> None:
+    """Raises ValueError where two tokens are one once they are normalized: the library takes either, by chance."""
+    known: dict[str, str] = {}
+    for token in added:
+        text = token["content"]
+        if token["normalized"] and library.normalizer:
+            text = library.normalizer.normalize_str(text)
+            if known.setdefault(text, token["content"]) != token["content"]:
+                raise ValueError(
+                    f"{source.main} of {source.where} has the added tokens {known[text]!r} and {token['content']!r}, "
+                    "which are one once they are normalized: ids would be others each time; set their `normalized` to "
+                    "false"
+                )
 
 
 def _check_configuration(source: Source, stored: dict[str, Any], ids: dict[str, int]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from corpus.encoding import byte_level, metaspace, normalizers, pretokenizers
+from corpus.encoding.added_tokens import contents
 from corpus.encoding.normalizers import Normalizer
 from corpus.encoding.patterns import PatternError
 from corpus.encoding.pretokenizers import PreTokenizer
@@ -18,10 +19,15 @@ from corpus.encoding.pretokenizers import PreTokenizer
 if TYPE_CHECKING:
     import tokenizers
 
+ANY = "tokenizers"
+"""The encoder for any tokenizer.json, which is the library."""
 ORDER = ("normalizer", "pre_tokenizer", "post_processor", "decoder", "model")
 _SEQUENCES = ("normalizers", "pretokenizers", "processors", "decoders")
 """What a Sequence calls its parts, by role."""
 _EMPTY_MODEL = {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}
+_ALONE: dict[str, Any] = {**dict.fromkeys(("truncation", "padding", *ORDER)), "version": "1.0", "added_tokens": []}
+_ALONE["model"] = _EMPTY_MODEL
+"""A tokenizer.json without components."""
 _BYTE_LEVEL = {("ByteLevel", frozenset(("type", "add_prefix_space", "trim_offsets")))}
 _SPLIT = {
     ("Split", frozenset(("type", "pattern", "behavior", "invert"))),
@@ -50,13 +56,26 @@ _FLAGS = {"single_word": False, "lstrip": False, "rstrip": False}
 def kernel(stored: dict[str, Any]) -> tuple[str, list[str]]:
     """(the encoder for a tokenizer.json, of `corpus.encoding.encoders.ENCODERS`; where that is the library's, the
     components that kept it from being ours)."""
-    model = str(stored["model"].get("type"))
+    model = str(stored["model"].get("type", "without a type"))
     reasons = [f"model {model}"]
     for encoder, unknown in _KERNELS.get(model, {}).items():
         reasons = list(unknown(stored))
         if not reasons or (encoder == "bpe" and "ByteLevel" in name("", stored.get("pre_tokenizer"))):
             break
-    return ("tokenizers", reasons) if reasons else (encoder, [])
+    return (ANY, reasons) if reasons else (encoder, [])
+
+
+def completed(stored: dict[str, Any]) -> dict[str, Any]:
+    """A tokenizer.json with what older ones leave unsaid said as the library takes it, where that makes it one for our
+    kernels: the type of the model, and options of how text is normalized and divided."""
+    library, written = _loaded(stored), _loaded({**_ALONE, **{role: stored.get(role) for role in ORDER[:2]}})
+    if isinstance(library, str) or isinstance(written, str) or kernel(stored)[0] != ANY:
+        return stored
+    said = json.loads(written.to_str())
+    whole = {**stored, "model": {"type": type(library.model).__name__, **stored["model"]}}
+    if kernel(whole)[0] == ANY:
+        whole |= {role: said[role] for role in ORDER[:2]}
+    return whole if kernel(whole)[0] != ANY else stored
 
 
 def normalizer(component: Any) -> Normalizer | None:
@@ -109,7 +128,7 @@ def _unknown_to_bpe(stored: dict[str, Any]) -> Iterator[str]:
         yield "model BPE without all bytes"
     elif any(not alphabet >= set(token) for token in model["vocab"] if token not in added):
         yield "model BPE whose tokens are no bytes"
-    yield from _unknown_added(stored)
+    yield from _unknown_added(stored, normalizing=True)
 
 
 def _unknown_to_wordpiece(stored: dict[str, Any]) -> Iterator[str]:
@@ -128,14 +147,20 @@ def _unknown_to_wordpiece(stored: dict[str, Any]) -> Iterator[str]:
     yield from _unknown_added(stored)
 
 
-def _unknown_added(stored: dict[str, Any]) -> Iterator[str]:
-    """Tokens that are found in text by other rules than their characters alone."""
+def _unknown_added(stored: dict[str, Any], normalizing: bool = False) -> Iterator[str]:
+    """Tokens that are found in text by other rules than their characters alone, or, unless the kernel is `normalizing`
+    texts before it looks for them, in texts that are normalized."""
     tokens = stored.get("added_tokens") or []
-    if len({token["normalized"] for token in tokens}) > 1 and any(not token["special"] for token in tokens):
-        yield "added tokens, some before and some after normalization"
+    try:
+        first = normalizer(stored.get("normalizer"))
+    except PatternError:  # which is said of the normalizer itself
+        return
+    late = [token for token in tokens if token["normalized"]]
+    if not all(token["content"] for token in contents(late, first.texts if first and normalizing else None)):
+        yield "an added token of which nothing is left once it is normalized"
     for token in tokens:
         plain = all(token[flag] == value for flag, value in _FLAGS.items()) and token["content"]
-        if not token["special"] and (not plain or (token["normalized"] and stored.get("normalizer"))):
+        if not token["special"] and (not plain or (token["normalized"] and first and not normalizing)):
             yield f"added token {token['content']!r}"
             return
 
@@ -223,11 +248,9 @@ def _loaded(stored: dict[str, Any]) -> tokenizers.Tokenizer | str:
 
 def _unknown(stored: dict[str, Any]) -> str | None:
     """The first component that the library refuses when it stands alone, with its reason."""
-    alone: dict[str, Any] = dict.fromkeys(("truncation", "padding", *ORDER[:-1])) | {"version": "1.0"}
-    alone |= {"added_tokens": [], "model": _EMPTY_MODEL}
     for role in ORDER:
         for part in _parts(stored.get(role)) if role != "model" else [stored.get(role)]:
-            why = _loaded({**alone, role: part})
+            why = _loaded({**_ALONE, role: part})
             if isinstance(why, str):
                 return f"{name(role, part)} ({why})"
     return None

@@ -49,15 +49,15 @@ def from_merges(source: Source, pattern: str) -> dict[str, Any]:
             f"{source.where}: vocab.json and merges.txt do not say how text is divided into words, and {said}; "
             f"give `pattern`, one of {', '.join((*PATTERNS, WORDS_OF_CLIP))} (gpt2 is that of GPT-2, RoBERTa and BART)"
         )
-    vocabulary = source.json("vocab.json")
-    lines = source.files["merges.txt"].decode("utf-8").splitlines()
+    vocabulary = source.table("vocab.json")
+    lines = source.text("merges.txt").splitlines()
     merges = []
     for number, line in enumerate(lines, 1):
         if line and not (number == 1 and line.startswith("#version")):
             if len(line.split(" ")) != 2:
                 raise ValueError(f"line {number} of merges.txt of {source.where} is no pair: {line[:60]!r}")
             merges.append(line.split(" "))
-    added = source.json(ADDED_TOKENS) if ADDED_TOKENS in source.files else {}
+    added = source.table(ADDED_TOKENS) if ADDED_TOKENS in source.files else {}
     decoder = source.config.get("added_tokens_decoder") or {}
     added |= {token["content"]: int(i) for i, token in decoder.items()}
     ids = {**vocabulary, **added}
@@ -130,7 +130,7 @@ def from_words(source: Source, lowercase: bool | None) -> dict[str, Any]:
         raise ValueError(
             f"{source.where}: vocab.txt does not say whether text is lower-cased; give `lowercase`, true or false"
         )
-    tokens = source.files[source.main].decode("utf-8").split("\n")
+    tokens = source.text(source.main).split("\n")
     tokens = [token.rstrip("\r") for token in (tokens[:-1] if tokens[-1] == "" else tokens)]
     vocabulary = {token: i for i, token in enumerate(tokens)}
     if len(vocabulary) < len(tokens):

@@ -73,7 +73,7 @@ def load_bpe(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, D
     lock = threading.Lock()  # the cache is written while encoding
 
     def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-        data, offsets = normalize.apply(*buffers(text)) if normalize else buffers(text)
+        data, offsets = buffers(text)
         if prefixed:
             data, offsets = prepend.apply(data, offsets)
         out = np.empty(offsets[-1] - offsets[0] + bpe.ENCODE_SLACK, np.int32)
@@ -89,7 +89,7 @@ def load_bpe(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, D
     def decode(tokens: np.ndarray) -> str:
         return b"".join(spelled[i] for i in tokens.tolist()).decode("utf-8", "replace")
 
-    return added_tokens.around(encode, added, special_too), decode
+    return added_tokens.around(encode, added, special_too, normalize.texts if normalize else None), decode
 
 
 def _pair(merge: list[str] | str) -> list[str]:

@@ -89,9 +89,13 @@ def _bpe(model: dict[str, Any], whole_text: bool) -> tuple[EncodeWords, int]:
     unknown = model.get("unk_token")
     if unknown is not None and unknown not in vocabulary:
         raise PatternError(f"model BPE without its unknown token {unknown!r}")
-    merges = []
+    if unknown is None and not byte_ids:
+        raise PatternError("model BPE without an unknown token, which brings together what stands about a character")
+    merges, spelled = [], {unknown, *(f"<0x{byte:02X}>" for byte in range(256) if byte_ids)}
     for merge in model["merges"]:
         left, right = merge.split(" ") if isinstance(merge, str) else merge
+        if left in spelled or right in spelled:
+            raise PatternError(f"model BPE with the merge {left!r} {right!r} of what stands for unknown characters")
         if whole_text and SYMBOL in (left + right).lstrip(SYMBOL):
             raise PatternError(f"model BPE with the merge {left!r} {right!r}, which reaches across words")
         merges.append((vocabulary[left], vocabulary[right], vocabulary[left + right]))

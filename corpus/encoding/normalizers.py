@@ -15,12 +15,14 @@ from typing import Any
 
 import numba
 import numpy as np
+import pyarrow as pa
 
 from corpus.encoding import character_maps, huggingface, patterns
 from corpus.encoding.patterns import MATCHES, PatternError
 from corpus.encoding.pretokenize import first_state, next_span
 from corpus.encoding.pretokenizers import quoted
 from corpus.text import lowering, normal_forms, unicode, utf8
+from corpus.text.arrow import buffers, string_array
 
 Columns = tuple[np.ndarray, np.ndarray]
 Normalize = Callable[[np.ndarray, np.ndarray], Columns]
@@ -34,6 +36,10 @@ class Normalizer:
     name: str
     apply: Normalize = dataclasses.field(repr=False)
     by_word: bool = True
+
+    def texts(self, text: pa.Array) -> pa.Array:
+        """A string column, normalized (large_string)."""
+        return string_array(*self.apply(*buffers(text)), pa.large_string())
 
 
 def form(name: str) -> Normalizer:

@@ -15,6 +15,7 @@ too, and `$`, which is the end of a line to one library and the end of the text 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -302,9 +303,14 @@ class _Parser:
         if self.next("(?="):
             return self.looking("is")
         if self.next("(?i:"):
-            before, self.ignore_case = self.ignore_case, True
+            before, begin, self.ignore_case = self.ignore_case, self.at, True
             part = self.alternatives()
             self.ignore_case = before
+            letters = re.sub(
+                r"\[[^]]*\]|[(?:)]", lambda left: "|"[: left.group()[0] == "["], self.pattern[begin : self.at]
+            )
+            if any(folded in letters.lower() for folded in _TOGETHER):
+                raise self.error(f"{letters!r} without regard to case")
             return self.closed(part)
         if self.next("(?:"):
             return self.closed(self.alternatives())
@@ -416,6 +422,9 @@ class _Parser:
 _CONTROLS = {"r": "\r", "n": "\n", "t": "\t"}
 _ALSO = {"s": "\u017f", "k": "\u212a"}
 """What beside its two forms an ASCII letter is equal to without regard to case (CaseFolding.txt, Unicode 16.0)."""
+_TOGETHER = ("ss", "ff", "fi", "fl", "st")
+"""ASCII letters that together are equal to one other character, an \u00df or a ligature, by the same file. Oniguruma
+matches those, too."""
 
 
 def _of(characters: str) -> np.ndarray:
@@ -426,9 +435,10 @@ def _of(characters: str) -> np.ndarray:
 
 def property_set(name: str) -> np.ndarray:
     """The code points of a general category ("Lu"), of all categories that begin with a letter ("L"), of White_Space,
-    or of one of `huggingface.CLASSES`: bool[0x110000]. Raises KeyError for another name."""
-    if name in huggingface.CLASSES:
-        return huggingface.members(name)
+    or of one of `huggingface.CLASSES` after "hf_" (what regular expressions call `punctuation` is another set):
+    bool[0x110000]. Raises KeyError for another name."""
+    if name.startswith("hf_"):
+        return huggingface.members(name.removeprefix("hf_"))
     if name == "White_Space":
         return (unicode.class_table() & unicode.WHITE_SPACE) != 0
     found = [i for i, category in enumerate(unicode.CATEGORIES) if category == name or category[0] == name]

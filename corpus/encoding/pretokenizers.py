@@ -113,12 +113,12 @@ _ALL = (
     PreTokenizer("metaspace", ((r"[ \u2581][^ \u2581]*|[^ \u2581]+", MATCHES),)),
     PreTokenizer("whitespace_split", ((r"\S+", MATCHES),)),
     PreTokenizer("bytes", ((EVERYTHING, MATCHES),)),
-    PreTokenizer("whitespace", ((r"\p{word}+|[^\s\p{word}]+", MATCHES),)),
-    PreTokenizer("bert", ((r"\p{punctuation}|[^\s\p{punctuation}]+", MATCHES),)),
+    PreTokenizer("whitespace", ((r"\p{hf_word}+|[^\s\p{hf_word}]+", MATCHES),)),
+    PreTokenizer("bert", ((r"\p{hf_punctuation}|[^\s\p{hf_punctuation}]+", MATCHES),)),
     PreTokenizer("bert_google", ((rf"{GOOGLE_PUNCTUATION}|[^\s{GOOGLE_PUNCTUATION[1:]}+", MATCHES),)),
-    PreTokenizer("punctuation", ((r"\p{punctuation}", _BOTH),)),
-    PreTokenizer("digits", ((r"\p{number}+", _BOTH),)),
-    PreTokenizer("individual_digits", ((r"\p{number}", _BOTH),)),
+    PreTokenizer("punctuation", ((r"\p{hf_punctuation}", _BOTH),)),
+    PreTokenizer("digits", ((r"\p{hf_number}+", _BOTH),)),
+    PreTokenizer("individual_digits", ((r"\p{hf_number}", _BOTH),)),
 )
 PRETOKENIZERS: dict[str, PreTokenizer] = {each.name: each for each in _ALL}
 """By name. `metaspace` divides before every space and every U+2581; `bytes` divides nothing; `bert` and `bert_google`

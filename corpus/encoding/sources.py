@@ -54,10 +54,24 @@ class Source:
         """A file parsed. Raises ValueError where it is no JSON."""
         return parse(self.files[name], f"{name} of {self.where}")
 
+    def table(self, name: str) -> dict[str, Any]:
+        """A file parsed. Raises ValueError where it is no JSON object."""
+        return _table(self.files[name], f"{name} of {self.where}")
+
+    def text(self, name: str) -> str:
+        """A file's text. Raises ValueError where it is no UTF-8."""
+        try:
+            return self.files[name].decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{name} of {self.where} is no UTF-8: {error}") from None
+
     def role(self, name: str) -> str | None:
-        """The token that has one of `ROLES`, None where nothing says it."""
+        """The token that has one of `ROLES`, None where nothing says it. Raises ValueError where that is no text."""
         value = self.config.get(name)
-        return value["content"] if isinstance(value, dict) else value
+        token = value.get("content") if isinstance(value, dict) else value
+        if token is None and value is None or isinstance(token, str):
+            return token
+        raise ValueError(f"{self.where}: its configuration has {name} {value!r}, which is no token")
 
 
 def read(where: str | os.PathLike[str]) -> Source:
@@ -74,7 +88,7 @@ def read(where: str | os.PathLike[str]) -> Source:
     config: dict[str, Any] = {}
     for name in (SPECIAL_TOKENS, CONFIG):  # what the latter says counts
         if name in files:
-            said = parse(files[name], f"{name} of {where}")
+            said = _table(files[name], f"{name} of {where}")
             config |= {key: value for key, value in said.items() if value is not None or key not in config}
     return Source(where, kind, main, files, config)
 
@@ -85,6 +99,13 @@ def parse(data: bytes, what: str) -> Any:
         return json.loads(data.decode("utf-8"))
     except ValueError as error:
         raise ValueError(f"{what} is no JSON: {error}") from None
+
+
+def _table(data: bytes, what: str) -> dict[str, Any]:
+    found = parse(data, what)
+    if not isinstance(found, dict):
+        raise ValueError(f"{what} is no object of JSON: {str(found)[:60]}")
+    return found
 
 
 def ranks(data: bytes, where: str) -> dict[bytes, int]:

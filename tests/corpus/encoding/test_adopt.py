@@ -213,6 +213,84 @@ def test_scores_are_those_that_the_library_reads(tmp_path):
     assert ids_of(encoder, ["." * 37 + "11"]) == [library.encode("." * 37 + "11").ids] == [[1, 3, 4, 5, 2]]
 
 
+def older(made):
+    """A tokenizer.json as those of GPT-2, BERT, RoBERTa and T5 on the hub are: the model without its type."""
+    stored = json.loads(made.to_str())
+    for field in ("type", "byte_fallback", "ignore_merges"):
+        if field == "type" or not stored["model"].get(field):
+            stored["model"].pop(field, None)
+    if stored["pre_tokenizer"]["type"] == "ByteLevel":
+        stored["pre_tokenizer"].pop("use_regex")
+    if stored["pre_tokenizer"]["type"] == "Metaspace" and stored["pre_tokenizer"]["prepend_scheme"] == "always":
+        stored["pre_tokenizer"] = {"type": "Metaspace", "replacement": "\u2581", "add_prefix_space": True}
+    return stored
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bert", "llama", "unigram"])
+def test_an_older_file_that_leaves_the_type_of_its_model_unsaid(tmp_path, name):
+    make, config, kernel = FAMILIES[name]
+    stored = older(make())
+    folder = brought.write_folder(make(), tmp_path / "hf", **config)
+    pathlib.Path(folder, "tokenizer.json").write_text(json.dumps(stored))
+    _, proof = adopt.adopt(folder, tmp_path / "ours")
+    encoder, library = load_encoder(tmp_path / "ours"), tokenizers.Tokenizer.from_str(json.dumps(stored))
+    assert proof.encoder == encoder.encoder == kernel and proof.compared.difference is None
+    assert encoder.family == {"gpt2": "bpe", "bert": "wordpiece", "llama": "bpe", "unigram": "unigram"}[name]
+    assert ids_of(encoder, TEXTS) == [as_text(library)(text) for text in TEXTS]
+    written = tokenizers.Tokenizer.from_file(str(tmp_path / "ours" / "tokenizer.json"))
+    assert ids_of(encoder, TEXTS) == [as_text(written)(text) for text in TEXTS]
+
+
+@pytest.mark.parametrize("special_text", ["text", "token"])
+@pytest.mark.parametrize("first", [None, "NFC", "Lowercase"])
+def test_added_tokens_that_are_normalized(tmp_path, first, special_text):
+    """GPT-NeoX' runs of blanks: found in what is normalized, after those that are not, as the library finds them."""
+    made = brought.byte_level()
+    made.normalizer = {"NFC": normalizers.NFC(), "Lowercase": normalizers.Lowercase(), None: None}[first]
+    made.add_tokens([tokenizers.AddedToken(" " * n, normalized=True) for n in range(9, 1, -1)])
+    made.add_tokens(
+        [tokenizers.AddedToken("The Cat", normalized=True), tokenizers.AddedToken("he ca", normalized=False)]
+    )
+    made.add_special_tokens([tokenizers.AddedToken("<Sep>", normalized=True)])
+    folder = brought.write_folder(made, tmp_path / "hf", eos_token=END)
+    encoder = load_encoder(folder, special_text=special_text)
+    made.encode_special_tokens = special_text == "text"
+    texts = [*TEXTS, "The Cat the cat THE CAT he cats", *(" " * n + "x" + " " * (20 - n) for n in range(20)),
+             f"a{END}  b <Sep><sep> </s>", "e\u0301   E\u0301"]  # fmt: skip
+    assert encoder.encoder == "bpe"
+    assert ids_of(encoder, texts) == [made.encode(text).ids for text in texts]
+    made.add_tokens([tokenizers.AddedToken(dog, normalized=True) for dog in ("The dog", "the dog")])
+    folder = brought.write_folder(made, tmp_path / "hf", eos_token=END)
+    if first == "Lowercase":
+        with pytest.raises(ValueError, match="'The dog' and 'the dog', which are one .* ids would be others each time"):
+            load_encoder(folder)
+    else:
+        assert ids_of(load_encoder(folder), ["the dog The dog"]) == [made.encode("the dog The dog").ids]
+
+
+UNKNOWN_TOGETHER = [
+    ({"unk_token": None, "byte_fallback": False}, None, "without an unknown token"),
+    ({"byte_fallback": False, "unk_token": "e"}, None, "of what stands for unknown characters"),
+    ({}, ["<0xF0>", "<0x9F>"], "of what stands for unknown characters"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options, merge, reason", UNKNOWN_TOGETHER)
+def test_unknown_characters_that_merge_are_the_librarys(tmp_path, options, merge, reason):
+    """What stands for them, or what stands about them where nothing does, is merged like any other."""
+    stored = json.loads(brought.llama().to_str())
+    stored["model"].update(options)
+    if merge:
+        stored["model"]["vocab"]["".join(merge)] = len(stored["model"]["vocab"])
+        stored["model"]["merges"].insert(0, merge)
+    folder = brought.write_folder(brought.llama(), tmp_path / "hf", **LLAMA)
+    pathlib.Path(folder, "tokenizer.json").write_text(json.dumps(stored))
+    read, proof = adopt.adopt(folder, tmp_path / "ours")
+    assert proof.encoder == "tokenizers" and any(reason in said for said in read.reasons)
+    library, texts = tokenizers.Tokenizer.from_str(json.dumps(stored)), ["th\u0e01e do\u0e01g", "\U0001f600er \u0e01"]
+    assert ids_of(load_encoder(tmp_path / "ours"), texts) == [as_text(library)(text) for text in texts]
+
+
 # ------------------------------------------------------------------ other forms
 
 
@@ -424,6 +502,35 @@ def test_nothing_there(tmp_path):
         load_encoder(tmp_path / "missing" / "of" / "it")
 
 
+@pytest.mark.parametrize(
+    "name, data, error",
+    [
+        ("tokenizer_config.json", b"[1]", "tokenizer_config.json of .* is no object of JSON: .1."),
+        ("special_tokens_map.json", b"null", "special_tokens_map.json of .* is no object of JSON: None"),
+        (
+            "tokenizer_config.json",
+            b'{"eos_token": {"id": 0}}',
+            "its configuration has eos_token {'id': 0}, which is no",
+        ),
+        ("tokenizer_config.json", b'{"eos_token": 5}', "its configuration has eos_token 5, which is no token"),
+        ("merges.txt", b"\xff a", "merges.txt of .* is no UTF-8"),
+        ("vocab.json", b"[]", "vocab.json of .* is no object of JSON"),
+        ("vocab.txt", b"\xff", "vocab.txt of .* is no UTF-8"),
+    ],
+)
+def test_a_file_that_is_not_what_it_should_be(tmp_path, name, data, error):
+    folder = brought.write_folder(brought.byte_level(), tmp_path / "hf", **GPT2)
+    if name in ("merges.txt", "vocab.json", "vocab.txt"):
+        folder = tmp_path / "other"
+        folder.mkdir()
+        if name != "vocab.txt":
+            (folder / "vocab.json").write_text('{"a": 0}')
+            (folder / "merges.txt").write_text("a a")
+    pathlib.Path(folder, name).write_bytes(data)
+    with pytest.raises(ValueError, match=error):
+        load_encoder(folder, pattern="gpt2", lowercase=True, end=END if name.endswith("txt") else "")
+
+
 def test_a_name_of_the_hub_without_a_network(monkeypatch):
     import huggingface_hub
 
@@ -468,6 +575,7 @@ def changed(folder, tmp_path, change):
         (lambda s: s["added_tokens"][0].update(id=7), "gives the added token '<|endoftext|>' the id 7"),
         (lambda s: s["model"]["vocab"].update({"a": s["model"]["vocab"]["b"]}), "gives one id to two tokens"),
         (lambda s: s.pop("model"), "is no tokenizer: it has no model"),
+        (lambda s: s["model"]["vocab"].update(zz=1 << 31), "has the id 2147483648; 2147483646 is the most"),
     ],
 )  # fmt: skip
 def test_what_nobody_knows_is_refused_by_its_name(tmp_path, change, error):

@@ -183,6 +183,7 @@ PATTERNS = [
     "[^a]b*",
     "(a|b(c|d)*)e",
     r"\s*\d+",
+    "(?i:[ab][st]|as)",
     "ab(?=c)",
     "a(?!b)",
     ".b?",
@@ -199,7 +200,8 @@ def test_any_pattern_equals_the_reference(pattern, text):
 @pytest.mark.parametrize(
     "pattern",
     ["a*", "", "a|", "a++", "a+?", "(", "a)", "[a", r"\b", "^a", "a$", "(?<=a)b", "(?!ab)c", r"\1",
-     "[[:alpha:]]", "[a&&b]", r"\p{Han}", r"\p{", "a{x}", "a{2,1}", "a{9999}", "(?i:é)", "\\", "(?=)"],
+     "[[:alpha:]]", "[a&&b]", r"\p{Han}", r"\p{", "a{x}", "a{2,1}", "a{9999}", "(?i:é)", "\\", "(?=)",
+     r"\p{punctuation}", r"\p{word}", r"\p{Space}", "(?i:'ss)", "(?i:a|(?:f)fi)", "(?i:ST)"],
 )  # fmt: skip
 def test_what_is_not_understood_is_refused(pattern):
     with pytest.raises(PatternError, match=r"pattern|empty"):
