@@ -32,6 +32,7 @@ ABANDONED = 3600.0
 PATIENCE = 60.0
 """Seconds for which a block is waited for that another process fetches, which may have been stopped, or be stuck."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+Buffer = bytes | memoryview
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
@@ -46,7 +47,7 @@ class Cache:
         self._added, self._lock = limit or 0, threading.Lock()  # what others left here is looked at first
 
     def open(
-        self, name: str, size: int, fetch: Callable[[], bytes], wrong: Callable[[np.ndarray], str | None], what: str
+        self, name: str, size: int, fetch: Callable[[], Buffer], wrong: Callable[[np.ndarray], str | None], what: str
     ) -> np.ndarray:
         """The block `name` of `size` bytes, uint8[size], mapped. What is not there is fetched; `wrong` says what is the
         matter with a copy, which is then fetched again. Raises ValueError, which begins with `what`, where that does
@@ -82,7 +83,7 @@ class Cache:
                 _remove(path)
         raise ValueError(f"{what} {problem or f'does not have {size} bytes'} (fetched {ATTEMPTS} times)")
 
-    def _written(self, path: str, size: int, fetch: Callable[[], bytes]) -> np.ndarray | None:
+    def _written(self, path: str, size: int, fetch: Callable[[], Buffer]) -> np.ndarray | None:
         """Put the block in place, unless somebody else does (None). It is mapped before it has its name, from when on
         it may be deleted, and checked where it is opened."""
         os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -103,7 +103,7 @@ class Mixture(Run):
         audit: bool = False,
         **options: Any,
     ) -> None:
-        super().__init__(rank, world_size, batch_size, last)
+        super().__init__(rank, world_size, batch_size, last, options.get("shuffle", True))
         if "epochs" in options:
             raise ValueError("epochs are said of each source of a mixture, as its amount: (path, {'epochs': 2})")
         phases = [_named(phase) for phase in _phases(sources)]

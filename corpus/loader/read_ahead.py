@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 THREADS = 8
-STEPS = 16
-"""Global steps that are looked ahead."""
+STEPS, FAR = 16, 256
+"""Global steps that are looked ahead; and where samples that follow each other lie together, so that few blocks are
+new in a step, but many at the end of one, or of a group of them (corpus.loader.order). Each step looks at STEPS more at
+most."""
 
 Call = tuple[Callable[[int], Any], int]
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from corpus.loader import names
 from corpus.loader.kernel import IGNORE
-from corpus.loader.read_ahead import STEPS, Call, ReadAhead
+from corpus.loader.read_ahead import FAR, STEPS, Call, ReadAhead
 
 LAST = ("pad", "drop", "wrap")
 
@@ -43,7 +43,7 @@ class Run(abc.ABC):
     """An iterator over this rank's batches of a run. Leaving a loop and entering another goes on where the first
     stopped; after the end of the run there is nothing more."""
 
-    def __init__(self, rank: int, world_size: int, batch_size: int, last: str) -> None:
+    def __init__(self, rank: int, world_size: int, batch_size: int, last: str, shuffle: bool | str) -> None:
         """Raises ValueError for arguments that are none."""
         names.check("last", last, LAST)
         self.batch_size = names.count("batch_size", batch_size, 1)
@@ -58,6 +58,7 @@ class Run(abc.ABC):
         self._counted: tuple[int, np.ndarray | None] = (-1, None)
         self.read_ahead = ReadAhead()
         self._ahead = -1  # the sample up to which blocks are fetched or being fetched
+        self._steps_ahead = STEPS if shuffle is True else FAR
 
     @abc.abstractmethod
     def _read(self, first: int, count: int, rows: int) -> dict[str, Any]:
@@ -138,14 +139,12 @@ class Run(abc.ABC):
 
     def _fetch(self, first: int, count: int) -> None:
         """Fetch what a batch reads, and begin to fetch what the next steps of this rank will."""
-        until = first + STEPS * self.step
+        until = first + self._steps_ahead * self.step
+        anew = not first <= self._ahead < until
         if self.total is not None:
             until = min(until, self.total)
-        anew = not first <= self._ahead <= until
-        begin = first if anew else self._ahead
-        ahead = range(begin + self.step, until, self.step)
-        if ahead:
-            self._ahead = ahead[-1]
+        ahead = range((first if anew else self._ahead) + self.step, until, self.step)[: STEPS - 1]
+        self._ahead = ahead[-1] if ahead else first if anew else self._ahead
         later = [call for each in ahead for call in self.missing(each, min(self.batch_size, until - each))]
         self.read_ahead.fetch(list(self.missing(first, count)), later, anew)
 

@@ -130,7 +130,7 @@ class TokenStream(Run):
             names.check("shuffle", shuffle, ("blocks",))
         for name in self.boundaries:
             names.check("boundaries", name, BOUNDARIES)
-        super().__init__(rank, world_size, batch_size, last)
+        super().__init__(rank, world_size, batch_size, last, shuffle)
         sequence_length = names.count("sequence_length", sequence_length, 1)
         epochs = None if epochs is None else names.count("epochs", epochs, 1)
         seed = names.count("seed", seed)

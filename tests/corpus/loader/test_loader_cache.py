@@ -407,3 +407,29 @@ def test_what_is_wanted_goes_before_what_is_for_later():
     reader.fetch([], [(slow, 500)], True)
     idle(SimpleNamespace(read_ahead=reader))
     assert calls[-1] == 500 and len(calls) < 60
+
+
+@pytest.mark.parametrize(
+    "order, steps", [(True, 19 + read_ahead.STEPS), ("blocks", 19 + read_ahead.FAR), (False, 19 + read_ahead.FAR)]
+)
+def test_how_far_is_read_ahead(folder, tmp_path, asked, order, steps):
+    """Farther in an order of blocks, once some steps have been made; each block is fetched once."""
+    options = {"sequence_length": 1, "batch_size": 4, "shuffle": order}
+    stream = TokenStream(f"file://{folder}", cache=str(tmp_path), **options)
+    for _ in range(20):
+        next(stream)
+        idle(stream)
+    local = TokenStream(folder, **options)
+    assert local.steps > steps
+    rows = local.numbers(0, 4 * steps)
+    needed = {(begin, at) for begin, end, at in blocks_of(local) if ((rows - 1 < end) & (rows >= begin)).any()}
+    assert {(name, first) for name, first, _ in asked} == {(f"file://{folder}/{at[0]}.bin", at[1]) for _, at in needed}
+    assert len(asked) == len(set(asked)) > 10
+
+
+def blocks_of(stream):
+    """(first token, token behind the last, (shard, byte in it)) of every block of 128 bytes."""
+    for number, entry in enumerate(stream.shards.manifest["shards"]):
+        for first in range(0, entry["tokens"], 64):
+            begin = int(stream.shards.starts[number]) + first
+            yield begin, begin + min(64, entry["tokens"] - first), (entry["name"], 2 * first)
