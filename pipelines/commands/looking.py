@@ -113,6 +113,8 @@ def inspect_(
 
     Example: winnow inspect OUT
 
+    Example: winnow inspect OUT/tokens/validation
+
     Example: winnow inspect OUT/tokens --document ID
 
     Example: winnow inspect OUT/quarantine

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,25 +21,31 @@ BOUNDARY = "\u2502"
 
 
 def describe(path: str, document: str) -> str:
-    """A few lines about the document with this id or URL in the tokens of a run (`path` is OUT or OUT/tokens): where it
-    lies, of how many tokens, its text with a mark between tokens. Raises FileNotFoundError where there are no tokens,
-    or there is no such document, ValueError where its tokens are nowhere."""
+    """A few lines about the document with this id or URL in the tokens of a run (`path` is OUT, OUT/tokens, or a set of
+    them, OUT/tokens/SET): where it lies, of how many tokens, its text with a mark between tokens. Raises
+    FileNotFoundError where there are no tokens, or there is no such document, ValueError where its tokens are nowhere,
+    or not in this set."""
     check_text(document, f"the id or URL {document!r}")
     output = path.rstrip("/")
-    if not paths.exists(paths.join(output, "tokens/manifest.json")):
-        output = paths.parent(output) or "."
+    for _ in range(2):
+        if not paths.exists(paths.join(output, "tokens", token_manifest.NAME)):
+            output = paths.parent(output) or "."
     folder, tokenizer = paths.join(output, "tokens"), paths.join(output, "tokenizer")
-    if not paths.exists(paths.join(folder, "manifest.json")):
-        raise FileNotFoundError(f"{path} holds no tokens of a run: there is no {folder}/manifest.json")
+    if not paths.exists(paths.join(folder, token_manifest.NAME)):
+        raise FileNotFoundError(f"{path} holds no tokens of a run: there is no {folder}/{token_manifest.NAME}")
+    of_all = path.rstrip("/") in (output, folder)
+    manifest = token_manifest.load(folder) if of_all else token_manifest.open_set(path)[1]
     text = _text(paths.join(output, "documents"), document)
     encoder = load_encoder(tokenizer)
     tokens, _ = encoder.encode(pa.array([text]), append_end=True)
-    shard, sequence = _find(folder, tokens, document)
+    shard, sequence = _find(folder, manifest, tokens, f"{document} is not in the tokens of {path}")
+    sets = [f" of {name}" for name, shards in manifest.get("sets", {}).items() if shard in shards]
     text_of = pieces.of_folder(tokenizer)
     shown = BOUNDARY.join(_token(text_of(i)) for i in tokens.tolist())
     share = f"{len(text.encode()) / max(1, len(tokens)):.2f} bytes a token"
     return (
-        f"{document}: sequence {sequence:,} of shard {shard}, {len(tokens):,} tokens of {len(text):,} characters, "
+        f"{document}: sequence {sequence:,} of shard {shard}{''.join(sets)}, {len(tokens):,} tokens of "
+        f"{len(text):,} characters, "
         f"{share} ({encoder.family}, {encoder.vocab_size:,} ids)\n{shown}"
     )
 
@@ -68,20 +74,13 @@ def _batch(parquet: pq.ParquetFile, group: int, names: list[str]) -> pa.RecordBa
     return parquet.read_row_group(group, columns=names).combine_chunks().to_batches()[0]
 
 
-def _find(folder: str, tokens: np.ndarray, document: str) -> tuple[str, int]:
+def _find(folder: str, manifest: dict[str, Any], tokens: np.ndarray, nowhere: str) -> tuple[str, int]:
     """(name of the shard, number of the sequence) where these tokens lie: the first of such sequences."""
-    for name, sequence, found in _of_length(folder, len(tokens)):
-        if np.array_equal(found, tokens):
-            return name, sequence
-    raise ValueError(
-        f"{document} is not in the tokens of {folder}: it was set aside when they were made (see quarantine/), or they "
-        "are of another run"
-    )
-
-
-def _of_length(folder: str, length: int) -> Iterator[tuple[str, int, np.ndarray]]:
-    """The sequences of so many tokens."""
-    for shard in token_manifest.load(folder)["shards"]:
+    for shard in manifest["shards"]:
         dataset = IndexedDataset(token_manifest.shard_prefix(folder, shard["name"]))
-        for sequence in np.flatnonzero(dataset.lengths == length).tolist():
-            yield shard["name"], sequence, np.asarray(dataset[sequence])
+        for sequence in np.flatnonzero(dataset.lengths == len(tokens)).tolist():
+            if np.array_equal(np.asarray(dataset[sequence]), tokens):
+                return shard["name"], sequence
+    raise ValueError(
+        f"{nowhere}: it was set aside when they were made (see quarantine/), or they are of another run, or another set"
+    )

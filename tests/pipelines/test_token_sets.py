@@ -11,6 +11,8 @@ import pipelines
 from corpus.loader import Mixture, TokenStream
 from corpus.tokens import manifest
 from corpus.tokens.megatron import IndexedDataset
+from pipelines.inspection import tokens as tokens_of
+from pipelines.inspection.describe import describe
 from pipelines.planning import plan
 from pipelines.recipe import RecipeError, parse
 
@@ -143,3 +145,29 @@ def test_refused(folder, output):
     ]:
         with pytest.raises(RecipeError, match=message):
             parse({"input": "x.parquet", "steps": ["train_tokenizer", {"tokenize": {"sets": sets}}]})
+
+
+def test_inspect_says_what_is_in_a_set(output):
+    """Its own figures, and a document of it, as of all tokens; of another set it has none."""
+    path, counts = output / "tokens", {name: sum(expected(i) == name for i in range(300)) for name in SHARES}
+    shards = manifest.load(str(path))["sets"]
+    tokens = {name: TokenStream(f"{path}/{name}", sequence_length=16, batch_size=1).tokens for name in SHARES}
+    figures = {
+        name: f"{len(shards[name])} shards, documents {counts[name]}, tokens {tokens[name]:,}" for name in shards
+    }
+    sets = [f"set {name}: {figures[name]}" for name in shards]
+    assert describe(f"{path}/", 3).split("\n")[1:] == sets
+    assert describe(str(output), 3).split("\n")[-3:] == sets
+    (line,) = describe(f"{path}/test", 3).split("\n")
+    assert line.startswith(
+        f"tokens: {len(shards['test'])} shards, documents {counts['test']}, tokens {tokens['test']:,},"
+    )
+    with pytest.raises(ValueError, match="has no set 'tset'; open one of: .*/train"):
+        describe(f"{path}/tset", 3)
+    for name in SHARES:
+        document = IDS[next(i for i in range(300) if expected(i) == name)]
+        shown = tokens_of.describe(f"{path}/{name}", document)
+        assert f" of {name}, " in shown.split("\n")[0] and shown == tokens_of.describe(str(path), document)
+        other = "train" if name != "train" else "test"
+        with pytest.raises(ValueError, match=f"{document} is not in the tokens of .*/{other}: .* or another set"):
+            tokens_of.describe(f"{path}/{other}", document)
