@@ -23,7 +23,7 @@ class Rows:
     """Samples, read, T being the tokens of the longest that there is.
 
     tokens        [B, T] of the batch's dtype
-    previous      [B, T] the token before each; [B, 0]: not wanted
+    previous      [B, T] the token before each; [B, 1]: before the first alone; [B, 0]: not wanted
     lengths       int64[B] tokens of each sample; what is behind them is padding
     document_ids  int32[B, T] documents as 1, 2, .. within a row and 0 for padding; None: not wanted
     """

@@ -14,7 +14,7 @@ IGNORE = -100
 
 
 @numba.njit(cache=True, nogil=True)
-def _copy(source, target):
+def copy(source, target):
     """`target[:] = source` for one-dimensional arrays of one length: this loop becomes vector
     instructions where numba's own slice assignment does not, and is twice as fast."""
     for k in range(min(len(source), len(target))):
@@ -59,10 +59,10 @@ def copy_windows(data, begin, starts, ends, tokens, previous):
         start, end = starts[row], ends[row]
         low, high = max(start, begin), min(end, limit)
         if low < high:
-            _copy(data[low - begin : high - begin], tokens[row, low - start : high - start])
+            copy(data[low - begin : high - begin], tokens[row, low - start : high - start])
         low, high = max(start - 1, begin), min(end - 1, limit)
         if low < high and previous.shape[1]:
-            _copy(data[low - begin : high - begin], previous[row, low + 1 - start : high + 1 - start])
+            copy(data[low - begin : high - begin], previous[row, low + 1 - start : high + 1 - start])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -182,14 +182,14 @@ def copy_pieces(data, begin, places, end_id, mask_starts, tokens, previous):
         head = places[4, piece] != 0
         low, high = max(first, begin), min(last, limit)
         if low < high:
-            _copy(data[low - begin : high - begin], tokens[row, at + low - first : at + high - first])
+            copy(data[low - begin : high - begin], tokens[row, at + low - first : at + high - first])
             if mask_starts and head and low == first:
                 tokens[row, at] = IGNORE
         if previous.shape[1]:
             low, high = max(first if head else first - 1, begin), min(last - 1, limit)
             if low < high:
-                _copy(data[low - begin : high - begin], previous[row, at + 1 + low - first : at + 1 + high - first])
-            if head:
+                copy(data[low - begin : high - begin], previous[row, at + 1 + low - first : at + 1 + high - first])
+            if head and at < previous.shape[1]:
                 previous[row, at] = end_id
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.loader.filling import Rows
+from corpus.loader.kernel import copy
 from corpus.tokens import philox
 
 EXTRA = 3
@@ -57,27 +58,16 @@ def _met(pieces: np.ndarray, rate: float) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True)
-def shift(labels, before, nothing, inputs):
-    """The token before each label, up to the first that is `nothing`; before the first of a row, `before[row]`."""
-    for row in range(labels.shape[0]):
-        last = before[row]
-        for column in range(labels.shape[1]):
-            if labels[row, column] == nothing:
-                break
-            inputs[row, column] = last
-            last = labels[row, column]
-
-
-@numba.njit(cache=True, nogil=True)
-def _find_pieces(source, ids, row, length, end_id, firsts, ends):
-    """Pieces of a row, by where each begins and ends (its end token, if it has one, left out)."""
-    pieces = 0
-    for k in range(length):
-        if k == 0 or ids[row, k] != ids[row, k - 1]:
-            firsts[pieces] = k
-            pieces += 1
-        if k + 1 == length or ids[row, k] != ids[row, k + 1]:
-            ends[pieces - 1] = k if source[row, k] == end_id else k + 1
+def find_pieces(source, ids, length, end_id, firsts, ends):
+    """How many pieces a row of `length` tokens `source` (integers[T]) of documents `ids` (int32[T], ascending) has, and
+    where each begins and ends (its end token, if it has one, left out): `firsts`, `ends` (int64[T])."""
+    pieces, at = 0, 0
+    while at < length:
+        behind = at + np.searchsorted(ids[at:length], ids[at], "right")
+        firsts[pieces] = at
+        ends[pieces] = behind - 1 if source[behind - 1] == end_id else behind
+        pieces += 1
+        at = behind
     return pieces
 
 
@@ -105,26 +95,28 @@ def _cut(state, length):
 
 
 @numba.njit(cache=True, nogil=True)
-def _copy(source, row, first, end, target, at):
-    for k in range(end - first):
-        target[row, at + k] = source[row, first + k]
-    return at + end - first
+def _append(tokens, target, at):
+    copy(tokens, target[at : at + len(tokens)])
+    return at + len(tokens)
 
 
 @numba.njit(cache=True, nogil=True)
 def turn(source, lengths, ids, keys, special, end_id, rate, spm_rate, room, labels, document_ids):
     """Fill rows of `labels` [B, L] with the samples `source` [B, T] of documents `ids` [B, T], pieces turned;
-    `document_ids` int32[B, L] with those that they had ([B, 0]: not wanted). The others as of Turning."""
+    `document_ids` int32[B, L] with those that they had ([B, 0]: not wanted). The others as of Turning; int64[B] how
+    long the rows became."""
     state = philox.state()
     longest = source.shape[1]
     firsts, ends, turned = np.empty(longest, np.int64), np.empty(longest, np.int64), np.empty(longest, np.bool_)
     before, middle, after = special[0], special[1], special[2]
+    filled = np.zeros(len(lengths), np.int64)
     for row in range(len(lengths)):
         length = lengths[row]
         if length == 0:
             continue
+        tokens, made = source[row], labels[row]
         philox.seat(state, keys[row], philox.MIDDLES)
-        pieces = _find_pieces(source, ids, row, length, end_id, firsts, ends)
+        pieces = find_pieces(tokens, ids[row], length, end_id, firsts, ends)
         _choose(state, rate, pieces, firsts, ends, room, turned)
         at = 0
         for piece in range(pieces):
@@ -132,20 +124,36 @@ def turn(source, lengths, ids, keys, special, end_id, rate, spm_rate, room, labe
             behind = firsts[piece + 1] if piece + 1 < pieces else length
             if turned[piece]:
                 low, high = _cut(state, end - first)
+                low, high = first + low, first + high
                 suffix_first = philox.uniform(state) < spm_rate
-                labels[row, at] = before
+                made[at] = before
                 at += 1
                 if not suffix_first:
-                    at = _copy(source, row, first, first + low, labels, at)
-                labels[row, at] = after
-                at = _copy(source, row, first + high, end, labels, at + 1)
-                labels[row, at] = middle
-                at = _copy(source, row, first if suffix_first else first + low, first + high, labels, at + 1)
-                at = _copy(source, row, end, behind, labels, at)
+                    at = _append(tokens[first:low], made, at)
+                made[at] = after
+                at = _append(tokens[high:end], made, at + 1)
+                made[at] = middle
+                at = _append(tokens[first if suffix_first else low : high], made, at + 1)
+                at = _append(tokens[end:behind], made, at)
             else:
-                at = _copy(source, row, first, behind, labels, at)
+                at = _append(tokens[first:behind], made, at)
             if document_ids.shape[1]:
                 document_ids[row, begin:at] = ids[row, first]
+        filled[row] = at
+    return filled
+
+
+@numba.njit(cache=True, nogil=True)
+def shift(labels, filled, before, inputs, pad_id, ignore):
+    """The token before each of the labels; before the first of a row, `before[row, 0]`. What is behind `filled[row]` of
+    them becomes padding."""
+    for row in range(len(filled)):
+        count = filled[row]
+        labels[row, count:] = ignore
+        if count:
+            inputs[row, 0] = before[row, 0]
+            copy(labels[row, : count - 1], inputs[row, 1:count])
+        inputs[row, count:] = pad_id
 
 
 class Encoder(Protocol):
@@ -172,7 +180,7 @@ class _Piece(NamedTuple):
 def turn_by_characters(
     rows: Rows, keys: np.ndarray, how: Turning, silent: np.ndarray, encoder: Encoder, labels: np.ndarray,
     document_ids: np.ndarray,
-) -> None:  # fmt: skip
+) -> np.ndarray:  # fmt: skip
     """As `turn`, pieces being cut between characters and their parts encoded anew. Where these would be more tokens
     than a row has room for, a piece is cut between tokens, as far along; so is one that begins or ends within a
     character, or has tokens without a text (`silent`, bool[V])."""
@@ -182,6 +190,7 @@ def turn_by_characters(
     tokens, offsets = encoder.encode(pa.array(texts, pa.string()))
     anew = iter(np.split(tokens, offsets[1:-1]))
     before, between, after = (np.array([each]) for each in how.special)
+    filled = np.zeros(len(keys), np.int64)
     for row, pieces in enumerate(found):
         source, ids, length = rows.tokens[row], rows.document_ids[row], int(rows.lengths[row])
         room, behind, out = labels.shape[1] - length, 0, [np.empty(0, source.dtype)]
@@ -202,9 +211,10 @@ def turn_by_characters(
             of += [ids[behind : piece.first], np.full(size, ids[piece.first])]
             behind = piece.end
         whole = np.concatenate([*out, source[behind:length]])
-        labels[row, : len(whole)] = whole
+        labels[row, : len(whole)], filled[row] = whole, len(whole)
         if document_ids.shape[1]:
             document_ids[row, : len(whole)] = np.concatenate([*of, ids[behind:length]])
+    return filled
 
 
 def _turned(rows: Rows, row: int, key: np.uint64, how: Turning, silent: np.ndarray, encoder: Encoder) -> list[_Piece]:
@@ -212,7 +222,8 @@ def _turned(rows: Rows, row: int, key: np.uint64, how: Turning, silent: np.ndarr
     state, width, length = philox.state(), rows.tokens.shape[1], int(rows.lengths[row])
     firsts, ends, turned = np.empty(width, np.int64), np.empty(width, np.int64), np.empty(width, np.bool_)
     philox.seat(state, key, philox.MIDDLES)
-    pieces = _find_pieces(rows.tokens, rows.document_ids, row, length, how.end_id, firsts, ends)
+    assert rows.document_ids is not None
+    pieces = find_pieces(rows.tokens[row], rows.document_ids[row], length, how.end_id, firsts, ends)
     _choose(state, how.rate, pieces, firsts, ends, how.room, turned)
     found = []
     for first, end in zip(firsts[:pieces][turned[:pieces]].tolist(), ends[:pieces][turned[:pieces]].tolist()):

@@ -70,34 +70,24 @@ class Samples:
     source: Windows | Bins
     numbers: np.ndarray
     first: int
-    chosen: np.ndarray | None = None
-    """int64[B]: which samples of the run they are, counted from `first`; None: those that follow each other."""
 
     @property
     def keys(self) -> np.ndarray:
         """uint64[B], a hash of (seed, epoch, sample) each: see order.keys."""
-        count = len(self.numbers) if self.chosen is None else int(self.chosen.max(initial=-1)) + 1
-        found = order.keys(self.first, count, self.source.figures["samples"], self.setting.seed)
-        return found if self.chosen is None else found[self.chosen]
-
-    def of(self, rows: np.ndarray) -> Samples:
-        """Some of them, by their places (int64)."""
-        chosen = rows if self.chosen is None else self.chosen[rows]
-        return dataclasses.replace(self, numbers=self.numbers[rows], chosen=chosen)
+        return order.keys(self.first, len(self.numbers), self.source.figures["samples"], self.setting.seed)
 
     def repeating_keys(self, variants: int) -> np.ndarray:
         """uint64[B]: of each sample's window, the same again every `variants` epochs; `keys` where that is 0."""
         if not variants:
             return self.keys
         size = self.source.figures["samples"]
-        assert self.chosen is None
         return order.keys_of_windows(self.first, self.numbers, size, self.setting.seed, variants)
 
     def read(
         self,
         *,
         padding: int | None = None,
-        previous: bool = False,
+        previous: bool | int = False,
         documents: bool = False,
         mask_starts: bool = False,
         numbers: np.ndarray | None = None,
@@ -105,7 +95,7 @@ class Samples:
         """The samples' tokens, in new arrays that are the caller's.
 
         padding      what fills `tokens` behind a sample's end; None: the padding token
-        previous     also the token before each token; padding is the padding token
+        previous     also the token before each token; padding is the padding token; 1: before the first of a row alone
         documents    also document_ids; they are there whenever boundaries are asked for
         mask_starts  kernel.IGNORE stands in place of the first token of each document
         numbers      int64[rows] of samples to read instead of this batch's
@@ -113,7 +103,7 @@ class Samples:
         numbers = self.numbers if numbers is None else numbers
         shape, pad_id = (len(numbers), self.source.longest), self.setting.pad_id
         tokens = np.empty(shape, self.setting.dtype)
-        before = np.empty(shape if previous else (len(numbers), 0), self.setting.dtype)
+        before = np.empty(shape if previous is True else (len(numbers), int(previous)), self.setting.dtype)
         documents = documents or mask_starts or bool(self.setting.boundaries)
         rows = self.source.read(numbers, tokens, before, documents, mask_starts)
         kernel.pad(rows.lengths, tokens, pad_id if padding is None else padding, before, pad_id)

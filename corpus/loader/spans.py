@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import dataclasses
 import fractions
+import functools
 from collections.abc import Callable
 
 import numba
 import numpy as np
 
+from corpus.loader.kernel import IGNORE, copy
+from corpus.text.intrinsics import trailing_zeros
 from corpus.tokens import philox
 
+_WORD, _BITS, _ONE = np.uint64(6), np.uint64(63), np.uint64(1)
 LONGEST = 1 << 24
 """Tokens of a sample at most that are looked for."""
 
@@ -30,7 +34,7 @@ class Noise:
     density: fractions.Fraction
     mean: fractions.Fraction
 
-    @property
+    @functools.cached_property
     def parts(self) -> tuple[int, int, int, int]:
         """Numerator and denominator of both."""
         return *self.density.as_integer_ratio(), *self.mean.as_integer_ratio()
@@ -46,11 +50,13 @@ class Noise:
         return length - noise + spans + 1, noise + max(1, spans) + 1
 
 
+@functools.lru_cache
 def noise_of(density: float, mean: float) -> Noise:
     """The noise of these numbers, as they are written."""
     return Noise(fractions.Fraction(str(density)), fractions.Fraction(str(mean)))
 
 
+@functools.lru_cache
 def solve(noise: Noise, inputs: int, targets: int | None = None) -> int:
     """Tokens of the longest sample whose inputs are at most `inputs`, and whose targets at most `targets`, where that
     is given; one less, as T5 has it, where half is noise and targets would be longer than inputs. 0: there is none."""
@@ -95,126 +101,121 @@ def _count(length, density_part, density_whole, mean_part, mean_whole):
 
 
 @numba.njit(cache=True, nogil=True)
-def cut(state, length, parts, marked, sizes):
-    """Cut `length` into so many parts of at least 1, every way as likely: `sizes` (int64, [:parts]). `marked` (bool,
-    [length]) is all False before and after. The places are drawn as Floyd (1987) draws a set."""
+def cut(state, length, parts, marks, sizes):
+    """Cut `length` into so many parts of at least 1, every way as likely: `sizes` (int64, [:parts]). `marks` (uint64, a
+    bit for each token) is all 0 before and after. The places are drawn as Floyd (1987) draws a set."""
     free = length - 1
     for last in range(free - parts + 1, free):
-        place = philox.below(state, last + 1)
-        marked[last if marked[place] else place] = True
+        place = np.uint64(philox.below(state, last + 1))
+        if marks[place >> _WORD] >> (place & _BITS) & _ONE:
+            place = np.uint64(last)
+        marks[place >> _WORD] |= _ONE << (place & _BITS)
     part, first = 0, 0
-    for place in range(free):
-        if marked[place]:
-            marked[place] = False
-            sizes[part] = place + 1 - first
-            first = place + 1
+    for word in range((free + 63) >> 6):
+        left = marks[word]
+        marks[word] = 0
+        while left:
+            end = np.int64(64 * word) + np.int64(trailing_zeros(left)) + 1
+            sizes[part] = end - first
+            first = end
             part += 1
+            left &= left - _ONE
     sizes[part] = length - first
 
 
 @numba.njit(cache=True, nogil=True)
 def corrupt(
-    source, lengths, ids, keys, parts, roll, first_tokens, sentinels, end_id, inputs, decoder, labels, document_ids
+    source, lengths, ids, keys, kinds, parts, rolls, first_tokens, sentinels, end_id, pad_id, inputs, decoder, labels,
+    document_ids,
 ):  # fmt: skip
-    """Fill a row of `inputs` [B, L], `labels` and `decoder` [B, T] of each of `source` [B, N], `lengths` (int64[B]);
-    `document_ids` int32[B, L] of `ids` [B, N] ([B, 0]: not wanted). `parts`: of a Noise; `roll`: move the noise on by
-    an amount drawn at random; `first_tokens`: put before the inputs of all rows."""
-    longest = source.shape[1]
+    """Fill all of a row of `inputs` [B, L], `labels` and `decoder` [B, T] of each of `source` [B, N], `lengths`
+    (int64[B]); and of `document_ids` int32[B, L], zeros at first, of `ids` [B, N] ([B, 0]: not wanted). Of each of the
+    `kinds` (int64[B]) of noise: `parts` (int64[K, 4]), of a Noise; `rolls` (bool[K]): whether it is moved on by an
+    amount drawn at random; `first_tokens` (int64[K, F]): put before the inputs."""
+    longest, first = source.shape[1], first_tokens.shape[1]
     state = philox.state()
-    marked = np.zeros(longest + 1, np.bool_)
-    kept, taken = np.empty(longest + 1, np.int64), np.empty(longest + 1, np.int64)
+    marks = np.zeros((longest >> 6) + 1, np.uint64)
+    drawn = np.empty((2, longest + 1), np.int64)
+    rolled = np.empty((2, longest + 2), np.int64)
     for row in range(len(lengths)):
-        length = lengths[row]
+        length, kind = lengths[row], kinds[row]
+        tokens, made, wanted = source[row], inputs[row], labels[row]
         if length == 0:
+            made[:] = pad_id
+            wanted[:] = IGNORE
+            decoder[row, :] = pad_id
             continue
-        noise, spans = _count(length, parts[0], parts[1], parts[2], parts[3])
-        at, to = len(first_tokens), 0
-        for k in range(at):
-            inputs[row, k] = first_tokens[k]
-        position = 0
-        shift = 0
+        noise, spans = _count(length, parts[kind, 0], parts[kind, 1], parts[kind, 2], parts[kind, 3])
+        kept, taken = drawn[0], drawn[1]
         if spans:
             philox.seat(state, keys[row], philox.SPANS)
-            cut(state, noise, spans, marked, taken)
-            cut(state, length - noise, spans, marked, kept)
-            if roll:
+            cut(state, noise, spans, marks, taken)
+            cut(state, length - noise, spans, marks, kept)
+            if rolls[kind]:
                 shift = philox.below(state, length)
+                if shift:
+                    spans = _roll(drawn, spans, length - shift, rolled)
+                    kept, taken = rolled[0], rolled[1]
         else:
             kept[0], taken[0], spans = length, 0, 1
-        if shift:
-            at, to = _rolled(source, row, length, ids, kept, taken, spans, shift, sentinels, inputs, labels, at)
-            if document_ids.shape[1]:
-                document_ids[row, : len(first_tokens)] = 1
-                _rolled_ids(ids, row, length, kept, taken, spans, shift, document_ids, len(first_tokens))
-        else:
-            for span in range(spans):
-                begin = at
-                for k in range(kept[span]):
-                    inputs[row, at + k] = source[row, position + k]
-                at += kept[span]
-                position += kept[span]
-                sentinel = sentinels[span]
-                if taken[span]:
-                    inputs[row, at] = sentinel
-                    at += 1
-                labels[row, to] = sentinel
-                to += 1
-                for k in range(taken[span]):
-                    labels[row, to + k] = source[row, position + k]
-                if document_ids.shape[1]:
-                    for k in range(kept[span]):
-                        document_ids[row, begin + k] = ids[row, position - kept[span] + k]
-                    if taken[span]:
-                        document_ids[row, at - 1] = ids[row, position]
-                to += taken[span]
-                position += taken[span]
-            if document_ids.shape[1]:
-                document_ids[row, : len(first_tokens)] = 1
-        inputs[row, at] = end_id
+        for k in range(first):
+            made[k] = first_tokens[kind, k]
+        at, to, position = first, 0, 0
+        for span in range(spans):
+            here, gone = kept[span], taken[span]
+            copy(tokens[position : position + here], made[at : at + here])
+            at += here
+            position += here
+            if gone:
+                made[at] = sentinels[span]
+                at += 1
+            if gone or noise == 0:
+                wanted[to] = sentinels[span]
+                copy(tokens[position : position + gone], wanted[to + 1 : to + 1 + gone])
+                to += 1 + gone
+                position += gone
+        made[at] = wanted[to] = end_id
+        made[at + 1 :] = pad_id
+        wanted[to + 1 :] = IGNORE
+        decoder[row, 0] = pad_id
+        copy(wanted[:to], decoder[row, 1 : to + 1])
+        decoder[row, to + 1 :] = pad_id
         if document_ids.shape[1]:
-            document_ids[row, at] = ids[row, length - 1]
-        labels[row, to] = end_id
-        for k in range(to):
-            decoder[row, k + 1] = labels[row, k]
+            _mark(ids[row], document_ids[row], first, kept, taken, spans, length)
 
 
 @numba.njit(cache=True, nogil=True)
-def _mask_of(length, kept, taken, spans, shift):
-    """bool[length]: which tokens are noise, the pattern of parts being moved on by `shift`."""
-    noisy = np.zeros(length, np.bool_)
+def _mark(ids, document_ids, at, kept, taken, spans, length):
+    """The documents of the inputs: of a sentinel that of the first token of its span, of the end token the last."""
+    document_ids[:at] = 1
     position = 0
     for span in range(spans):
-        position += kept[span]
-        for k in range(taken[span]):
-            noisy[(position + k + shift) % length] = True
-        position += taken[span]
-    return noisy
+        here = kept[span] + (taken[span] > 0)
+        document_ids[at : at + here] = ids[position : position + here]
+        at += here
+        position += kept[span] + taken[span]
+    document_ids[at] = ids[length - 1]
 
 
 @numba.njit(cache=True, nogil=True)
-def _rolled(source, row, length, ids, kept, taken, spans, shift, sentinels, inputs, labels, at):
-    """Inputs and targets of a pattern that was moved on: noise that went over the end is a span of its own at the
-    beginning. The targets have a sentinel where a run of noise begins, as the inputs have."""
-    noisy = _mask_of(length, kept, taken, spans, shift)
-    used, to = 0, 0
-    for place in range(length):
-        if not noisy[place]:
-            inputs[row, at] = source[row, place]
-            at += 1
-            continue
-        if place == 0 or not noisy[place - 1]:
-            inputs[row, at] = sentinels[used]
-            labels[row, to] = sentinels[used]
-            at, to, used = at + 1, to + 1, used + 1
-        labels[row, to] = source[row, place]
-        to += 1
-    return at, to
-
-
-@numba.njit(cache=True, nogil=True)
-def _rolled_ids(ids, row, length, kept, taken, spans, shift, document_ids, at):
-    noisy = _mask_of(length, kept, taken, spans, shift)
-    for place in range(length):
-        if not noisy[place] or place == 0 or not noisy[place - 1]:
-            document_ids[row, at] = ids[row, place]
-            at += 1
+def _roll(drawn, spans, begin, rolled):
+    """How many spans there are once what stood at token `begin` stands first: `rolled` (int64[2, spans + 1]) has what is
+    kept before each and what is taken, of `drawn`. Of a span that goes over the end both parts are spans; the last may
+    take nothing, the first keep nothing."""
+    rolled[:, 0] = 0
+    span = 0
+    for turn in range(2):  # from `begin` on, then up to it
+        position = 0
+        for k in range(2 * spans):
+            size = drawn[k & 1, k >> 1]
+            low, high = max(position, begin if turn == 0 else 0), position + size
+            if turn:
+                high = min(high, begin)
+            position += size
+            if low >= high:
+                continue
+            if k & 1 == 0 and rolled[1, span]:
+                span += 1
+                rolled[:, span] = 0
+            rolled[k & 1, span] += high - low
+    return span + 1

@@ -106,10 +106,10 @@ class Fim(Objective):
     def batch(self, samples: Samples) -> dict[str, Any]:
         """tokens, labels."""
         setting = samples.setting
-        rows = samples.read(documents=True, previous=True)
+        rows = samples.read(documents=True, previous=1)
         assert rows.document_ids is not None
         shape = len(rows.lengths), setting.sequence_length
-        labels, inputs = np.full(shape, IGNORE, setting.dtype), np.full(shape, setting.pad_id, setting.dtype)
+        labels, inputs = np.empty(shape, setting.dtype), np.empty(shape, setting.dtype)
         document_ids = np.zeros(shape if setting.boundaries else (shape[0], 0), np.int32)
         how = middles.Turning(
             self._tokens(setting), setting.end_id, float(self.rate), float(self.spm_rate),
@@ -117,10 +117,12 @@ class Fim(Objective):
         )  # fmt: skip
         if self.level == "character":
             silent, encoder = setting.vocabulary.special, _encoder(setting)
-            middles.turn_by_characters(rows, samples.keys, how, silent, encoder, labels, document_ids)
+            filled = middles.turn_by_characters(rows, samples.keys, how, silent, encoder, labels, document_ids)
         else:
-            middles.turn(rows.tokens, rows.lengths, rows.document_ids, samples.keys, *how, labels, document_ids)
-        middles.shift(labels, rows.previous[:, 0].copy(), IGNORE, inputs)
+            filled = middles.turn(
+                rows.tokens, rows.lengths, rows.document_ids, samples.keys, *how, labels, document_ids
+            )
+        middles.shift(labels, filled, rows.previous, inputs, setting.pad_id, IGNORE)
         return {"tokens": inputs, "labels": labels} | samples.describe(document_ids)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from corpus.loader import names, spans
-from corpus.loader.kernel import IGNORE
 from corpus.loader.objective import Objective, Samples, Setting
 
 
@@ -60,9 +60,9 @@ class SpanCorruption(Objective):
     def batch(self, samples: Samples) -> dict[str, Any]:
         """tokens, labels, decoder_tokens."""
         _, longest, sentinels = self._solved(samples.setting)
-        parts = spans.noise_of(self.density, self.mean_span).parts
+        kind = spans.noise_of(self.density, self.mean_span), self.roll, ()
         found = samples.setting.vocabulary.spans(sentinels, "span_corruption")
-        return corrupted(samples, parts, self.roll, np.empty(0, np.int64), found, longest)
+        return corrupted(samples, [kind], np.zeros(len(samples.numbers), np.int64), found, longest)
 
     def count_labels(self, samples: Samples) -> np.ndarray | None:
         """By the lengths alone, but where spans are rolled."""
@@ -72,27 +72,26 @@ class SpanCorruption(Objective):
         return np.array([n and noise.lengths(n)[1] for n in samples.count_tokens().tolist()], np.int64)
 
 
+Kind = tuple[spans.Noise, bool, tuple[int, ...]]
+"""A way to corrupt: its noise, whether this is rolled, tokens before the inputs (as many in each kind)."""
+
+
 def corrupted(
-    samples: Samples,
-    parts: tuple[int, int, int, int],
-    roll: bool,
-    first_tokens: np.ndarray,
-    sentinels: np.ndarray,
-    longest: int,
+    samples: Samples, kinds: Sequence[Kind], of: np.ndarray, sentinels: np.ndarray, longest: int
 ) -> dict[str, Any]:
-    """A batch of span corruption; arguments as of `spans.corrupt`, `longest`: T."""
-    setting = samples.setting
-    rows = samples.read()
+    """A batch of span corruption, row r of kind `of[r]` (int64[B]), with targets of `longest` tokens."""
+    setting, rows = samples.setting, samples.read()
     count = len(rows.lengths)
-    inputs = np.full((count, setting.sequence_length), setting.pad_id, setting.dtype)
-    decoder = np.full((count, longest), setting.pad_id, setting.dtype)
-    labels = np.full((count, longest), IGNORE, setting.dtype)
+    inputs = np.empty((count, setting.sequence_length), setting.dtype)
+    decoder, labels = (np.empty((count, longest), setting.dtype) for _ in range(2))
     wanted = rows.document_ids is not None
     document_ids = np.zeros(inputs.shape if wanted else (count, 0), np.int32)
     ids = np.zeros((count, 0), np.int32) if rows.document_ids is None else rows.document_ids
+    noises, rolls, first_tokens = zip(*kinds)
     spans.corrupt(
-        rows.tokens, rows.lengths, ids, samples.keys, parts, roll, first_tokens, sentinels, setting.end_id,
-        inputs, decoder, labels, document_ids,
+        rows.tokens, rows.lengths, ids, samples.keys, of, np.array([noise.parts for noise in noises]), np.array(rolls),
+        np.array(first_tokens, np.int64), sentinels, setting.end_id, setting.pad_id, inputs, decoder, labels,
+        document_ids,
     )  # fmt: skip
     batch = {"tokens": inputs, "labels": labels, "decoder_tokens": decoder}
     return batch | samples.describe(document_ids if wanted else None)

@@ -58,10 +58,8 @@ class Ul2(Objective):
     def _roll(self) -> bool:
         return self.mixture == "ul2r"
 
-    def _first_tokens(self, setting: Setting, denoiser: Denoiser) -> np.ndarray:
-        if not self.mode_tokens:
-            return np.empty(0, np.int64)
-        return np.array([setting.vocabulary.role(denoiser.mode, "ul2")], np.int64)
+    def _first_tokens(self, setting: Setting, denoiser: Denoiser) -> tuple[int, ...]:
+        return (setting.vocabulary.role(denoiser.mode, "ul2"),) if self.mode_tokens else ()
 
     def _noise(self, setting: Setting, denoiser: Denoiser) -> spans.Noise:
         """Of S a mean span that no sample reaches, so that there is one."""
@@ -98,15 +96,6 @@ class Ul2(Objective):
         )
         sentinels = setting.vocabulary.spans(self._sentinels(setting, lengths), "ul2")
         which = np.where(samples.numbers < 0, -1, samples.numbers % len(mixture)).astype(np.int32)
-        batch: dict[str, Any] = {}
-        for number in np.unique(which).tolist():
-            denoiser, rows = mixture[max(0, number)], np.flatnonzero(which == number)
-            part = corrupted(
-                samples.of(rows), self._noise(setting, denoiser).parts, self._rolls(denoiser),
-                self._first_tokens(setting, denoiser), sentinels, longest,
-            )  # fmt: skip
-            for name, array in part.items():
-                if name not in batch:
-                    batch[name] = np.empty((len(which), *array.shape[1:]), array.dtype)
-                batch[name][rows] = array
+        kinds = [(self._noise(setting, each), self._rolls(each), self._first_tokens(setting, each)) for each in mixture]
+        batch = corrupted(samples, kinds, np.maximum(which, 0).astype(np.int64), sentinels, longest)
         return batch | {"denoisers": which}

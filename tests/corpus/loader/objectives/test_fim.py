@@ -189,7 +189,14 @@ def test_between_characters(tokenized, texts, spm_rate):
         folder, objective="fim", level="character", sequence_length=length, batch_size=7, rate=0.9, spm_rate=spm_rate,
         packing="each", shuffle=False,
     )  # fmt: skip
-    rows = [row[row != -100].tolist() for batch in stream for row in batch["labels"]]
+    rows = []
+    for batch in stream:
+        for inputs, labels in zip(batch["tokens"], batch["labels"]):
+            rows.append(labels[labels != -100].tolist())
+            before = [encoder.end_id, *rows[-1][:-1]] if rows[-1] else []
+            assert inputs.tolist() == filled(
+                before, length, encoder.pad_id if encoder.pad_id is not None else encoder.end_id
+            )
     turned = within = 0
     for text, row in zip(texts, [row for row in rows if row], strict=True):
         parts = in_parts(row, roles, encoder.end_id)
