@@ -9,6 +9,7 @@ import math
 import numba
 import numpy as np
 
+from corpus.loader.kernel import copy
 from corpus.tokens import philox
 
 LEAST = 1e-7
@@ -44,10 +45,11 @@ def corrupt(
     permute_share, rotate_share, inputs,
 ):  # fmt: skip
     """Fill a row of `inputs` [B, L] of each of `source` [B, M], `lengths` (int64[B]), with `frame` tokens at either end
-    that stay; int64[B], how many each became. `starts` and `stops` (bool[V]): which tokens begin a word, which are full
-    stops; the others as the options of Bart, `odds` of `poisson`."""
+    that stay; int64[B], how many each became. `starts` and `stops` (bool[V]): which tokens begin a word ([0]: all),
+    which are full stops; the others as the options of Bart, `odds` of `poisson`."""
     state = philox.state()
-    width = inputs.shape[1]
+    width, all_odds = inputs.shape[1], odds.sum()
+    marks, begins = np.zeros(width + 1, np.bool_), np.empty(width + 1, np.int64)
     filled = np.zeros(len(lengths), np.int64)
     text, other = np.empty(width + 1, np.int64), np.empty(width + 1, np.int64)
     for row in range(len(lengths)):
@@ -65,12 +67,13 @@ def corrupt(
         room = width - 2 * frame
         if mask_share > 0 and count:
             count = _mask(
-                state, text, count, starts, pool, mask, odds, mask_share, replace, random_share, room, other
+                state, text, count, starts, pool, mask, odds, all_odds, mask_share, replace, random_share, room, marks,
+                begins, other,
             )  # fmt: skip
             text, other = other, text
         if insert_share > 0:
             more = min(room - count, np.int64(np.ceil((count + 2 * frame) * insert_share)))
-            count = _insert(state, text, count, more, pool, mask, random_share, other)
+            count = _insert(state, text, count, more, pool, mask, random_share, marks, other)
             text, other = other, text
         if rotate_share > 0 and philox.uniform(state) < rotate_share and count:
             shift = philox.below(state, count + 1) if frame else philox.below(state, count)
@@ -92,11 +95,13 @@ def _permute(state, text, count, stops, share, result):
     sentence, which are stops that follow a stop, stays."""
     ends = np.empty(count, np.int64)
     sentences = 0
+    before = False
     for k in range(count):
-        stop = stops[text[k]] or k == count - 1
-        if stop and (k == 0 or not stops[text[k - 1]]):
+        stop = stops[text[k]]
+        if (stop or k == count - 1) and not before:
             ends[sentences] = k + 1
             sentences += 1
+        before = stop
     chosen = np.arange(sentences)
     moved = min(sentences, np.int64(np.ceil(sentences * share)))
     for k in range(moved):  # which, in an order drawn at random
@@ -110,19 +115,19 @@ def _permute(state, text, count, stops, share, result):
         order[chosen[k]] = turned[k]
     at = 0
     for sentence in order:
-        for k in range(ends[sentence - 1] if sentence else 0, ends[sentence]):
-            result[at] = text[k]
-            at += 1
-    for k in range(at, count):
-        result[k] = text[k]
+        first = ends[sentence - 1] if sentence else 0
+        size = ends[sentence] - first
+        copy(text[first : first + size], result[at : at + size])
+        at += size
+    copy(text[at:count], result[at:count])
 
 
 @numba.njit(cache=True, nogil=True)
-def _span(state, odds):
+def _span(state, odds, all_odds):
     """Words of a span."""
     if len(odds) == 0:
         return 1
-    left = philox.uniform(state) * odds.sum()
+    left = philox.uniform(state) * all_odds
     for words in range(len(odds) - 1):
         if left < odds[words]:
             return words
@@ -139,70 +144,74 @@ def _token(state, pool, mask, random_share):
 
 
 @numba.njit(cache=True, nogil=True)
-def _mask(state, text, count, starts, pool, mask, odds, share, replace, random_share, room, result):
+def _mask(
+    state, text, count, starts, pool, mask, odds, all_odds, share, replace, random_share, room, marks, begins, result
+):  # fmt: skip
     """`result` is the text with spans that begin at words drawn at random, in place of each what `replace` says; its
     length. Lengths are drawn until there are words enough, the last one is cut; those of 0 are masks put in between,
-    as far as there is room."""
-    begins = np.empty(count, np.int64)
+    as far as there is room. `marks` (bool, all False before and after) and `begins` are room to work in."""
     words = 0
+    every = len(starts) == 0
     for k in range(count):
-        if starts[text[k]]:
-            begins[words] = k
-            words += 1
+        begins[words] = k
+        words += every or starts[text[k]]
     budget = np.int64(np.ceil(words * share))
     lengths = np.empty(budget, np.int64)
     spans, inserts = 0, 0
     left = budget
     while left > 0:
-        size = min(left, _span(state, odds))
+        size = min(left, _span(state, odds, all_odds))
         if size:
             lengths[spans] = size
             spans += 1
             left -= size
         else:
             inserts += 1
-    keep, random = np.ones(count, np.int8), np.zeros(count, np.bool_)  # 1: as it is, 2: a mask, 0: nothing
     for span in range(spans):
         at = span + philox.below(state, words - span)
         begins[span], begins[at] = begins[at], begins[span]
-        keep[begins[span]] = 0 if replace == NOTHING else 2
+    change = np.zeros(count, np.int8)  # what becomes of a token: 0 it stays, or one of these
+    gone, masked, random = 1, 2, 3
+    for span in range(spans):
+        change[begins[span]] = gone if replace == NOTHING else masked
     for span in range(spans):
         at, size = begins[span], lengths[span]
         chance = random_share > 0 and philox.uniform(state) < random_share
-        random[at] = chance
+        if change[at] != gone:
+            change[at] = random if chance else masked
         at += 1
         while at < count:
-            size -= starts[text[at]]
-            if size <= 0 and starts[text[at]]:
-                break
-            keep[at] = 2 if replace == TOKEN else 0
-            random[at] = chance
+            if every or starts[text[at]]:
+                size -= 1
+                if size <= 0:
+                    break
+            change[at] = gone if replace != TOKEN else random if chance else masked
             at += 1
     to = 0
     for k in range(count):
-        if keep[k] == 1:
-            result[to] = text[k]
-            to += 1
-        elif keep[k] == 2:
-            result[to] = pool[philox.below(state, len(pool))] if random[k] else mask
-            to += 1
+        result[to] = text[k] if change[k] == 0 else mask
+        if change[k] == random:
+            result[to] = pool[philox.below(state, len(pool))]
+        to += change[k] != gone
     inserts = min(inserts, room - to)
     if inserts > 0:
-        for k in range(to):
-            text[k] = result[k]
-        to = _insert(state, text, to, inserts, pool, mask, random_share, result)
+        copy(result[:to], text[:to])
+        to = _insert(state, text, to, inserts, pool, mask, random_share, marks, result)
     return to
 
 
 @numba.njit(cache=True, nogil=True)
-def _insert(state, text, count, more, pool, mask, random_share, result):
-    """`result` is the text with `more` masks in places drawn at random, every set of places as likely; its length."""
-    masks = more
+def _insert(state, text, count, more, pool, mask, random_share, marks, result):
+    """`result` is the text with `more` masks in places drawn at random, every set of places as likely, as Floyd (1987)
+    draws a set; its length."""
+    for last in range(count, count + more):
+        place = philox.below(state, last + 1)
+        marks[last if marks[place] else place] = True
     taken = 0
     for place in range(count + more):
-        if philox.below(state, count + more - place) < masks:
+        if marks[place]:
+            marks[place] = False
             result[place] = _token(state, pool, mask, random_share)
-            masks -= 1
         else:
             result[place] = text[taken]
             taken += 1

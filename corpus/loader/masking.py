@@ -41,6 +41,20 @@ def replace(state, tokens, labels, row, place, low, masked_below, random_below, 
 
 
 @numba.njit(cache=True, nogil=True)
+def _find(tokens, length, eligible, places):
+    """How many of the first `length` tokens of a row may be taken, and their `places` (int32[L])."""
+    if len(eligible) == 0:
+        for place in range(length):
+            places[place] = place
+        return length
+    found = 0
+    for place in range(length):
+        places[found] = place
+        found += eligible[tokens[place]]
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
 def mask_tokens(
     tokens, lengths, keys, eligible, pool, mask, share, rounded, most, masked_below, random_below, labels
 ):  # fmt: skip
@@ -54,15 +68,7 @@ def mask_tokens(
         if length == 0:
             continue
         philox.seat(state, keys[row], philox.MASKING)
-        found = 0
-        if len(eligible):
-            for place in range(length):
-                places[found] = place
-                found += eligible[tokens[row, place]]
-        else:
-            for place in range(length):
-                places[place] = place
-            found = length
+        found = _find(tokens[row], length, eligible, places)
         count = min(found, budget(state, length, share, rounded, most))
         for k in range(count):
             drawn = philox.word(state)
@@ -172,10 +178,7 @@ def draw_with_replacement(tokens, lengths, keys, eligible, mask, share, most, ma
         if length == 0:
             continue
         philox.seat(state, keys[row], philox.MASKING)
-        found = 0
-        for place in range(length):
-            places[found] = place
-            found += eligible[tokens[row, place]]
+        found = _find(tokens[row], length, eligible, places)
         if found == 0:
             labels[row, 0] = tokens[row, 0]
             continue

@@ -38,3 +38,18 @@ def flag(what: str, value: bool) -> None:
     """Raises ValueError for a `what` that is neither true nor false."""
     if not isinstance(value, bool):
         raise ValueError(f"{what} must be true or false, not {value!r}")
+
+
+def shares(**values: float) -> None:
+    """Raises ValueError for a value that is no number from 0 to 1; for `mask_share` and `random_share`, of one thing,
+    that are more than all of it."""
+    for what, value in values.items():
+        within(what, value, 0, 1)
+    if "random_share" in values:
+        within("mask_share + random_share", values["mask_share"] + values["random_share"], 0, 1 + 1e-9)
+
+
+def segments(value: int) -> None:
+    """Raises ValueError for another number of segments than one or two."""
+    if isinstance(value, bool) or value not in (1, 2):
+        raise ValueError(f"segments must be 1 or 2, not {value!r}")

@@ -172,3 +172,12 @@ def keys_of_windows(first, numbers, size, seed, variants):
         epoch = (first + k) // size % variants
         found[k] = combine(epoch_key(seed, epoch), np.uint64(numbers[k]))
     return found
+
+
+@numba.njit(cache=True, nogil=True)
+def elsewhere(keys, purpose, size):
+    """int64[B]: for each of `keys` (uint64[B]) a sample of an epoch of `size`, drawn at random for this `purpose`."""
+    found = np.zeros(len(keys), np.int64)
+    for k in range(len(keys)):
+        found[k] = np.int64(combine(keys[k], np.uint64(purpose)) % np.uint64(max(1, size)))
+    return found

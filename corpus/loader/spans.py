@@ -199,9 +199,9 @@ def _mark(ids, document_ids, at, kept, taken, spans, length):
 
 @numba.njit(cache=True, nogil=True)
 def _roll(drawn, spans, begin, rolled):
-    """How many spans there are once what stood at token `begin` stands first: `rolled` (int64[2, spans + 1]) has what is
-    kept before each and what is taken, of `drawn`. Of a span that goes over the end both parts are spans; the last may
-    take nothing, the first keep nothing."""
+    """How many spans there are once what stood at token `begin` stands first: `rolled` (int64[2, spans + 1]) has what
+    is kept before each and what is taken, of `drawn`. Of a span that goes over the end both parts are spans; the last
+    may take nothing, the first keep nothing."""
     rolled[:, 0] = 0
     span = 0
     for turn in range(2):  # from `begin` on, then up to it

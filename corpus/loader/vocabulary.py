@@ -83,17 +83,35 @@ class Vocabulary:
         """int64[ids]: those that are not special."""
         return np.flatnonzero(~self.special)
 
+    @functools.cached_property
+    def plain(self) -> np.ndarray:
+        """bool[size]: whether an id is not special."""
+        return ~self.special
+
+    @functools.cached_property
+    def every(self) -> np.ndarray:
+        """int64[size]: all ids."""
+        return np.arange(self.size)
+
     def word_starts(self, objective: str) -> np.ndarray:
         """bool[size]: whether a token begins a word. Raises ValueError where tokens do not say."""
         if self._word_starts is None:
             raise ValueError(f"{objective} goes by words, and which tokens begin one the manifest does not say")
-        packed = np.frombuffer(base64.b64decode(self._word_starts), np.uint8)
+        return self._starts
+
+    @functools.cached_property
+    def _starts(self) -> np.ndarray:
+        packed = np.frombuffer(base64.b64decode(self._word_starts or ""), np.uint8)
         return np.unpackbits(packed, count=self.size).astype(np.bool_) | self.special
 
     def full_stops(self, objective: str) -> np.ndarray:
         """bool[size]: whether a token ends a sentence. Raises ValueError where none does."""
         if not self._full_stops:
             raise ValueError(f"{objective} goes by sentences, and the tokenizer has no token of a full stop alone")
+        return self._stops
+
+    @functools.cached_property
+    def _stops(self) -> np.ndarray:
         found = np.zeros(self.size, np.bool_)
         found[list(self._full_stops)] = True
         return found

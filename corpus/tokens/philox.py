@@ -84,6 +84,21 @@ def below(state, limit):
 
 
 @numba.njit(cache=True, nogil=True)
+def shuffle(state, items):
+    """Put `items` (an array of less than 2^32) into an order drawn at random, every one as likely: item k changes
+    places with one of those from k on (Fisher and Yates). The lower half of a word says which, and of the next item the
+    upper."""
+    last = np.uint64(len(items)) - np.uint64(1)
+    k = np.uint64(0)
+    drawn = np.uint64(0)
+    while np.int64(k) < np.int64(last):
+        drawn = drawn >> np.uint64(32) if k & np.uint64(1) else word(state)
+        other = k + (((drawn & np.uint64(0xFFFFFFFF)) * (last - k + np.uint64(1))) >> np.uint64(32))
+        items[k], items[other] = items[other], items[k]
+        k += np.uint64(1)
+
+
+@numba.njit(cache=True, nogil=True)
 def uniform(state):
     """A number (float64) in [0, 1): `Generator.random` of the same bits."""
     return np.float64(word(state) >> np.uint64(11)) * (1.0 / 9007199254740992.0)

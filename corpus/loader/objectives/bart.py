@@ -81,11 +81,11 @@ class Bart(Objective):
         shape = len(framed.lengths), setting.sequence_length
         inputs, decoder = (np.full(shape, setting.pad_id, setting.dtype) for _ in range(2))
         labels = np.full(shape, IGNORE, setting.dtype)
-        every = np.ones(known.size, np.bool_)
-        stops = known.full_stops("bart") if self.permute_share else ~every
+        none = np.empty(0, np.bool_)
+        stops = known.full_stops("bart") if self.permute_share else none
         filled = denoising.corrupt(
             framed.tokens, framed.lengths, samples.keys, 0 if self._frame(setting).bare else 1,
-            known.word_starts("bart") if self.whole_word else every, stops, known.ordinary, known.role("mask", "bart"),
+            known.word_starts("bart") if self.whole_word else none, stops, known.ordinary, known.role("mask", "bart"),
             denoising.poisson(float(self.mean_span)), float(self.mask_share), REPLACE.index(self.replace),
             float(self.random_share), float(self.insert_share), float(self.permute_share), float(self.rotate_share),
             inputs,

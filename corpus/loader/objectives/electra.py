@@ -42,11 +42,9 @@ class Electra(Objective):
     batch_options: ClassVar[tuple[str, ...]] = ("share", "mask_share")
 
     def __post_init__(self) -> None:
-        for name in ("share", "mask_share"):
-            names.within(name, getattr(self, name), 0, 1)
+        names.shares(share=self.share, mask_share=self.mask_share)
         names.flag("frame", self.frame)
-        if self.segments not in (1, 2):
-            raise ValueError(f"segments must be 1 or 2, not {self.segments!r}")
+        names.segments(self.segments)
 
     def _frame(self, setting: Setting) -> Frame:
         return frame_of(setting, self.segments, self.frame, "electra")
@@ -63,7 +61,7 @@ class Electra(Objective):
         labels = np.full(framed.tokens.shape, IGNORE, setting.dtype)
         most = int((self.share + 0.005) * setting.sequence_length)
         masking.draw_with_replacement(
-            framed.tokens, framed.lengths, samples.keys, ~setting.vocabulary.special,
+            framed.tokens, framed.lengths, samples.keys, setting.vocabulary.plain,
             setting.vocabulary.role("mask", "electra"), float(self.share), most, masking.bounds(self.mask_share, 0)[0],
             labels,
         )  # fmt: skip

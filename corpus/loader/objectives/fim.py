@@ -51,8 +51,7 @@ class Fim(Objective):
     batch_options: ClassVar[tuple[str, ...]] = ("rate", "spm_rate")
 
     def __post_init__(self) -> None:
-        for name in ("rate", "spm_rate"):
-            names.within(name, getattr(self, name), 0, 1)
+        names.shares(rate=self.rate, spm_rate=self.spm_rate)
         names.count("reserve", self.reserve)
         names.check("level", self.level, tuple(LEVELS))
 

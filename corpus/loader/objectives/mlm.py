@@ -57,16 +57,13 @@ class Mlm(Objective):
 
     def __post_init__(self) -> None:
         names.check("rule", self.rule, RULES)
-        for name in ("share", "mask_share", "random_share"):
-            names.within(name, getattr(self, name), 0, 1)
-        names.within("mask_share + random_share", self.mask_share + self.random_share, 0, 1 + 1e-9)
+        names.shares(share=self.share, mask_share=self.mask_share, random_share=self.random_share)
         for name in ("whole_word", "frame"):
             names.flag(name, getattr(self, name))
         for name in ("max_predictions", "static"):
             names.count(name, getattr(self, name))
         names.count("ngrams", self.ngrams, 1)
-        if self.segments not in (1, 2):
-            raise ValueError(f"segments must be 1 or 2, not {self.segments!r}")
+        names.segments(self.segments)
 
     def windows(self, setting: Setting) -> tuple[int, ...]:
         """What is left of a row beside its frame."""
@@ -88,8 +85,8 @@ class Mlm(Objective):
         framed = lay_out(samples, self._frame(setting))
         labels = np.full(framed.tokens.shape, IGNORE, setting.dtype)
         known, bert = setting.vocabulary, self.rule == "bert"
-        eligible = ~known.special if bert else np.empty(0, np.bool_)
-        pool = np.arange(known.size) if bert else known.ordinary
+        eligible = known.plain if bert else np.empty(0, np.bool_)
+        pool = known.every if bert else known.ordinary
         mask, most = known.role("mask", "mlm"), self.max_predictions
         masked_below, random_below = masking.bounds(self.mask_share, self.random_share)
         keys, share = samples.repeating_keys(self.static), float(self.share)

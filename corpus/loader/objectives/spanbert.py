@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from corpus.loader import masking, names
+from corpus.loader import masking, names, order
 from corpus.loader.kernel import IGNORE
 from corpus.loader.layout import Frame, lay_out
 from corpus.loader.objective import Objective, Samples, Setting
 from corpus.loader.objectives.mlm import frame_of, framed_windows
-from corpus.tokens.mixing import combine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,9 +45,7 @@ class SpanBert(Objective):
     batch_options: ClassVar[tuple[str, ...]] = ("share", "geometric", "longest", "mask_share", "random_share")
 
     def __post_init__(self) -> None:
-        for name in ("share", "mask_share", "random_share"):
-            names.within(name, getattr(self, name), 0, 1)
-        names.within("mask_share + random_share", self.mask_share + self.random_share, 0, 1 + 1e-9)
+        names.shares(share=self.share, mask_share=self.mask_share, random_share=self.random_share)
         names.within("geometric", self.geometric, 0.001, 1)
         names.count("longest", self.longest, 1)
         names.flag("frame", self.frame)
@@ -67,21 +64,16 @@ class SpanBert(Objective):
         setting = samples.setting
         framed = lay_out(samples, self._frame(setting))
         keys, size = samples.keys, samples.source.figures["samples"]
-        others = np.array([_another(key, size) for key in keys], np.int64)
+        others = order.elsewhere(keys, 0, size)
         other = samples.read(numbers=np.where(samples.numbers < 0, -1, others))
         labels = np.full(framed.tokens.shape, IGNORE, setting.dtype)
         left, right = (np.full(framed.tokens.shape, -1, np.int32) for _ in range(2))
         odds = self.geometric * (1 - self.geometric) ** np.arange(self.longest)
         known = setting.vocabulary
         masking.mask_spans(
-            framed.tokens, framed.lengths, keys, ~known.special, known.word_starts("spanbert"), odds, other.tokens,
+            framed.tokens, framed.lengths, keys, known.plain, known.word_starts("spanbert"), odds, other.tokens,
             other.lengths, known.ordinary, known.role("mask", "spanbert"), float(self.share),
             *masking.bounds(self.mask_share, self.random_share), labels, left, right,
         )  # fmt: skip
         batch = {"tokens": framed.tokens, "labels": labels, "left": left, "right": right}
         return batch | samples.describe(framed.document_ids)
-
-
-def _another(key: np.uint64, size: int) -> int:
-    """A sample of an epoch, by the key of one."""
-    return int(combine(key, np.uint64(0))) % max(1, size)

@@ -8,13 +8,12 @@ from typing import Any, ClassVar
 import numba
 import numpy as np
 
-from corpus.loader import lanes, names
+from corpus.loader import lanes, names, order
 from corpus.loader.kernel import IGNORE
 from corpus.loader.masking import draw_length
 from corpus.loader.objective import Objective, Samples, Setting
 from corpus.loader.objectives.transformer_xl import marks_of
 from corpus.tokens import philox
-from corpus.tokens.mixing import combine
 
 CONTEXT, PADDING = -1, -2
 
@@ -59,8 +58,7 @@ class XlNet(Objective):
             names.count(name, getattr(self, name))
         for name in ("ngrams", "alpha", "beta"):
             names.count(name, getattr(self, name), 1)
-        if self.segments not in (1, 2):
-            raise ValueError(f"segments must be 1 or 2, not {self.segments!r}")
+        names.segments(self.segments)
 
     def _reuse(self, setting: Setting) -> int:
         return self.reuse or setting.sequence_length // 2
@@ -100,12 +98,12 @@ class XlNet(Objective):
         rows = samples.read()
         more = -(-(length - reuse) // reuse)
         following, there = _read_on(samples, samples.numbers + 1, more, size)
-        others = np.array([int(combine(key, np.uint64(1))) % size for key in samples.keys], np.int64)
+        others = order.elsewhere(samples.keys, 1, size)
         elsewhere, room = _read_on(samples, others, more, size) if self.segments == 2 else (following, there)
         shape = len(rows.lengths), length
         tokens, segments = np.full(shape, setting.pad_id, setting.dtype), np.zeros(shape, setting.dtype)
         labels, ranks = np.full(shape, IGNORE, setting.dtype), np.full(shape, PADDING, np.int32)
-        stops = known.full_stops("xlnet") if self.segments == 2 else np.zeros(known.size, np.bool_)
+        stops = known.full_stops("xlnet").copy() if self.segments == 2 else np.zeros(known.size, np.bool_)
         stops[setting.end_id] = True
         turned = _compose(
             rows.tokens, rows.lengths, following, there, elsewhere, room, samples.keys, self.segments, reuse, stops,
@@ -218,9 +216,7 @@ def _choose(tokens, ranks, keys, reuse, group, wanted, alpha, beta, odds, starts
             _sample(state, tokens[row, low:high], min(goal, high - low), alpha, beta, odds, starts, chosen)
             for k in range(group):
                 order[k] = k
-            for k in range(group - 1):
-                other = k + philox.below(state, group - k)
-                order[k], order[other] = order[other], order[k]
+            philox.shuffle(state, order)
             for k in range(high - low):
                 token = tokens[row, low + k]
                 functional = token == sep or token == cls

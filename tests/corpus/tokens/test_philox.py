@@ -1,5 +1,8 @@
 """Words of Philox against NumPy's own."""
 
+import collections
+import itertools
+
 import numba
 import numpy as np
 import pytest
@@ -85,3 +88,28 @@ def test_below_is_even(limit):
     expected = len(found) / limit
     square = ((counts - expected) ** 2 / expected).sum()
     assert len(counts) == limit and abs(square - (limit - 1)) <= 6 * (2 * (limit - 1)) ** 0.5
+
+
+@numba.njit
+def orders(keys, size):
+    state, found = philox.state(), np.empty((len(keys), size), np.int64)
+    for k in range(len(keys)):
+        found[k] = np.arange(size)
+        philox.seat(state, keys[k], philox.PERMUTATION)
+        philox.shuffle(state, found[k])
+    return found
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4])
+def test_every_order_is_as_likely(size):
+    counts = collections.Counter(map(tuple, orders(np.arange(24_000, dtype=np.uint64), size).tolist()))
+    ways = list(itertools.permutations(range(size)))
+    assert set(counts) == set(ways)
+    expected = 24_000 / len(ways)
+    square = sum((counts[way] - expected) ** 2 / expected for way in ways)
+    assert abs(square - (len(ways) - 1)) <= 6 * (2 * (len(ways) - 1)) ** 0.5
+
+
+def test_a_long_order_has_everything_once():
+    (found,) = orders(np.array([3], np.uint64), 1001)
+    assert sorted(found.tolist()) == list(range(1001)) and abs(np.abs(found - np.arange(1001)).mean() - 1001 / 3) < 40

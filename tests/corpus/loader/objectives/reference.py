@@ -247,14 +247,11 @@ def bart(tokens, key, frame, starts, stops, pool, mask, odds, width, replace, **
         return shares["random_share"] > 0 and draws.uniform() < shares["random_share"]
 
     def insert(text, more):
-        places, made, masks = iter(text), [], more
-        for place in range(len(text) + more):
-            if draws.below(len(text) + more - place) < masks:
-                made.append(token(chance()))
-                masks -= 1
-            else:
-                made.append(next(places))
-        return made
+        places, chosen = iter(text), set()
+        for last in range(len(text), len(text) + more):
+            place = draws.below(last + 1)
+            chosen.add(last if place in chosen else place)
+        return [token(chance()) if k in chosen else next(places) for k in range(len(text) + more)]
 
     if shares["permute_share"] and text:
         full = [stops(t) for t in text]

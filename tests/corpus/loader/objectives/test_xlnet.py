@@ -40,7 +40,8 @@ def targets_and_ranks(halves, key, wanted, group, reuse):
         chosen = sample_mask(draws, tokens, min(goal, len(tokens)))
         order = list(range(group))
         for k in range(group - 1):
-            other = k + draws.below(group - k)
+            word = word >> 32 if k % 2 else draws.word()
+            other = k + ((word & 0xFFFFFFFF) * (group - k) >> 32)
             order[k], order[other] = order[other], order[k]
         for k, (token, target) in enumerate(zip(tokens, chosen)):
             functional = token in (SEP, CLS)
