@@ -8,8 +8,9 @@ item by item. Both numbers are twice as many for a text most of whose units are 
 scripts without spaces (`normalisations.CHARACTERS_A_WORD`). A text without grams is not looked
 for, and an item none of whose texts is cannot be checked; `Index.not_checkable` names those.
 
-Every gram has at least `min_words` units, so that one rolling hash over `min_words` units
-finds grams of any length; the whole gram is then compared unit for unit.
+Grams of `ngram` units or more are looked up by the hash of their first `ngram`, the others by that of their
+first `min_words`, so that two rolling hashes find grams of any length, and one where there is one kind; the
+whole gram is then compared unit for unit.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ from corpus.text.leaf import leaf
 PERCENTILE = 5
 """Of the lengths of a set's items, GPT-3's N."""
 FILTER_BITS_PER_GRAM = 16
-"""Size of the prefilter. With two bits set for a gram it lets through about 2 % of the rest."""
+"""Size of the prefilter, at least. With three bits set for a gram it lets through 1 % of the rest at most."""
+_FILTER_BITS = 18
+"""Of a hash, that choose the bits of a gram in its block of the filter."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,10 +44,12 @@ class Index:
 
     Text *t* is a text of item `item_of_text[t]`; its units are `unit_at[first_unit[t]:first_unit[t + 1] + 1]`, places
     in `text` (normalised). Gram *g* is the `size[g]` units from each of
-    `postings[posting_offsets[g]:posting_offsets[g + 1]]`, units in ascending order; the first `min_words` of
-    them hash to `hash[g]`. `gram_of_unit[u]` is the gram that begins at unit *u*, -1 where none does. `grams[i]` is the
-    number of distinct grams of item *i*, `units[i]` that of its units. `buckets[h >> shift]` is the first gram whose
-    hash begins so. `filter` is a Bloom filter of the hashes in blocks of one uint64.
+    `postings[posting_offsets[g]:posting_offsets[g + 1]]`, units in ascending order; the first of them, as many as
+    `probes` has for its size, hash to `hash[g]`. `gram_of_unit[u]` is the gram that begins at unit *u*, -1 where none
+    does. `grams[i]` is the number of distinct grams of item *i*, `units[i]` that of its units. `text_size[t]` is how
+    many units a gram of text *t* has, 0 where it has none. `joined`: all texts of an item are one text of the index.
+    `buckets[h >> shift]` is the first gram whose hash begins so. `filter` is a Bloom filter of the hashes in blocks of
+    one uint64.
     """
 
     items: tuple[Item, ...]
@@ -63,6 +68,7 @@ class Index:
     grams: np.ndarray
     units: np.ndarray
     text_size: np.ndarray
+    probes: np.ndarray
     buckets: np.ndarray
     filter: np.ndarray
     joined: bool = False
@@ -134,7 +140,8 @@ def build(
     wanted = _length_of_set(items, of_item, ngram, min_words)[item_of_text] if by_set else ngram
     sizes = np.where(units >= times * min_words, np.minimum(times * wanted, units), 0)
     start, gram_size = _gram_starts(first_unit, sizes)
-    probe, whole = _gram_hashes(hashes, first_unit, sizes, len(start), min_words)
+    probes = np.where(sizes >= ngram, ngram, min_words)
+    probe, whole = _gram_hashes(hashes, first_unit, sizes, len(start), probes)
     if drawn:
         chosen = _drawn(items, item_of_text[np.searchsorted(first_unit, start, side="right") - 1], drawn)
         start, gram_size, probe, whole = start[chosen], gram_size[chosen], probe[chosen], whole[chosen]
@@ -164,6 +171,7 @@ def build(
         grams=np.bincount(pairs // max(len(representative), 1), minlength=len(items)),
         units=of_item,
         text_size=sizes,
+        probes=np.unique(probes[sizes > 0]),
         joined=drawn > 0,
         buckets=np.searchsorted(hash >> _shift(len(hash)), np.arange((1 << 64 - int(_shift(len(hash)))) + 1)).astype(
             np.int32
@@ -256,12 +264,12 @@ def _gram_starts(first_unit, sizes):
 
 
 @numba.njit(cache=True, nogil=True)
-def _gram_hashes(hashes, first_unit, sizes, count, probe):
-    """Of every gram of every text the hash of its first `probe` units, and of all."""
+def _gram_hashes(hashes, first_unit, sizes, count, probes):
+    """Of every gram of every text the hash of its first `probes[text]` units, and of all."""
     first, whole = np.empty(count, np.uint64), np.empty(count, np.uint64)
     at = 0
     for i in range(len(sizes)):
-        size = sizes[i]
+        size, probe = sizes[i], probes[i]
         if size:
             power = words.power(size)
             probe_power = words.power(probe)
@@ -319,18 +327,24 @@ def _distinct(text, unit_at, start, size, probe, whole, order):
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def filter_bits(hash):
-    """The two bits of a hash in its block of the filter (its low 12 bits choose them)."""
-    one = np.uint64(1)
-    return one << (hash & np.uint64(63)) | one << ((hash >> np.uint64(6)) & np.uint64(63))
+    """The three bits of a hash in its block of the filter (its lowest bits choose them)."""
+    one, last = np.uint64(1), np.uint64(63)
+    return one << (hash & last) | one << ((hash >> np.uint64(6)) & last) | one << ((hash >> np.uint64(12)) & last)
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def filter_block(hash, filter):
+    """The number of the block of the filter that a hash is in."""
+    return (hash >> np.uint64(_FILTER_BITS)) & np.uint64(len(filter) - 1)
 
 
 @numba.njit(cache=True, nogil=True)
 def _filter(hashes):
-    """Bloom filter: uint64[a power of two], the block chosen by the bits above the lowest 12."""
+    """Bloom filter: uint64[a power of two]."""
     blocks = 1
     while blocks * 64 < len(hashes) * FILTER_BITS_PER_GRAM:
         blocks *= 2
     filter = np.zeros(blocks, np.uint64)
     for hash in hashes:
-        filter[(hash >> np.uint64(12)) & np.uint64(blocks - 1)] |= filter_bits(hash)
+        filter[filter_block(hash, filter)] |= filter_bits(hash)
     return filter

@@ -18,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.contamination import normalisations, words
-from corpus.contamination.index import Index, equal, filter_bits
+from corpus.contamination.index import Index, equal, filter_bits, filter_block
 from corpus.text import arrow
+from corpus.text.intrinsics import load64, prefetch
 from corpus.text.leaf import leaf
 
 SPAN_SCHEMA = pa.schema(
@@ -57,11 +58,12 @@ class _Grams(NamedTuple):
     text: np.ndarray
     unit_at: np.ndarray
     first_unit: np.ndarray
-    text_of_unit: np.ndarray
+    gram_of_unit: np.ndarray
     hash: np.ndarray
     size: np.ndarray
     posting_offsets: np.ndarray
     postings: np.ndarray
+    text_of_posting: np.ndarray
     buckets: np.ndarray
     shift: np.uint64
     filter: np.ndarray
@@ -98,16 +100,17 @@ class Scanner:
             np.full(len(index.unit_at) if skips else 0, -1, np.int64),
         )
         shift = np.uint64(64 - (len(index.buckets) - 1).bit_length() + 1)
-        text_of_unit = np.repeat(np.arange(texts, dtype=np.int32), np.diff(index.first_unit))
+        text_of_unit = np.repeat(np.arange(texts, dtype=np.int32), index.text_units)
         self._grams = _Grams(
             index.text,
             index.unit_at,
             index.first_unit,
-            text_of_unit,
+            index.gram_of_unit,
             index.hash,
             index.size,
             index.posting_offsets,
             index.postings,
+            text_of_unit[index.postings],
             index.buckets,
             shift,
             index.filter,
@@ -122,7 +125,7 @@ class Scanner:
         """Spans (`SPAN_SCHEMA`) of a string column, ordered by row, item and start."""
         data, offsets = arrow.buffers(text)
         rules = normalisations.rules(self.index.normalisation)
-        spans, units = _scan(data, offsets, rules, self._grams, self._seen, self.rows, self.index.min_words, self.skips)
+        spans, units = _scan(data, offsets, rules, self._grams, self._seen, self.rows, self.index.probes, self.skips)
         self.rows += len(text)
         found = self._table(spans, units, data, offsets)
         return found.append_column("around", _around(found, data, offsets)) if self.around else found
@@ -152,7 +155,7 @@ def scan(text: pa.Array, index: Index) -> pa.Table:
 
 
 @numba.njit(cache=True, nogil=True)
-def _scan(data, offsets, rules, grams, seen, before, probe, skips):
+def _scan(data, offsets, rules, grams, seen, before, probes, skips):
     """(spans int64[n, 7] in the order of their end, units of each document); `before`: documents scanned before."""
     longest = np.int64(0)
     for row in range(len(offsets) - 1):
@@ -164,35 +167,24 @@ def _scan(data, offsets, rules, grams, seen, before, probe, skips):
     count = np.int64(0)
     for row in range(len(offsets) - 1):
         units[row] = words.split(data, offsets[row], offsets[row + 1], rules, found)
-        if len(grams.hash):
-            candidates = _candidates(found.hash, units[row], grams.filter, probe, places, hashes)
-            first = count
-            for i in range(candidates):
-                gram = np.int64(grams.buckets[hashes[i] >> grams.shift])
-                while gram < len(grams.hash) and grams.hash[gram] <= hashes[i]:
-                    if grams.hash[gram] == hashes[i] and _is_at(found, units[row], places[i], grams, gram):
-                        held = _is_held(places[i], grams, gram, seen, before + row)
-                        if skips:
-                            spans, count = _extend_skipping(
-                                found, units[row], places[i], grams, gram, seen, before + row, skips, spans, count
-                            )
-                        elif not held:
-                            spans, count = _extend(
-                                found, units[row], places[i], grams, gram, seen, before + row, spans, count
-                            )
-                    gram += 1
-            spans[first:count, ROW] = row
+        first = count
+        for probe in probes:
+            candidates = _candidates(found.hash, units[row], grams, seen, probe, places, hashes)
+            spans, count = _spans_at(
+                found, units[row], places, hashes, candidates, grams, seen, before + row, skips, spans, count
+            )
+        spans[first:count, ROW] = row
     return spans[:count], units
 
 
 @leaf
-def _candidates(units, total, filter, probe, places, hashes):
+def _candidates(units, total, grams, seen, probe, places, hashes):
     """Writes the first units of sequences of `probe` units whose hash the filter lets through, and these hashes; how
-    many they are."""
+    many they are. What is to be read of their grams is asked for."""
     power = np.uint64(1)
     for _ in range(probe - 1):
         power = words.append(power, np.uint64(0))
-    blocks = np.uint64(len(filter) - 1)
+    filter = grams.filter
     state = np.uint64(0)
     for i in range(min(probe - 1, total)):
         state = words.append(state, units[i])
@@ -204,9 +196,47 @@ def _candidates(units, total, filter, probe, places, hashes):
         state -= units[first] * power
         bits = filter_bits(hash)
         places[count], hashes[count] = first, hash
-        count += np.uint64(filter[(hash >> np.uint64(12)) & blocks] & bits == bits)
+        count += np.uint64(filter[filter_block(hash, filter)] & bits == bits)
         first += np.uint64(1)
+    for i in range(np.int64(count)):
+        prefetch(grams.buckets, hashes[i] >> grams.shift)
+    for i in range(np.int64(count)):
+        gram = np.uint64(grams.buckets[hashes[i] >> grams.shift])
+        prefetch(grams.hash, gram)
+        prefetch(grams.posting_offsets, gram)
+        prefetch(grams.size, gram)
+        prefetch(seen.last, gram)
+        prefetch(seen.documents, gram)
     return np.int64(count)
+
+
+@numba.njit(cache=True, nogil=True)
+def _spans_at(found, total, places, hashes, candidates, grams, seen, document, skips, spans, count):
+    """Appends the spans that have a gram at one of the candidates; returns (spans, their number)."""
+    known, known_end, known_unit, known_size = np.int64(0), np.int64(-1), np.int64(0), np.int64(0)  # passage before
+    for i in range(candidates):
+        place, hash = places[i], hashes[i]
+        gram, here = np.int64(grams.buckets[hash >> grams.shift]), np.int64(-1)
+        if known <= place and place + known_size <= known_end:
+            here = np.int64(grams.gram_of_unit[known_unit + place - known])
+        while gram < len(grams.hash) and grams.hash[gram] <= hash:
+            if grams.hash[gram] == hash and (gram == here or _is_at(found, total, place, grams, gram)):
+                held = _is_held(place, grams, gram, seen, document)
+                if skips:
+                    spans, count = _extend_skipping(
+                        found, total, place, grams, gram, seen, document, skips, spans, count
+                    )
+                elif not held:
+                    spans, count = _extend(found, total, place, grams, gram, seen, document, spans, count)
+                    text = spans[count - 1, TEXT]
+                    known_unit, known_size = (
+                        grams.first_unit[text] + spans[count - 1, FIRST],
+                        np.int64(grams.size[gram]),
+                    )
+                    known_end = seen.reach[text]
+                    known = known_end - spans[count - 1, WORDS]
+            gram += 1
+    return spans, count
 
 
 @leaf
@@ -230,7 +260,7 @@ def _is_held(first, grams, gram, seen, document):
         seen.documents[gram] += 1
     after = first + grams.size[gram]
     for posting in range(grams.posting_offsets[gram], grams.posting_offsets[gram + 1]):
-        text = grams.text_of_unit[grams.postings[posting]]
+        text = grams.text_of_posting[posting]
         if seen.reached_in[text] != document or seen.reach[text] < after:
             return False
     return True
@@ -243,17 +273,15 @@ def _extend(found, total, first, grams, gram, seen, document, spans, count):
     size = np.int64(grams.size[gram])
     posting, end = grams.posting_offsets[gram], grams.posting_offsets[gram + 1]
     while posting < end:
-        text = np.int64(grams.text_of_unit[grams.postings[posting]])
+        text = np.int64(grams.text_of_posting[posting])
         held = seen.reached_in[text] == document and seen.reach[text] >= first + size
         best, left, right = np.int64(-1), np.int64(0), np.int64(0)
         places = 0
-        while posting < end and grams.text_of_unit[grams.postings[posting]] == text:
+        while posting < end and grams.text_of_posting[posting] == text:
             if not held and places < MOST_PLACES:
                 unit = np.int64(grams.postings[posting])
                 back = _matching_before(found, first, grams, unit, grams.first_unit[text])
-                ahead, _ = _matching_after(
-                    found, first + size, total, grams, unit + size, grams.first_unit[text + 1], 0
-                )
+                ahead = _matching_after(found, first + size, total, grams, unit + size, grams.first_unit[text + 1])
                 if best < 0 or back + ahead > left + right:
                     best, left, right = unit, back, ahead
             places += 1
@@ -285,12 +313,12 @@ def _extend_skipping(found, total, first, grams, gram, seen, document, skips, sp
     before, places = np.int64(-1), 0
     for posting in range(grams.posting_offsets[gram], grams.posting_offsets[gram + 1]):
         unit = np.int64(grams.postings[posting])
-        text = np.int64(grams.text_of_unit[unit])
+        text = np.int64(grams.text_of_posting[posting])
         places = places + 1 if text == before else 0
         before = text
         if places >= MOST_PLACES or _matching_before(found, first, grams, unit, max(unit - 1, grams.first_unit[text])):
             continue
-        ahead, skipped = _matching_after(
+        ahead, skipped = _matching_but_some(
             found, first + size, total, grams, unit + size, grams.first_unit[text + 1], skips
         )
         fresh = ahead == 0
@@ -315,14 +343,47 @@ def _same_unit(found, place, grams, unit):
 @leaf
 def _matching_before(found, place, grams, unit, first):
     """How many units before `place` are those before `unit`, of a text that begins at unit `first`."""
-    count = 0
-    while place > count and unit - count > first and _same_unit(found, place - count - 1, grams, unit - count - 1):
-        count += 1
-    return count
+    at, of_item = found.at[place], grams.unit_at[unit]
+    most = min(at - found.at[0], of_item - grams.unit_at[first])
+    same = np.int64(0)
+    while same + 8 <= most and load64(found.text, at - same - 8) == load64(grams.text, of_item - same - 8):
+        same += 8
+    while same < most and found.text[at - same - 1] == grams.text[of_item - same - 1]:
+        same += 1
+    low, high = np.int64(0), min(place, unit - first)  # the most units that have no more bytes than that
+    while low < high:
+        middle = (low + high + 1) >> 1
+        if at - found.at[place - middle] <= same:
+            low = middle
+        else:
+            high = middle - 1
+    if low and of_item - grams.unit_at[unit - low] != at - found.at[place - low]:
+        low -= 1  # the first is the end of a longer one
+    return low
 
 
 @leaf
-def _matching_after(found, place, total, grams, unit, end, skips):
+def _matching_after(found, place, total, grams, unit, end):
+    """How many units from `place` are those from `unit`, of a text that ends at unit `end`."""
+    at, of_item = found.at[place], grams.unit_at[unit]
+    most = min(found.at[total] - at, grams.unit_at[end] - of_item)
+    same = np.int64(0)
+    while same + 8 <= most and load64(found.text, at + same) == load64(grams.text, of_item + same):
+        same += 8
+    while same < most and found.text[at + same] == grams.text[of_item + same]:
+        same += 1
+    low, high = np.int64(0), min(total - place, end - unit)
+    while low < high:
+        middle = (low + high + 1) >> 1
+        if found.at[place + middle] - at <= same:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+@leaf
+def _matching_but_some(found, place, total, grams, unit, end, skips):
     """(how many units from `place` are those from `unit`, of a text that ends at unit `end`, but for at most `skips`
     that differ; how many do), the last of them the same."""
     count = matching = skipped = skipped_before = 0

@@ -219,6 +219,14 @@ def test_no_space_text():
     assert index.build(named("他说今天天气很好我们去公园好吗")).not_checkable == ["f:0"]  # 15 of 16
 
 
+def test_the_beginning_of_a_gram_at_the_beginning_of_a_document_is_no_match():
+    """Grams are looked up by fewer units than they have."""
+    chinese = "土星最大的卫星叫什么名字它是由哪一位天文学家在哪一年首先发现的请选择正确的答案"
+    for units in (13, 20, 25):
+        assert plain([chinese[:units], chinese[:13] + "一" * 20], named(chinese), 13, 8) == []
+    assert [row[:4] for row in plain([chinese[:26]], named(chinese), 13, 8)] == [(0, 0, 78, 26)]
+
+
 def test_two_copies_are_two_spans_of_one_share():
     rows = plain(["a b c x a b c"], named("a b c d"), 3, 3)
     assert rows == [(0, 0, 5, 3, 0, 1, 0.5), (0, 8, 13, 3, 0, 1, 0.5)]
