@@ -60,6 +60,7 @@ from pipelines.report import report
 from pipelines.steps import STEPS
 from pipelines.steps.near_dedup import NearDedup
 from pipelines.steps.near_overlap import NearOverlap
+from pipelines.steps.substring_dedup import SubstringDedup
 
 LEAST_LEFT = 4
 """Of this much text, as it is estimated, or as steps before leave it, a step is taken to have 1 at least: what it
@@ -257,11 +258,14 @@ class Runner:
         """Publish what the maps so far have left under this name, a file a task."""
         manifests = [*self.result.manifests, *self.result.tokenized]
         count = 1 + max((int(manifest.key) for manifest in manifests), default=0)
-        found = {}
+        found, times = {}, dict[tuple[str, str], int]()
         for manifest in manifests:
             if file := manifest.outputs.get(f"{folder}.parquet"):
                 step = "+".join(manifest.counters.get("steps", ["tokenize"])) or "documents"
-                found[f"{step}-{numbered(int(manifest.key), count)}.parquet"] = file
+                number = numbered(int(manifest.key), count)
+                times[step, number] = times.get((step, number), 0) + 1  # a step may decide in several rounds
+                again = f"-round_{times[step, number]}" if times[step, number] > 1 else ""
+                found[f"{step}{again}-{number}.parquet"] = file
         self._publish(folder, found)
 
     def _publish(self, folder: str, files: dict[str, File], keep: tuple[str, ...] = ()) -> None:
@@ -422,7 +426,7 @@ def _check_indexes(recipe: Recipe, output: str) -> None:
 def _other_corpora(recipe: Recipe) -> Iterator[list[paths.Source]]:
     """The files that steps read as the input is read. Raises ValueError."""
     for step in recipe.steps:
-        if isinstance(step, NearOverlap) and not step.index():
+        if (isinstance(step, NearOverlap) and not step.index()) or (isinstance(step, SubstringDedup) and step.against):
             try:
                 yield step.sources(recipe.read)
             except (OSError, ValueError) as error:

@@ -20,6 +20,9 @@ Runs (`corpus.dedup.runs`) come in corpus order, some documents after the others
 remembered is a byte for each distinct repeated window, and 40 bytes for each stretch of those: their number is known
 from the runs (`classes_in`), so that the bytes can lie in a file that is mapped.
 
+Documents with negative addresses are of another corpus. They come first, and stay as they are; where the documents of
+the corpus itself own nothing (`own` is false), windows are cut that stand in the other, and no more.
+
 Definition of *keep none* (Lee et al. 2021, arXiv 2107.06499, section 4.1): every repeated window is cut.
 """
 
@@ -61,10 +64,10 @@ def classes_in(runs: Columns) -> tuple[int, int]:
     return int(period[own].sum()), int(own.sum())
 
 
-def keep_none(runs: Columns, sizes: np.ndarray, min_length: int, min_remaining: int) -> Cuts:
-    """All windows of runs, sorted; sizes: units (int64) of each document that has some, in order. What keeps a window
-    is then its first occurrence, which is cut, too."""
-    return Cuts(*_keep_none(*runs, sizes, min_length, min_remaining))
+def keep_none(runs: Columns, sizes: np.ndarray, min_length: int, min_remaining: int, own: bool = True) -> Cuts:
+    """All windows of runs, sorted, or, unless `own`, those that stand in another corpus; sizes: units (int64) of each
+    document that has some, in order. What keeps a window is then its first occurrence, which is cut, too."""
+    return Cuts(*_keep_none(*runs, sizes, min_length, min_remaining, own))
 
 
 class KeepFirst:
@@ -72,9 +75,15 @@ class KeepFirst:
     runs; owned: uint8[classes] of zeros, which may be mapped."""
 
     def __init__(
-        self, min_length: int, min_remaining: int, classes: int, stretches: int, owned: np.ndarray | None = None
+        self,
+        min_length: int,
+        min_remaining: int,
+        classes: int,
+        stretches: int,
+        owned: np.ndarray | None = None,
+        own: bool = True,
     ):
-        self.min_length, self.min_remaining = min_length, min_remaining
+        self.min_length, self.min_remaining, self.own = min_length, min_remaining, own
         self._owned = np.zeros(classes, np.uint8) if owned is None else owned
         self._stretches = np.empty((stretches, 5), np.int64)
         self._spans = np.empty((SPANS, 4), np.int64)
@@ -83,8 +92,9 @@ class KeepFirst:
     def part(self, runs: Columns, sizes: np.ndarray) -> Cuts:
         """The cuts of the documents that come next; all runs of each of them, sorted, and its units (int64)."""
         found = _keep_first(
-            *runs, sizes, self.min_length, self.min_remaining, self._owned, self._stretches, self._spans, self._counts
-        )
+            *runs, sizes, self.min_length, self.min_remaining, self.own,
+            self._owned, self._stretches, self._spans, self._counts,
+        )  # fmt: skip
         self._spans = found[-1]
         return Cuts(*found[:-1])
 
@@ -113,13 +123,15 @@ def _most_cuts(length, min_length):
 
 
 @numba.njit(cache=True, nogil=True)
-def _keep_none(address, start, length, first, first_start, period, sizes, min_length, min_remaining):
+def _keep_none(address, start, length, first, first_start, period, sizes, min_length, min_remaining, own):
     cuts = np.empty((len(address) + 1, 4), np.int64)
     gone = np.empty((len(sizes) + 1, 3), np.int64)
     count = lost = document = i = 0
     while i < len(address):
         j, opened, left = _end_of_document(address, i), count, sizes[document]
         for run in range(i, j):
+            if address[i] < 0 or not (own or first[run] < 0):
+                continue
             end = start[run] + length[run] - 1 + min_length
             if count > opened and start[run] <= cuts[count - 1, 2]:
                 left -= end - cuts[count - 1, 2]
@@ -128,7 +140,7 @@ def _keep_none(address, start, length, first, first_start, period, sizes, min_le
             cuts[count, 0], cuts[count, 1], cuts[count, 2], cuts[count, 3] = address[i], start[run], end, first[run]
             left -= end - start[run]
             count += 1
-        if left < min_remaining:
+        if count > opened and left < min_remaining:
             gone[lost, 0], gone[lost, 1], gone[lost, 2] = address[i], left, cuts[count - 1, 3]
             lost, count = lost + 1, opened
         document, i = document + 1, j
@@ -145,8 +157,8 @@ def _columns(cuts, count, gone, lost):
 
 @numba.njit(cache=True, nogil=True)
 def _keep_first(
-    address, start, length, first, first_start, period, sizes, min_length, min_remaining, owned, stretches, spans,
-    counts,
+    address, start, length, first, first_start, period, sizes, min_length, min_remaining, own_windows, owned,
+    stretches, spans, counts,
 ):  # fmt: skip
     """A stretch is first occurrences that follow each other: (document, start, how many, class of the first, the last
     span or -1). A *class* is the number of a distinct repeated window, in the order of first occurrences. A span is
@@ -163,7 +175,10 @@ def _keep_first(
             place[run] = _stretch_of(stretches, counts[0], first[run], first_start[run])
             base[run] = stretches[place[run], 3] + first_start[run] - stretches[place[run], 1]
         opened, logged, alive = count, 0, np.int64(0)
+        stays = address[i] < 0
         own, k = i, np.int64(0)  # the window that is settled next, as its run and its place in that
+        if not (own_windows or stays):
+            own = j  # none is
         for run in range(i, j):
             for window in range(length[run]):
                 at = start[run] + window
@@ -175,7 +190,7 @@ def _keep_first(
                             base[own] + _phase(k, period[own]), place[own], address[i], owned, stretches, log, logged
                         )
                     own, k = (own, k + 1) if k + 1 < length[own] else (own + 1, np.int64(0))
-                if owned[base[run] + _phase(window, period[run])] == NOBODY:
+                if stays or owned[base[run] + _phase(window, period[run])] == NOBODY:
                     continue
                 alive = at + min_length
                 if count > opened and at <= cuts[count - 1, 2]:

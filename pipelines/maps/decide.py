@@ -57,13 +57,14 @@ class Decide:
 class Deciding(NamedTuple):
     """What all decide tasks share: the exchange with the proposals, a partition for each group; what the step does with
     them; `threshold` as `dropped/` says it; into how many partitions names go by which is counted what is removed, 0
-    where it is not; bytes to hold."""
+    where it is not; bytes to hold; whether the step has decided about these documents `again`, and they are counted."""
 
     exchange: Exchange | None
     finish: Finish | None
     threshold: str
     names: int
     hold: int
+    again: bool = False
 
 
 def decide(argument: Decide, outputs: Outputs, common: Deciding) -> dict[str, Any]:
@@ -81,11 +82,16 @@ def decide(argument: Decide, outputs: Outputs, common: Deciding) -> dict[str, An
                 writer.write(batch)
     count = work.close()
     count.seconds = round(time.perf_counter() - started, 3)
+    kept = count.kept
+    if common.again:  # what changes
+        count.kept -= count.documents_in
+        count.bytes_out -= count.bytes_in
+        count.documents_in = count.bytes_in = 0
     removed = work.removed.close() if work.removed else {}
     return {
         **removed,
         "steps": {argument.name: dataclasses.asdict(count)},
-        "documents": count.kept,
+        "documents": kept,
         "decided": [shard_views[0].number, len(shard_views)],
     }
 
@@ -223,16 +229,18 @@ def decide_map(
     finish: Finish | None = None,
     inputs: tuple[tuple[str, str], ...] = (),
     counted: bool = False,
+    again: bool = False,
 ) -> list[ShardView]:
     """Run the decide map of a step: the view with its decisions added. `exchange`: the proposals, a partition for each
-    group, as `ProposalWriter` writes them. With `counted` what is removed is added to the step's figures."""
+    group, as `ProposalWriter` writes them. With `counted` what is removed is added to the step's figures;
+    `again` where the step has decided before, and counts what changes."""
     hold = context.working_bytes
     documents = sum(shard.documents for group in groups for shard in group.shards)
     partitions = names.partitions_for(documents, hold) if counted else 0
-    settings = (context.name, finish, threshold, *((partitions, hold) if counted else ()))
+    settings = (context.name, finish, threshold, *((partitions, hold, again) if counted else ()))
     prints = (*inputs, *(exchange.inputs("proposals") if exchange else ()))
     tasks = [group.task(Decide(context.name, group), prints) for group in groups]
-    common = Deciding(exchange, finish, threshold, partitions, hold)
+    common = Deciding(exchange, finish, threshold, partitions, hold, again)
     manifests = context.map("decide", decide, tasks, settings, common)
     context.found.manifests += manifests
     if counted and manifests:

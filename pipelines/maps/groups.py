@@ -22,6 +22,8 @@ LARGEST = 4
 SLACK = 8
 """A group may be larger than its target by an eighth: shards end with the document that fills them, so that four of
 `task_bytes` are a little more than four times that."""
+OTHERS = 1 << 31
+"""Keys from which on groups have them that are of another corpus."""
 MOST_SHARDS = 1024
 """Shards of a group at most, however small: each costs an open, and tasks are what runs in parallel."""
 
@@ -32,6 +34,13 @@ class Group:
 
     number: int
     shards: tuple[ShardView, ...]
+
+    @property
+    def key(self) -> str:
+        """The key of a task for it: the number of the first shard, which stays what it is where other groups grow; of
+        shards of another corpus, whose numbers are negative, one that no shard of this has."""
+        number = self.shards[0].number
+        return task_key(number if number >= 0 else OTHERS - number)
 
     @property
     def text_bytes(self) -> int:
@@ -60,10 +69,9 @@ class Group:
         return dataclasses.replace(self, shards=tuple(shards))
 
     def task(self, argument: Any, inputs: tuple[tuple[str, str], ...] = ()) -> Task:
-        """A task that reads the documents of this group, and further inputs. Its key is the number of the first shard,
-        which stays what it is where other groups grow."""
+        """A task that reads the documents of this group, and further inputs."""
         parts = tuple(shard.documents for shard in self.shards)
-        return Task(task_key(self.shards[0].number), argument, (*self.inputs(), *inputs), self.text_bytes, parts=parts)
+        return Task(self.key, argument, (*self.inputs(), *inputs), self.text_bytes, parts=parts)
 
 
 def of_view(view: Sequence[ShardView], working_bytes: int) -> list[Group]:

@@ -15,13 +15,12 @@ import pyarrow.compute as pc
 from corpus import views
 from corpus.dedup.near import Near
 from corpus.io.paths import Source
-from corpus.reading import readers
 from corpus.views import ShardView
 from pipelines.context import Context
 from pipelines.engine import Outputs, describe_file
 from pipelines.maps import exchange as exchanges
 from pipelines.maps import groups as grouping
-from pipelines.maps import names, passes
+from pipelines.maps import names, others
 from pipelines.maps.decide import SHARD
 from pipelines.maps.exchange import Exchange
 from pipelines.maps.groups import Group
@@ -29,44 +28,21 @@ from pipelines.maps.keyed import Keys
 from pipelines.near.candidates import emit_signatures
 from pipelines.near.known import FIRST_SHARD, Chunk, make_chunks
 
-READING = ("in", "quarantined", "input_bytes", "lost_bytes")
-"""Counters of the map that reads the other corpus: records, those in quarantine, bytes, and those not readable."""
 FIGURES = ("documents", "found", "bytes", "found_bytes")
 
 
 def against(context: Context, near: Near, sources: list[Source]) -> tuple[list[Chunk], dict[str, Any]]:
     """The documents of some files as chunks; figures about what could not be read of these, if there is such:
     `against_not_readable` records, and `against_unread`, the share of records and of bytes."""
-    shared = passes.Pass((), (), ".arrow", context.task_bytes, read=context.read)
-    units = passes.group_units(readers.split(sources, context.read), max(1, context.task_bytes // 4))
-    tasks = passes.input_tasks(units, {source.path: source for source in sources}, shared, None)
-    done = context.map("known-read", read_known, tasks, (shared, context.read))
+    view, figures = others.read(context, sources)
     hold = context.working_bytes
-    groups = grouping.of_view(passes.new_view(done, "known_shards"), hold)
+    groups = grouping.of_view(view, hold)
     prints = tuple((path, describe_file(path).hash) for path in near.inputs())
     tasks = [group.task(Keys(near, group, 1, hold), prints) for group in groups]
     mapped = context.map("known-signatures", emit_signatures, tasks, (near, hold))
     groups = grouping.left_out(groups, mapped)
     chunks = make_chunks(context, groups, mapped, FIRST_SHARD, near)
-    total = {name: sum(manifest.counters[name] for manifest in done) for name in READING}
-    if not (total["quarantined"] or total["lost_bytes"]):
-        return chunks, {}
-    shares = [total["quarantined"] / max(1, total["in"]), total["lost_bytes"] / max(1, total["input_bytes"])]
-    return chunks, {"against_not_readable": total["quarantined"], "against_unread": shares}
-
-
-def read_known(argument: passes.Pass, outputs: Outputs) -> dict[str, Any]:
-    """Map: documents from files into shards, as the first pass of a run reads them; they are none of the run's."""
-    found = passes.run_pass(argument, outputs)
-    quarantined = found["steps"]["read"]["quarantined"]
-    return {
-        "known_shards": found["shards"],
-        "records": found["records"],
-        "in": found["steps"]["read"]["documents_in"],
-        "quarantined": quarantined,
-        "input_bytes": found["input_bytes"],
-        "lost_bytes": found["lost"]["bytes"],
-    }
+    return chunks, figures
 
 
 def count(context: Context, groups: Sequence[Group], proposed: Exchange) -> dict[str, Any]:

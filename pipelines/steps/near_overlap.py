@@ -16,6 +16,7 @@ from corpus.reading import readers
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
 from pipelines.engine import TaskFailed
+from pipelines.maps import others
 from pipelines.maps.decide import decide_map
 from pipelines.near import index as indexes
 from pipelines.near import overlap
@@ -71,8 +72,7 @@ class NearOverlap(Near, GlobalStep):
 
     def sources(self, options: readers.ReadOptions = readers.ReadOptions()) -> list[paths.Source]:
         """The files of the other corpus, each once."""
-        found = {each.path: each for pattern in self.against for each in readers.expand(pattern, options)[0]}
-        return list(found.values())
+        return others.sources(self.against, options)
 
     def finish(self, rows: np.ndarray, batch: pa.RecordBatch, proposals: pa.Table) -> pa.Table:
         """No decision about any document."""

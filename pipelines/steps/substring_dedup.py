@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +15,21 @@ from corpus.dedup.substrings import MAX_LENGTH, MIN_LENGTH, check_tokenizer, sna
 from corpus.dedup.units import Unit
 from corpus.io import paths
 from corpus.options import option
+from corpus.reading.read_options import ReadOptions
 from corpus.text import arrow, ranges, spans
 from corpus.text.ranges import Boundary
 from corpus.views import ShardView
 from pipelines.context import Context, GlobalStep
+from pipelines.engine import Manifest, TaskFailed
 from pipelines.maps import groups as grouping
+from pipelines.maps import others
 from pipelines.maps.decide import decide_map
+from pipelines.maps.groups import Group
 from pipelines.substrings import runs, suffix_parts, windows
 from pipelines.substrings.keeping import Keep, Keeping, keep_map
+
+MOST_ROUNDS = 64
+"""Rounds of a step that repeats."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +39,9 @@ class SubstringDedup(GlobalStep):
     what is kept: no copy is the last one and goes. Cuts shrink to boundaries of characters, words, sentences or lines
     (`snap`). Documents of which repeats leave fewer than `min_remaining` units, or white space alone, are dropped, and
     keep nothing (but for passages of white space).
+
+    `against` is another corpus, which stays as it is: with `across: both` it comes before the documents (new ones
+    against old), with `across: other` a passage is cut if it stands there, and for nothing else (train against test).
 
     Lee et al. compare 50 tokens. In English, 100 bytes are about half of that: 200 bytes or 35 words are as much.
 
@@ -57,9 +68,21 @@ class SubstringDedup(GlobalStep):
     separator: str = option("\n", "What stands in place of a cut, between two pieces of text.")
     min_remaining: int = option(1, "Units that repeats leave of a document at least.", ge=0)
 
+    across: Literal["corpus", "other", "both"] = option(
+        "corpus", "Where copies of a passage are looked for: in the corpus, in that of `against`, or in both."
+    )
+    against: tuple[str, ...] = option((), "Another corpus: paths, folders, globs or URIs, read as input is.")
+
+    repeat: Literal["never", "until_nothing_changes"] = option(
+        "never",
+        "Whether what is left is gone through again: where a cut has joined two pieces, a passage may arise.",
+    )
+
     def refuse(self) -> None:
         """Raises ValueError for tokens without a tokenizer, or the reverse."""
         check_tokenizer(self.unit, self.tokenizer)
+        if (self.across != "corpus") != any(self.against):
+            raise ValueError("across: other, or both, and the files of against are given together")
         if self.separator != self.separator.encode("utf-8", "ignore").decode():
             raise ValueError(f"separator {self.separator!r} has characters that UTF-8 has not")
         if self.unit == "tokens" and self.method == "suffix_array":
@@ -70,9 +93,14 @@ class SubstringDedup(GlobalStep):
         return [source.path for source in paths.list_files(self.tokenizer)] if self.tokenizer else []
 
     def check(self) -> None:
-        """Raises ValueError or FileNotFoundError for a tokenizer that cannot be used."""
+        """Raises ValueError or FileNotFoundError for a tokenizer that cannot be used, or files that are not read."""
+        self.sources()
         if self.tokenizer:
             units.check(self.tokenizer)
+
+    def sources(self, options: ReadOptions = ReadOptions()) -> list[paths.Source]:
+        """The files of the other corpus, each once."""
+        return others.sources(self.against, options)
 
     def check_run(self, output: str, text: int, task_bytes: int, working_bytes: int) -> None:
         """Raises ValueError for what suffix arrays cannot do."""
@@ -80,21 +108,67 @@ class SubstringDedup(GlobalStep):
             suffix_parts.check_run(output, text, self.unit, task_bytes, working_bytes)
 
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
-        """The maps of `windows`, or of `suffix_parts`; runs; keep, in one task; decide."""
+        """In each round the maps of `windows`, or of `suffix_parts`; runs; keep, in one task; decide."""
+        known, unread = self._known(context)
+        rounds = 1 if self.repeat == "never" else MOST_ROUNDS
+        of_first: dict[str, Any] = {}
+        for number in range(1, rounds + 1):
+            before = len(context.found.manifests)
+            named = context if number == 1 else dataclasses.replace(context, work_name=f"{context.work_name}-{number}")
+            view = self._decided(named, view, known, number > 1)
+            figures = context.found.figures.pop(context.name)
+            of_first |= {f"round_{number}": figures} if number > 1 else {**unread, **figures}
+            if not _changes(context.found.manifests[before:], context.name):
+                break
+        else:
+            if rounds > 1:
+                context.note(f"{context.name}: something changed in the last of {rounds} rounds; what is left stays")
+        context.found.figures[context.name] = of_first
+        return view
+
+    def _decided(self, context: Context, view: list[ShardView], known: list[Group], again: bool) -> list[ShardView]:
+        """The view after one round."""
         find = {"windows": windows.find, "suffix_array": suffix_parts.find}[self.method]
-        groups = grouping.of_view(view, context.working_bytes)
+        groups, hold = grouping.of_view(view, context.working_bytes), context.working_bytes
         threshold = f"{self.min_length} {self.unit}"
-        groups, sizes, pieces = find(context, self, groups)
+        first = len(known)
+        groups, sizes, pieces = find(context, self, _numbered([*known, *groups]))
+        own = _numbered(groups[first:])
+        context.found.figures[context.name] = {}
         if pieces is None or not pieces.rows:
-            context.found.figures[context.name] = {}
-            return decide_map(context, groups, None, threshold)
-        ordered = runs.order_map(context, groups, sizes, pieces)
-        firsts = grouping.firsts_of(groups)
-        keeping = Keeping(self.keep, self.min_length, self.min_remaining, tuple(ordered), firsts, context.working_bytes)
+            return decide_map(context, own, None, threshold, again=again)
+        ordered = tuple(runs.order_map(context, groups, sizes, pieces))
+        firsts, shards = grouping.firsts_of(own), tuple(shard for group in groups[:first] for shard in group.shards)
+        corpus = self.across != "other"
+        keeping = Keeping(self.keep, self.min_length, self.min_remaining, ordered, firsts, hold, corpus, shards)
         proposed, figures = keep_map(context, keeping)
         context.found.figures[context.name] = {"unit": self.unit, **figures}
         cutting = Cutting(self.unit, self.tokenizer, self.snap, self.separator)
-        return decide_map(context, groups, proposed, threshold, cutting, counted=True)
+        return decide_map(context, own, proposed, threshold, cutting, counted=True, again=again)
+
+    def _known(self, context: Context) -> tuple[list[Group], dict[str, Any]]:
+        """The groups of the other corpus, whose shards have negative numbers: in addresses they come before all others;
+        figures about what could not be read of it."""
+        if not self.against:
+            return [], {}
+        try:
+            sources = self.sources(context.read)
+        except (OSError, ValueError) as error:
+            raise TaskFailed(str(error)) from None
+        view, figures = others.read(context, sources)
+        shards = [dataclasses.replace(shard, number=shard.number - len(view)) for shard in view]
+        return grouping.of_view(shards, context.working_bytes), figures
+
+
+def _changes(manifests: Sequence[Manifest], name: str) -> int:
+    """Cuts and drops of a step in a round."""
+    counts = [manifest.counters["steps"][name] for manifest in manifests]
+    return sum(count["counters"].get("cuts", 0) + sum(count["dropped"].values()) for count in counts)
+
+
+def _numbered(groups: Sequence[Group]) -> list[Group]:
+    """Groups by the places that they have here."""
+    return [dataclasses.replace(group, number=number) for number, group in enumerate(groups)]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ they may be more than memory: windows that are read together lie together.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import tempfile
 from typing import Any, Literal
 
@@ -14,9 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from corpus import views
 from corpus.dedup import keeping
 from corpus.dedup.keeping import Cuts
 from corpus.documents import shard_and_row
+from corpus.views import ShardView
 from pipelines.context import Context
 from pipelines.engine import Limits, Manifest, Outputs, Task, fingerprint, fingerprint_of_files
 from pipelines.maps import exchange as exchanges
@@ -26,13 +29,16 @@ from pipelines.substrings import runs
 from pipelines.substrings.runs import Ordered
 
 Keep = Literal["first", "none"]
+SHARDS_HELD = 64
+"""Of another corpus, the ids of whose documents are held."""
 MEMORY_A_STRETCH, MEMORY_A_WINDOW = 48, 1
 """Bytes of the task for each stretch of distinct repeated windows, and for each of these."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Keeping:
-    """Argument of the task: the runs of each group; the first shard of each; bytes of proposals to hold."""
+    """Argument of the task: the runs of each group, those of another corpus, with their shards (`known`), first; the
+    first shard of each other group; bytes of proposals to hold; whether the corpus is compared with itself, too."""
 
     keep: Keep
     min_length: int
@@ -40,15 +46,18 @@ class Keeping:
     ordered: tuple[Ordered, ...]
     firsts: np.ndarray
     hold: int
+    own: bool = True
+    known: tuple[ShardView, ...] = ()
 
 
 def keep_map(context: Context, argument: Keeping) -> tuple[Exchange, dict[str, int]]:
     """(Proposals whose ranges are units, a partition for each group; figures)."""
     files = [file for each in argument.ordered for file in (each.runs, each.sizes)]
-    inputs = (("runs", fingerprint_of_files(files)), ("groups", fingerprint(argument.firsts.tolist())))
+    inputs = [("runs", fingerprint_of_files(files)), ("groups", fingerprint(argument.firsts.tolist()))]
+    inputs += [pair for shard in argument.known for pair in shard.inputs()]
     memory = sum(MEMORY_A_STRETCH * each.stretches + MEMORY_A_WINDOW * each.classes for each in argument.ordered)
-    task = Task("00000", argument, inputs, sum(file.bytes for file in files), extra=Limits(0.0, memory))
-    settings = (argument.keep, argument.min_length, argument.min_remaining, argument.hold)
+    task = Task("00000", argument, tuple(inputs), sum(file.bytes for file in files), extra=Limits(0.0, memory))
+    settings = (argument.keep, argument.min_length, argument.min_remaining, argument.hold, argument.own)
     (found,) = context.map("keep", keep, [task], settings)
     return exchanges.of_map([found], PROPOSALS, len(argument.firsts)), _figures(found)
 
@@ -61,19 +70,20 @@ def _figures(manifest: Manifest) -> dict[str, int]:
 def keep(argument: Keeping, outputs: Outputs) -> dict[str, Any]:
     """The task: cuts and drops, in the order of the corpus."""
     writer = ProposalWriter(outputs, argument.firsts, argument.hold)
+    ids = _Ids(argument.known)
     figures = {"repeated_windows": 0, "distinct_windows": 0, "cuts_asked": 0, "units_asked": 0, "documents": 0}
     with tempfile.TemporaryFile(prefix="winnow-windows-") as file:
         classes, stretches = (sum(column) for column in zip(*(each[2:] for each in argument.ordered)))
         file.truncate(max(classes, 1))
         owned = np.memmap(file, np.uint8, "r+", shape=(max(classes, 1),))
-        keeper = keeping.KeepFirst(argument.min_length, argument.min_remaining, classes, stretches, owned)
+        keeper = keeping.KeepFirst(argument.min_length, argument.min_remaining, classes, stretches, owned, argument.own)
         for ordered in argument.ordered:
             found, sizes = runs.read(ordered)
             if argument.keep == "first":
                 cuts = keeper.part(found, sizes)
             else:
-                cuts = keeping.keep_none(found, sizes, argument.min_length, argument.min_remaining)
-            writer.add(*_proposals(cuts))
+                cuts = keeping.keep_none(found, sizes, argument.min_length, argument.min_remaining, argument.own)
+            writer.add(*_proposals(cuts, ids))
             figures["repeated_windows"] += int(found[2].sum())
             figures["distinct_windows"] += ordered.classes
             figures["cuts_asked"] += len(cuts.start)
@@ -82,19 +92,40 @@ def keep(argument: Keeping, outputs: Outputs) -> dict[str, Any]:
     return {"figures": figures, **writer.close()}
 
 
-def _proposals(cuts: Cuts) -> tuple[pa.Table, np.ndarray]:
+class _Ids:
+    """The ids of the documents of another corpus; those of some shards are held."""
+
+    def __init__(self, known: tuple[ShardView, ...]):
+        self._known = {shard.number: shard for shard in known}
+        self._of = functools.lru_cache(SHARDS_HELD)(self._read)
+
+    def _read(self, number: int) -> tuple[np.ndarray, pa.Array]:
+        found = [(rows, batch["id"]) for _, rows, batch in views.read_all([self._known[number]])]
+        return np.concatenate([rows for rows, _ in found]), pa.concat_arrays([ids for _, ids in found])
+
+    def names(self, by: np.ndarray) -> pa.Array:
+        """What decisions call the documents at addresses: "shard:row", or of another corpus "id:" and the id."""
+        shard, row = shard_and_row(by)
+        names = pc.binary_join_element_wise(pa.array(shard).cast(pa.string()), pa.array(row).cast(pa.string()), ":")
+        for number in np.unique(shard[shard < 0]).tolist():
+            here = shard == number
+            rows, ids = self._of(number)
+            found = ids.take(pa.array(np.searchsorted(rows, row[here])))
+            names = pc.replace_with_mask(names, pa.array(here), pc.binary_join_element_wise("id:", found, ""))
+        return names
+
+
+def _proposals(cuts: Cuts, ids: _Ids) -> tuple[pa.Table, np.ndarray]:
     """Proposals of cuts and drops, whose ranges and scores are units, and the shard of each."""
     drops, all_cuts = len(cuts.gone), len(cuts.start)
     shard, row = shard_and_row(np.concatenate([cuts.address, cuts.gone]))
-    by_shard, by_row = shard_and_row(np.concatenate([cuts.by, cuts.gone_by]))
-    names = [pa.array(column).cast(pa.string()) for column in (by_shard, by_row)]
     columns = {
         "row": pa.array(row),
         "action": pa.array(["cut"] * all_cuts + ["drop"] * drops, pa.string()),
         "start": pa.concat_arrays([pa.array(cuts.start), pa.nulls(drops, pa.int64())]),
         "end": pa.concat_arrays([pa.array(cuts.end), pa.nulls(drops, pa.int64())]),
         "reason": pa.array(["repeated"] * all_cuts + ["nothing_left"] * drops, pa.string()),
-        "by": pc.binary_join_element_wise(*names, ":"),
+        "by": ids.names(np.concatenate([cuts.by, cuts.gone_by])),
         "score": pa.array(np.concatenate([cuts.end - cuts.start, cuts.left]).astype(np.float64)),
     }
     nothing = {name: pa.nulls(all_cuts + drops, pa.string()) for name in PROPOSAL_SCHEMA.names if name not in columns}

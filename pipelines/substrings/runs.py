@@ -12,7 +12,7 @@ from corpus.dedup import keeping
 from corpus.dedup.runs import Columns, columns_of, maximal, table_of
 from corpus.io import shards
 from pipelines.context import Context
-from pipelines.engine import File, Manifest, Outputs, Task, task_key
+from pipelines.engine import File, Manifest, Outputs, Task
 from pipelines.maps import exchange as exchanges
 from pipelines.maps.exchange import Exchange
 from pipelines.maps.groups import Group
@@ -34,7 +34,7 @@ class Ordered(NamedTuple):
 def order_map(context: Context, groups: list[Group], sizes: list[File], pieces: Exchange) -> list[Ordered]:
     """A task for each group. sizes: of each group the units of its documents, or of more than have runs."""
     tasks = [
-        Task(task_key(group.shards[0].number), (group.number, file), (*pieces.inputs("pieces"), ("sizes", file.hash)))
+        Task(group.key, (group.number, file), (*pieces.inputs("pieces"), ("sizes", file.hash)))
         for group, file in zip(groups, sizes)
     ]
     return [_ordered(manifest) for manifest in context.map("runs", order, tasks, (), pieces)]

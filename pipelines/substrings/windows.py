@@ -125,7 +125,7 @@ def find(context: Context, step: Windows, groups: list[Group]) -> tuple[list[Gro
     partitions = exchanges.partitions_for(text, hold)
     tasks = [
         Task(
-            task_key(group.shards[0].number),
+            group.key,
             Scan(group, m.outputs[CHAINS]),
             (*group.inputs(), *prints, *wanted.inputs("wanted"), ("chains", m.outputs[CHAINS].hash)),
             group.text_bytes,

@@ -57,30 +57,31 @@ def plain_runs(windows):
     return runs
 
 
-def keep_first(documents, length, min_count=2, min_remaining=0):
+def keep_first(documents, length, min_count=2, min_remaining=0, known=0, own=True):
     """(the windows that are cut, as {(document, start): document in which the equal one stands}; the documents that go
     whole), by going through the corpus once, unit by unit.
 
     A window is cut if and only if it is repeated and an equal one stands in text already kept: whole in what an earlier
     document keeps, or in what this one keeps before the window begins. A document of which cuts leave fewer than
-    `min_remaining` units goes, and keeps nothing."""
+    `min_remaining` units goes, and keeps nothing. The first `known` documents are another corpus, which stays as it is;
+    unless `own` the others keep nothing that counts."""
     often = repeated(documents, length, min_count)
     standing, cut, gone = {}, {}, []
     for number, document in enumerate(documents):
-        here, own = [], {}
-        for start in range(len(document) - length + 1):
+        here, mine = [], {}
+        for start in range(len(document) - length + 1) if number >= known else ():
             before = start - length  # ends where this one begins: whether it is whole does not change any more
-            if before >= 0 and not any(abs(at - before) < length for at in here):
-                own.setdefault(tuple(document[before:start]), number)
+            if own and before >= 0 and not any(abs(at - before) < length for at in here):
+                mine.setdefault(tuple(document[before:start]), number)
             window = tuple(document[start : start + length])
-            if (number, start) in often and (window in standing or window in own):
+            if (number, start) in often and (window in standing or window in mine):
                 here.append(start)
                 cut[number, start] = standing.get(window, number)
         kept = left(document, here, length)
         if here and sum(map(len, kept)) < min_remaining:
             gone.append(number)
             continue
-        for piece in kept:
+        for piece in kept if own or number < known else ():
             for start in range(len(piece) - length + 1):
                 standing.setdefault(tuple(piece[start : start + length]), number)
     return cut, gone

@@ -156,7 +156,7 @@ def test_dump_spells_out_every_default():
     document = yaml.safe_load(recipes.dump(parse("{steps: [substring_dedup], input: x}")))
     assert document["steps"][0]["substring_dedup"] == {
         "min_length": 100, "unit": "bytes", "tokenizer": "", "method": "windows", "min_count": 2, "keep": "first",
-        "snap": "word", "separator": "\n", "min_remaining": 1,
+        "snap": "word", "separator": "\n", "min_remaining": 1, "across": "corpus", "against": [], "repeat": "never",
     }  # fmt: skip
 
 

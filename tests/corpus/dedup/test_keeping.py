@@ -72,6 +72,37 @@ def test_keep_first_equals_going_through_the_corpus(kind):
     check()
 
 
+@FAST
+@given(
+    documents_of["planted"], st.integers(1, 9), st.integers(2, 3), st.integers(0, 12), st.integers(0, 8), st.booleans()
+)
+def test_another_corpus_comes_first_and_stays(documents, min_length, min_count, min_remaining, known, own):
+    known = min(known, len(documents))
+    columns = runs_of(documents, min_length, min_count)
+    columns = (columns[0] - known, *columns[1:3], columns[3] - known, *columns[4:])
+    sizes = np.array([len(documents[number + known]) for number in np.unique(columns[0])], np.int64)
+    keeper = keeping.KeepFirst(min_length, min_remaining, *keeping.classes_in(columns), own=own)
+    none = keeping.keep_none(columns, sizes, min_length, min_remaining, own)
+    first = runs_oracle.keep_first(documents, min_length, min_count, min_remaining, known, own)
+    often = runs_oracle.repeated(documents, min_length, min_count)
+    every = {place: by for place, (by, _) in often.items() if place[0] >= known and (own or by < known)}
+    for found, (cut, gone) in ((keeper.part(columns, sizes), first), (none, (every, None))):
+        expected, expected_gone = [], []
+        for number, document in enumerate(documents):
+            starts = [start for at, start in cut if at == number]
+            left = sum(map(len, runs_oracle.left(document, starts, min_length)))
+            if starts and left < min_remaining:
+                expected_gone.append(number - known)
+                continue
+            expected += [
+                (number - known, start, end, cut[number, start] - known)
+                for start, end in runs_oracle.ranges(starts, min_length)
+            ]
+        assert list(zip(*(column.tolist() for column in found[:4]))) == expected
+        assert found.gone.tolist() == expected_gone
+        assert gone is None or [number - known for number in gone] == expected_gone
+
+
 @pytest.mark.parametrize("kind", documents_of)
 def test_what_is_cut_stands_and_nothing_stands_twice(kind):
     """The promise, held to what is left alone."""
