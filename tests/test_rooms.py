@@ -14,7 +14,7 @@ BELOW = {"closure", "options", "documents", "step", "io", "text", "tables"}
 SUBJECTS = {"cleaning", "contamination", "dedup", "encoding", "language", "reading", "tokens", "views"}
 ROOMS = {
     "closure": set(), "kernel_cache": {"closure"}, "options": set(), "documents": {"text"},
-    "step": {"closure", "options"}, "io": set(), "text": set(), "loader": {"io", "tokens", "encoding"},
+    "step": {"closure", "options"}, "io": set(), "text": set(), "loader": {"io", "text", "tokens", "encoding"},
     **dict.fromkeys(SUBJECTS, BELOW),
     "dedup": BELOW | {"encoding"}, "lazy": {"closure"}, "imported": {"closure"}, "tables": {"documents", "text"},
     "filtering": {"documents", "step", "tables", "cleaning"},
