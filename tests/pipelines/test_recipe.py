@@ -265,7 +265,7 @@ def test_options_of_a_recipe_are_refused_in_python_too():
 @pytest.mark.parametrize(
     "build, words",
     [
-        (lambda: Decontaminate(against="x", ngram=3), "min_words is 8, more than the 3 words of a gram"),
+        (lambda: Decontaminate(against="x", ngram=3, min_words=8), "min_words is 8, more than the 3 words of a gram"),
         (lambda: Decontaminate(against="x", fields=()), "option 'fields'"),
         (lambda: Decontaminate(against="x", min_overlap=float("nan")), "option 'min_overlap'"),
         (lambda: Decontaminate(against="x", min_overlap=5), "option 'min_overlap'"),

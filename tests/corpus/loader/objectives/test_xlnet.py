@@ -34,7 +34,7 @@ def sample_mask(draws, tokens, goal, alpha=6, beta=1):
 
 
 def targets_and_ranks(halves, key, wanted, group, reuse):
-    draws, found = reference.Draws(key, reference.PERMUTATION), []
+    draws, found, word = reference.Draws(key, reference.PERMUTATION), [], 0
     for half, tokens in enumerate(halves):
         goal = wanted // 2 if half else wanted - wanted // 2
         chosen = sample_mask(draws, tokens, min(goal, len(tokens)))
