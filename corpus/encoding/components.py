@@ -171,13 +171,11 @@ def _unknown_to_metaspace(stored: dict[str, Any]) -> Iterator[str]:
         normalizer(stored.get("normalizer"))
     except PatternError as error:
         yield str(error)
-    if split is not None and (not isinstance(split, dict) or sorted(split) != _METASPACE):
+    if split is None or split in metaspace.AT_SPACES:
+        pass
+    elif not isinstance(split, dict) or sorted(split) != _METASPACE:
         yield name("pre_tokenizer", split)
-    elif (
-        split is not None
-        and split["prepend_scheme"] == "first"
-        and not all(token["special"] for token in stored.get("added_tokens") or [])
-    ):
+    elif split["prepend_scheme"] == "first" and not all(token["special"] for token in stored.get("added_tokens") or []):
         yield "pre_tokenizer Metaspace of the scheme first with added tokens"
     if more := sorted(set(model) - {"type", "vocab", "merges", *_BPE_OPTIONS, "unk_id"}):
         yield f"model {model['type']} with {', '.join(more)}"

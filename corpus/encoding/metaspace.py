@@ -29,6 +29,11 @@ RUNS = PreTokenizer("symbol_runs", ((rf"{SYMBOL}+[^{SYMBOL}]*|[^{SYMBOL}]+", MAT
 SINGLE = PreTokenizer("symbols", ((rf"{SYMBOL}[^{SYMBOL}]*|[^{SYMBOL}]+", MATCHES),))
 """Words with the one symbol before them: what Metaspace makes."""
 
+AT_SPACES = [
+    {"type": "Split", "pattern": {"String": " "}, "behavior": behavior, "invert": False}
+    for behavior in ("Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous")
+]
+"""Pre-tokenizers that divide at spaces, of which Gemma's texts have none left."""
 Encode = Callable[[pa.Array], tuple[np.ndarray, np.ndarray]]
 _OF_NO_EFFECT = {"dropout": None, "continuing_subword_prefix": None, "end_of_word_suffix": None, "ignore_merges": False}
 """Options of BPE and the value each must have, or lack."""
@@ -59,7 +64,7 @@ def _divider(
 ) -> tuple[Normalizer, PreTokenizer]:
     """What is done to a text before it is divided, and how it is."""
     first = normalizers.from_component(normalizer)
-    if pre_tokenizer is None:
+    if pre_tokenizer is None or (pre_tokenizer in AT_SPACES and _leaves_no_space(normalizer)):
         return first, RUNS
     if pre_tokenizer.get("type") != "Metaspace" or pre_tokenizer.get("replacement") != SYMBOL:
         raise PatternError(f"pre_tokenizer {pre_tokenizer.get('type')}")
@@ -69,6 +74,13 @@ def _divider(
     steps = [first, normalizers.replace(" ", SYMBOL)]
     steps += [] if scheme == "never" else [normalizers.prepend(SYMBOL, unless=SYMBOL)]
     return normalizers.in_sequence(*steps), SINGLE if pre_tokenizer.get("split", True) else RUNS
+
+
+def _leaves_no_space(normalizer: dict[str, Any] | None) -> bool:
+    """Whether it ends by making symbols of spaces."""
+    while normalizer and normalizer.get("type") == "Sequence" and normalizer["normalizers"]:
+        normalizer = normalizer["normalizers"][-1]
+    return normalizer == {"type": "Replace", "pattern": {"String": " "}, "content": SYMBOL}
 
 
 def _byte_ids(vocabulary: dict[str, int], wanted: bool) -> list[int]:

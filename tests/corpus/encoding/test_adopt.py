@@ -33,6 +33,15 @@ def nfc(tokenizer):
     return tokenizer
 
 
+def gemma():
+    """Spaces are symbols before a text is divided at spaces, of which it has none; tokens of line breaks are added."""
+    made = brought.llama()
+    made.normalizer = normalizers.Replace(" ", "\u2581")
+    made.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    made.add_tokens([tokenizers.AddedToken("\n" * n, normalized=False) for n in range(1, 4)])
+    return made
+
+
 def words():
     made = tokenizers.Tokenizer(models.WordLevel({"the": 0, "[UNK]": 1, "dog": 2}, unk_token="[UNK]"))
     made.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -55,6 +64,7 @@ FAMILIES = {
     "bert": (brought.bert, BERT, "wordpiece"),
     "nfc": (lambda: nfc(brought.byte_level()), {"eos_token": END}, "bpe"),
     "llama": (brought.llama, LLAMA, "metaspace"),
+    "gemma": (gemma, LLAMA, "metaspace"),
     "unigram": (brought.unigram, {"eos_token": "</s>", "unk_token": "<unk>"}, "metaspace"),
     "words": (words, {"eos_token": "[END]"}, "tokenizers"),
 }
@@ -99,7 +109,7 @@ def test_ids_are_the_librarys(family):
 
 @settings(deadline=None, max_examples=60)
 @given(texts=st.lists(ANY_TEXT, max_size=3))
-@pytest.mark.parametrize("name", ["prefix", "cl100k", "codex", "llama"])
+@pytest.mark.parametrize("name", ["prefix", "cl100k", "codex", "llama", "gemma"])
 def test_ids_of_any_text_are_the_librarys(made_once, name, texts):
     encoder, library = made_once(name)
     assert ids_of(encoder, texts) == [library(text) for text in texts]
