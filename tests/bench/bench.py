@@ -41,6 +41,8 @@ REQUIREMENTS = [
         "tiktoken==0.14.0",
         "sentencepiece==0.2.3",
         "tokenizers==0.23.3",
+        "gigatoken==0.10.0",
+        "fastokens==0.3.5",
     ],
     # Its own pins (numpy < 2.2, transformers < 5) conflict with the rest; what it imports works as it is.
     ["--no-deps", "mosaicml-streaming==0.13.0"],

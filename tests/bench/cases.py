@@ -146,6 +146,12 @@ CASES = {
         8 * MB,
         ("tokenizer",),
     ),
+    "encode_gigatoken": Case(
+        "BPE ids, both encoders freshly loaded", "gigatoken encode_batch, one thread", "gigatoken", None, ("tokenizer",)
+    ),
+    "encode_fastokens": Case(
+        "BPE ids, both encoders freshly loaded", "fastokens encode_batch_flat", "fastokens", None, ("tokenizer",)
+    ),
     "encode_wordpiece": Case(
         "WordPiece ids with a freshly loaded encoder",
         "tokenizers encode_batch_fast",

@@ -409,6 +409,8 @@ SIDES = {
     "encode": encode,
     "encode_warm": encode_warm,
     "encode_hf": encode,
+    "encode_gigatoken": encode,
+    "encode_fastokens": encode,
     "encode_wordpiece": functools.partial(encode, tokenizer="wordpiece"),
     "encode_sentencepiece_bpe": functools.partial(encode, tokenizer="sentencepiece-bpe"),
     "encode_unigram": functools.partial(encode, tokenizer="sentencepiece-unigram"),

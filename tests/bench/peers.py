@@ -365,13 +365,37 @@ def encode(job: Job) -> Side:
     )
 
 
+def _tokenizer_json(job: Job, folder: str) -> str:
+    """Without special tokens: text is text, see corpus.encoding.encoder."""
+    with open(os.path.join(job.folder, folder, "tokenizer.json"), encoding="utf-8") as file:
+        return json.dumps({**json.load(file), "added_tokens": []})
+
+
+def encode_gigatoken(job: Job) -> Side:
+    from gigatoken import Tokenizer
+
+    tokenizer, texts = Tokenizer.from_json(_tokenizer_json(job, "tokenizer")), job.texts()
+    return over_texts(
+        texts, lambda: tokenizer.encode_batch(texts, parallel=False), lambda found, n: _id_digests(found[:n].to_list())
+    )
+
+
+def encode_fastokens(job: Job) -> Side:
+    from fastokens import Tokenizer
+
+    tokenizer, texts = Tokenizer.from_json_str(_tokenizer_json(job, "tokenizer")), job.texts()
+
+    def answers(found, documents: int) -> list[str]:
+        ids, offsets = np.frombuffer(found[0], "<u4"), np.frombuffer(found[1], "<i8")
+        return _id_digests(np.split(ids, offsets[1:-1])[:documents])
+
+    return over_texts(texts, lambda: tokenizer.encode_batch_flat(texts), answers)
+
+
 def encode_hf(job: Job, tokenizer_folder: str = "tokenizer") -> Side:
     from tokenizers import Tokenizer
 
-    with open(os.path.join(job.folder, tokenizer_folder, "tokenizer.json"), encoding="utf-8") as file:
-        stored = json.load(file)
-    stored["added_tokens"] = []  # text is text: see corpus.encoding.encoder
-    tokenizer = Tokenizer.from_str(json.dumps(stored))
+    tokenizer = Tokenizer.from_str(_tokenizer_json(job, tokenizer_folder))
     texts = job.texts()
 
     def answers(encodings, documents: int) -> list[str]:
@@ -564,6 +588,8 @@ SIDES = {
     "encode": encode,
     "encode_warm": encode,
     "encode_hf": encode_hf,
+    "encode_gigatoken": encode_gigatoken,
+    "encode_fastokens": encode_fastokens,
     "encode_wordpiece": functools.partial(encode_hf, tokenizer_folder="wordpiece"),
     "encode_sentencepiece_bpe": functools.partial(encode_sentencepiece, folder="sentencepiece-bpe"),
     "encode_unigram": functools.partial(encode_sentencepiece, folder="sentencepiece-unigram"),
