@@ -1,2 +1,2 @@
-"""Training loops on a folder of tokens, to copy from: torch's DistributedDataParallel, Hugging Face's Trainer; small
-models of three kinds; JAX."""
+"""Training loops on a folder of tokens, to copy from: torch's DistributedDataParallel, Hugging Face's Trainer, Ray's;
+small models of three kinds; JAX."""

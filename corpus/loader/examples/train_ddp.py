@@ -34,6 +34,27 @@ class SmallModel(nn.Module):
         return self.head(self.layer(hidden, src_mask=mask, is_causal=True))
 
 
+def train_step(model: nn.Module, optimizer: torch.optim.Optimizer, batch: dict[str, torch.Tensor]) -> float:
+    """One step of all ranks on a batch of each: the mean loss of all labels, of which not all ranks have as many."""
+    logits = model(batch["tokens"])
+    loss = nn.functional.cross_entropy(logits.flatten(0, 1), batch["labels"].flatten(), reduction="sum")
+    labels = (batch["labels"] != -100).sum()
+    dist.all_reduce(labels)
+    optimizer.zero_grad()
+    (loss * dist.get_world_size() / labels).backward()  # the gradients of ranks are averaged
+    optimizer.step()
+    total = loss.detach()
+    dist.all_reduce(total)
+    return float(total / labels)
+
+
+def rows_of_a_rank(global_batch: int) -> int:
+    """Rows of this rank's batch. Raises ValueError where ranks would not have as many, and a step others."""
+    if global_batch % dist.get_world_size():
+        raise ValueError(f"{dist.get_world_size()} ranks cannot share {global_batch} rows evenly")
+    return global_batch // dist.get_world_size()
+
+
 def main() -> None:
     """Train for an epoch; a line of JSON a step."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -47,7 +68,7 @@ def main() -> None:
     loader = token_loader(
         given.tokens,
         sequence_length=given.sequence_length,
-        batch_size=given.global_batch // world,
+        batch_size=rows_of_a_rank(given.global_batch),
         rank=rank,
         world_size=world,
         seed=1,
@@ -61,20 +82,12 @@ def main() -> None:
         optimizer.load_state_dict(saved["optimizer"])
         loader.load_state_dict(saved["loader"])
     for batch in loader:
-        logits = model(batch["tokens"])
-        loss = nn.functional.cross_entropy(logits.flatten(0, 1), batch["labels"].flatten(), reduction="sum")
-        labels = (batch["labels"] != -100).sum()
-        dist.all_reduce(labels)  # the mean of all ranks, of which not all have as many
-        optimizer.zero_grad()
-        (loss * world / labels).backward()  # the gradients of ranks are averaged
-        optimizer.step()
-        total = loss.detach()
-        dist.all_reduce(total)
+        loss = train_step(model, optimizer, batch)
         if rank == 0:
             state = {"model": model.module.state_dict(), "optimizer": optimizer.state_dict()}
             torch.save(state | {"loader": loader.state_dict()}, given.checkpoint + ".tmp")
             os.replace(given.checkpoint + ".tmp", given.checkpoint)
-            print(json.dumps({"sample": loader.stream.sample, "loss": float(total / labels)}), flush=True)
+            print(json.dumps({"sample": loader.stream.sample, "loss": loss}), flush=True)
     dist.destroy_process_group()
 
 
