@@ -36,6 +36,8 @@ def audit(folder: str, accounts: list[dict[str, Any]]) -> tuple[list[str], list[
             found.append(f"{said}: every sample once; the other labels were masked")
         else:
             found.append(f"{said}: every sample once")
+    if not any(account["steps"] for account in accounts):
+        problems.append("there is no step in any of these accounts")
     return found, problems
 
 

@@ -106,6 +106,10 @@ def test_what_is_wrong_is_said(folder):
     assert any("are in two accounts" in problem for problem in problems)
 
 
+def test_accounts_of_nothing_are_no_proof(folder):
+    assert audit(folder, accounts(open_ranks(folder, 2, 3))) == ([], ["there is no step in any of these accounts"])
+
+
 def test_masked_labels_are_told(folder):
     (stream,) = open_ranks(folder, 1, 2, mask_document_starts=True)
     list(stream)
