@@ -198,7 +198,14 @@ CASES = {
         ("sentence_tokens",),
         tokens=True,
     ),
-    "fim": Case("shuffled batches of 8 x 2048 with fill-in-the-middle", needs=("sentence_tokens",), tokens=True),
+    "fim": Case(
+        "shuffled batches of 8 x 2048 with fill-in-the-middle, between tokens",
+        "what Megatron's GPTFIMDataset does in NumPy, written anew, between tokens, of rows in memory",
+        "numpy",
+        8 * MB,
+        ("sentence_tokens",),
+        tokens=True,
+    ),
     "pairs": Case(
         "shuffled batches of 32 pairs of segments, 512 tokens, with BERT's masks; pairs are planned beforehand",
         "transformers DataCollatorForLanguageModeling, of ready pairs in memory",

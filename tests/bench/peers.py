@@ -534,6 +534,40 @@ def spans(job: Job) -> Side:
     return Side(work, 2 * rows.size, tokens=rows.size)
 
 
+def fim(job: Job) -> Side:
+    """Documents of a row turned one after the other, but between tokens: Megatron's own cuts between characters."""
+    end, (before, between, after), rate = 3, (8_000, 8_001, 8_002), 0.5
+    random = np.random.RandomState(0)
+
+    def turned(ids: np.ndarray) -> np.ndarray:
+        if not random.binomial(1, rate):
+            return ids
+        low, high = sorted(random.randint(0, len(ids) + 1, 2))
+        prefix, middle, suffix = ids[:low], ids[low:high], ids[high:]
+        if random.binomial(1, rate):
+            return np.concatenate([[before, after], suffix, [between], prefix, middle])
+        return np.concatenate([[before], prefix, [after], suffix, [between], middle])
+
+    def sample(ids: np.ndarray) -> np.ndarray:
+        made, begin = [], 0
+        for place in np.flatnonzero(ids == end):
+            if place > begin:
+                made += [turned(ids[begin:place]), [end]]
+            begin = place + 1
+        made.append(turned(ids[begin:]))
+        whole = np.concatenate(made)[: len(ids)]
+        return np.concatenate([whole, np.full(len(ids) - len(whole), end)])
+
+    rows = _rows(job, SEQUENCE + 1)
+
+    def work() -> None:
+        for first in range(0, len(rows), BATCH):
+            block = np.stack([sample(row) for row in rows[first : first + BATCH]])
+            block[:, :-1].copy(), block[:, 1:].copy()
+
+    return Side(work, 2 * rows.size, tokens=rows.size)
+
+
 def _items(job: Job) -> list[str]:
     """The texts of the evaluation sets."""
     texts = []
@@ -597,6 +631,7 @@ SIDES = {
     "loader_memmap": loader_memmap,
     "mlm": masked_rows,
     "spans": spans,
+    "fim": fim,
     "pairs": functools.partial(masked_rows, pairs=True),
 }
 

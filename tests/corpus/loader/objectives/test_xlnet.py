@@ -38,7 +38,7 @@ def targets_and_ranks(halves, key, wanted, group, reuse):
     for half, tokens in enumerate(halves):
         goal = wanted // 2 if half else wanted - wanted // 2
         chosen = sample_mask(draws, tokens, min(goal, len(tokens)))
-        order = list(range(group))
+        order, word = list(range(group)), 0
         for k in range(group - 1):
             word = word >> 32 if k % 2 else draws.word()
             other = k + ((word & 0xFFFFFFFF) * (group - k) >> 32)
