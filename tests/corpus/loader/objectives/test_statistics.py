@@ -22,7 +22,7 @@ def batch_of(make_tokens):
         stream = TokenStream(folder, objective=objective, batch_size=64, seed=2, **options)
         batches = list(stream)
         whole = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-        full = (whole["tokens"] != 999).all(1)
+        full = (whole["tokens"] != 999).sum(1) >= whole["tokens"].shape[1] - 1  # one less where spans are rolled
         assert full.sum() > 1_000_000 / 1100 - 8
         return {name: array[full] for name, array in whole.items()}
 
