@@ -185,7 +185,7 @@ def cut_windows(shards: Shards, lengths: tuple[int, ...]) -> Windows:
     return Windows(shards, np.array(lengths, np.int64), max(lengths), figures)
 
 
-_ANCHORS, _POSITIONS = 8, 1 << 18
+_ANCHORS, _POSITIONS = 8, 1 << 17
 """Where in the stream documents are counted: so many places, so many positions at each."""
 
 

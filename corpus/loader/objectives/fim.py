@@ -3,6 +3,7 @@ context."""
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 from typing import Any, ClassVar
@@ -85,18 +86,17 @@ class Fim(Objective):
 
     def _needed(self, setting: Setting) -> int:
         """The reserve by which the rate is met."""
-        assert setting.count_pieces is not None
-        room = needed = 1
-        while True:
-            tokens = setting.sequence_length - self._each * room
-            if tokens < 1:
-                raise ValueError(
-                    f"fim needs a reserve of at least {needed * self._each} tokens and a longer sequence_length"
-                )
-            needed = middles.room_for(setting.count_pieces(tokens), self.rate, ASKED)
-            if needed <= room:
-                return self._each * room
-            room = needed
+        count, length = setting.count_pieces, setting.sequence_length
+        assert count is not None
+
+        def enough(room: int) -> bool:
+            return middles.room_for(count(length - self._each * room), self.rate, ASKED) <= room
+
+        rooms = range(1, (length - 1) // self._each + 1)
+        found = bisect.bisect_left(rooms, True, key=enough)
+        if found == len(rooms):
+            raise ValueError(f"fim needs a reserve of at least {self._each} tokens and a longer sequence_length")
+        return self._each * rooms[found]
 
     def _tokens(self, setting: Setting) -> np.ndarray:
         known = setting.vocabulary

@@ -130,8 +130,8 @@ def _check_same(folder: str, described: dict[str, Any]) -> dict[str, Any]:
     """What is in the export.json of a folder, if it is this export. Raises FileExistsError."""
     try:
         with open(os.path.join(folder, NAME), encoding="utf-8") as file:
-            found = json.load(file)
-    except (OSError, ValueError):
+            found = dict(json.load(file))
+    except (OSError, TypeError, ValueError):
         raise FileExistsError(f"{folder} is in the way, and is no export: choose another --output") from None
     if {key: found.get(key) for key in described} != described:
         raise FileExistsError(

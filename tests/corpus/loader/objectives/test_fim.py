@@ -86,11 +86,11 @@ def test_rates(make_tokens):
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9, 1])
-@pytest.mark.parametrize("size, length", [(60, 2048), (10, 512), (700, 1024)])
+@pytest.mark.parametrize("size, length", [(60, 2048), (10, 512), (700, 1024), (2, 256)])
 def test_the_rate_holds_whatever_the_documents(make_tokens, size, length, rate):
     """With the reserve that is found: of short documents, of those of any length, of such as are longer than a row."""
     draw = np.random.default_rng(size)
-    sizes = np.full(60_000 // size, size) if size == 60 else draw.geometric(1 / size, 60_000 // size)
+    sizes = np.full(60_000 // size, size) if size in (2, 60) else draw.geometric(1 / size, 60_000 // size)
     folder = make_tokens([[[5] * int(n - 1) + [END] for n in sizes]], pad_id=PAD, vocabulary=True)
     stream = TokenStream(
         folder, objective="fim", sequence_length=length, batch_size=8, rate=rate, boundaries="document_ids"
@@ -101,6 +101,7 @@ def test_the_rate_holds_whatever_the_documents(make_tokens, size, length, rate):
             [len(np.unique(ids[(ids > 0) & (row == 5)])) for ids, row in zip(batch["document_ids"], batch["labels"])]
         )
         pieces, turned = pieces + text.sum(), turned + (batch["labels"] == PRE).sum()
+    assert length - stream._source.longest < 0.7 * length
     assert abs(turned / pieces - rate) < 0.01 * rate + 4 * math.sqrt(rate * (1 - rate) / pieces)
 
 

@@ -234,6 +234,7 @@ def test_what_is_there_is_not_done_again_nor_replaced(run):
     path.write_bytes(whole)
     assert export_tokens(run, "olmo").written is None
     os.makedirs("mine")
+    pathlib.Path("mine", NAME).write_text("[1]")
     with pytest.raises(FileExistsError, match="mine is in the way, and is no export"):
         export_tokens(run, "olmo", "mine")
 
