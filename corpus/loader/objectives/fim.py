@@ -32,7 +32,7 @@ class Fim(Objective):
     many documents a sample has, which some samples are looked at for.
 
     Cut between characters, a piece has n characters and its parts are encoded anew, by the tokenizer of the run, which
-    has to give each text back. Where that would take more room than is left the piece is cut between tokens.
+    has to give parts of its texts back. Where that would take more room than is left the piece is cut between tokens.
 
     tokens  [B, L] the token before each label: of the first, the one before the sample
     labels  [B, L] what is to be predicted, all of it; -100 is padding
@@ -130,13 +130,14 @@ def _encoder(setting: Setting) -> middles.Encoder:
     return _load(folder, setting.manifest["tokenizer"]["fingerprint"])
 
 
-_PROBES = ("a", " a", "a ", "  a\n\n\tB", "x\u00e9\u20ac\U00010348e\u0301", "\u00a0\ufb01")
+_BLANKS = ("a", " a", "a ", "  a\n\n\tb")
+_CHARACTERS = "x\u00e9\u20ac\U00010348e\u0301\u00a0\ufb01"
 
 
 @functools.lru_cache(4)
 def _load(folder: str, fingerprint: str) -> middles.Encoder:
     """The tokenizer of the run. Raises FileNotFoundError where there is none, ValueError where it is another, or does
-    not give every text back."""
+    not give parts of its own texts back."""
     from corpus.encoding.encoder import is_ours, load_encoder  # more than a training image has to have
 
     if not is_ours(folder):
@@ -144,9 +145,12 @@ def _load(folder: str, fingerprint: str) -> middles.Encoder:
     encoder = load_encoder(folder)
     if encoder.fingerprint != fingerprint:
         raise ValueError(f"{folder} is not the tokenizer of these tokens")
-    if [encoder.decode(tokens) for tokens in encoder.encode_texts(_PROBES)] != [*_PROBES]:
+    (tokens,) = encoder.encode_texts([_CHARACTERS])
+    text = encoder.decode(tokens)  # in a normal form that the tokenizer may have
+    parts = [*_BLANKS, *(part for k in range(len(text) + 1) for part in (text[:k], text[k:]))]
+    if [encoder.decode(tokens) for tokens in encoder.encode_texts(parts)] != parts:
         raise ValueError(
-            "fim between characters needs a tokenizer that gives every text back, as byte-level BPE and bytes do, and "
+            "fim between characters needs a tokenizer that gives parts of its texts back, as byte-level BPE does, and "
             f"not one of the family {encoder.family!r}: take level: token"
         )
     return encoder
