@@ -111,7 +111,7 @@ class Decontaminate(Step):
         """A scan of documents for the rules that ask for this one."""
         of_rules = [(self.scan_of_documents, self.rule), *((self.scan(name), name) for name in self.measure)]
         limited = any(self.limit(name) is not None for each, name in of_rules if each == scan)
-        return scanner.Scanner(self.index(scan), scan.skips, limited)
+        return scanner.Scanner(self.index(scan), scan.skips, limited, scan.of_grams)
 
     def cuts(self, spans: pa.Table, index: indexes.Index, documents: np.ndarray) -> published.Cuts:
         """What the rule does to documents: to none where only a report is wanted. `documents`: in how many each gram

@@ -29,6 +29,10 @@ numbers of documents) and the index that they were found with.
                  et al. 2024, "ConTAM", arXiv 2411.03923); keeps. Of an item of several texts, between which documents
                  have what they like, the longest of each, in one document
     lm-eval      as gpt3, with the words of lm-evaluation-harness's `Janitor` and no limit for grams of many documents
+    gopher       near-duplicates: a document whose 13-grams have a Jaccard similarity of more than 0.8 to those of an
+                 item goes, and makes the item dirty (Rae et al. 2021, arXiv 2112.11446)
+    substring    passages of 50 units or more that an item has, too, are cut, and make it dirty (the exact substrings of
+                 Lee et al. 2021, arXiv 2107.06499, between two sets of texts)
     datatrove    a document with a 12-gram of an item goes (datatrove's `NGramsDecontFilter`, but for its words, and for
                  grams of the question alone, which it leaves out)
 
@@ -51,13 +55,15 @@ from corpus.contamination import normalisations, scanner
 from corpus.contamination.index import Index
 
 Name = Literal[
-    "any", "overlap", "gpt2", "gpt3", "gpt4", "palm", "llama2", "llama3", "tulu3", "longest", "lm-eval", "datatrove"
-]
+    "any", "overlap", "gpt2", "gpt3", "gpt4", "palm", "llama2", "llama3", "tulu3", "longest", "lm-eval", "gopher",
+    "substring", "datatrove",
+]  # fmt: skip
 
 
 class Scan(NamedTuple):
     """By what texts are compared: one scan serves all rules that ask for the same. `skips`: see `scanner.Scanner`;
-    `by_set`: items of a set are looked for by grams of one length, GPT-3's N; `drawn`: by so many grams of an item."""
+    `by_set`: items of a set are looked for by grams of one length, GPT-3's N; `drawn`: by so many grams of an item;
+    `of_grams`: the distinct grams of documents are counted."""
 
     normalisation: normalisations.Name
     ngram: int
@@ -65,6 +71,7 @@ class Scan(NamedTuple):
     skips: int = 0
     by_set: bool = False
     drawn: int = 0
+    of_grams: bool = False
 
 
 class Verdict(NamedTuple):
@@ -259,6 +266,20 @@ def longest(spans: pa.Table, index: Index, threshold: float) -> Verdict:
     return _from(_share(most, whole), threshold, whole)
 
 
+def similar(spans: pa.Table, index: Index, threshold: float) -> Verdict:
+    """Dirty where the Jaccard similarity of its grams to those of a document is more than `threshold`."""
+    item, similarity = spans["item"].to_numpy(), _jaccard(spans, index)
+    score = np.zeros(len(index.items))
+    np.maximum.at(score, item, similarity)
+    return Verdict(score, score > threshold, index.grams > 0)
+
+
+def _jaccard(spans: pa.Table, index: Index) -> np.ndarray:
+    """Of each span the similarity of all the grams of its item to those of its document."""
+    item, both, of_grams = _columns(spans, "item", "grams", "of_grams")
+    return _share(both, index.grams[item] + of_grams - both)
+
+
 def _is_prompt(index: Index) -> np.ndarray:
     """Of each text whether it is of the prompt, and could be looked for: bool[texts]."""
     named = [not field or evaluation_items.role(field) != "answer" for field, _ in index.texts]
@@ -288,6 +309,40 @@ def drop_covering(spans: pa.Table, index: Index, threshold: float) -> Cuts:
     share = _share(units, index.units_of_items(_is_prompt(index))[item])
     held = share > threshold
     return _best(row[held], item[held], units[held], share[held])
+
+
+def drop_similar(spans: pa.Table, index: Index, threshold: float) -> Cuts:
+    """Documents whose grams have a Jaccard similarity of more than `threshold` to those of an item."""
+    row, item, grams = _columns(spans, "row", "item", "grams")
+    similarity = _jaccard(spans, index)
+    held = similarity > threshold
+    return _best(row[held], item[held], grams[held], similarity[held])
+
+
+def cut_passages(spans: pa.Table, index: Index, threshold: float) -> Cuts:
+    """The passages alone are cut; a document of which nothing is left is dropped. The score is as for `cut`."""
+    order = np.lexsort((spans["start"].to_numpy(), spans["row"].to_numpy()))
+    columns = _columns(spans.take(pa.array(order)), "row", "start", "end", "of_bytes", "item", "covered")
+    row, start, end, of_bytes, item, score = columns
+    first, reach = _united(row, start, end)
+    row, start, item, score = row[first], start[first], item[first], score[first]
+    dropped = (start == 0) & (reach == of_bytes[first])
+    return Cuts(row, dropped, np.where(dropped, -1, start), np.where(dropped, -1, reach), item, score)
+
+
+@numba.njit(cache=True, nogil=True)
+def _united(row, start, end):
+    """(number of the first range of each union of ranges that meet, the end of the union), of ranges ordered by row and
+    start."""
+    first, reach = np.empty(len(row), np.int64), np.empty(len(row), np.int64)
+    count = 0
+    for i in range(len(row)):
+        if i and row[i] == row[i - 1] and start[i] <= reach[count - 1]:
+            reach[count - 1] = max(reach[count - 1], end[i])
+        else:
+            first[count], reach[count] = i, end[i]
+            count += 1
+    return first[:count], reach[:count]
 
 
 def _best(row: np.ndarray, item: np.ndarray, most: np.ndarray, score: np.ndarray) -> Cuts:
@@ -371,6 +426,8 @@ RULES: dict[Name, Rule] = {
         Rule("tulu3", Scan("simple", 8, 8), seen_in_one, drop_covering, 0.5),
         Rule("longest", Scan("simple", 8, 8), longest, keep, 0.5),
         Rule("lm-eval", Scan("lm-eval", 13, 13), seen_any, cut),
+        Rule("gopher", Scan("simple", 13, 13, of_grams=True), similar, drop_similar, 0.8),
+        Rule("substring", Scan("simple", 50, 50), seen_any, cut_passages),
         Rule("datatrove", Scan("simple", 12, 12), seen_any, drop),
     )
 }

@@ -36,6 +36,7 @@ SPAN_SCHEMA = pa.schema(
         ("first", pa.int64()),  # unit of that text at which the span begins
         ("skipped", pa.int64()),  # units of the span that differ, where the scan may skip some
         ("of_words", pa.int64()),  # units of the document
+        ("of_grams", pa.int64()),  # its distinct grams of as many units as those of the text have; 0 where not counted
         ("cut_start", pa.int64()),  # byte that is WINDOW characters before `start`, and after `end`
         ("cut_end", pa.int64()),
         ("cut_start_character", pa.int64()),  # these in characters
@@ -49,7 +50,7 @@ WINDOW = 200
 MOST_PLACES = 64
 """Places of a gram in one text that are looked at."""
 
-ROW, START, END, WORDS, TEXT, FIRST, SKIPPED = range(7)
+ROW, START, END, WORDS, TEXT, FIRST, SKIPPED, OF_GRAMS = range(8)
 
 
 class _Grams(NamedTuple):
@@ -84,11 +85,11 @@ class Scanner:
     """A scan of many columns against one index. `documents[g]` (int32) is in how many documents gram *g* was, so far.
 
     skips: how many units a span may have that differ, none of them among the first that make a gram, none at its end
-    (Llama 2's skip budget). around: spans have a column of that name, the text from `cut_start` to `cut_end`, by which
-    `without` can divide them."""
+    (Llama 2's skip budget). of_grams: the distinct grams of documents with spans are counted. around: spans have a
+    column of that name, the text from `cut_start` to `cut_end`, by which `without` can divide them."""
 
-    def __init__(self, index: Index, skips: int = 0, around: bool = False):
-        self.index, self.skips, self.around = index, skips, around
+    def __init__(self, index: Index, skips: int = 0, around: bool = False, of_grams: bool = False):
+        self.index, self.skips, self.around, self.of_grams = index, skips, around, of_grams
         grams, texts = len(index.hash), len(index.first_unit) - 1
         self.rows = self._pairs = 0
         self._counted = np.full(grams, -1, np.int64)
@@ -125,7 +126,9 @@ class Scanner:
         """Spans (`SPAN_SCHEMA`) of a string column, ordered by row, item and start."""
         data, offsets = arrow.buffers(text)
         rules = normalisations.rules(self.index.normalisation)
-        spans, units = _scan(data, offsets, rules, self._grams, self._seen, self.rows, self.index.probes, self.skips)
+        spans, units = _scan(
+            data, offsets, rules, self._grams, self._seen, self.rows, self.index.probes, self.skips, self.of_grams
+        )
         self.rows += len(text)
         found = self._table(spans, units, data, offsets)
         return found.append_column("around", _around(found, data, offsets)) if self.around else found
@@ -137,14 +140,15 @@ class Scanner:
         item = index.item_of_text[text]
         order = np.lexsort((text, start, item, row))
         item = item[order]
-        row, start, end, size, text, first, skipped = spans[order].T
+        row, start, end, size, text, first, skipped, of_grams = spans[order].T
         fresh = np.ones(len(row), bool)
         fresh[1:] = (row[1:] != row[:-1]) | (item[1:] != item[:-1])
         pair = np.cumsum(fresh) - 1
         begin, count = index.first_unit[text] + first, size - index.text_size[text] + 1
         grams = _distinct_grams(pair, begin, count, index.gram_of_unit, self._counted, self._pairs)[pair]
         self._pairs += len(row)
-        columns = [row, start, end, size, item, grams, grams / index.grams[item], text, first, skipped, units[row]]
+        columns = [row, start, end, size, item, grams, grams / index.grams[item], text, first, skipped]
+        columns += [units[row], of_grams]
         columns += _windows(data, offsets, row, start, end)
         return pa.table([np.ascontiguousarray(column) for column in columns], schema=SPAN_SCHEMA)
 
@@ -155,26 +159,48 @@ def scan(text: pa.Array, index: Index) -> pa.Table:
 
 
 @numba.njit(cache=True, nogil=True)
-def _scan(data, offsets, rules, grams, seen, before, probes, skips):
-    """(spans int64[n, 7] in the order of their end, units of each document); `before`: documents scanned before."""
+def _scan(data, offsets, rules, grams, seen, before, probes, skips, of_grams):
+    """(spans int64[n, 8] in the order of their end, units of each document); `before`: documents scanned before."""
     longest = np.int64(0)
     for row in range(len(offsets) - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
     found = words.room(longest)
     places, hashes = np.empty(longest + 1, np.int64), np.empty(longest + 1, np.uint64)
-    spans = np.empty((64, 7), np.int64)
+    spans = np.empty((64, 8), np.int64)
     units = np.zeros(len(offsets) - 1, np.int64)
     count = np.int64(0)
     for row in range(len(offsets) - 1):
         units[row] = words.split(data, offsets[row], offsets[row + 1], rules, found)
         first = count
+        before_size = np.int64(0)
         for probe in probes:
             candidates = _candidates(found.hash, units[row], grams, seen, probe, places, hashes)
             spans, count = _spans_at(
                 found, units[row], places, hashes, candidates, grams, seen, before + row, skips, spans, count
             )
-        spans[first:count, ROW] = row
+        spans[first:count, ROW], spans[first:count, OF_GRAMS] = row, 0
+        for i in range(first, count if of_grams else first):
+            unit = grams.first_unit[spans[i, TEXT]] + spans[i, FIRST]
+            size = np.int64(grams.size[grams.gram_of_unit[unit]])
+            if i > first and size == before_size:
+                spans[i, OF_GRAMS] = spans[i - 1, OF_GRAMS]
+            else:
+                spans[i, OF_GRAMS] = _distinct_sequences(found.hash, units[row], size, hashes)
+            before_size = size
     return spans[:count], units
+
+
+@numba.njit(cache=True, nogil=True)
+def _distinct_sequences(units, total, size, hashes):
+    """How many different sequences of `size` units there are, by their hash; `hashes` is scratch."""
+    power = words.power(size)
+    state = np.uint64(0)
+    for i in range(total):
+        state = words.roll(state, units[i - size], power, units[i]) if i >= size else words.append(state, units[i])
+        hashes[i] = state
+    count = max(total - size + 1, 0)
+    ordered = np.sort(hashes[total - count : total])
+    return count - np.sum(ordered[1:] == ordered[:-1])
 
 
 @leaf

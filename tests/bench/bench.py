@@ -47,7 +47,7 @@ REQUIREMENTS = [
     # Its own pins (numpy < 2.2, transformers < 5) conflict with the rest; what it imports works as it is.
     ["--no-deps", "mosaicml-streaming==0.13.0"],
     ["--no-deps", "lm_eval==0.4.13"],  # its janitor, which needs nothing
-    ["brotli", "catalogue", "matplotlib", "python-snappy", "tqdm", "transformers", "xxhash", "zstd"],
+    ["brotli", "catalogue", "matplotlib", "python-snappy", "tqdm", "transformers", "xxhash<4", "zstd"],
     ["fastwarc==2.0.1", "resiliparse==2.0.1"],
     ["fasteners", "nltk==3.10.4", "pyahocorasick", "spacy", "tldextract"],
 ]

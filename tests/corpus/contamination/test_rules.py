@@ -31,7 +31,7 @@ def found(name, documents, items, of_documents=False, **changes):
         items = [Item(n, (t,) if isinstance(t, str) else tuple(t), n.split(":")[0]) for n, t in items.items()]
     scan = ((of_documents and rule.of_documents) or rule.scan)._replace(**changes)
     built = index.build(items, scan.ngram, scan.min_words, scan.normalisation, scan.by_set, scan.drawn)
-    scanning = scanner.Scanner(built, scan.skips, around=True)
+    scanning = scanner.Scanner(built, scan.skips, around=True, of_grams=scan.of_grams)
     spans = scanning.scan(pa.array(documents, pa.string()))
     return rule, rules.with_documents(spans, built, scanning.documents), built, scanning.documents
 
@@ -286,6 +286,45 @@ def test_llama2_marks_every_unit_of_every_match(documents, item, gram, budget):
     assert rules.units_in_passages(longer, built).tolist() == [len(matched)]
 
 
+@settings(deadline=None, max_examples=80)
+@given(
+    st.lists(st.lists(st.sampled_from("ab"), max_size=16), min_size=1, max_size=4),
+    st.lists(st.lists(st.sampled_from("ab"), max_size=16), min_size=1, max_size=3),
+)
+def test_gopher_is_the_jaccard_similarity_of_grams(documents, items):
+    """By hand; of 13-grams, and here of three units."""
+
+    def grams(units):
+        return {tuple(units[i : i + 3]) for i in range(len(units) - 2)}
+
+    pairs = [[(grams(d), grams(i)) for d in documents] for i in items]
+    expected = [max(len(a & b) / max(len(a | b), 1) for a, b in each) for each in pairs]
+    named = {f"set:{number}": text(each) for number, each in enumerate(items)}
+    said = verdict("gopher", [text(each) for each in documents], named, ngram=3, min_words=3)
+    assert said == [(round(score, 4), score > 0.8) for score in expected]
+    gone = {n for n in range(len(documents)) if any(len(each[n][0] & each[n][1]) > 0.8 * len(each[n][0] | each[n][1])
+                                                    for each in pairs)}  # fmt: skip
+    left = cut("gopher", [text(each) for each in documents], named, ngram=3, min_words=3)
+    assert left == dict.fromkeys(sorted(gone))
+
+
+def test_gopher_drops_a_page_that_is_an_item_with_a_word_changed_and_no_longer_one():
+    """Rae et al. 2021: 13-gram Jaccard similarity of more than 0.8. 188 grams of 212 are the same."""
+    item = text(words(0, 212))
+    page = text(words(0, 201), ["x"], words(202, 10))
+    assert verdict("gopher", [page], {"set:1": item}) == [(round(189 / (200 + 200 - 189), 4), True)]
+    assert cut("gopher", [page, text(words(900, 60)) + " " + page], {"set:1": item}) == {0: None}
+
+
+def test_substring_cuts_what_fifty_units_long_is_in_an_item_and_no_more():
+    item = {"set:1": text(words(0, 60)), "set:2": text(words(10, 60)), "set:3": text(words(0, 49))}
+    documents = [f"É. {text(words(0, 50))} ê", text(words(0, 49), ["x"], words(50, 10)), text(words(3, 67))]
+    assert cut("substring", documents, item) == {0: "É.  ê", 2: None}
+    assert [dirty for _, dirty in verdict("substring", documents, item)] == [True, True, False]
+    _, spans, built, _ = found("substring", documents, item)
+    assert rules.RULES["substring"].items(spans, built, 0.0).checked.tolist() == [True, True, False]
+
+
 def test_datatrove_drops_documents_with_a_twelve_gram():
     item = text(words(0, 30))
     documents = [text(words(3, 12)), text(words(3, 11)), text(["x"], words(18, 12), ["y"])]
@@ -323,7 +362,10 @@ def test_quotations_that_are_common_do_not_count_and_leaks_do(name):
     assert score[:-1].tolist() == [0.0] * len(QUOTATIONS) and score[-1] > 0.9
     touched = set(rule.documents(counting, built, rule.threshold).row.tolist())
     assert touched == (set() if rule.documents is rules.keep else {len(documents) - 2, len(documents) - 1})
-    assert (rule.items(spans, built, rule.threshold).score[:-1] > 0).all()  # without the limit all of them count
+    said = rule.items(spans, built, rule.threshold)  # without the limit all count that are long enough
+    assert (said.score > 0).tolist() == said.checked.tolist() and said.checked.sum() == (
+        1 if name == "substring" else 8
+    )
 
 
 def test_passages_are_counted_by_their_rarest_gram():
