@@ -15,10 +15,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pipelines.commands import looking, running, sets, tokens, verbs
+from pipelines.commands import looking, running, sets, study, tokens, verbs
 from pipelines.commands.shared import EXIT_FAILED, EXIT_USAGE, app
 
-COMMANDS = [module.__name__ for module in (running, looking, tokens, sets, verbs)]
+COMMANDS = [module.__name__ for module in (running, looking, tokens, sets, study, verbs)]
 """Modules that give the app its commands, in the order in which `--help` lists these."""
 app.registered_commands.sort(key=lambda command: COMMANDS.index(getattr(command.callback, "__module__", "")))
 

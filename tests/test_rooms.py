@@ -22,7 +22,9 @@ ROOMS = {
 """Rooms in corpus, and what each may import of the others; `loader` is what a training image installs."""
 ENGINE = {"corpus.closure", "corpus.kernel_cache", "corpus.io", "pipelines.stopping"}
 EXAMPLES = {f"corpus.loader.examples.train_{name}" for name in ("ddp", "small", "transformers")}
-COMMANDS = {f"pipelines.commands.{name}" for name in ("looking", "running", "sets", "shared", "tokens", "verbs")}
+COMMANDS = {
+    f"pipelines.commands.{name}" for name in ("looking", "running", "sets", "shared", "study", "tokens", "verbs")
+}
 HEAVY = {
     "ray": {"pipelines.engine.backends", "pipelines.engine.workers"},
     "typer": {"pipelines.cli", *COMMANDS}, "torch": {"corpus.loader.torch", *EXAMPLES},

@@ -24,9 +24,10 @@ app = typer.Typer(
 )
 dedup_app = typer.Typer(
     no_args_is_help=True,
-    help="Remove duplicates: exact, near, substring, lines, urls; overlap says how much two corpora share.",
+    help="Remove duplicates: exact, near, substring, lines, urls; overlap says how much two corpora share, "
+    "study how much of one is duplicated.",
 )
-app.add_typer(dedup_app, name="dedup", short_help="exact, near, substring, lines, urls, overlap.")
+app.add_typer(dedup_app, name="dedup", short_help="exact, near, substring, lines, urls, overlap, study.")
 
 contamination_app = typer.Typer(no_args_is_help=True, help="Items of evaluation sets: keep them, score with them.")
 app.add_typer(contamination_app, name="contamination")

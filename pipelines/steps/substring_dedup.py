@@ -132,17 +132,17 @@ class SubstringDedup(GlobalStep):
         groups, hold = grouping.of_view(view, context.working_bytes), context.working_bytes
         threshold = f"{self.min_length} {self.unit}"
         first = len(known)
-        groups, sizes, pieces = find(context, self, _numbered([*known, *groups]))
-        own = _numbered(groups[first:])
-        context.found.figures[context.name] = {}
+        groups, units_of, sizes, pieces = find(context, self, _numbered([*known, *groups]))
+        own, figures = _numbered(groups[first:]), {"units": sum(units_of[first:])}
+        context.found.figures[context.name] = figures
         if pieces is None or not pieces.rows:
             return decide_map(context, own, None, threshold, again=again)
         ordered = tuple(runs.order_map(context, groups, sizes, pieces))
         firsts, shards = grouping.firsts_of(own), tuple(shard for group in groups[:first] for shard in group.shards)
         corpus = self.across != "other"
         keeping = Keeping(self.keep, self.min_length, self.min_remaining, ordered, firsts, hold, corpus, shards)
-        proposed, figures = keep_map(context, keeping)
-        context.found.figures[context.name] = {"unit": self.unit, **figures}
+        proposed, found = keep_map(context, keeping)
+        context.found.figures[context.name] = {"unit": self.unit, **figures, **found}
         cutting = Cutting(self.unit, self.tokenizer, self.snap, self.separator)
         return decide_map(context, own, proposed, threshold, cutting, counted=True, again=again)
 

@@ -31,7 +31,7 @@ from pipelines.maps import exchange as exchanges
 from pipelines.maps import groups as grouping
 from pipelines.maps.exchange import Exchange
 from pipelines.maps.groups import Group
-from pipelines.substrings.windows import PIECES, SIZE_SCHEMA, SIZES, Windows
+from pipelines.substrings.windows import PIECES, SIZE_SCHEMA, SIZES, Found, Windows, found_of
 
 UNITS, TEXT, ORDER, SAMPLES, FOUND = "units.bin", "text.bin", "order.bin", "samples.arrow", "found.arrow"
 SAMPLE_SCHEMA = pa.schema([("window", pa.binary())])
@@ -161,10 +161,8 @@ def _check_number(parts: int, text: int, unit: Unit, working_bytes: int) -> None
         )
 
 
-def find(context: Context, step: Windows, groups: list[Group]) -> tuple[list[Group], list[File], Exchange | None]:
-    """As `windows.find`: (the groups, without documents that a map fails at; of each the units of its documents
-    (SIZE_SCHEMA); pieces of runs, a partition for each group, or None where there are none). Raises TaskFailed for what
-    this method cannot do."""
+def find(context: Context, step: Windows, groups: list[Group]) -> Found:
+    """As `windows.find`. Raises TaskFailed for what this method cannot do."""
     settings, hold = Settings(step.min_length, step.unit, step.min_count), context.working_bytes
     try:
         parts = parts_of([group.text_bytes for group in groups], step.unit, hold)
@@ -172,10 +170,11 @@ def find(context: Context, step: Windows, groups: list[Group]) -> tuple[list[Gro
         raise TaskFailed(str(error)) from None
     tasks = [group.task(Read(group)) for group in groups]
     mapped = context.map("units", write_units, tasks, settings, settings)
-    groups, sizes = grouping.left_out(groups, mapped), [manifest.outputs[SIZES] for manifest in mapped]
+    nothing = found_of(groups, mapped)
+    groups = nothing.groups
     total = sum(manifest.outputs[UNITS].bytes for manifest in mapped)
     if not total:
-        return groups, sizes, None
+        return nothing
     merging, ranges = _order(context, settings, parts, mapped, total)
     inputs = tuple((f"part {i}", file.hash) for i, made in enumerate(merging.parts) for file in (made.text, made.order))
     weight = 5 * total // len(ranges)
@@ -183,13 +182,13 @@ def find(context: Context, step: Windows, groups: list[Group]) -> tuple[list[Gro
     merged = context.map("merge", merge, tasks, (settings, merging.block, hold), merging)
     found = exchanges.gather(context, "merge", merged, FOUND, merging.blocks)
     if not found.rows:
-        return groups, sizes, None
+        return nothing
     firsts = grouping.firsts_of(groups)
     merging = merging._replace(exchange=found, firsts=firsts)
     shared = (*found.inputs("found"), ("groups", fingerprint(firsts.tolist())), *inputs)
     tasks = [Task(task_key(block), block, shared, found.weight()) for block in range(merging.blocks)]
     made = context.map("pieces", make_pieces, tasks, (settings, merging.block, hold), merging)
-    return groups, sizes, exchanges.gather(context, "pieces", made, PIECES, len(groups))
+    return nothing._replace(pieces=exchanges.gather(context, "pieces", made, PIECES, len(groups)))
 
 
 def _order(
@@ -231,19 +230,19 @@ def _block(total: int, hold: int, width: int) -> int:
 
 def write_units(argument: Read, outputs: Outputs, common: Settings) -> dict[str, Any]:
     """Map: the units of the documents of a group that have a window, one after the other."""
-    sizes = [SIZE_SCHEMA.empty_table()]
+    sizes, count = [SIZE_SCHEMA.empty_table()], 0
     with paths.open_output(outputs.path(UNITS)) as file:
         for shard, rows, batch in views.read_all(argument.group.shards):
             with at_hand(batch):
                 units = units_of(batch.column("text"), common.unit)
-            lengths = np.diff(units.offsets)
+            lengths, count = np.diff(units.offsets), count + int(units.offsets[-1])
             long = lengths >= common.min_length
             for start, end in _stretches(long):
                 file.write(np.ascontiguousarray(units.values[units.offsets[start] : units.offsets[end]]).data)
             sizes.append(pa.table([address(shard.number, rows)[long], lengths[long]], schema=SIZE_SCHEMA))
     table = pa.concat_tables(sizes)
     shards.write_table(outputs.path(SIZES), table)
-    return {"documents": table.num_rows}
+    return {"documents": table.num_rows, "units": count}
 
 
 def _stretches(chosen: np.ndarray) -> Iterator[tuple[int, int]]:

@@ -105,9 +105,19 @@ class Reducing(NamedTuple):
     hold: int
 
 
-def find(context: Context, step: Windows, groups: list[Group]) -> tuple[list[Group], list[File], Exchange | None]:
-    """(The groups, without documents that a map fails at; of each the units of its documents (SIZE_SCHEMA); pieces of
-    runs, a partition for each group, or None where there are none)."""
+class Found(NamedTuple):
+    """What either method finds: the groups, without documents that a map fails at; of each how many units it has, and
+    the units of its documents that have a window (SIZE_SCHEMA); pieces of runs, a partition for each group, or None
+    where there are none."""
+
+    groups: list[Group]
+    units: list[int]
+    sizes: list[File]
+    pieces: Exchange | None
+
+
+def find(context: Context, step: Windows, groups: list[Group]) -> Found:
+    """The maps, in order."""
     hold = context.working_bytes
     text = sum(group.text_bytes for group in groups)
     width = step.min_length - windows.part_of(step.min_length) + 1
@@ -116,12 +126,13 @@ def find(context: Context, step: Windows, groups: list[Group]) -> tuple[list[Gro
     prints = tuple((path, describe_file(path).hash) for path in step.inputs())
     tasks = [group.task(Scan(group), prints) for group in groups]
     mapped = context.map("chains", emit_keys, tasks, (*settings, partitions), Scanning(step, partitions, hold))
-    groups, sizes = grouping.left_out(groups, mapped), [m.outputs[SIZES] for m in mapped]
+    nothing = found_of(groups, mapped)
+    groups = nothing.groups
     firsts = grouping.firsts_of(groups)
     reduced = _reduce(context, "repeated", find_repeated, mapped, KEYS, partitions, step, firsts)
     wanted = exchanges.gather(context, "repeated", reduced, WANTED, len(groups)) if reduced else None
     if wanted is None or not wanted.rows:
-        return groups, sizes, None
+        return nothing
     partitions = exchanges.partitions_for(text, hold)
     tasks = [
         Task(
@@ -135,7 +146,13 @@ def find(context: Context, step: Windows, groups: list[Group]) -> tuple[list[Gro
     scanning = Scanning(step, partitions, hold, wanted)
     gathered = context.map("gather", gather_units, tasks, (*settings, partitions), scanning)
     found = _reduce(context, "equal", find_equal, gathered, UNITS, partitions, step, firsts)
-    return groups, sizes, exchanges.gather(context, "equal", found, PIECES, len(groups)) if found else None
+    return nothing._replace(pieces=exchanges.gather(context, "equal", found, PIECES, len(groups))) if found else nothing
+
+
+def found_of(groups: list[Group], mapped: list[Manifest]) -> Found:
+    """What the first map of a method says of the groups, without pieces."""
+    units, sizes = [m.counters["units"] for m in mapped], [m.outputs[SIZES] for m in mapped]
+    return Found(grouping.left_out(groups, mapped), units, sizes, None)
 
 
 class _Settings(NamedTuple):

@@ -39,7 +39,7 @@ except SystemExit:
     (["run"], ["--dry-run", "--limit", "--address", "--set", "read.text_field=TEXT", "Field or column of the text"]),
     (["filter"], [f"read.format={'|'.join(formats.CHOICES)}: Format of all input files", ".warc, .wet, .jsonl"]),
     (["dedup", "exact"], ["read.invalid_utf8=quarantine|repair"]),
-    ([], ["dedup exact, near, substring, lines, urls, overlap."]),
+    ([], ["dedup exact, near, substring, lines, urls, overlap, study."]),
     (["dedup"], ["overlap says how much two corpora share"]),
     (["filter"], ["What the id is called in the input; data.id for a field id within a field data."]),
     *(([verb], [f"Example: winnow {verb} "]) for verb in ("quickstart", "report", "verify", "audit", "clean-work")),

@@ -1,0 +1,73 @@
+"""How much of a corpus is duplicated, and how much of a test set is in it: the tables of Lee et al. (2021, arXiv
+2107.06499, tables 2 and 3) for a corpus of one's own, from four runs of one step each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipelines import recipe as recipes
+from pipelines.recipe import Recipe
+
+RUNS = ("near", "repeated", "test_near", "test_repeated")
+"""Folders of the runs, in the order in which they are done; the last two with a test set."""
+STEPS = {"near_dedup": ("near_dedup", "near_overlap"), "substring_dedup": ("substring_dedup",)}
+"""Steps that have the settings of each."""
+PASSAGES = {"min_length": 200, "keep": "none", "snap": "character", "separator": "", "min_remaining": 0}
+"""50 tokens of English are about 200 bytes; with a tokenizer they can be said."""
+
+
+def recipes_of(source: str, tests: Sequence[str], settings: Sequence[str] = ()) -> dict[str, Recipe]:
+    """The recipes of the runs, by their folders. settings: `near_dedup.NAME=VALUE` and `substring_dedup.NAME=VALUE`,
+    for corpus and test set alike, `seed=1` and the like. Raises RecipeError."""
+    near, passages = "near_dedup", "substring_dedup"
+    documents: dict[str, dict[str, Any]] = {
+        "near": {"input": [source], "steps": [{near: {"clusters": False}}]},
+        "repeated": {"input": [source], "steps": [{passages: PASSAGES}]},
+    }
+    if tests:
+        within = {**PASSAGES, "across": "other", "against": [source]}
+        documents["test_near"] = {"input": list(tests), "steps": [{"near_overlap": {"against": [source]}}]}
+        documents["test_repeated"] = {"input": list(tests), "steps": [{passages: within}]}
+    found = {}
+    for name, document in documents.items():
+        document |= {"name": f"study {name}", "keep_work": False}
+        ((step,),) = document["steps"]
+        for setting in settings:
+            asked, _, rest = setting.partition(".")
+            if asked not in STEPS:
+                recipes.override(document, setting)
+            elif step in STEPS[asked]:
+                recipes.override(document, f"{step}.{rest}")
+        found[name] = recipes.parse(document)
+    return found
+
+
+def shares(reports: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """What the reports of the runs come to, by folder: how many documents or units there are (`all`), how many of them
+    have a near-duplicate or stand in a repeated passage (`found`)."""
+    found = {}
+    for name, report in reports.items():
+        (step,) = report["steps"][1:]
+        figures = report["figures"].get(step["name"], {})
+        if name == "near":
+            found[name] = {"all": step["in"], "found": sum(step["dropped"].values())}
+        elif name == "test_near":
+            found[name] = {"all": figures["documents"], "found": figures["found"]}
+        else:
+            found[name] = {"all": figures["units"], "found": figures.get("units_asked", 0)}
+    return found
+
+
+def lines(found: dict[str, dict[str, int]], unit: str = "bytes") -> list[str]:
+    """For people."""
+    said = {
+        "near": "documents that are near-duplicates of others",
+        "repeated": f"{unit} in passages that stand several times",
+        "test_near": "test documents that have a near-duplicate in the corpus",
+        "test_repeated": f"{unit} of test documents in passages that stand in the corpus",
+    }
+    return [
+        f"{each['found'] / max(1, each['all']):8.3%}  {said[name]} ({each['found']:,} of {each['all']:,})"
+        for name, each in found.items()
+    ]

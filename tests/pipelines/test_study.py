@@ -1,0 +1,55 @@
+"""How much of a corpus is duplicated: figures against brute force over all windows."""
+
+import json
+
+import pytest
+import runs_oracle
+from commands import winnow
+
+from pipelines import study
+from pipelines.recipe import RecipeError
+
+WORDS = [f"word{number}" for number in range(60)]
+CORPUS = [" ".join(WORDS[:30]), " ".join(WORDS[10:40]), " ".join([*WORDS[:29], "x"]), "something else altogether"]
+TEST = [" ".join(WORDS[30:60]), " ".join(WORDS[1:30]), "nothing of the kind"]
+
+
+def covered(texts, first, only_in_others=False):
+    """Units of the texts from `first` on in windows of 40 that stand several times, or in the first texts."""
+    often = runs_oracle.repeated([text.encode() for text in texts], 40).items()
+    places = [place for place, (by, _) in often if place[0] >= first and not (only_in_others and by >= first)]
+    return len({(at, start + k) for at, start in places for k in range(40)})
+
+
+def test_shares_are_those_of_brute_force(tmp_path):
+    for name, texts in (("corpus", CORPUS), ("test", TEST)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    done = winnow(
+        "dedup", "study", tmp_path / "corpus.jsonl", tmp_path / "out", "--test", tmp_path / "test.jsonl",
+        "--workers", 0, "--set", "substring_dedup.min_length=40", "--set", "near_dedup.threshold=0.6", check=0,
+    )  # fmt: skip
+    expected = {
+        "near": {"all": 4, "found": 1},
+        "repeated": {"all": sum(map(len, CORPUS)), "found": covered(CORPUS, 0)},
+        "test_near": {"all": 3, "found": 1},
+        "test_repeated": {"all": sum(map(len, TEST)), "found": covered([*CORPUS, *TEST], 4, True)},
+    }
+    assert 0 < expected["test_repeated"]["found"] < expected["repeated"]["found"]
+    assert json.loads((tmp_path / "out" / "study.json").read_text()) == expected
+    assert study.lines(expected)[0] == " 25.000%  documents that are near-duplicates of others (1 of 4)"
+    for line in study.lines(expected):
+        assert line in done.stdout
+
+
+def test_settings_go_to_their_steps():
+    found = study.recipes_of("in", ["test"], ["near_dedup.ngram=3", "substring_dedup.unit=words", "seed=5"])
+    assert list(found) == list(study.RUNS)
+    assert [found[name].steps[0].name for name in study.RUNS] == [
+        "near_dedup", "substring_dedup", "near_overlap", "substring_dedup"
+    ]  # fmt: skip
+    assert {found[name].steps[0].ngram for name in ("near", "test_near")} == {3}
+    assert {found[name].steps[0].unit for name in ("repeated", "test_repeated")} == {"words"}
+    assert {recipe.seed for recipe in found.values()} == {5}
+    assert list(study.recipes_of("in", [])) == ["near", "repeated"]
+    with pytest.raises(RecipeError, match="ngrm"):
+        study.recipes_of("in", [], ["near_dedup.ngrm=3"])
