@@ -70,9 +70,21 @@ def keep_none(runs: Columns, sizes: np.ndarray, min_length: int, min_remaining: 
     return Cuts(*_keep_none(*runs, sizes, min_length, min_remaining, own))
 
 
+class Frequent(NamedTuple):
+    """A passage that is in so many places, first in a document (address), from a unit on; how many windows it has, and
+    the class of the first of these. Windows before and behind it are in fewer places."""
+
+    places: int
+    address: int
+    start: int
+    windows: int
+    window: int
+
+
 class KeepFirst:
     """Goes through the corpus, some documents after the others. `classes`, `stretches`: as `classes_in` counts for all
-    runs; owned: uint8[classes] of zeros, which may be mapped."""
+    runs; owned: uint8[classes] of zeros, which may be mapped; times: int32[classes + 1] of zeros, which may be, too, if
+    places are to be counted."""
 
     def __init__(
         self,
@@ -82,21 +94,35 @@ class KeepFirst:
         stretches: int,
         owned: np.ndarray | None = None,
         own: bool = True,
+        times: np.ndarray | None = None,
     ):
         self.min_length, self.min_remaining, self.own = min_length, min_remaining, own
         self._owned = np.zeros(classes, np.uint8) if owned is None else owned
+        self._times = np.zeros(0, np.int32) if times is None else times
         self._stretches = np.empty((stretches, 5), np.int64)
         self._spans = np.empty((SPANS, 4), np.int64)
         self._counts = np.zeros(3, np.int64)  # stretches, spans, classes
 
     def part(self, runs: Columns, sizes: np.ndarray) -> Cuts:
         """The cuts of the documents that come next; all runs of each of them, sorted, and its units (int64)."""
+        base, place = self.count(runs)
         found = _keep_first(
-            *runs, sizes, self.min_length, self.min_remaining, self.own,
+            *runs, base, place, sizes, self.min_length, self.min_remaining, self.own,
             self._owned, self._stretches, self._spans, self._counts,
         )  # fmt: skip
         self._spans = found[-1]
         return Cuts(*found[:-1])
+
+    def count(self, runs: Columns) -> tuple[np.ndarray, np.ndarray]:
+        """Number the windows of the documents that come next, and count the places where each is; of each run the class
+        of its first window, and the stretch that this is in. Where nothing is kept, that is all there is to do."""
+        return _located(*runs, self._stretches, self._counts, self._times)
+
+    def most_frequent(self, most: int) -> list[Frequent]:
+        """Of the stretches of distinct windows those with the window that is in most places, most first."""
+        found = _peaks(self._stretches[: self._counts[0]], self._times)
+        order = np.lexsort((np.arange(len(found)), -found[:, 0]))[:most]
+        return [Frequent(*row) for row in found[order].tolist()]
 
 
 @leaf
@@ -157,23 +183,18 @@ def _columns(cuts, count, gone, lost):
 
 @numba.njit(cache=True, nogil=True)
 def _keep_first(
-    address, start, length, first, first_start, period, sizes, min_length, min_remaining, own_windows, owned,
-    stretches, spans, counts,
+    address, start, length, first, first_start, period, base, place, sizes, min_length, min_remaining, own_windows,
+    owned, stretches, spans, counts,
 ):  # fmt: skip
     """A stretch is first occurrences that follow each other: (document, start, how many, class of the first, the last
     span or -1). A *class* is the number of a distinct repeated window, in the order of first occurrences. A span is
     classes that another document owns: (first, last, document, the span of this stretch before or -1)."""
     cuts = np.empty((_most_cuts(length, min_length), 4), np.int64)
     gone = np.empty((len(sizes) + 1, 3), np.int64)
-    base, place = np.empty(len(address), np.int64), np.empty(len(address), np.int64)
     log = np.empty((64, 3), np.int64)  # what this document has come to own: first and last class, stretch
     count = lost = document = i = 0
     while i < len(address):
         j = _end_of_document(address, i)
-        _register(address, start, first, first_start, period, i, j, stretches, counts)
-        for run in range(i, j):
-            place[run] = _stretch_of(stretches, counts[0], first[run], first_start[run])
-            base[run] = stretches[place[run], 3] + first_start[run] - stretches[place[run], 1]
         opened, logged, alive = count, 0, np.int64(0)
         stays = address[i] < 0
         own, k = i, np.int64(0)  # the window that is settled next, as its run and its place in that
@@ -220,6 +241,41 @@ def _keep_first(
         document, i = document + 1, j
     columns = _columns(cuts, count, gone, lost)
     return (*columns, spans)
+
+
+@numba.njit(cache=True, nogil=True)
+def _located(address, start, length, first, first_start, period, stretches, counts, times):
+    """See `KeepFirst.count`. times: of each class how many places more it has than the one before."""
+    _register(address, start, first, first_start, period, 0, len(address), stretches, counts)
+    base, place = np.empty(len(address), np.int64), np.empty(len(address), np.int64)
+    for run in range(len(address)):
+        place[run] = _stretch_of(stretches, counts[0], first[run], first_start[run])
+        base[run] = stretches[place[run], 3] + first_start[run] - stretches[place[run], 1]
+        if len(times):
+            rounds, rest = length[run] // period[run], length[run] % period[run]
+            times[base[run]] += rounds + (rest > 0)
+            times[base[run] + rest] -= rest > 0
+            times[base[run] + period[run]] -= rounds
+    return base, place
+
+
+@numba.njit(cache=True, nogil=True)
+def _peaks(stretches, times):
+    """Of each stretch: see `Frequent`."""
+    found = np.zeros((len(stretches), 5), np.int64)
+    count = np.int64(0)
+    for stretch in range(len(stretches)):
+        window, last = stretches[stretch, 3], stretches[stretch, 3] + stretches[stretch, 2]
+        while window < last:
+            count += times[window]
+            if count > found[stretch, 0]:
+                found[stretch, 0], found[stretch, 1] = count, stretches[stretch, 0]
+                found[stretch, 2] = stretches[stretch, 1] + window - stretches[stretch, 3]
+                found[stretch, 3], found[stretch, 4] = 0, window
+            if count == found[stretch, 0] and window == found[stretch, 4] + found[stretch, 3]:
+                found[stretch, 3] += 1
+            window += 1
+    return found
 
 
 @numba.njit(cache=True, nogil=True)

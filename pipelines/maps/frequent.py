@@ -82,18 +82,19 @@ def show(argument: tuple[Sequence[ShardView], Sequence[Piece]], outputs: Outputs
             number, row = (int(part) for part in shard_and_row(np.int64(piece.address)))
             place = int(np.searchsorted(at, row))
             if number == shard.number and place < len(at) and at[place] == row:
-                rows[piece] = _shown(piece, batch.slice(place, 1))
+                rows[piece] = shown(piece, batch.slice(place, 1))
     return {"most": [rows[piece] for piece in listed if piece in rows]}
 
 
-def _shown(piece: Piece, document: pa.RecordBatch) -> dict[str, Any]:
+def shown(piece: Piece, document: pa.RecordBatch) -> dict[str, Any]:
+    """The row of a piece, with its text from the document that has it."""
     text = document["text"][0].as_py().encode()[piece.start : piece.end].decode(errors="replace")
     url = document["url"] if "url" in document.schema.names else pa.nulls(1, pa.string())
     (domain,) = domains_of(url.cast(pa.string())).to_pylist()
-    shown = {
+    found = {
         "places": piece.places,
         "documents": piece.documents,
         "text": text[:SHOWN],
         "bytes": piece.end - piece.start,
     }
-    return {**shown, "domain": domain or ""}
+    return {**found, "domain": domain or ""}

@@ -25,7 +25,7 @@ from pipelines.maps import groups as grouping
 from pipelines.maps import others
 from pipelines.maps.decide import decide_map
 from pipelines.maps.groups import Group
-from pipelines.substrings import runs, suffix_parts, windows
+from pipelines.substrings import frequent, runs, suffix_parts, windows
 from pipelines.substrings.keeping import Keep, Keeping, keep_map
 
 MOST_ROUNDS = 64
@@ -141,8 +141,11 @@ class SubstringDedup(GlobalStep):
         firsts, shards = grouping.firsts_of(own), tuple(shard for group in groups[:first] for shard in group.shards)
         corpus = self.across != "other"
         keeping = Keeping(self.keep, self.min_length, self.min_remaining, ordered, firsts, hold, corpus, shards)
-        proposed, found = keep_map(context, keeping)
-        context.found.figures[context.name] = {"unit": self.unit, **figures, **found}
+        proposed, found, most = keep_map(context, keeping)
+        every = [shard for group in groups for shard in group.shards]
+        tokenizer = [self.tokenizer, *self.inputs()] if self.tokenizer else []
+        shown = frequent.figures(context, most, every, self.unit, tokenizer)
+        context.found.figures[context.name] = {"unit": self.unit, **figures, **found, **shown}
         cutting = Cutting(self.unit, self.tokenizer, self.snap, self.separator)
         return decide_map(context, own, proposed, threshold, cutting, counted=True, again=again)
 

@@ -1,7 +1,7 @@
 """What is cut of repeated windows (`corpus.dedup.keeping`): one task that reads the runs of all groups in corpus order.
 
-It holds the runs of a group, and a byte for each distinct repeated window, which lie in a file that is mapped, so that
-they may be more than memory: windows that are read together lie together.
+It holds the runs of a group, and five bytes for each distinct repeated window, a count among them, which lie in files
+that are mapped, so that they may be more than memory: windows that are read together lie together.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import tempfile
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 
 from corpus import views
 from corpus.dedup import keeping
-from corpus.dedup.keeping import Cuts
+from corpus.dedup.keeping import Cuts, Frequent
 from corpus.documents import shard_and_row
 from corpus.views import ShardView
 from pipelines.context import Context
@@ -25,13 +26,14 @@ from pipelines.engine import Limits, Manifest, Outputs, Task, fingerprint, finge
 from pipelines.maps import exchange as exchanges
 from pipelines.maps.decide import PROPOSAL_SCHEMA, PROPOSALS, ProposalWriter
 from pipelines.maps.exchange import Exchange
+from pipelines.maps.frequent import MOST
 from pipelines.substrings import runs
 from pipelines.substrings.runs import Ordered
 
 Keep = Literal["first", "none"]
 SHARDS_HELD = 64
 """Of another corpus, the ids of whose documents are held."""
-MEMORY_A_STRETCH, MEMORY_A_WINDOW = 48, 1
+MEMORY_A_STRETCH, MEMORY_A_WINDOW = 88, 5
 """Bytes of the task for each stretch of distinct repeated windows, and for each of these."""
 
 
@@ -50,8 +52,9 @@ class Keeping:
     known: tuple[ShardView, ...] = ()
 
 
-def keep_map(context: Context, argument: Keeping) -> tuple[Exchange, dict[str, int]]:
-    """(Proposals whose ranges are units, a partition for each group; figures)."""
+def keep_map(context: Context, argument: Keeping) -> tuple[Exchange, dict[str, int], list[list[int]]]:
+    """(Proposals whose ranges are units, a partition for each group; figures; the most frequent passages, as
+    `frequent.Passage`)."""
     files = [file for each in argument.ordered for file in (each.runs, each.sizes)]
     inputs = [("runs", fingerprint_of_files(files)), ("groups", fingerprint(argument.firsts.tolist()))]
     inputs += [pair for shard in argument.known for pair in shard.inputs()]
@@ -59,7 +62,7 @@ def keep_map(context: Context, argument: Keeping) -> tuple[Exchange, dict[str, i
     task = Task("00000", argument, tuple(inputs), sum(file.bytes for file in files), extra=Limits(0.0, memory))
     settings = (argument.keep, argument.min_length, argument.min_remaining, argument.hold, argument.own)
     (found,) = context.map("keep", keep, [task], settings)
-    return exchanges.of_map([found], PROPOSALS, len(argument.firsts)), _figures(found)
+    return exchanges.of_map([found], PROPOSALS, len(argument.firsts)), _figures(found), found.counters["most"]
 
 
 def _figures(manifest: Manifest) -> dict[str, int]:
@@ -72,16 +75,21 @@ def keep(argument: Keeping, outputs: Outputs) -> dict[str, Any]:
     writer = ProposalWriter(outputs, argument.firsts, argument.hold)
     ids = _Ids(argument.known)
     figures = {"repeated_windows": 0, "distinct_windows": 0, "cuts_asked": 0, "units_asked": 0, "documents": 0}
-    with tempfile.TemporaryFile(prefix="winnow-windows-") as file:
+    with tempfile.TemporaryFile(prefix="winnow-windows-") as file, tempfile.TemporaryFile() as counts:
         classes, stretches = (sum(column) for column in zip(*(each[2:] for each in argument.ordered)))
         file.truncate(max(classes, 1))
+        counts.truncate(4 * classes + 4)
         owned = np.memmap(file, np.uint8, "r+", shape=(max(classes, 1),))
-        keeper = keeping.KeepFirst(argument.min_length, argument.min_remaining, classes, stretches, owned, argument.own)
+        times = np.memmap(counts, np.int32, "r+", shape=(classes + 1,))
+        keeper = keeping.KeepFirst(
+            argument.min_length, argument.min_remaining, classes, stretches, owned, argument.own, times
+        )
         for ordered in argument.ordered:
             found, sizes = runs.read(ordered)
             if argument.keep == "first":
                 cuts = keeper.part(found, sizes)
             else:
+                keeper.count(found)
                 cuts = keeping.keep_none(found, sizes, argument.min_length, argument.min_remaining, argument.own)
             writer.add(*_proposals(cuts, ids))
             figures["repeated_windows"] += int(found[2].sum())
@@ -89,7 +97,24 @@ def keep(argument: Keeping, outputs: Outputs) -> dict[str, Any]:
             figures["cuts_asked"] += len(cuts.start)
             figures["units_asked"] += int((cuts.end - cuts.start).sum())
             figures["documents"] += len(np.unique(cuts.address)) + len(cuts.gone)
-    return {"figures": figures, **writer.close()}
+        most = keeper.most_frequent(MOST)
+    return {"figures": figures, "most": _passages(argument, most), **writer.close()}
+
+
+def _passages(argument: Keeping, most: Sequence[Frequent]) -> list[list[int]]:
+    """Passages as `frequent.Passage`: with the documents that have them counted."""
+    documents = [0] * len(most)
+    addresses = np.array([each.address for each in most], np.int64)
+    for ordered in argument.ordered if most else ():
+        found, _ = runs.read(ordered)
+        address, _, _, first, first_start, period = (column[np.isin(found[3], addresses)] for column in found)
+        for number, each in enumerate(most):
+            here = (first == each.address) & (first_start <= each.start) & (each.start < first_start + period)
+            documents[number] += len(np.unique(address[here]))
+    return [
+        [each.places, count, each.address, each.start, each.start + each.windows - 1 + argument.min_length]
+        for each, count in zip(most, documents)
+    ]
 
 
 class _Ids:

@@ -104,6 +104,42 @@ def test_another_corpus_comes_first_and_stays(documents, min_length, min_count, 
 
 
 @pytest.mark.parametrize("kind", documents_of)
+def test_the_most_frequent_passages(kind):
+    @FAST
+    @given(documents_of[kind], st.integers(1, 9), st.integers(1, 3), st.integers(1, 4))
+    def check(documents, min_length, parts, most):
+        columns = runs_of(documents, min_length)
+        classes, stretches = keeping.classes_in(columns)
+        times = np.zeros(classes + 1, np.int32)
+        keeper = keeping.KeepFirst(min_length, 0, classes, stretches, times=times)
+        bounds = [len(documents) * part // parts for part in range(parts + 1)]
+        for low, high in zip(bounds, bounds[1:]):
+            here = (columns[0] >= low) & (columns[0] < high)
+            keeper.count(tuple(np.ascontiguousarray(column[here]) for column in columns))
+        often = runs_oracle.repeated(documents, min_length)
+        places = {}
+        for first in often.values():
+            places[first] = places.get(first, 0) + 1
+        firsts, expected = sorted(places), []
+        stretch = {}
+        for first in firsts:
+            before = (first[0], first[1] - 1)
+            stretch[first] = stretch[before] if before in stretch else first
+        for begin in sorted(set(stretch.values())):
+            here = [first for first in firsts if stretch[first] == begin]
+            top = max(places[first] for first in here)
+            peak = next(first for first in here if places[first] == top)
+            size = 1
+            while places.get((peak[0], peak[1] + size)) == top:
+                size += 1
+            expected.append((top, *peak, size, firsts.index(peak)))
+        expected.sort(key=lambda each: -each[0])
+        assert list(map(tuple, keeper.most_frequent(most))) == expected[:most]
+
+    check()
+
+
+@pytest.mark.parametrize("kind", documents_of)
 def test_what_is_cut_stands_and_nothing_stands_twice(kind):
     """The promise, held to what is left alone."""
 
