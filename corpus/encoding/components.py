@@ -128,7 +128,7 @@ def _unknown_to_bpe(stored: dict[str, Any]) -> Iterator[str]:
         yield "model BPE without all bytes"
     elif any(not alphabet >= set(token) for token in model["vocab"] if token not in added):
         yield "model BPE whose tokens are no bytes"
-    yield from _unknown_added(stored, normalizing=True)
+    yield from _unknown_added(stored)
 
 
 def _unknown_to_wordpiece(stored: dict[str, Any]) -> Iterator[str]:
@@ -147,20 +147,19 @@ def _unknown_to_wordpiece(stored: dict[str, Any]) -> Iterator[str]:
     yield from _unknown_added(stored)
 
 
-def _unknown_added(stored: dict[str, Any], normalizing: bool = False) -> Iterator[str]:
-    """Tokens that are found in text by other rules than their characters alone, or, unless the kernel is `normalizing`
-    texts before it looks for them, in texts that are normalized."""
+def _unknown_added(stored: dict[str, Any]) -> Iterator[str]:
+    """Tokens that are found in text by other rules than their characters alone."""
     tokens = stored.get("added_tokens") or []
     try:
         first = normalizer(stored.get("normalizer"))
     except PatternError:  # which is said of the normalizer itself
         return
     late = [token for token in tokens if token["normalized"]]
-    if not all(token["content"] for token in contents(late, first.texts if first and normalizing else None)):
+    if not all(token["content"] for token in contents(late, first.texts if first else None)):
         yield "an added token of which nothing is left once it is normalized"
     for token in tokens:
         plain = all(token[flag] == value for flag, value in _FLAGS.items()) and token["content"]
-        if not token["special"] and (not plain or (token["normalized"] and first and not normalizing)):
+        if not token["special"] and not plain:
             yield f"added token {token['content']!r}"
             return
 

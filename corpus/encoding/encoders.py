@@ -123,15 +123,16 @@ def load_wordpiece(folder: pathlib.Path, special_too: bool = False) -> tuple[Enc
     """A WordPiece tokenizer.json that normalizes and divides text as BERT does: never looking across a blank, so that
     each distinct word is encoded once."""
     stored = _stored(folder)
-    model = stored["model"]
+    model, added = stored["model"], stored.get("added_tokens") or []
     normalize, divide = components.normalizer(stored["normalizer"]), components.words(stored["pre_tokenizer"])
+    late = any(token["normalized"] and (special_too or not token["special"]) for token in added)  # looked for between
     pieces = wordpiece.make_word_pieces(
         model["vocab"], model["unk_token"], model["continuing_subword_prefix"], model["max_input_chars_per_word"]
     )
 
     def encode_words(words: pa.Array) -> list[Column]:
         data, offsets = buffers(words)
-        if normalize:
+        if normalize and not late:
             data, offsets = normalize.apply(data, offsets)
         spans, first = divide.spans(data, offsets)
         ids, ends = np.empty(len(data), np.int32), np.empty(len(spans) + 1, np.int64)
@@ -145,7 +146,8 @@ def load_wordpiece(folder: pathlib.Path, special_too: bool = False) -> tuple[Enc
         return repeated(*ids, occurrences, offsets)
 
     decode = functools.cache(lambda: _decoder(components.load(stored, "a tokenizer")))  # the folder may be gone
-    return added_tokens.around(encode, stored.get("added_tokens") or [], special_too), lambda ids: decode()(ids)
+    first = normalize.texts if normalize and late else None
+    return added_tokens.around(encode, added, special_too, first), lambda ids: decode()(ids)
 
 
 def load_metaspace(folder: pathlib.Path, special_too: bool = False) -> tuple[Encode, Decode]:
@@ -153,9 +155,10 @@ def load_metaspace(folder: pathlib.Path, special_too: bool = False) -> tuple[Enc
     stored = _stored(folder)
     if stored["model"]["type"] == "Unigram":  # its scores as the library reads them, which is not to the last bit
         stored["model"]["vocab"] = json.loads(components.load(stored, str(folder)).to_str())["model"]["vocab"]
-    encode = metaspace.encoder(stored)
+    encode, normalize = metaspace.encoder(stored), components.normalizer(stored.get("normalizer"))
     decode = functools.cache(lambda: _decoder(components.load(stored, "a tokenizer")))
-    return added_tokens.around(encode, stored.get("added_tokens") or [], special_too), lambda ids: decode()(ids)
+    added, first = stored.get("added_tokens") or [], normalize.texts if normalize else None
+    return added_tokens.around(encode, added, special_too, first), lambda ids: decode()(ids)
 
 
 def _stored(folder: pathlib.Path) -> dict[str, Any]:

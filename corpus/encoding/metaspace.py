@@ -21,7 +21,7 @@ from corpus.encoding.normalizers import Normalizer
 from corpus.encoding.patterns import MATCHES, PatternError
 from corpus.encoding.pretokenizers import PreTokenizer
 from corpus.encoding.tries import make_trie
-from corpus.text.arrow import buffers, string_array
+from corpus.text.arrow import buffers
 
 SYMBOL = "\u2581"
 RUNS = PreTokenizer("symbol_runs", ((rf"{SYMBOL}+[^{SYMBOL}]*|[^{SYMBOL}]+", MATCHES),))
@@ -40,20 +40,19 @@ _OF_NO_EFFECT = {"dropout": None, "continuing_subword_prefix": None, "end_of_wor
 
 
 def encoder(stored: dict[str, Any]) -> Encode:
-    """(tokens int32[], offsets int64[n + 1]) of a string column, null as empty, as `tokenizers` encodes each text with
-    a tokenizer.json, its added tokens and post-processor left out. Raises PatternError, with the component, for one
-    that is not of these kinds."""
+    """(tokens int32[], offsets int64[n + 1]) of a string column, null as empty, as `tokenizers` encodes each text, once
+    it is normalized, with a tokenizer.json, its added tokens and post-processor left out. Raises PatternError, with the
+    component, for one that is not of these kinds."""
     model = stored["model"]
     kind = model.get("type")
     if kind not in ("BPE", "Unigram"):
         raise PatternError(f"model {kind}")
-    normalize, divide = _divider(stored.get("normalizer"), stored.get("pre_tokenizer"))
+    mark, divide = _divider(stored.get("normalizer"), stored.get("pre_tokenizer"))
     encode_words, fused = (_bpe if kind == "BPE" else _unigram)(model, whole_text=divide is RUNS)
     known = KnownWords(divide, encode_words)
 
     def encode(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-        data, offsets = normalize.apply(*buffers(text))
-        (ids,), occurrences, ends = known.look_up(string_array(data, offsets, pa.large_string()))
+        (ids,), occurrences, ends = known.look_up(mark.texts(text))
         return repeated(*ids, occurrences, ends, fused)
 
     return encode
@@ -62,16 +61,15 @@ def encoder(stored: dict[str, Any]) -> Encode:
 def _divider(
     normalizer: dict[str, Any] | None, pre_tokenizer: dict[str, Any] | None
 ) -> tuple[Normalizer, PreTokenizer]:
-    """What is done to a text before it is divided, and how it is."""
-    first = normalizers.from_component(normalizer)
+    """What is done to a normalized text before it is divided, and how it is."""
     if pre_tokenizer is None or (pre_tokenizer in AT_SPACES and _leaves_no_space(normalizer)):
-        return first, RUNS
+        return normalizers.from_component(None), RUNS
     if pre_tokenizer.get("type") != "Metaspace" or pre_tokenizer.get("replacement") != SYMBOL:
         raise PatternError(f"pre_tokenizer {pre_tokenizer.get('type')}")
     scheme = pre_tokenizer.get("prepend_scheme", "always")
     if scheme not in ("always", "first", "never"):
         raise PatternError(f"pre_tokenizer Metaspace with the scheme {scheme!r}")
-    steps = [first, normalizers.replace(" ", SYMBOL)]
+    steps = [normalizers.replace(" ", SYMBOL)]
     steps += [] if scheme == "never" else [normalizers.prepend(SYMBOL, unless=SYMBOL)]
     return normalizers.in_sequence(*steps), SINGLE if pre_tokenizer.get("split", True) else RUNS
 

@@ -278,6 +278,31 @@ def test_added_tokens_that_are_normalized(tmp_path, first, special_text):
         assert ids_of(load_encoder(folder), ["the dog The dog"]) == [made.encode("the dog The dog").ids]
 
 
+@pytest.mark.parametrize("special_text", ["text", "token"])
+@pytest.mark.parametrize(
+    "name, first", [("bert", None), ("unigram", None), ("llama", "Lowercase"), ("llama", "Prepend")]
+)
+def test_added_tokens_that_are_normalized_of_words(tmp_path, name, first, special_text):
+    """What `add_tokens` of transformers makes, of kernels that encode each distinct word once."""
+    make, config, kernel = FAMILIES[name]
+    made = make()
+    if first == "Lowercase":
+        made.pre_tokenizer, made.normalizer = pre_tokenizers.Metaspace(), normalizers.Lowercase()
+    if first == "Prepend":  # as Llama 2
+        steps = [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
+        made.pre_tokenizer, made.normalizer = None, normalizers.Sequence(steps)
+    made.add_tokens(
+        [tokenizers.AddedToken("The Fox", normalized=True), tokenizers.AddedToken("he ca", normalized=False)]
+    )
+    made.add_special_tokens([tokenizers.AddedToken("<Sep>", normalized=True)])
+    encoder = load_encoder(brought.write_folder(made, tmp_path / "hf", **config), special_text=special_text)
+    made.encode_special_tokens = special_text == "text"
+    texts = [*TEXTS, "The Fox the fox THE FOX", " The Fox  The  Fox", "he cat <Sep> <sep>x", "the fo\u0301x The Fox"]
+    assert encoder.encoder == kernel
+    assert ids_of(encoder, texts) == [made.encode(text, add_special_tokens=False).ids for text in texts]
+    assert any(made.token_to_id("The Fox") in ids for ids in ids_of(encoder, texts))
+
+
 UNKNOWN_TOGETHER = [
     ({"unk_token": None, "byte_fallback": False}, None, "without an unknown token"),
     ({"byte_fallback": False, "unk_token": "e"}, None, "of what stands for unknown characters"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 
 from corpus.encoding import metaspace
+from corpus.encoding.normalizers import from_component
 from corpus.encoding.patterns import PatternError
 
 LINES = [
@@ -79,8 +80,13 @@ def pairs():
     made = {}
     for name, make in CASES.items():
         stored = make()
-        made[name] = metaspace.encoder(stored), tokenizers.Tokenizer.from_str(json.dumps(stored))
+        made[name] = encoder(stored), tokenizers.Tokenizer.from_str(json.dumps(stored))
     return made
+
+
+def encoder(stored):
+    encode, first = metaspace.encoder(stored), from_component(stored["normalizer"])
+    return lambda texts: encode(first.texts(texts))
 
 
 def check(pair, texts):
@@ -130,7 +136,7 @@ def test_what_is_not_of_these_kinds_is_refused_by_name(change, what):
     stored = CASES["llama"]()
     change(stored)
     with pytest.raises(PatternError, match=what):
-        metaspace.encoder(stored)
+        encoder(stored)
 
 
 def test_a_unigram_model_over_whole_texts_is_refused():
