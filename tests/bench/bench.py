@@ -46,6 +46,9 @@ REQUIREMENTS = [
     ],
     # Its own pins (numpy < 2.2, transformers < 5) conflict with the rest; what it imports works as it is.
     ["--no-deps", "mosaicml-streaming==0.13.0"],
+    # Of these two the readers of tokens, which need no more than is here.
+    ["--no-deps", "litdata==0.2.76", "lightning_utilities==0.15.3", "megatron-core==0.16.1"],
+    ["boto3", "packaging", "requests", "tifffile"],
     ["--no-deps", "lm_eval==0.4.13"],  # its janitor, which needs nothing
     ["brotli", "catalogue", "matplotlib", "python-snappy", "tqdm", "transformers", "xxhash<4", "zstd"],
     ["fastwarc==2.0.1", "resiliparse==2.0.1"],
@@ -239,8 +242,8 @@ def main() -> int:
     options = arguments()
     if options.list:
         for name, case in CASES.items():
-            print(f"{name:15}{case.about}" + (f"; beside {case.peer}" if case.peer else ""))
-        print(f"{'pipeline':15}the recipe pretrain with one worker and with two, and where the time goes")
+            print(f"{name:16}{case.about}" + (f"; beside {case.peer}" if case.peer else ""))
+        print(f"{'pipeline':16}the recipe pretrain with one worker and with two, and where the time goes")
         return 0
     if options.cases == ["pipeline"]:
         return pipeline.main([options.corpus], options.parallel)

@@ -181,6 +181,22 @@ CASES = {
         ("tokens",),
         tokens=True,
     ),
+    "loader_litdata": Case(
+        "the same",
+        "LitData StreamingDataset with TokensLoader, local chunks",
+        "litdata",
+        64 * MB,
+        ("tokens",),
+        tokens=True,
+    ),
+    "loader_megatron": Case(
+        "the same; our side reads the shards that the peer reads",
+        "Megatron's GPTDataset, memory-mapped",
+        "megatron-core",
+        32 * MB,
+        ("tokens",),
+        tokens=True,
+    ),
     "loader_memmap": Case("the same", "numpy memmap, slices in random order", "numpy", None, ("tokens",), tokens=True),
     "mlm": Case(
         "shuffled batches of 32 x 512 with BERT's masks; our side reads them from shards",

@@ -415,6 +415,8 @@ SIDES = {
     "encode_sentencepiece_bpe": functools.partial(encode, tokenizer="sentencepiece-bpe"),
     "encode_unigram": functools.partial(encode, tokenizer="sentencepiece-unigram"),
     "loader_causal": loader,
+    "loader_litdata": loader,
+    "loader_megatron": loader,
     "loader_memmap": loader,
     "mlm": functools.partial(masked, objective="mlm", share=MASK_SHARE),
     "spans": functools.partial(masked, objective="span_corruption", density=MASK_SHARE, mean_span=MEAN_SPAN),

@@ -470,6 +470,62 @@ def loader_causal(job: Job) -> Side:
     return Side(work, 2 * (len(ids) - 1), tokens=len(ids) - 1)
 
 
+def loader_litdata(job: Job) -> Side:
+    import torch
+    from litdata import StreamingDataset, TokensLoader
+    from litdata.streaming import Cache
+
+    ids, loader = _tokens(job), TokensLoader(block_size=SEQUENCE + 1)
+    chunks = os.path.join(job.folder, "litdata")
+    if not os.path.exists(chunks):  # samples of a window and the label of its last token
+        cache = Cache(chunks, chunk_size=1024 * (SEQUENCE + 1), item_loader=loader)
+        for i in range(0, len(ids) - 1, SEQUENCE):
+            cache[i // SEQUENCE] = torch.from_numpy(np.array(ids[i : i + SEQUENCE + 1]))
+        cache.done()
+        cache.merge()
+    dataset = StreamingDataset(chunks, item_loader=loader, shuffle=True)
+    tokens = len(dataset) // BATCH * BATCH * SEQUENCE  # it leaves some of the last chunk out
+
+    def work() -> None:
+        rows = []
+        for sample in dataset:
+            rows.append(sample.numpy())
+            if len(rows) == BATCH:
+                block = np.stack(rows).astype(np.int64)
+                block[:, :-1], block[:, 1:]  # tokens and labels
+                rows = []
+
+    return Side(work, 2 * tokens, tokens=tokens)
+
+
+def loader_megatron(job: Job) -> Side:
+    import torch
+    from megatron.core.datasets.gpt_dataset import GPTDataset, GPTDatasetConfig
+    from megatron.core.datasets.indexed_dataset import IndexedDataset
+    from megatron.core.datasets.utils import Split
+
+    (file,) = glob.glob(os.path.join(glob.escape(job.folder), "tokens", "*.bin"))
+    prefix = file.removesuffix(".bin")
+    config = GPTDatasetConfig(
+        random_seed=1, sequence_length=SEQUENCE, blend=([prefix], None), split="1,0,0", reset_position_ids=False,
+        reset_attention_mask=False, eod_mask_loss=False, create_attention_mask=False,
+        tokenizer=types.SimpleNamespace(eod=0, pad=1, unique_identifiers={"class": "bench"}),
+        path_to_cache=os.path.join(job.folder, "megatron"),
+    )  # fmt: skip
+    indexed = IndexedDataset(prefix)
+    documents = np.arange(len(indexed.document_indices) - 1, dtype=np.int32)
+    dataset = GPTDataset(indexed, prefix, documents, None, Split.train, config)
+    samples = min(len(dataset), len(_tokens(job)) // SEQUENCE) // BATCH * BATCH
+
+    def work() -> None:
+        for first in range(0, samples, BATCH):
+            rows = [dataset[i] for i in range(first, first + BATCH)]
+            for name in ("tokens", "labels"):
+                torch.stack([row[name] for row in rows])
+
+    return Side(work, 2 * samples * SEQUENCE, tokens=samples * SEQUENCE)
+
+
 def _rows(job: Job, length: int) -> np.ndarray:
     """Rows of so many ids of sentence_tokens/, at most `job.bytes` bytes, whole batches."""
     (file,) = glob.glob(os.path.join(glob.escape(job.folder), "sentence_tokens", "*.bin"))
@@ -628,6 +684,8 @@ SIDES = {
     "encode_sentencepiece_bpe": functools.partial(encode_sentencepiece, folder="sentencepiece-bpe"),
     "encode_unigram": functools.partial(encode_sentencepiece, folder="sentencepiece-unigram"),
     "loader_causal": loader_causal,
+    "loader_litdata": loader_litdata,
+    "loader_megatron": loader_megatron,
     "loader_memmap": loader_memmap,
     "mlm": masked_rows,
     "spans": spans,
