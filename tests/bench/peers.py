@@ -509,7 +509,7 @@ def loader_megatron(job: Job) -> Side:
     config = GPTDatasetConfig(
         random_seed=1, sequence_length=SEQUENCE, blend=([prefix], None), split="1,0,0", reset_position_ids=False,
         reset_attention_mask=False, eod_mask_loss=False, create_attention_mask=False,
-        tokenizer=types.SimpleNamespace(eod=0, pad=1, unique_identifiers={"class": "bench"}),
+        tokenizer=types.SimpleNamespace(eod=0, pad=1, vocab_size=1 << 16, unique_identifiers={"class": "bench"}),
         path_to_cache=os.path.join(job.folder, "megatron"),
     )  # fmt: skip
     indexed = IndexedDataset(prefix)
