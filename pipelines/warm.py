@@ -343,7 +343,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
     "span_corruption": ({"roll": True},),
     "bart": ({"insert_share": 0.1, "rotate_share": 0.5, "random_share": 0.1},),
     "transformer_xl": ({"lanes": 2},),
-    "xlnet": ({"lanes": 2},),
+    "xlnet": ({"lanes": 2, "bidirectional": True},),
 }
 """Of objectives, options that take other kernels than the defaults, or have to be given."""
 

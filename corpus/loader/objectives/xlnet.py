@@ -50,6 +50,9 @@ class XlNet(Objective):
     """2: A and B, which are cut behind a full stop or a document; half of the time B is from elsewhere. 1: x."""
     lanes: int = 0
     """Rows of a global step, that each go on where they were; 0: samples in any order, as of other objectives."""
+    bidirectional: bool = False
+    """Half of the rows go backwards: their text is that of the stream from its end to its beginning. With lanes every
+    other lane does, in the next epoch the others."""
 
     plans: ClassVar[tuple[str, ...]] = ("",)  # what follows a sample is read with it
 
@@ -59,6 +62,7 @@ class XlNet(Objective):
         for name in ("ngrams", "alpha", "beta"):
             names.count(name, getattr(self, name), 1)
         names.segments(self.segments)
+        names.flag("bidirectional", self.bidirectional)
 
     def _reuse(self, setting: Setting) -> int:
         return self.reuse or setting.sequence_length // 2
@@ -89,29 +93,41 @@ class XlNet(Objective):
         """See Objective."""
         if not self.lanes:
             return super().numbers(setting, samples, first, count)
-        return lanes.locate(samples, self.lanes, first, count)[0]
+        return lanes.locate(samples, self.lanes, first, count, self.bidirectional)[0]
+
+    def _backward(self, samples: Samples) -> np.ndarray:
+        """bool[B]: which samples go backwards."""
+        if not self.bidirectional:
+            return np.zeros(len(samples.numbers), np.bool_)
+        if self.lanes:
+            size = samples.source.figures["samples"]
+            return lanes.backward(size, self.lanes, samples.first, len(samples.numbers))
+        return order.elsewhere(samples.keys, 2, 2) == 1
 
     def batch(self, samples: Samples) -> dict[str, Any]:
         """tokens, labels, ranks, segments and more."""
         setting, known = samples.setting, samples.setting.vocabulary
         reuse, length, size = self._reuse(setting), setting.sequence_length, samples.source.figures["samples"]
-        rows = samples.read()
-        more = -(-(length - reuse) // reuse)
-        following, there = _read_on(samples, samples.numbers + 1, more, size)
-        others = order.elsewhere(samples.keys, 1, size)
-        elsewhere, room = _read_on(samples, others, more, size) if self.segments == 2 else (following, there)
+        rows, backward, more = samples.read(), self._backward(samples), -(-(length - reuse) // reuse)
+        _flip(rows.tokens, rows.lengths, backward)
+        following, there = _read_on(samples, samples.numbers, backward, more, size)
+        elsewhere, room = following, there
+        if self.segments == 2:
+            others = order.elsewhere(samples.keys, 1, size)
+            elsewhere, room = _read_on(samples, others - 1, np.zeros_like(backward), more, size)
+            _flip(elsewhere, room, backward)
         shape = len(rows.lengths), length
         tokens, segments = np.full(shape, setting.pad_id, setting.dtype), np.zeros(shape, setting.dtype)
         labels, ranks = np.full(shape, IGNORE, setting.dtype), np.full(shape, PADDING, np.int32)
         stops = known.full_stops("xlnet").copy() if self.segments == 2 else np.zeros(known.size, np.bool_)
         stops[setting.end_id] = True
         turned = _compose(
-            rows.tokens, rows.lengths, following, there, elsewhere, room, samples.keys, self.segments, reuse, stops,
-            known.role("sep", "xlnet"), known.role("cls", "xlnet"), tokens, segments, ranks,
+            rows.tokens, rows.lengths, following, there, elsewhere, room, samples.keys, backward, self.segments, reuse,
+            stops, known.role("sep", "xlnet"), known.role("cls", "xlnet"), tokens, segments, ranks,
         )  # fmt: skip
         wanted = self.predictions or length // 6
         _choose(
-            tokens, ranks, samples.keys, reuse, self._group(setting), wanted, self.alpha, self.beta,
+            tokens, ranks, samples.keys, backward, reuse, self._group(setting), wanted, self.alpha, self.beta,
             1.0 / np.arange(1, self.ngrams + 1), known.word_starts("xlnet"), known.role("sep", "xlnet"),
             known.role("cls", "xlnet"), labels,
         )  # fmt: skip
@@ -131,18 +147,34 @@ def attention(ranks: np.ndarray, labels: np.ndarray, reuse: int) -> np.ndarray:
     return (ranks[:, None, :] != PADDING) & (later | (same & lower))
 
 
-def _read_on(samples: Samples, first: np.ndarray, more: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """(tokens [B, more windows], int64[B] how many there are) of windows that follow each other; none behind the last,
-    and none of an empty row."""
-    parts = [
-        samples.read(numbers=np.where((samples.numbers >= 0) & (first + k < size), first + k, -1)) for k in range(more)
-    ]
+def _read_on(
+    samples: Samples, first: np.ndarray, backward: np.ndarray, more: int, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(tokens [B, more windows], int64[B] how many there are) of windows that follow window `first`, or stand before
+    it, these backwards; none behind the last, and none of an empty row."""
+    parts = []
+    for k in range(1, more + 1):
+        number = first + np.where(backward, -k, k)
+        part = samples.read(numbers=np.where((samples.numbers >= 0) & (number >= 0) & (number < size), number, -1))
+        _flip(part.tokens, part.lengths, backward)
+        parts.append(part)
     return np.concatenate([part.tokens for part in parts], axis=1), np.sum([part.lengths for part in parts], axis=0)
 
 
 @numba.njit(cache=True, nogil=True)
+def _flip(tokens, lengths, backward):
+    """Turn the tokens of the rows that are `backward` (bool[B]) round."""
+    for row in range(len(lengths)):
+        if backward[row]:
+            for k in range(lengths[row] // 2):
+                other = lengths[row] - 1 - k
+                tokens[row, k], tokens[row, other] = tokens[row, other], tokens[row, k]
+
+
+@numba.njit(cache=True, nogil=True)
 def _compose(
-    source, lengths, following, there, elsewhere, room, keys, parts, reuse, stops, sep, cls, tokens, segments, ranks
+    source, lengths, following, there, elsewhere, room, keys, backward, parts, reuse, stops, sep, cls, tokens, segments,
+    ranks,
 ):  # fmt: skip
     """Fill `tokens` and `segments` [B, L], and `ranks` with CONTEXT where there are any; bool[B]: B is from
     elsewhere."""
@@ -160,8 +192,8 @@ def _compose(
         if parts == 2:
             philox.seat(state, keys[row], philox.SEGMENTS)
             found = 0
-            for k in range(1, a):
-                if stops[following[row, k - 1]]:
+            for k in range(1, a):  # behind a stop; backwards a sentence begins with it
+                if stops[following[row, k if backward[row] else k - 1]]:
                     cuts[found] = k
                     found += 1
             whole = a
@@ -197,7 +229,7 @@ def _compose(
 
 
 @numba.njit(cache=True, nogil=True)
-def _choose(tokens, ranks, keys, reuse, group, wanted, alpha, beta, odds, starts, sep, cls, labels):
+def _choose(tokens, ranks, keys, backward, reuse, group, wanted, alpha, beta, odds, starts, sep, cls, labels):
     """Choose the targets of both halves of each row, and give them and what is functional a rank."""
     state = philox.state()
     longest = tokens.shape[1]
@@ -213,7 +245,12 @@ def _choose(tokens, ranks, keys, reuse, group, wanted, alpha, beta, odds, starts
             while high < (longest if half else reuse) and ranks[row, high] != PADDING:
                 high += 1
             goal = wanted // 2 if half else wanted - wanted // 2
-            _sample(state, tokens[row, low:high], min(goal, high - low), alpha, beta, odds, starts, chosen)
+            text = tokens[row, low:high].copy()
+            if backward[row]:  # words begin where they do in the text
+                text = text[::-1].copy()
+            _sample(state, text, min(goal, high - low), alpha, beta, odds, starts, chosen)
+            if backward[row]:
+                chosen[: high - low] = chosen[: high - low][::-1].copy()
             for k in range(group):
                 order[k] = k
             philox.shuffle(state, order)

@@ -33,11 +33,11 @@ def sample_mask(draws, tokens, goal, alpha=6, beta=1):
     return chosen
 
 
-def targets_and_ranks(halves, key, wanted, group, reuse):
+def targets_and_ranks(halves, key, wanted, group, reuse, turn=1):
     draws, found, word = reference.Draws(key, reference.PERMUTATION), [], 0
     for half, tokens in enumerate(halves):
         goal = wanted // 2 if half else wanted - wanted // 2
-        chosen = sample_mask(draws, tokens, min(goal, len(tokens)))
+        chosen = sample_mask(draws, tokens[::turn], min(goal, len(tokens)))[::turn]  # np.flip, as _sample_mask has it
         order, word = list(range(group)), 0
         for k in range(group - 1):
             word = word >> 32 if k % 2 else draws.word()
@@ -50,13 +50,13 @@ def targets_and_ranks(halves, key, wanted, group, reuse):
     return found
 
 
-def compose(tokens, following, elsewhere, key, segments, room):
+def compose(tokens, following, elsewhere, key, segments, room, turn=1):
     """(the second half, segments of it, whether B is from elsewhere)."""
     if segments == 1:
         text = following[:room]
         return [*text, SEP, CLS], [0] * (len(text) + 1) + [2], False
     draws, a = reference.Draws(key, reference.SEGMENTS), min(room, len(following))
-    cuts = [k for k in range(1, a) if following[k - 1] in (13, END)]
+    cuts = [k for k in range(1, a) if following[k - (turn == 1)] in (13, END)]
     turned = not cuts or draws.uniform() < 0.5
     cut = cuts[draws.below(len(cuts))] if cuts else a
     if turned:
@@ -75,17 +75,23 @@ def compose(tokens, following, elsewhere, key, segments, room):
 
 @pytest.mark.parametrize("segments", [1, 2])
 @pytest.mark.parametrize("length, reuse, group", [(12, 6, 3), (64, 32, 32), (60, 20, 20), (40, 8, 4)])
-def test_rows_are_those_of_plain_python(samples_of, corpus, segments, length, reuse, group):
+@pytest.mark.parametrize("both", [False, True])
+def test_rows_are_those_of_plain_python(samples_of, corpus, segments, length, reuse, group, both):
     _, stream, _ = corpus
-    rows, samples = samples_of("xlnet", length, segments=segments, reuse=reuse, permutation=group)
+    rows, samples = samples_of("xlnet", length, segments=segments, reuse=reuse, permutation=group, bidirectional=both)
+    turns = []
     more = -(-(length - reuse) // reuse) * reuse
     for number, (row, (tokens, _, key)) in enumerate(zip(rows, samples, strict=True)):
         at = (number + 1) * reuse
         other = int(combine(np.uint64(key), np.uint64(1))) % len(samples) * reuse
+        turn = -1 if both and int(combine(np.uint64(key), np.uint64(2))) % 2 else 1
+        turns.append(turn)
+        before = stream[max(0, at - reuse - more) : at - reuse]
+        tokens, following = tokens[::turn], stream[at : at + more] if turn == 1 else before[::-1]
         second, parts, turned = compose(
-            tokens, stream[at : at + more], stream[other : other + more], key, segments, length - reuse - 1 - segments
+            tokens, following, stream[other : other + more][::turn], key, segments, length - reuse - 1 - segments, turn
         )
-        found = targets_and_ranks((tokens, second), key, length // 6, group, reuse)
+        found = targets_and_ranks((tokens, second), key, length // 6, group, reuse, turn)
         labels, ranks = [list(each) for each in zip(*found)]
         if set(labels) == {-100}:
             labels[0], ranks[0] = tokens[0], max(ranks[0], 0)
@@ -100,6 +106,7 @@ def test_rows_are_those_of_plain_python(samples_of, corpus, segments, length, re
         assert row["labels"] == padded(labels, -100) and row["ranks"] == padded(ranks, -2)
         if segments == 2:
             assert row["sentence_labels"] == turned
+    assert not both or 0.3 < np.mean(np.array(turns) == -1) < 0.7
 
 
 def local_perm(tokens, is_masked, index):
@@ -134,9 +141,30 @@ def test_targets_are_a_sixth(corpus):
     assert max(counts) == 16 and sum(counts) > 14 * len(counts) * 0.8
 
 
-def test_lanes(corpus):
-    """What follows a row's first half is the first half of its lane's next row."""
-    stream = TokenStream(corpus[0], objective="xlnet", sequence_length=32, batch_size=3, lanes=3, segments=1)
+@pytest.mark.parametrize("both", [False, True])
+def test_lanes(corpus, both):
+    """What follows a row's first half is the first half of its lane's next row; an epoch has every token once, and of
+    lanes both ways every other goes backwards, in the next epoch the others."""
+    folder, tokens, _ = corpus
+    shape = {"objective": "xlnet", "sequence_length": 32, "batch_size": 3, "lanes": 3, "segments": 1, "epochs": 2}
+    stream = TokenStream(folder, bidirectional=both, **shape)
+    found = [row[:16] for batch in stream for row, lane in zip(batch["tokens"], batch["lanes"]) if lane >= 0]
+    ordered, ways = sorted(tokens), {}
+    assert len(found) == 2 * stream.samples
+    for epoch in (0, 1):
+        part = found[epoch * stream.samples : (epoch + 1) * stream.samples]
+        assert sorted(np.concatenate(part).tolist()) == sorted(ordered + [PAD] * (16 * len(part) - len(ordered)))
+        for k, row in enumerate(part):
+            if PAD in row:
+                continue
+            lane = (epoch * stream.samples + k) % 3
+            backward = both and (lane + epoch) % 2 == 1
+            row = row[::-1] if backward else row
+            at = next(i for i in range(0, len(tokens), 16) if tokens[i : i + 16] == row.tolist())
+            if (epoch, lane) in ways:
+                assert at - ways[epoch, lane] == (-16 if backward else 16)
+            ways[epoch, lane] = at
+    stream = TokenStream(folder, bidirectional=both, **shape | {"epochs": 1})
     before, compared = next(stream), 0
     for batch in stream:
         for row in range(3):
@@ -156,6 +184,7 @@ def test_refused(corpus):
         ({"permutation": 5}, "permutation 5 must divide the halves of a row, 16 and 16"),
         ({"reuse": 30}, "no room for 30 tokens"),
         ({"alpha": 0}, "alpha must be"),
+        ({"bidirectional": 1}, "bidirectional must be true or false"),
     ):
         with pytest.raises(ValueError, match=said):
             TokenStream(corpus[0], **shape | options)
