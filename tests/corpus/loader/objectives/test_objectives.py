@@ -72,6 +72,28 @@ def test_resumes(folder, objective):
         assert rows([next(resumed)]) == expected[2 * step : 2 * step + 2]
 
 
+VARIANTS = [
+    ("xlnet", {"bidirectional": True}), ("xlnet", {"bidirectional": True, "lanes": 6}), ("ul2", {"mixture": "ul2r"}),
+    ("span_corruption", {"roll": True, "density": 0.5}), ("mlm", {"static": 2, "whole_word": True, "ngrams": 3}),
+    ("bart", {"insert_share": 0.2, "rotate_share": 0.5}), ("fim", {"rate": 1}),
+    ("prefix_lm", {"layout": "encoder_decoder"}), ("causal", {"labels": "hf", "shuffle": "blocks"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("objective, options", VARIANTS, ids=str)
+def test_options_change_nothing_about_who_reads_what(folder, objective, options, global_rows):
+    """The rows of a run are the same of one rank and of three, which began with two and went on in mid-epoch."""
+    options = {"epochs": 2, "seed": 4, **options}
+    alone = global_rows([list(open_stream(folder, objective, 1, **options))])
+    two = [open_stream(folder, objective, 3, rank=rank, world_size=2, **options) for rank in range(2)]
+    steps = two[0].samples // 6 + 2
+    begun = [[next(stream) for _ in range(steps)] for stream in two]
+    three = [open_stream(folder, objective, 2, rank=rank, world_size=3, **options) for rank in range(3)]
+    for stream in three:
+        stream.load_state_dict(json.loads(json.dumps(two[0].state_dict())))
+    assert global_rows(begun) + global_rows([list(stream) for stream in three]) == alone
+
+
 @every
 def test_boundaries_are_given_or_refused(folder, objective):
     for asked in BOUNDARIES:
