@@ -75,6 +75,7 @@ STEPS: list[dict[str, Any]] = [
     {"decontaminate": {"against": ["${WARM}/evaluation.jsonl"], "ngram": 8}},
     {"decontaminate": {"against": ["${WARM}/evaluation.jsonl"], "rule": "overlap", "measure": ["tulu3", "llama2"]}},
     {"decontaminate": {"against": ["${WARM}/evaluation.jsonl"], "rule": "gpt3", "measure": ["gpt4"]}},
+    {"decontaminate": {"against": ["${WARM}/evaluation.jsonl"], "rule": "substring", "measure": ["gopher", "llama3"]}},
     {"train_tokenizer": {"vocab_size": 400}},
     {"tokenize": {}},
     {"pack": {"sequence_length": 64}},

@@ -135,7 +135,11 @@ def _delimited_rows(data: bytes, delimiter: str) -> Iterator[dict[str, Any]]:
     text = data.decode("utf-8-sig")
     header = text.partition("\n")[0]
     delimiter = delimiter or max(",;\t|", key=header.count)
-    for number, row in enumerate(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), 1):
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    names = rows.fieldnames or ()
+    if twice := [name for name in names if list(names).count(name) > 1]:
+        raise ValueError(f"the header has the field {twice[0]!r} twice")
+    for number, row in enumerate(rows, 1):
         if None in row or None in row.values():
             raise ValueError(f"row {number} has another number of fields than the header")
         yield row

@@ -26,7 +26,7 @@ Role = Literal["question", "choices", "answer", "context"]
 KNOWN: dict[Role, tuple[str, ...]] = {
     "question": (
         *("question", "query", "prompt", "problem", "text", "input", "instruction", "sentence", "sentence1", "ctx"),
-        *("sentence2", "goal", "premise", "hypothesis", "question_stem", "content", "Question", "Problem"),
+        *("sentence2", "goal", "premise", "hypothesis", "question_stem", "stem", "content", "Question", "Problem"),
     ),
     "choices": (
         *("choices", "options", "endings", "mc1_targets", "sol1", "sol2", "option1", "option2", "distractor1"),
@@ -125,10 +125,10 @@ def _check_patterns(files: list[str], fields: tuple[str, ...]) -> None:
     """Raises ValueError for an entry PATTERN=FIELD,FIELD that names no field, or is for none of the files."""
     called = list(dict.fromkeys(map(paths.basename, files)))
     for entry in fields:
-        pattern, is_, named = entry.partition("=")
+        pattern, is_, named = entry.rpartition("=")
         if not entry.strip() or (is_ and not any(field.strip() for field in named.split(","))):
             raise ValueError(f"fields: {entry!r} names no field; say {pattern.strip() or 'quiz.jsonl'}=question,answer")
-        if is_ and files and not any(fnmatch.fnmatchcase(name, pattern.strip()) for name in called):
+        if is_ and files and not any(_matches(name, pattern) for name in called):
             more = f" and {len(called) - MOST_NAMES} more" if len(called) > MOST_NAMES else ""
             known = ", ".join(called[:MOST_NAMES]) + more
             raise ValueError(f"fields: {pattern.strip()!r} is the name of no evaluation file; they are {known}")
@@ -139,13 +139,17 @@ def _entry(path: str, fields: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     the entries that are for all files). Raises ValueError where there are none for it."""
     name = paths.basename(path)
     for entry in fields:
-        pattern, is_, named = entry.partition("=")
-        if is_ and fnmatch.fnmatchcase(name, pattern.strip()):
+        pattern, is_, named = entry.rpartition("=")
+        if is_ and _matches(name, pattern):
             return pattern, tuple(field.strip() for field in named.split(",") if field.strip())
-    found = tuple(field for field in fields if "=" not in field)
+    found = tuple(field.strip() for field in fields if "=" not in field)
     if not found:
         raise ValueError(f"{path}: fields names none for it; say {name}=question,answer or a field for all files")
     return "", found
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name == pattern.strip() or fnmatch.fnmatchcase(name, pattern.strip())
 
 
 def _places(files: list[str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -317,7 +321,10 @@ def _within(record: dict[str, Any], field: str) -> object:
 
 
 def _texts(value: object) -> list[str]:
-    if isinstance(value, dict) and isinstance(value.get("text"), (list, str)):  # as ARC and SQuAD have it
-        value = value["text"]
-    values = value if isinstance(value, list) else [value]
-    return [text for text in values if isinstance(text, str) and text]
+    """The texts of a value: a string, a list of such and of lists, objects that have `text` or `content` (as ARC, SQuAD
+    and chats have it)."""
+    if isinstance(value, list):
+        return [text for each in value for text in _texts(each)]
+    if isinstance(value, dict):
+        return _texts(value["text"] if isinstance(value.get("text"), (list, str)) else value.get("content"))
+    return [value] if isinstance(value, str) and value else []

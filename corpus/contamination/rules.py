@@ -140,15 +140,13 @@ def units_in_grams(spans: pa.Table, index: Index) -> np.ndarray:
 def by_document(spans: pa.Table, index: Index, of_texts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(row, item, units of the item, in its texts that are among `of_texts` (bool[texts]), that are in grams which this
     document has) of every document and item, by row and item."""
+    order = np.lexsort(_columns(spans, "item", "row"))
+    spans = spans.select(["row", "item", "text", "first", "words"]).take(pa.array(order))
     row, item = _columns(spans, "row", "item")
-    order = np.lexsort((item, row))
-    row, item = row[order], item[order]
     fresh = np.ones(len(row), bool)
     fresh[1:] = (row[1:] != row[:-1]) | (item[1:] != item[:-1])
-    pair_of = np.empty(len(row), np.int64)
-    pair_of[order] = np.cumsum(fresh) - 1
     which, gram = scanner.grams_in(spans, index)
-    pair, gram = np.divmod(np.unique(pair_of[which] * _base(index) + gram), _base(index))
+    pair = (np.cumsum(fresh) - 1)[which]
     return row[fresh], item[fresh], _units_of(pair, gram, item[fresh], of_texts, index)
 
 
@@ -165,8 +163,8 @@ def _units_of(pair: np.ndarray, gram: np.ndarray, item: np.ndarray, of_texts: np
 
 @numba.njit(cache=True, nogil=True)
 def _mark(pair, gram, item, begins, counts, posting_offsets, postings, size):
-    """How many units that count are in the grams of each pair, which are in ascending order; item *i* has the units
-    from `begins[i]` on."""
+    """How many units that count are in the grams of each pair, which are in ascending order, a gram as often as it may
+    be; item *i* has the units from `begins[i]` on."""
     sizes = np.zeros(len(item), np.int64)
     last = np.full(len(counts), -1, np.int64)
     for i in range(len(pair)):

@@ -513,7 +513,7 @@ def _around(spans: pa.Table, data: np.ndarray, offsets: np.ndarray) -> pa.Array:
 def without(spans: pa.Table, index: Index, common: np.ndarray) -> pa.Table:
     """What is left of spans without the grams that are `common` (bool[grams]): passages of the other ones. `grams`,
     `covered` and `documents` stay as they are."""
-    if not len(spans):
+    if not len(common):
         return spans
     data, offsets = arrow.buffers(spans["around"].combine_chunks())
     cut_start, start, text, first, size = (

@@ -66,6 +66,17 @@ def test_every_file_has_some_field_and_every_field_is_in_some_file(tmp_path):
         load_items(write(tmp_path / "numbers.jsonl", [{"n": 1}]))
 
 
+def test_texts_within_lists_and_objects_are_all_taken(tmp_path):
+    record = {
+        "question": {"stem": "s", "choices": [{"text": "a", "label": "A"}, {"text": ["b", ["c"]]}]},
+        "prompt": [{"role": "user", "content": "d"}, "e", 1, None, {"label": "no"}],
+    }
+    path = write(tmp_path / "name=eq[1].jsonl", [record])
+    for fields in (("auto",), (" question.stem", "question.choices ", "prompt"),
+                   ("name=eq[1].jsonl=question.stem, question.choices,prompt",)):  # fmt: skip
+        assert sorted(load_items(path, fields)[0].texts) == ["a", "b", "c", "d", "e", "s"]
+
+
 def test_files_of_one_name_in_different_folders_are_different_sets(tmp_path):
     names = ["a/test.jsonl", "b/test.jsonl", "c/b/test.jsonl", "quiz/test-00000-of-00002.jsonl",
              "quiz/test-00001-of-00002.jsonl", "other.jsonl"]  # fmt: skip

@@ -47,6 +47,7 @@ def test_streams_one_after_the_other_are_all_read(tmp_path):
     ("x.txt", b"Some words.", ":1: Expecting value: line 1 column 1 (char 0) (JSON lines, JSON arrays, CSV, TSV, "
      "Parquet and Arrow can be read)"),
     ("x.csv", b"id,text\n1,a,b\n", ": row 1 has another number of fields than the header"),
+    ("x.csv", b"text,n,text\na,b,c\n", ": the header has the field 'text' twice"),
     ("x.csv", b"text\n\xff\n", ": 'utf-8' codec can't decode byte 0xff in position 5: invalid start byte"),
     ("x.json", b"[1]", ": element 1 of the array is not a JSON object"),
 ])  # fmt: skip
