@@ -324,6 +324,14 @@ def _classify(units, begin, length, address, start, key, min_length, min_count):
         table[:size] = -1
         count = at = 0
         for chain in range(i, j):
+            if chain > i:  # mostly the same text as the chain before, or the first
+                twin, origin = chain - 1, at - length[chain - 1]
+                if not _are_twins(units, begin, length, twin, chain, min_length):
+                    twin, origin = i, 0
+                if _are_twins(units, begin, length, twin, chain, min_length):
+                    _number_as(begin[chain], length[chain], distinct, of_window, origin, at)
+                    at += length[chain]
+                    continue
             state, distance = np.uint64(0), 0
             for place in range(begin[chain], begin[chain] + min_length - 1):
                 state = _with(state, units[place])
@@ -410,6 +418,24 @@ def _number(
         of_window[at] = entry
         at += 1
     return state, distance, count
+
+
+@leaf
+def _are_twins(units, begin, length, one, other, min_length):
+    """Whether two chains are as long, and of the same units."""
+    if length[one] != length[other]:
+        return False
+    return _same(units, begin[one], begin[other], length[one] + min_length - 1)
+
+
+@leaf
+def _number_as(begin, windows, distinct, of_window, origin, at):
+    """Numbers the windows of a chain, from `begin` on, as those of another, whose numbers are at `origin`."""
+    for k in range(windows):
+        entry = of_window[origin + k]
+        of_window[at + k] = entry
+        distinct[entry, 2] += 1
+        distinct[entry, 3] = begin + k
 
 
 @leaf
