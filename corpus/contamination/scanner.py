@@ -214,16 +214,19 @@ def _candidates(units, total, grams, seen, probe, places, hashes):
     state = np.uint64(0)
     for i in range(min(probe - 1, total)):
         state = words.append(state, units[i])
-    count = np.uint64(0)
-    first = np.uint64(0)
-    for i in range(np.uint64(probe - 1), np.uint64(max(total, probe - 1))):
-        state = words.append(state, units[i])
+    sequences = np.uint64(max(total - probe + 1, 0))
+    for i in range(sequences):
+        state = words.append(state, units[i + np.uint64(probe - 1)])
         hash = words.mix(state)
-        state -= units[first] * power
+        hashes[i] = hash
+        prefetch(filter, filter_block(hash, filter))
+        state -= units[i] * power
+    count = np.uint64(0)
+    for i in range(sequences):
+        hash = hashes[i]
         bits = filter_bits(hash)
-        places[count], hashes[count] = first, hash
+        places[count], hashes[count] = i, hash
         count += np.uint64(filter[filter_block(hash, filter)] & bits == bits)
-        first += np.uint64(1)
     for i in range(np.int64(count)):
         prefetch(grams.buckets, hashes[i] >> grams.shift)
     for i in range(np.int64(count)):
