@@ -21,12 +21,12 @@ ROOMS = {
 }  # fmt: skip
 """Rooms in corpus, and what each may import of the others; `loader` is what a training image installs."""
 ENGINE = {"corpus.closure", "corpus.kernel_cache", "corpus.io", "pipelines.stopping"}
-EXAMPLES = {f"corpus.loader.examples.train_{name}" for name in ("ddp", "small", "transformers")}
+EXAMPLES = {f"corpus.loader.examples.train_{name}" for name in ("ddp", "ray", "small", "transformers")}
 COMMANDS = {
     f"pipelines.commands.{name}" for name in ("looking", "running", "sets", "shared", "study", "tokens", "verbs")
 }
 HEAVY = {
-    "ray": {"pipelines.engine.backends", "pipelines.engine.workers"},
+    "ray": {"pipelines.engine.backends", "pipelines.engine.workers", "corpus.loader.examples.train_ray"},
     "typer": {"pipelines.cli", *COMMANDS}, "torch": {"corpus.loader.torch", *EXAMPLES},
     "datasketch": {"corpus.dedup.sketches"}, "pydantic": {"corpus.options"},
     "tokenizers": {
