@@ -128,7 +128,7 @@ def test_the_commands_run_in_order(tmp_path, object_store):
     (tmp_path / "page.txt").write_text(TEXTS[0])
     (tmp_path / "mine.yaml").write_text("steps: [length]\n")
     (tmp_path / "eval").mkdir()
-    corpora.write_jsonl(tmp_path / "eval" / "set.jsonl", [{"question": TEXTS[0], "answer": TEXTS[1]}])
+    corpora.write_jsonl(tmp_path / "eval" / "set.jsonl", [{"question": TEXTS[0], "answer": TEXTS[1], "text": TEXTS[0]}])
     object_store.make_bucket("bucket")
     for command in shown:
         if "crawl/" in command and not (tmp_path / "crawl").exists():
