@@ -2,6 +2,7 @@
 do about it in a few words."""
 
 import shlex
+import shutil
 
 import corpora
 import pyarrow as pa
@@ -83,7 +84,7 @@ decontaminate docs.jsonl OUT | winnow decontaminate needs --against TEXT: Evalua
 decontaminate docs.jsonl OUT --against none.jsonl                       | no such file or folder: none.jsonl
 decontaminate docs.jsonl OUT --against content.jsonl                    | --set 'decontaminate.fields=[content]'
 decontaminate docs.jsonl OUT --against body.parquet                     | --set 'decontaminate.fields=[body]'
-decontaminate docs.jsonl OUT --against docs.jsonl --ngram 5             | min_words is 8, more than the 5 words
+decontaminate docs.jsonl OUT --against docs.jsonl --ngram 5 --min-words 8 | min_words is 8, more than the 5 words
 tokenize docs.jsonl OUT                                                 | or the option 'tokenizer'
 tokenize docs.jsonl OUT --tokenizer no/such/one | there is no tokenizer no/such/one: no such file or folder
 train-tokenizer docs.jsonl OUT --family bpee                            | did you mean 'bpe'?
@@ -175,6 +176,7 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("line", MISTAKES.strip().splitlines(), ids=lambda line: line.partition(" |")[0].strip())
 def test_a_mistake_is_answered_before_work(folder, line):
     command, _, answer = line.rpartition("| ")
+    shutil.rmtree(folder / "OUT", ignore_errors=True)  # of a mistake that was not noticed, which fails by itself
     said = winnow(*shlex.split(command), cwd=folder, check=2, COLUMNS="200").stderr
     assert answer.strip() in said
     assert said.startswith("winnow: ") and len(said.splitlines()) == 1, said
