@@ -16,7 +16,8 @@ ROOMS = {
     "closure": set(), "kernel_cache": {"closure"}, "options": set(), "documents": {"text"},
     "step": {"closure", "options"}, "io": set(), "text": set(), "loader": {"io", "text", "tokens", "encoding"},
     **dict.fromkeys(SUBJECTS, BELOW),
-    "dedup": BELOW | {"encoding"}, "lazy": {"closure"}, "imported": {"closure"}, "tables": {"documents", "text"},
+    "dedup": BELOW | {"encoding"}, "contamination": BELOW | {"encoding"},
+    "lazy": {"closure"}, "imported": {"closure"}, "tables": {"documents", "text"},
     "filtering": {"documents", "step", "tables", "cleaning"},
 }  # fmt: skip
 """Rooms in corpus, and what each may import of the others; `loader` is what a training image installs."""

@@ -15,6 +15,7 @@ from corpus.contamination import evaluation_files, saved, scanner
 from corpus.contamination import index as indexes
 from corpus.contamination import items as evaluation_items
 from corpus.contamination import rules as published
+from corpus.encoding import byte_tokens
 from corpus.io import paths
 from corpus.options import option
 from corpus.step import Step
@@ -69,6 +70,9 @@ class Decontaminate(Step):
     measure: tuple[published.Name, ...] = option(
         ("longest",), "Rules by which the report says which items are dirty; the first names them.", min_length=1
     )
+    tokenizer: str = option(
+        "", "Folder of a tokenizer of byte-level BPE: its tokens are the units, instead of words, for every rule."
+    )
     report_only: bool = option(False, "Leave the documents as they are, and say what is in them.")
 
     def left_out(self) -> str | None:
@@ -82,6 +86,10 @@ class Decontaminate(Step):
             raise ValueError(f"min_words is {scan.min_words}, more than the {scan.ngram} words of a gram")
         if len(set(self.measure)) < len(self.measure):
             raise ValueError(f"measure names a rule twice: {', '.join(self.measure)}")
+        if self.tokenizer and any(self.limit(name) is not None for name in (self.rule, *self.measure)):
+            raise ValueError(
+                "grams of tokens are counted however many documents have them: leave max_documents or gpt3 out"
+            )
 
     @property
     def scan_of_documents(self) -> published.Scan:
@@ -92,11 +100,14 @@ class Decontaminate(Step):
     def scan(self, name: published.Name) -> published.Scan:
         """What a rule compares items by: the step's rule by ngram and min_words, where they are given."""
         scan = published.RULES[name].scan
-        return self._changed(scan) if name == self.rule else scan
+        return self._changed(scan) if name == self.rule else self._in_tokens(scan)
 
     def _changed(self, scan: published.Scan) -> published.Scan:
         ngram = self.ngram or scan.ngram
-        return scan._replace(ngram=ngram, min_words=self.min_words or min(scan.min_words, ngram))
+        return self._in_tokens(scan._replace(ngram=ngram, min_words=self.min_words or min(scan.min_words, ngram)))
+
+    def _in_tokens(self, scan: published.Scan) -> published.Scan:
+        return scan._replace(normalisation="tokens", tokenizer=self.tokenizer) if self.tokenizer else scan
 
     def scans(self) -> list[published.Scan]:
         """All scans that the rules ask for, that of documents first."""
@@ -130,18 +141,27 @@ class Decontaminate(Step):
         return rule.items(published.counted(spans, index, documents, self.limit(name)), index, rule.threshold)
 
     def inputs(self) -> list[str]:
-        """The evaluation files; of folders and globs, those of known kind. Raises FileNotFoundError for a pattern that
-        names none, ValueError for one that names none of known kind."""
+        """The evaluation files, of folders and globs those of known kind, and those of the tokenizer. Raises
+        FileNotFoundError for a pattern that names none, ValueError for one that names none of known kind."""
+        return [*self.evaluation_files(), *(source.path for source in self._tokenizer())]
+
+    def evaluation_files(self) -> list[str]:
+        """The evaluation files. Raises as `inputs`."""
         return list(dict.fromkeys(source.path for source in self._sources()))
+
+    def _tokenizer(self) -> tuple[paths.Source, ...]:
+        return tuple(paths.list_files(self.tokenizer)) if self.tokenizer else ()
 
     def index(self, scan: published.Scan | None = None) -> indexes.Index:
         """The index of the evaluation files for a scan, that of documents unless another is given, kept until one of
         them changes."""
-        return _index(self._sources(), self.fields, scan or self.scan_of_documents)
+        return _index(self._sources(), self._tokenizer(), self.fields, scan or self.scan_of_documents)
 
     def check(self) -> None:
-        """Raises ValueError for files that cannot be read, or have no items, or no text in the fields. Files of
-        unknown kind are left out with a warning."""
+        """Raises ValueError for files that cannot be read, or have no items, or no text in the fields, and for a
+        tokenizer that cannot be used. Files of unknown kind are left out with a warning."""
+        if self.tokenizer:
+            byte_tokens.check(self.tokenizer)
         unknown = [path for pattern in self.against for path in evaluation_files.expand(pattern)[1]]
         if unknown:
             warnings.warn(f"decontaminate.against: left out, of unknown kind: {', '.join(unknown[:10])}", stacklevel=2)
@@ -160,9 +180,11 @@ class Decontaminate(Step):
 
 
 @functools.lru_cache(maxsize=8)
-def _index(sources: tuple[paths.Source, ...], fields: tuple[str, ...], scan: published.Scan) -> indexes.Index:
+def _index(
+    sources: tuple[paths.Source, ...], files: tuple[paths.Source, ...], fields: tuple[str, ...], scan: published.Scan
+) -> indexes.Index:
     return indexes.build(
-        _items(sources, fields), scan.ngram, scan.min_words, scan.normalisation, scan.by_set, scan.drawn
+        _items(sources, fields), scan.ngram, scan.min_words, scan.normalisation, scan.by_set, scan.drawn, scan.tokenizer
     )
 
 

@@ -48,6 +48,7 @@ class Index:
     `probes` has for its size, hash to `hash[g]`. `gram_of_unit[u]` is the gram that begins at unit *u*, -1 where none
     does. `grams[i]` is the number of distinct grams of item *i*, `units[i]` that of its units. `text_size[t]` is how
     many units a gram of text *t* has, 0 where it has none. `joined`: all texts of an item are one text of the index.
+    `tokenizer`: the folder of that whose tokens the units are.
     `buckets[h >> shift]` is the first gram whose hash begins so. `filter` is a Bloom filter of the hashes in blocks of
     one uint64.
     """
@@ -72,6 +73,7 @@ class Index:
     buckets: np.ndarray
     filter: np.ndarray
     joined: bool = False
+    tokenizer: str = ""
 
     @property
     def not_checkable(self) -> list[str]:
@@ -120,11 +122,12 @@ def build(
     normalisation: normalisations.Name = "simple",
     by_set: bool = False,
     drawn: int = 0,
+    tokenizer: str = "",
 ) -> Index:
     """The index of `items`. by_set: the grams of a set have GPT-3's N units: the `PERCENTILE`th percentile of the
     lengths of its items, but at least `min_words` and at most `ngram` (arXiv 2005.14165, appendix C). drawn: the texts
-    of an item are one, and of its grams only so many are looked for, drawn by a hash of its name (GPT-4). Raises
-    ValueError unless 1 <= min_words <= ngram."""
+    of an item are one, and of its grams only so many are looked for, drawn by a hash of its name (GPT-4). tokenizer:
+    the folder of it, with the normalisation "tokens". Raises ValueError unless 1 <= min_words <= ngram."""
     if not 1 <= min_words <= ngram:
         raise ValueError(f"min_words is {min_words}, not between 1 and ngram, {ngram}")
     items = tuple(items)
@@ -132,7 +135,7 @@ def build(
     item_of_text = np.repeat(np.arange(len(items)), [1 if drawn else len(item.texts) for item in items])
     data, offsets = arrow.buffers(texts)
     text, unit_at, hashes, first_unit, lone = _all_units(
-        data, offsets, normalisations.rules(normalisation), scripts.unspaced_table()
+        data, offsets, normalisations.rules(normalisation), words.tokens_of(texts, tokenizer), scripts.unspaced_table()
     )
     units = np.diff(first_unit)
     times = np.where((2 * lone > units) & (normalisation != "gpt4"), CHARACTERS_A_WORD, 1)
@@ -173,6 +176,7 @@ def build(
         text_size=sizes,
         probes=np.unique(probes[sizes > 0]),
         joined=drawn > 0,
+        tokenizer=tokenizer,
         buckets=np.searchsorted(hash >> _shift(len(hash)), np.arange((1 << 64 - int(_shift(len(hash)))) + 1)).astype(
             np.int32
         ),
@@ -215,7 +219,7 @@ def _shift(grams: int) -> np.uint64:
 
 
 @numba.njit(cache=True, nogil=True)
-def _all_units(data, offsets, rules, unspaced):
+def _all_units(data, offsets, rules, tokens, unspaced):
     """(normalised text, where each unit begins in it and where the next would, hashes of units, first unit of each text
     and of the next, units of each text that begin with a letter of a script without spaces)."""
     longest = np.int64(0)
@@ -228,7 +232,7 @@ def _all_units(data, offsets, rules, unspaced):
     first, lone = np.zeros(len(offsets), np.int64), np.zeros(len(offsets) - 1, np.int64)
     written, units = np.int64(0), np.int64(0)
     for i in range(len(offsets) - 1):
-        count = words.split(data, offsets[i], offsets[i + 1], rules, found)
+        count = words.units_of(data, offsets, i, rules, tokens, found)
         length = found.at[count] if count else np.int64(0)
         if written + length + words.MARGIN > len(text):
             larger = np.empty(2 * (written + length) + words.MARGIN, np.uint8)
@@ -237,8 +241,9 @@ def _all_units(data, offsets, rules, unspaced):
         for unit in range(count):
             at[units + unit] = written + found.at[unit]
             hash[units + unit] = found.hash[unit]
-            code_point, _ = utf8.decode(found.text, found.at[unit])
-            lone[i] += unspaced[code_point]
+            if not len(tokens.offsets):
+                code_point, _ = utf8.decode(found.text, found.at[unit])
+                lone[i] += unspaced[code_point]
         written = utf8.copy(found.text, np.int64(0), length, text, written)
         units += count
         first[i + 1] = units

@@ -14,7 +14,7 @@
                 papers have it, a paragraph of Chinese would be one word
     gpt4        letters, numbers and their marks, each a unit by itself, of the NFC, case kept (GPT-4's report,
                 appendix C: "removing all spaces and symbols, keeping only characters (including numbers)")
-    tokens      ids of a tokenizer
+    tokens      ids of a tokenizer of byte-level BPE, of the text as it is: case, white space and punctuation count
 
 The first and the second compare texts as `NFC(casefold(NFD(text)))`, which is the same for all that is canonically and
 caselessly equal (Unicode 16.0, D145).
@@ -68,7 +68,9 @@ class Rules(NamedTuple):
 
 @functools.cache
 def rules(name: Name) -> Rules:
-    """A normalisation of characters by its name; there is none for "tokens"."""
+    """A normalisation of characters by its name; tokens have none, for which one of words stands."""
+    if name == "tokens":
+        return rules("simple")
     classes, forms, fold = unicode.class_table(), normal_forms.tables(), folding.folding()
     is_mark = classes & unicode.MARK > 0
     alphanumeric = classes & (unicode.LETTER | unicode.NUMBER) > 0

@@ -63,7 +63,8 @@ Name = Literal[
 class Scan(NamedTuple):
     """By what texts are compared: one scan serves all rules that ask for the same. `skips`: see `scanner.Scanner`;
     `by_set`: items of a set are looked for by grams of one length, GPT-3's N; `drawn`: by so many grams of an item;
-    `of_grams`: the distinct grams of documents are counted."""
+    `of_grams`: the distinct grams of documents are counted; `tokenizer`: the folder of that whose tokens are units,
+    with the normalisation "tokens"."""
 
     normalisation: normalisations.Name
     ngram: int
@@ -72,6 +73,7 @@ class Scan(NamedTuple):
     by_set: bool = False
     drawn: int = 0
     of_grams: bool = False
+    tokenizer: str = ""
 
 
 class Verdict(NamedTuple):

@@ -126,8 +126,18 @@ class Scanner:
         """Spans (`SPAN_SCHEMA`) of a string column, ordered by row, item and start."""
         data, offsets = arrow.buffers(text)
         rules = normalisations.rules(self.index.normalisation)
+        tokens = words.tokens_of(text, self.index.tokenizer)
         spans, units = _scan(
-            data, offsets, rules, self._grams, self._seen, self.rows, self.index.probes, self.skips, self.of_grams
+            data,
+            offsets,
+            rules,
+            tokens,
+            self._grams,
+            self._seen,
+            self.rows,
+            self.index.probes,
+            self.skips,
+            self.of_grams,
         )
         self.rows += len(text)
         found = self._table(spans, units, data, offsets)
@@ -159,7 +169,7 @@ def scan(text: pa.Array, index: Index) -> pa.Table:
 
 
 @numba.njit(cache=True, nogil=True)
-def _scan(data, offsets, rules, grams, seen, before, probes, skips, of_grams):
+def _scan(data, offsets, rules, tokens, grams, seen, before, probes, skips, of_grams):
     """(spans int64[n, 8] in the order of their end, units of each document); `before`: documents scanned before."""
     longest = np.int64(0)
     for row in range(len(offsets) - 1):
@@ -170,7 +180,7 @@ def _scan(data, offsets, rules, grams, seen, before, probes, skips, of_grams):
     units = np.zeros(len(offsets) - 1, np.int64)
     count = np.int64(0)
     for row in range(len(offsets) - 1):
-        units[row] = words.split(data, offsets[row], offsets[row + 1], rules, found)
+        units[row] = words.units_of(data, offsets, row, rules, tokens, found)
         first = count
         before_size = np.int64(0)
         for probe in probes:

@@ -13,15 +13,18 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+import pyarrow as pa
 
 from corpus.contamination import normalisations
 from corpus.contamination.normalisations import ALONE, CODE_POINT, CONTINUES, DELETED, FOLDS, JOINS, UNUSUAL
-from corpus.text import folding, normal_forms
+from corpus.encoding.byte_tokens import ByteTokens, byte_tokens
+from corpus.text import arrow, folding, normal_forms
 from corpus.text.intrinsics import load64, store64, trailing_zeros
 from corpus.text.leaf import leaf
 from corpus.text.utf8 import decode, encode
 
 SPACE = ord(" ")
+TOKEN_BYTES = 4
 MARGIN = 8
 """Bytes after normalised text that are read, and do not matter."""
 LONGEST_PIECE = 64
@@ -40,6 +43,9 @@ _HIGH = np.uint64(0x8080808080808080)
 _EACH = np.uint64(0x0101010101010101)
 
 NONE, WORD, LONE = range(3)
+
+NO_TOKENS = ByteTokens(np.empty(0, np.uint32), np.empty(0, np.int64), np.empty(0, np.int64))
+"""Where units are not tokens."""
 
 
 class Words(NamedTuple):
@@ -179,6 +185,38 @@ def _plain_words(data, start, position, end, words, count, written):
     return count, written, position - (position > first)
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def units_of(data, offsets, row, rules, tokens, words):
+    """Writes the units of text `row` of a column to `words`: its tokens, where there are `tokens` of the column
+    (`ByteTokens`), and else as `split` does; returns how many."""
+    if len(tokens.offsets):
+        return _take_tokens(data, offsets[row], offsets[row + 1], tokens, row, words)
+    return split(data, offsets[row], offsets[row + 1], rules, words)
+
+
+@leaf
+def _take_tokens(data, start, end, tokens, row, words):
+    """Tokens that divide a character are of all its bytes: places are those of characters."""
+    first, after = tokens.offsets[row], tokens.offsets[row + 1]
+    for i in range(after - first):
+        token = np.uint64(tokens.ids[first + i])
+        for byte in range(TOKEN_BYTES):
+            words.text[TOKEN_BYTES * i + byte] = np.uint8(token >> np.uint64(8 * byte) & np.uint64(255))
+        words.at[i] = TOKEN_BYTES * i
+        words.hash[i] = mix(token + np.uint64(1))
+        begin, last = (
+            start + tokens.ends[first + i] - tokens.ends[first],
+            start + tokens.ends[first + i + 1] - tokens.ends[first],
+        )
+        while begin > start and data[begin] & 0xC0 == 0x80:
+            begin -= 1
+        while last < end and data[last] & 0xC0 == 0x80:
+            last += 1
+        words.starts[i], words.ends[i] = begin - start, last - start
+    words.at[after - first] = TOKEN_BYTES * (after - first)
+    return after - first
+
+
 @leaf
 def split(data, start, end, rules, words):
     """Writes the units of `data[start:end]` (valid UTF-8) to `words`, with their places from `start`; returns how many.
@@ -287,11 +325,17 @@ def roll(state, first, power, word):
     return (state - first * power) * _WORD + word
 
 
-def places(text: str, rules: normalisations.Rules) -> tuple[np.ndarray, np.ndarray]:
+def tokens_of(text: pa.Array, tokenizer: str) -> ByteTokens:
+    """The tokens of a column for `units_of`; none unless there is the folder of a tokenizer."""
+    return byte_tokens(text, tokenizer) if tokenizer else NO_TOKENS
+
+
+def places(text: str, name: normalisations.Name, tokenizer: str = "") -> tuple[np.ndarray, np.ndarray]:
     """(first byte, byte after it) of each unit of a text: int64[units] both."""
-    data = np.frombuffer(text.encode(), np.uint8)
+    column = pa.array([text], pa.large_string())
+    data, offsets = arrow.buffers(column)
     found = room(len(data))
-    count = split(data, 0, len(data), rules, found)
+    count = units_of(data, offsets, 0, normalisations.rules(name), tokens_of(column, tokenizer), found)
     return found.starts[:count], found.ends[:count]
 
 

@@ -28,6 +28,7 @@ from corpus.dedup import (
     token_shingles,
 )
 from corpus.dedup.crowds import Crowd
+from corpus.encoding.byte_tokens import encoder_in
 from corpus.io import paths
 from corpus.options import OptionError, option
 from corpus.step import Step
@@ -168,7 +169,7 @@ class Near(Step):
     def check(self) -> None:
         """Raises ValueError or FileNotFoundError for a tokenizer that cannot be used."""
         if self.tokenizer:
-            token_shingles.encoder_in(self.tokenizer)
+            encoder_in(self.tokenizer)
 
     def banding(self) -> tuple[int, int]:
         """(bands, rows of each): as given, of which the first `bands * rows` permutations count, or chosen."""
@@ -221,7 +222,7 @@ class Near(Step):
         signature = schemes.definition(self.scheme, self.shingle_hash, self.permutations, self.seed)
         text = f"{shingles.DEFINITION} {self.unit}" if self.normalisation == "lower_words" else self.normalisation
         if self.unit == "tokens":
-            text = f"tokens {token_shingles.encoder_in(self.tokenizer).fingerprint}"
+            text = f"tokens {encoder_in(self.tokenizer).fingerprint}"
         return f"{text} {self.ngram} | {signature} | bands={bands} rows={rows}"
 
     def priority(self, batch: pa.RecordBatch) -> np.ndarray:

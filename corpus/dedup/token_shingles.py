@@ -5,29 +5,16 @@ Nothing is done to the text before. A text of fewer tokens, but at least one, ha
 
 from __future__ import annotations
 
-import functools
-
 import numba
 import numpy as np
 import pyarrow as pa
 
 from corpus.dedup import sha1
 from corpus.dedup.shingles import HASHES, Hash, append_set, check_ngram, hash_runs
-from corpus.encoding.encoder import Encoder, load_encoder
-from corpus.io import paths
+from corpus.encoding.byte_tokens import encoder_in
 
 WIDTH = 4
 """Bytes of an id."""
-
-
-def encoder_in(folder: str) -> Encoder:
-    """The tokenizer in a folder, loaded once until one of its files changes. Raises as `load_encoder` does."""
-    return _encoder(folder, tuple(paths.list_files(folder)))
-
-
-@functools.lru_cache(maxsize=1)
-def _encoder(folder: str, files: tuple[paths.Source, ...]) -> Encoder:
-    return load_encoder(folder)
 
 
 def shingle_hashes(text: pa.Array, folder: str, ngram: int, hash: Hash) -> tuple[np.ndarray, np.ndarray]:

@@ -9,17 +9,13 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from typing import Literal, NamedTuple
 
 import numba
 import numpy as np
 import pyarrow as pa
 
-from corpus.dedup.token_shingles import encoder_in
-from corpus.encoding import byte_level
-from corpus.io import paths
+from corpus.encoding.byte_tokens import byte_tokens
 from corpus.text import arrow, hashing, spans, utf8
 
 Unit = Literal["bytes", "characters", "words", "tokens"]
@@ -43,7 +39,8 @@ def units_of(text: pa.Array, unit: Unit, tokenizer: str = "") -> Units:
     if unit == "bytes":
         return Units(data[: offsets[-1]][offsets[0] :], offsets - offsets[0])
     if unit == "tokens":
-        return _tokens(text, tokenizer)[0]
+        tokens = byte_tokens(text, tokenizer)
+        return Units(tokens.ids, tokens.offsets)
     values, ends = _numbers(data, offsets, unit == "words")
     return Units(values.astype(WIDTH[unit], copy=False), ends)
 
@@ -57,39 +54,10 @@ def bytes_of(
         return start, end
     if unit == "tokens":
         rows = np.unique(row)
-        (_, offsets), ends = _tokens(text.take(pa.array(rows)), tokenizer)
+        _, offsets, ends = byte_tokens(text.take(pa.array(rows)), tokenizer)
         first = offsets[np.searchsorted(rows, row)]
         return ends[first + start] - ends[first], ends[first + end] - ends[first]
     return _bytes_of(*arrow.buffers(text), row, start, end, unit == "words")
-
-
-def check(tokenizer: str) -> None:
-    """Raises ValueError for a tokenizer whose tokens are not the bytes of a text, FileNotFoundError for none."""
-    _tokens(pa.array([" A  b\n\n\té漢😀.", "x"]), tokenizer)
-
-
-def _tokens(text: pa.Array, tokenizer: str) -> tuple[Units, np.ndarray]:
-    """(Tokens, the bytes before each, and in all: int64[n + 1])."""
-    tokens, offsets = encoder_in(tokenizer).encode(text)
-    lengths = _lengths(tokenizer, tuple(paths.list_files(tokenizer)))
-    ends = np.concatenate([[0], np.cumsum(lengths[tokens])])
-    if (np.diff(ends[offsets]) != np.diff(arrow.buffers(text)[1])).any():
-        raise ValueError(f"tokens of {tokenizer} are not the bytes of a text, which unit: tokens needs; use words")
-    return Units(tokens.astype(np.uint32), offsets), ends
-
-
-@functools.lru_cache(maxsize=1)
-def _lengths(tokenizer: str, files: tuple[paths.Source, ...]) -> np.ndarray:
-    """Bytes that each token stands for (int64), 0 of those that no text has."""
-    path = paths.join(tokenizer, "tokenizer.json")
-    vocabulary = json.loads(paths.read_bytes(path))["model"].get("vocab", {}) if paths.exists(path) else {}
-    alphabet = set(byte_level.characters())
-    if not isinstance(vocabulary, dict) or not alphabet <= set("".join(vocabulary)):
-        raise ValueError(f"{tokenizer} has no tokenizer.json of byte-level BPE, which unit: tokens needs; use words")
-    lengths = np.zeros(max(encoder_in(tokenizer).vocab_size, max(vocabulary.values()) + 1), np.int64)
-    for token, number in vocabulary.items():
-        lengths[number] = len(token) if alphabet.issuperset(token) else 0
-    return lengths
 
 
 @numba.njit(cache=True, nogil=True)

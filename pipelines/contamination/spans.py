@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus import views
-from corpus.contamination import normalisations, rules, scanner, words
+from corpus.contamination import rules, scanner, words
 from corpus.contamination.decontaminate import Decontaminate, decided
 from corpus.contamination.index import Index
 from corpus.contamination.rules import Scan
@@ -256,9 +256,8 @@ def places_in_items(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The bytes of items' texts that units `first` to `first + size` are of: (starts, ends), both int64."""
     start, end = np.zeros(len(text), np.int64), np.zeros(len(text), np.int64)
-    rules_ = normalisations.rules(index.normalisation)
     for number in np.unique(text).tolist():
-        starts, ends = words.places(index.texts[number][1], rules_)
+        starts, ends = words.places(index.texts[number][1], index.normalisation, index.tokenizer)
         here = text == number
         start[here], end[here] = starts[first[here]], ends[first[here] + size[here] - 1]
     return start, end

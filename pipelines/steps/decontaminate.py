@@ -60,7 +60,7 @@ class Decontaminate(decontaminate.Decontaminate, GlobalStep):
         task = Task("00000", verdicts.Judging(self, found, counts), prints, weight)
         (judged,) = context.map("items", verdicts.judge, [task], self)
         self._publish(context, written, judged)
-        context.found.figures[context.name] = self._figures(len(evaluation), written, judged)
+        context.found.figures[context.name] = self._figures(len(self.evaluation_files()), written, judged)
         proposed = exchange.of_map(written, PROPOSALS, len(groups))
         return decide_map(context, groups, proposed, f"{self.scan_of_documents.ngram}-gram")
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from corpus.dedup import units
 from corpus.dedup.substrings import MAX_LENGTH, MIN_LENGTH, check_tokenizer, snapped
 from corpus.dedup.units import Unit
+from corpus.encoding import byte_tokens
 from corpus.io import paths
 from corpus.options import option
 from corpus.reading.read_options import ReadOptions
@@ -96,7 +97,7 @@ class SubstringDedup(GlobalStep):
         """Raises ValueError or FileNotFoundError for a tokenizer that cannot be used, or files that are not read."""
         self.sources()
         if self.tokenizer:
-            units.check(self.tokenizer)
+            byte_tokens.check(self.tokenizer)
 
     def sources(self, options: ReadOptions = ReadOptions()) -> list[paths.Source]:
         """The files of the other corpus, each once."""

@@ -105,3 +105,25 @@ def held(text, grams):
     """Those of the grams that a text has."""
     sequence = tuple(word for word, _, _ in split(text))
     return {gram for gram in grams if any(sequence[i : i + len(gram)] == gram for i in range(len(sequence)))}
+
+
+def passages(units, item, ngram, least):
+    """(first unit, unit after, first unit in the item) of what a document's units and those of an item's text have in
+    common: as long as can be at the first of the longest places of each gram that no passage before has."""
+    size, reach = min(ngram, len(item)), 0
+    if size < least:
+        return
+    for i in range(len(units) - size + 1):
+        best = None
+        for place in [p for p in range(len(item) - size + 1) if item[p : p + size] == units[i : i + size]][:64]:
+            back = 0
+            while min(i, place) > back and units[i - back - 1] == item[place - back - 1]:
+                back += 1
+            ahead = size
+            while units[i + ahead : i + ahead + 1] == item[place + ahead : place + ahead + 1] != []:
+                ahead += 1
+            if best is None or back + ahead > best[0]:
+                best = back + ahead, i - back, i + ahead, place - back
+        if best and reach < i + size:
+            reach = best[2]
+            yield best[1:]

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pyarrow as pa
 import pytest
-from grams_oracle import grams_of, held, size_of, split
+from grams_oracle import grams_of, held, passages, size_of, split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,35 +29,13 @@ def expected(documents, items, ngram, min_words):
             for each, (owner, text) in enumerate(texts):
                 if owner != number:
                     continue
-                for first, after, place in passages(units, split(text), ngram, min_words):
+                item, times = [unit for unit, _, _ in split(text)], size_of(split(text), 1)
+                for first, after, place in passages(units, item, times * ngram, times * min_words):
                     start, end = sequence[first][1], sequence[after - 1][2]
                     share = len(held_) / len(grams)
                     rows.append(((row, number, start, each), (row, start, end, after - first, number, len(held_), share,
                                                               each, place, 0, len(units))))  # fmt: skip
     return [values for _, values in sorted(rows)]
-
-
-def passages(units, text, ngram, min_words):
-    """(first unit, unit after, first unit in the text) of what both have in common."""
-    times = size_of(text, 1)
-    item = [unit for unit, _, _ in text]
-    size, reach = min(times * ngram, len(item)), 0
-    if size < times * min_words:
-        return
-    for i in range(len(units) - size + 1):
-        best = None
-        for place in [p for p in range(len(item) - size + 1) if item[p : p + size] == units[i : i + size]][:64]:
-            back = 0
-            while min(i, place) > back and units[i - back - 1] == item[place - back - 1]:
-                back += 1
-            ahead = size
-            while units[i + ahead : i + ahead + 1] == item[place + ahead : place + ahead + 1] != []:
-                ahead += 1
-            if best is None or back + ahead > best[0]:
-                best = back + ahead, i - back, i + ahead, place - back
-        if best and reach < i + size:
-            reach = best[2]
-            yield best[1:]
 
 
 def found(documents, items, ngram, min_words, type=pa.string(), skips=0):

@@ -14,6 +14,7 @@ from shingle_oracle import any_text
 
 from corpus.dedup import token_shingles
 from corpus.dedup.near import Near, near_duplicates
+from corpus.encoding.byte_tokens import encoder_in
 from corpus.options import OptionError
 from pipelines.recipe import RecipeError
 from tokenizer_training import train_tokenizer
@@ -37,7 +38,7 @@ def test_shingles_are_windows_of_ids(folder, texts, ngram, name):
     column = pa.array(texts, pa.string())
     values, offsets = token_shingles.shingle_hashes(column, folder, ngram, name)
     units, unit_offsets = token_shingles.unit_hashes(column, folder)
-    for i, ids in enumerate(token_shingles.encoder_in(folder).encode_texts(texts)):
+    for i, ids in enumerate(encoder_in(folder).encode_texts(texts)):
         size = min(ngram, len(ids))
         windows = [ids[at : at + size].tolist() for at in range(len(ids) - size + 1)] if size else []
         expected = sorted({HASHES[name](struct.pack(f"<{size}I", *window)) for window in windows})

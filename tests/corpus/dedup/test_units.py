@@ -1,9 +1,5 @@
 """Units of texts, and where they stand: the bytes of their ranges are those that Python slices."""
 
-import json
-import pathlib
-import shutil
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -70,20 +66,3 @@ def test_passages_of_tokens(tokenizer):
     documents = [ids.tolist() for ids in load_encoder(tokenizer).encode_texts(texts)]
     expected = runs_oracle.cuts(documents, 4)
     assert [(row["row"], row["by"]) for row in found.to_pylist()] == [(each[0], each[3]) for each in expected] != []
-    units.check(tokenizer)
-
-
-def test_a_tokenizer_that_changes_texts_is_refused(tokenizer, tmp_path):
-    train_tokenizer(["to be or not to be"] * 9, str(tmp_path / "words"), family="wordpiece", vocab_size=20)
-    with pytest.raises(ValueError, match="no tokenizer.json of byte-level BPE"):
-        units.check(str(tmp_path / "words"))
-    description = json.loads(pathlib.Path(tokenizer, "tokenizer.json").read_text())
-    description["pre_tokenizer"]["add_prefix_space"] = True
-    (tmp_path / "spaced").mkdir()
-    for name in ("tokenizer_config.json", "special_tokens_map.json"):
-        shutil.copy(pathlib.Path(tokenizer, name), tmp_path / "spaced")
-    (tmp_path / "spaced" / "tokenizer.json").write_text(json.dumps(description))
-    with pytest.raises(ValueError, match="are not the bytes of a text"):
-        units.check(str(tmp_path / "spaced"))
-    with pytest.raises(FileNotFoundError):
-        units.check(str(tmp_path / "missing"))

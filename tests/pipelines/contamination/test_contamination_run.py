@@ -13,6 +13,7 @@ from pipelines import recipe as recipes
 from pipelines.contamination import scores
 from pipelines.inspection import explain
 from pipelines.run import run
+from tokenizer_training import train_tokenizer
 
 MOON = "What is the name of the largest moon of the planet Saturn, and who was it that first saw it?"
 SHIP = "Which of the ships of the expedition came back to the harbour after the long winter of that year?"
@@ -111,6 +112,23 @@ def test_report_only_leaves_documents_alone_and_says_the_same(done, tmp_path):
         name = f"contamination/quiz/{part}_ids.jsonl"
         assert (tmp_path / "out" / name).read_text() == (folder / "out" / name).read_text()
     assert other.figures["decontaminate"]["sets"] == result.figures["decontaminate"]["sets"]
+
+
+def test_tokens_of_a_tokenizer_are_units(tmp_path):
+    with pytest.warns(UserWarning, match="the vocabulary has"):
+        train_tokenizer([FILLER, CHINESE], str(tmp_path / "tokenizer"), family="bpe", vocab_size=300)
+    result = ran(tmp_path, "out", tokenizer=str(tmp_path / "tokenizer"), measure=["palm"])
+    assert result.figures["decontaminate"]["evaluation_files"] == 1
+    texts = {row["id"]: row["text"].encode() for row in DOCUMENTS}
+    questions = {f"quiz.jsonl:{row['id']}": row["question"].encode() for row in RECORDS}
+    rows = pq.read_table(tmp_path / "out" / "contamination" / "spans").to_pylist()
+    assert {(row["id"], row["scan"]) for row in rows} == {
+        ("zh", "tokens-13"), ("half", "tokens-13"), ("zh", "tokens-8"), ("half", "tokens-8")
+    }  # fmt: skip
+    for row in rows:  # "leak" has the question in capitals
+        passage = texts[row["id"]][row["start"] : row["end"]]
+        assert passage == questions[row["item"]][row["item_start"] : row["item_end"]] == row["passage"].encode()
+    assert ids(tmp_path / "out" / "contamination" / "quiz" / "dirty_ids.jsonl") == ["zh"]
 
 
 def test_gpt3_cuts_what_any_drops(tmp_path):

@@ -1,0 +1,64 @@
+"""Tokens of a tokenizer in a folder, and the bytes of the text that each stands for (byte-level BPE, as GPT-2's)."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.encoding import byte_level
+from corpus.encoding.encoder import Encoder, load_encoder
+from corpus.io import paths
+from corpus.text import arrow
+
+
+class ByteTokens(NamedTuple):
+    """Tokens of texts: those of text i are `ids[offsets[i]:offsets[i + 1]]` (uint32; int64); `ends` (int64[ids + 1])
+    are the bytes of all texts before each token, and in all. A token may begin and end within a character."""
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    ends: np.ndarray
+
+
+def encoder_in(folder: str) -> Encoder:
+    """The tokenizer in a folder, loaded once until one of its files changes. Raises as `load_encoder` does."""
+    return _encoder(folder, tuple(paths.list_files(folder)))
+
+
+@functools.lru_cache(maxsize=1)
+def _encoder(folder: str, files: tuple[paths.Source, ...]) -> Encoder:
+    return load_encoder(folder)
+
+
+def byte_tokens(text: pa.Array, folder: str) -> ByteTokens:
+    """The tokens of a column of strings. Raises ValueError for a tokenizer whose tokens are not the bytes of a text,
+    FileNotFoundError for none."""
+    ids, offsets = encoder_in(folder).encode(text)
+    lengths = _lengths(folder, tuple(paths.list_files(folder)))
+    ends = np.concatenate([[0], np.cumsum(lengths[ids])])
+    if (np.diff(ends[offsets]) != np.diff(arrow.buffers(text)[1])).any():
+        raise ValueError(f"tokens of {folder} are not the bytes of a text, which is needed here; use words")
+    return ByteTokens(ids.astype(np.uint32), offsets, ends)
+
+
+def check(folder: str) -> None:
+    """Raises as `byte_tokens` does."""
+    byte_tokens(pa.array([" A  b\n\n\té漢😀.", "x"]), folder)
+
+
+@functools.lru_cache(maxsize=1)
+def _lengths(folder: str, files: tuple[paths.Source, ...]) -> np.ndarray:
+    """Bytes that each token stands for (int64), 0 of those that no text has."""
+    path = paths.join(folder, "tokenizer.json")
+    vocabulary = json.loads(paths.read_bytes(path))["model"].get("vocab", {}) if paths.exists(path) else {}
+    alphabet = set(byte_level.characters())
+    if not isinstance(vocabulary, dict) or not alphabet <= set("".join(vocabulary)):
+        raise ValueError(f"{folder} has no tokenizer.json of byte-level BPE, which is needed here; use words")
+    lengths = np.zeros(max(encoder_in(folder).vocab_size, max(vocabulary.values()) + 1), np.int64)
+    for token, number in vocabulary.items():
+        lengths[number] = len(token) if alphabet.issuperset(token) else 0
+    return lengths
