@@ -208,12 +208,12 @@ def _run(folder: str) -> None:
 
 def _signatures(folder: str) -> None:
     """MinHash of texts, which a run has in two parts, crowded buckets, what an index is asked with; a suffix array,
-    where in a part's a range begins that is not the first, and runs, which steps may leave none of;
-    footers of Parquet files that are large."""
+    where in a part's a range begins that is not the first, and runs and passages of words, which steps may leave none
+    of; footers of Parquet files that are large."""
     import numpy as np
     import pyarrow as pa
 
-    from corpus.dedup import clusters, crowds, key_filter, minhash, suffix_parts
+    from corpus.dedup import clusters, crowds, key_filter, minhash, substrings, suffix_parts
     from corpus.reading import footer_sizes
 
     minhash.signatures(pa.array([text(0)]))
@@ -234,6 +234,7 @@ def _signatures(folder: str) -> None:
     suffix_parts.place_of(part, b"not to b")
     one = np.zeros(1, np.int64)
     suffix_parts.runs_of(one, one, one, (one, one + 8), 8)
+    substrings.repeated_substrings([text(0), text(1)], 8, "words", keep="none")
     footer_sizes.compressed(np.frombuffer(b"\0", np.uint8))
 
 
