@@ -4,8 +4,10 @@ Equal windows hold the same parts of `part` units, so that they have the same *k
 (minimizers: Roberts et al. 2004; winnowing: Schleimer et al. 2003). Windows that follow each other mostly share a key:
 a *chain* is all consecutive windows of a document that have one key, and in random text there are 2 / (w + 1) chains
 for each unit, w = min_length - part + 1. So equal windows are looked for only where a key stands in two chains, or in
-one that holds its part twice; there every window is hashed, and compared, unit by unit, with the first that has its
-hash. What a hash says is never believed, so that the runs are right whatever the hashes are.
+one that holds its part twice. There, windows of chains that hold their part once are equal only where they hold it at
+the same place, and as far as the units about it are the same. Where chains are many, or hold it more often, every
+window is hashed, and compared, unit by unit, with the first that has its hash. What a hash says is never believed, so
+that the runs are right whatever the hashes are.
 
 All of this takes time in proportion to the text, also where it is periodic: text of equal letters is one chain with
 one distinct window. A window is compared with the last that was found equal to its first occurrence, and in full,
@@ -33,6 +35,10 @@ BLOCK = 4096
 """Windows whose keys are found together, or as many as a window has parts: few enough for the nearest cache."""
 STRIDE = 4096
 """Windows that are numbered together; room for distinct ones is made before."""
+LEADERS = 8
+"""Chains of a key with which others are compared; where more of them have windows of their own, windows are hashed."""
+STEP = 16
+"""Units that are compared together."""
 
 
 class Chains(NamedTuple):
@@ -46,7 +52,8 @@ class Chains(NamedTuple):
     several: np.ndarray
 
 
-def part_of(min_length: int) -> int:
+@numba.njit(cache=True, nogil=True)
+def part_of(min_length):
     """Units of a part: long ones are rarely repeated by chance, short ones make fewer chains. A third of a window, and
     32 at most."""
     return max(1, min(32, min_length // 3))
@@ -65,18 +72,28 @@ def wanted(chains: Chains) -> np.ndarray:
 
 
 class KeySet:
-    """A set of keys (uint64), of which most that are asked for are not in it: `keys`, ascending, and a bit for each of
-    at least 16 times as many values of their highest bits."""
+    """A set of keys (uint64), of which most that are asked for are not in it. Keys are least hashes, most of them small
+    numbers: they are mixed, in order, found by their highest bits, and there is a bit for each of at least 16 times as
+    many values of these."""
 
     def __init__(self, keys: np.ndarray):
-        self.keys = np.unique(keys)
-        self._bits = max(10, (16 * len(keys)).bit_length())
-        self._filter = np.zeros(1 << (self._bits - 3), np.uint8)
-        _set_bits(self.keys, np.uint64(64 - self._bits), self._filter)
+        mixed = np.sort(keys * MIX)
+        is_first = np.ones(len(mixed), bool)
+        is_first[1:] = mixed[1:] != mixed[:-1]
+        self._mixed = mixed[is_first]  # np.unique takes ten times as long
+        bits = max(10, (16 * len(keys)).bit_length())
+        self._bit, self._bucket = np.uint64(64 - bits), np.uint64(64 - bits + 5)
+        self._filter = np.zeros(1 << (bits - 3), np.uint8)
+        _set_bits(self._mixed, self._bit, self._filter)
+        highest = np.arange(1 << (bits - 5), dtype=np.uint64) << self._bucket
+        self._begins = np.append(np.searchsorted(self._mixed, highest), len(self._mixed)).astype(np.uint32)
+
+    def __len__(self) -> int:
+        return len(self._mixed)
 
     def has(self, keys: np.ndarray) -> np.ndarray:
         """bool: which of the keys are in it."""
-        found: np.ndarray = _has(keys, self.keys, np.uint64(64 - self._bits), self._filter)
+        found: np.ndarray = _has(keys, self._mixed, self._bit, self._filter, self._bucket, self._begins)
         return found
 
 
@@ -140,20 +157,22 @@ def _take(units, begin, offsets, found):
 
 
 @numba.njit(cache=True, nogil=True)
-def _set_bits(keys, shift, bits):
-    for key in keys:
+def _set_bits(mixed, shift, bits):
+    for key in mixed:
         place = key >> shift
         bits[place >> np.uint64(3)] |= np.uint8(1) << np.uint8(place & np.uint64(7))
 
 
 @numba.njit(cache=True, nogil=True)
-def _has(keys, some, shift, bits):
+def _has(keys, some, shift, bits, shift_of_bucket, begins):
     found = np.zeros(len(keys), np.bool_)
     for i in range(len(keys)):
-        place = keys[i] >> shift
+        mixed = keys[i] * MIX
+        place = mixed >> shift
         if bits[place >> np.uint64(3)] >> np.uint8(place & np.uint64(7)) & np.uint8(1):
-            at = np.searchsorted(some, keys[i])
-            found[i] = at < len(some) and some[at] == keys[i]
+            bucket = mixed >> shift_of_bucket
+            for at in range(begins[bucket], begins[bucket + np.uint64(1)]):
+                found[i] |= some[at] == mixed
     return found
 
 
@@ -180,8 +199,7 @@ def _chains(units, offsets, min_length, part):
     document, start = np.empty(expected, np.int64), np.empty(expected, np.int64)
     key, several = np.empty(expected, np.uint64), np.empty(expected, np.bool_)
     length = np.empty(expected, np.int64)
-    hashes, keys = np.empty(together + width, np.uint64), np.empty(together + width, np.uint64)
-    room = np.empty(together + width, np.uint64)
+    hashes, room = np.empty(together + width, np.uint64), np.empty((2, together + width), np.uint64)
     leaving = _power(part - 1)
     count = 0
     for i in range(len(offsets) - 1):
@@ -194,7 +212,7 @@ def _chains(units, offsets, min_length, part):
         for block in range(0, windows, together):
             size = min(together, windows - block)
             state = _hash(units, first + block + held, part, size + width - 1 - held, leaving, state, hashes[held:])
-            _least(hashes, size, width, keys, room)
+            keys = _least(hashes, size, width, room)
             while count + size > len(key):
                 document, start, length = doubled(document), doubled(start), doubled(length)
                 key, several = doubled(key), doubled(several)
@@ -227,20 +245,25 @@ def _hash(units, at, part, count, leaving, state, hashes):
 
 
 @numba.njit(cache=True, nogil=True)
-def _least(hashes, size, width, keys, room):
-    """The least of `width` hashes from each of the first `size` on, into `keys`: of 1, of 2, of 4, ..., and of two runs
-    of a power of two that overlap."""
-    keys[: size + width - 1] = hashes[: size + width - 1]
+def _least(hashes, size, width, room):
+    """The least of `width` hashes from each of the first `size` on: of 1, of 2, of 4, ..., and of two runs of a power
+    of two that overlap. It is in one of the two rows of `room`."""
+    keys, other = hashes, room[0]
     span = 1
     while 2 * span <= width:
-        count = size + width - 2 * span
-        for i in range(count):
-            room[i] = min(keys[i], keys[i + span])
-        keys[:count] = room[:count]
+        _lesser(keys, span, size + width - 2 * span, other)
+        keys, other = other, room[1] if span == 1 else keys
         span *= 2
-    for i in range(size):
-        room[i] = min(keys[i], keys[i + width - span])
-    keys[:size] = room[:size]
+    _lesser(keys, width - span, size, other)
+    return other
+
+
+@leaf
+def _lesser(keys, span, count, found):
+    """Of each of the first `count` keys and the one `span` behind it the lesser. Of slices, so that it vectorises."""
+    left, right, found = keys[:count], keys[span : span + count], found[:count]
+    for i in range(count):
+        found[i] = min(left[i], right[i])
 
 
 @leaf
@@ -256,8 +279,8 @@ def _append(hashes, keys, size, width, block, opened, start, key, several, count
             several[count - 1] = True
             continue
         times = 0
-        for part in range(begun, at + width - 1):
-            times += hashes[part] == least
+        for hash in hashes[begun : at + width - 1]:
+            times += hash == least
         start[count], key[count], several[count] = block + begun, least, times > 1
         count += 1
     return count
@@ -307,6 +330,8 @@ def _classify(units, begin, length, address, start, key, min_length, min_count):
     hashes = np.empty(STRIDE, np.uint64)
     distinct = np.empty((STRIDE, 4), np.int64)
     table = np.empty(4 * STRIDE, np.int32)
+    part = part_of(min_length)
+    leaving_part = _power(part - 1)
     leaving = np.uint64(1)
     for _ in range(min_length - 1):
         leaving = _times(leaving, MULTIPLIER & PRIME)
@@ -322,8 +347,11 @@ def _classify(units, begin, length, address, start, key, min_length, min_count):
         while size < 2 * min(windows, STRIDE):
             size *= 2
         table[:size] = -1
+        aligned = windows <= len(distinct) and _number_aligned(
+            units, begin, length, i, j, key[i], min_length, part, leaving_part, distinct, of_window
+        )
         count = at = 0
-        for chain in range(i, j):
+        for chain in range(j if aligned else i, j):
             if chain > i:  # mostly the same text as the chain before, or the first
                 twin, origin = chain - 1, at - length[chain - 1]
                 if not _are_twins(units, begin, length, twin, chain, min_length):
@@ -365,6 +393,92 @@ def _classify(units, begin, length, address, start, key, min_length, min_count):
         runs[:found, 0].copy(), runs[:found, 1].copy(), runs[:found, 2].copy(),
         runs[:found, 3].copy(), runs[:found, 4].copy(), runs[:found, 5].copy(),
     )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def _number_aligned(units, begin, length, i, j, key, min_length, part, leaving, distinct, of_window):
+    """Numbers the windows of chains `i` to `j` as `_number` does, without hashes, where the part of their key stands
+    once in each: equal windows have it at the same place then, so that what two chains have in common is one range of
+    windows, those that end before the units about their parts differ. Whether it could: not where more than LEADERS of
+    them have windows that none before has."""
+    leaders = np.empty((LEADERS, 3), np.int64)  # chain, where its part is in `units`, number of its first window
+    led = count = at = 0
+    for chain in range(i, j):
+        if led:  # mostly the same text as another
+            twin = led - 1
+            if not _are_twins(units, begin, length, leaders[twin, 0], chain, min_length):
+                twin = 0
+            if _are_twins(units, begin, length, leaders[twin, 0], chain, min_length):
+                _number_as(begin[chain], length[chain], distinct, of_window, leaders[twin, 2], at)
+                at += length[chain]
+                continue
+        part_at = _only_part(units, begin[chain], length[chain], min_length, part, leaving, key)
+        if part_at < 0:
+            return False
+        of_window[at : at + length[chain]] = -1
+        left = length[chain]
+        for leader in range(led - 1, -1, -1):
+            other, other_at, numbers = leaders[leader]
+            low, high = _in_common(
+                units, part_at, part_at - begin[chain], length[chain],
+                other_at, other_at - begin[other], length[other], min_length,
+            )  # fmt: skip
+            shift = numbers + other_at - begin[other] - part_at + begin[chain]
+            for k in range(low, high):
+                if of_window[at + k] < 0:
+                    entry = of_window[shift + k]
+                    of_window[at + k] = entry
+                    distinct[entry, 2] += 1
+                    left -= 1
+            if left == 0:
+                break
+        if left:
+            if led == LEADERS:
+                return False
+            leaders[led, 0], leaders[led, 1], leaders[led, 2] = chain, part_at, at
+            led += 1
+            for k in range(length[chain]):
+                if of_window[at + k] < 0:
+                    distinct[count, 0], distinct[count, 1], distinct[count, 2] = chain, begin[chain] + k, 1
+                    of_window[at + k] = count
+                    count += 1
+        at += length[chain]
+    return True
+
+
+@leaf
+def _only_part(units, begin, length, min_length, part, leaving, key):
+    """Where the part stands whose hash is the key, in a chain of windows the first of which is at `begin`; -1 where it
+    stands there more than once."""
+    state, found = _begin(units, begin, part - 1), np.int64(-1)
+    for place in range(begin, begin + length + min_length - part):
+        state = state * MULTIPLIER + np.uint64(units[place + part - 1]) + np.uint64(1)
+        if _mixed(state) == key:
+            if found >= 0:
+                return np.int64(-1)
+            found = np.int64(place)
+        state -= (np.uint64(units[place]) + np.uint64(1)) * leaving
+    return found
+
+
+@leaf
+def _in_common(units, one, before, length, other, other_before, other_length, size):
+    """(first, after the last) window of a chain of `length` windows that is equal to the window of another with the
+    part at the same place. one, other: where their parts are in `units`; before: how far behind the first window."""
+    most = min(before, other_before)
+    same_before = np.int64(0)
+    while same_before + STEP <= most and _same(units, one - same_before - STEP, other - same_before - STEP, STEP):
+        same_before += STEP
+    while same_before < most and units[one - same_before - 1] == units[other - same_before - 1]:
+        same_before += 1
+    least = max(before - length, other_before - other_length) + 1  # the part is at least as far in, in both
+    most_after = size - least
+    same_after = np.int64(0)
+    while same_after + STEP <= most_after and _same(units, one + same_after, other + same_after, STEP):
+        same_after += STEP
+    while same_after < most_after and units[one + same_after] == units[other + same_after]:
+        same_after += 1
+    return before - same_before, before - max(size - same_after, least) + 1
 
 
 @numba.njit(cache=True, nogil=True)
@@ -442,11 +556,18 @@ def _number_as(begin, windows, distinct, of_window, origin, at):
 def _append_runs(begin, address, start, chain, k, windows, distinct, of_window, at, min_count, runs, found):
     """Appends the runs of a chain's windows, of which those before `k` have been; a run is (address, start, length,
     first, first_start, period), period 0 as long as none is seen."""
+    before = np.int64(-2)  # the distinct window that the one before is, where that is in a run without a period
     for window in range(k, k + windows):
-        entry = of_window[at + window - k]
+        entry = np.int64(of_window[at + window - k])
         if distinct[entry, 2] < min_count:
+            before = np.int64(-2)
             continue
         origin, place = distinct[entry, 0], start[chain] + window
+        if entry == before + 1 and distinct[before, 0] == origin and distinct[before, 1] + 1 == distinct[entry, 1]:
+            runs[found - 1, 2] += 1
+            before = entry
+            continue
+        before = entry
         first, first_start = address[origin], start[origin] + distinct[entry, 1] - begin[origin]
         last = found - 1
         if found and runs[last, 0] == address[chain] and runs[last, 1] + runs[last, 2] == place:
@@ -456,6 +577,8 @@ def _append_runs(begin, address, start, chain, k, windows, distinct, of_window, 
                     runs[last, 5] = period = size
                 if first_start == runs[last, 4] + (size % period if period else size):
                     runs[last, 2] += 1
+                    if period:
+                        before = np.int64(-2)
                     continue
         runs[found, 0], runs[found, 1], runs[found, 2] = address[chain], place, 1
         runs[found, 3], runs[found, 4], runs[found, 5] = first, first_start, 0

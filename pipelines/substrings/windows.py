@@ -265,7 +265,7 @@ def gather_units(argument: Scan, outputs: Outputs, common: Scanning) -> dict[str
     step, gathered = common.step, 0
     wanted = windows.KeySet(exchanges.read(common.wanted, argument.group.number)["key"].to_numpy())
     with exchanges.Writer(outputs.path(UNITS), UNITS_SCHEMA, common.hold, common.partitions) as writer:
-        if not len(wanted.keys):
+        if not len(wanted):
             return {"windows": 0, UNITS: writer.counters()}
         for batch, (addresses, units) in zip(read_sidecar(argument.chains), _documents(argument.group, step)):
             chosen = wanted.has(batch["key"].to_numpy())

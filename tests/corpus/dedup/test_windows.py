@@ -101,6 +101,25 @@ def test_text_with_planted_repeats(min_length):
     assert runs_oracle.expanded(found(documents, min_length)) == runs_oracle.repeated(documents, min_length)
 
 
+def test_versions_of_a_text():
+    """A few, which are numbered by what they have in common, and so many that windows are hashed."""
+    some = 0
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        base = random.integers(97, 123, 400).astype(np.uint8)
+        documents = []
+        for _ in range(random.integers(2, [4, 12, 30][seed % 3])):
+            text = base.copy()
+            text[random.integers(0, 400, random.integers(0, 5))] = 33
+            parts = np.split(text, np.sort(random.integers(0, 400, random.integers(0, 4))))
+            documents.append(b"?".join(part[: len(part) - random.integers(0, 2)].tobytes() for part in parts))
+        min_length, min_count = int(random.integers(3, 120)), int(random.integers(2, 4))
+        runs_found = found(documents, min_length, min_count)
+        assert runs_oracle.expanded(runs_found) == runs_oracle.repeated(documents, min_length, min_count)
+        some += runs_found != []
+    assert some > 30
+
+
 def test_windows_whose_hashes_collide_are_told_apart():
     multiplier = int(windows.MULTIPLIER)
     one, other = [5, 7 + multiplier], [6, 7]  # 6 M + (8 + M) = 7 M + 8
