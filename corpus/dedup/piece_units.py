@@ -122,13 +122,15 @@ def _hashes(data, starts, ends, form, tables):
     empty = np.empty(len(starts), np.bool_)
     room = _room(starts, ends)
     for i in range(len(starts)):
-        length = _write(data, starts[i], ends[i], form, tables, room)
-        if length < 0:
-            length = _write_several(room, -1 - length, tables)
-        hashes[i, 0], hashes[i, 1] = hashing.hash128(room.two, 0, length, np.uint64(0))
         if form == NONE:
+            hashes[i, 0], hashes[i, 1] = hashing.hash128(data, starts[i], ends[i], np.uint64(0))
             start, end = spans.strip(data, starts[i], ends[i])
             length = end - start
+        else:
+            length = _write(data, starts[i], ends[i], form, tables, room)
+            if length < 0:
+                length = _write_several(room, -1 - length, tables)
+            hashes[i, 0], hashes[i, 1] = hashing.hash128(room.two, 0, length, np.uint64(0))
         empty[i] = length == 0
     return hashes, empty
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from corpus.text.growing import doubled
 from corpus.text.leaf import leaf
 
 
@@ -159,10 +160,7 @@ def lines(
     `first[i]:first[i + 1]`. Lines are those of `str.splitlines`, or of
     `str.split("\\n")` if `newline_only` (an empty entry then has one empty line).
     """
-    first = _count_lines(data, offsets, newline_only)
-    starts = np.empty(first[-1], np.int64)
-    ends = np.empty(first[-1], np.int64)
-    _find_lines(data, offsets, newline_only, first, starts, ends)
+    starts, ends, first = _lines(data, offsets, newline_only)
     return starts, ends, first
 
 
@@ -178,23 +176,18 @@ def _line(data, start, end, newline_only):
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_lines(data, offsets, newline_only):
+def _lines(data, offsets, newline_only):
+    room = (offsets[-1] - offsets[0]) // 32 + len(offsets)
+    starts, ends = np.empty(room, np.int64), np.empty(room, np.int64)
     first = np.zeros(len(offsets), np.int64)
+    count = 0
     for entry in range(len(offsets) - 1):
         position, end = offsets[entry], offsets[entry + 1]
-        count = 0
-        if newline_only or position < end:
-            while position >= 0:
-                _, position = _line(data, position, end, newline_only)
-                count += 1
-        first[entry + 1] = first[entry] + count
-    return first
-
-
-@leaf
-def _find_lines(data, offsets, newline_only, first, starts, ends):
-    for entry in range(len(offsets) - 1):
-        position, end = offsets[entry], offsets[entry + 1]
-        for line in range(first[entry], first[entry + 1]):
-            starts[line] = position
-            ends[line], position = _line(data, position, end, newline_only)
+        while position >= 0 and (newline_only or position < end):
+            if count == len(starts):
+                starts, ends = doubled(starts), doubled(ends)
+            starts[count] = position
+            ends[count], position = _line(data, position, end, newline_only)
+            count += 1
+        first[entry + 1] = count
+    return starts[:count].copy(), ends[:count].copy(), first
