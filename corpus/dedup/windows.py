@@ -29,6 +29,8 @@ from corpus.text.leaf import leaf
 
 MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)  # odd; R. Mudge's mixing constant, as good as any
 MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
+SPREAD = np.uint64(0xBF58476D1CE4E5B9)  # odd; David Stafford's, as in splitmix64
+"""Least hashes are small numbers: keys are these times this, of which as many begin with any bits."""
 PRIME = np.uint64((1 << 61) - 1)
 """Windows are hashed by polynomials modulo this: modulo 2^64 too many of some texts are equal (Thue and Morse's)."""
 BLOCK = 4096
@@ -43,7 +45,7 @@ STEP = 16
 
 class Chains(NamedTuple):
     """Consecutive windows with one key: in which document (index, int64), the first of them and how many (int64), their
-    key (uint64), and whether the part of that key stands in them more than once (bool)."""
+    key (uint64, spread over all values), and whether the part of that key stands in them more than once (bool)."""
 
     document: np.ndarray
     start: np.ndarray
@@ -72,28 +74,27 @@ def wanted(chains: Chains) -> np.ndarray:
 
 
 class KeySet:
-    """A set of keys (uint64), of which most that are asked for are not in it. Keys are least hashes, most of them small
-    numbers: they are mixed, in order, found by their highest bits, and there is a bit for each of at least 16 times as
-    many values of these."""
+    """A set of keys (uint64), of which most that are asked for are not in it: in order, found by their highest bits,
+    and a bit for each of at least 16 times as many values of these."""
 
     def __init__(self, keys: np.ndarray):
-        mixed = np.sort(keys * MIX)
-        is_first = np.ones(len(mixed), bool)
-        is_first[1:] = mixed[1:] != mixed[:-1]
-        self._mixed = mixed[is_first]  # np.unique takes ten times as long
+        ordered = np.sort(keys)
+        is_first = np.ones(len(ordered), bool)
+        is_first[1:] = ordered[1:] != ordered[:-1]
+        self._keys = ordered[is_first]  # np.unique takes ten times as long
         bits = max(10, (16 * len(keys)).bit_length())
         self._bit, self._bucket = np.uint64(64 - bits), np.uint64(64 - bits + 5)
         self._filter = np.zeros(1 << (bits - 3), np.uint8)
-        _set_bits(self._mixed, self._bit, self._filter)
+        _set_bits(self._keys, self._bit, self._filter)
         highest = np.arange(1 << (bits - 5), dtype=np.uint64) << self._bucket
-        self._begins = np.append(np.searchsorted(self._mixed, highest), len(self._mixed)).astype(np.uint32)
+        self._begins = np.append(np.searchsorted(self._keys, highest), len(self._keys)).astype(np.uint32)
 
     def __len__(self) -> int:
-        return len(self._mixed)
+        return len(self._keys)
 
     def has(self, keys: np.ndarray) -> np.ndarray:
         """bool: which of the keys are in it."""
-        found: np.ndarray = _has(keys, self._mixed, self._bit, self._filter, self._bucket, self._begins)
+        found: np.ndarray = _has(keys, self._keys, self._bit, self._filter, self._bucket, self._begins)
         return found
 
 
@@ -157,8 +158,8 @@ def _take(units, begin, offsets, found):
 
 
 @numba.njit(cache=True, nogil=True)
-def _set_bits(mixed, shift, bits):
-    for key in mixed:
+def _set_bits(keys, shift, bits):
+    for key in keys:
         place = key >> shift
         bits[place >> np.uint64(3)] |= np.uint8(1) << np.uint8(place & np.uint64(7))
 
@@ -167,12 +168,12 @@ def _set_bits(mixed, shift, bits):
 def _has(keys, some, shift, bits, shift_of_bucket, begins):
     found = np.zeros(len(keys), np.bool_)
     for i in range(len(keys)):
-        mixed = keys[i] * MIX
-        place = mixed >> shift
+        key = keys[i]
+        place = key >> shift
         if bits[place >> np.uint64(3)] >> np.uint8(place & np.uint64(7)) & np.uint8(1):
-            bucket = mixed >> shift_of_bucket
+            bucket = key >> shift_of_bucket
             for at in range(begins[bucket], begins[bucket + np.uint64(1)]):
-                found[i] |= some[at] == mixed
+                found[i] |= some[at] == key
     return found
 
 
@@ -275,13 +276,13 @@ def _append(hashes, keys, size, width, block, opened, start, key, several, count
         least, begun = keys[at], at
         while at < size and keys[at] == least:
             at += 1
-        if begun == 0 and count > opened and key[count - 1] == least:
+        if begun == 0 and count > opened and key[count - 1] == least * SPREAD:
             several[count - 1] = True
             continue
         times = 0
         for hash in hashes[begun : at + width - 1]:
             times += hash == least
-        start[count], key[count], several[count] = block + begun, least, times > 1
+        start[count], key[count], several[count] = block + begun, least * SPREAD, times > 1
         count += 1
     return count
 
@@ -453,7 +454,7 @@ def _only_part(units, begin, length, min_length, part, leaving, key):
     state, found = _begin(units, begin, part - 1), np.int64(-1)
     for place in range(begin, begin + length + min_length - part):
         state = state * MULTIPLIER + np.uint64(units[place + part - 1]) + np.uint64(1)
-        if _mixed(state) == key:
+        if _mixed(state) * SPREAD == key:
             if found >= 0:
                 return np.int64(-1)
             found = np.int64(place)

@@ -138,6 +138,16 @@ def test_a_set_of_keys(some, others, coarse):
     assert found.tolist() == [key in some for key in asked.tolist()]
 
 
+@pytest.mark.parametrize("min_length", [3, 50, 400])
+def test_as_many_keys_begin_with_any_bits(min_length):
+    """By which they are exchanged: partitions are as large as each other."""
+    units = np.random.default_rng(1).integers(0, 256, 200_000).astype(np.uint8)
+    keys = windows.chains_of(units, np.array([0, len(units)]), min_length).key
+    _, counts = np.unique(np.unique(keys) >> np.uint64(60), return_counts=True)
+    mean = counts.sum() / 16
+    assert len(counts) == 16 and abs(counts - mean).max() < 4 * np.sqrt(mean)
+
+
 @FAST
 @given(st.lists(st.text("ab", max_size=60), max_size=6), st.integers(1, 12))
 def test_chains_are_all_windows_in_order(texts, min_length):
