@@ -16,6 +16,7 @@ import xxhash
 from corpus.io import paths
 from corpus.options import option
 from corpus.step import Filter, Outcome
+from corpus.text.distinct import distinct
 from corpus.text.urls import normalize_url
 
 Hosts = Mapping[str, frozenset[str] | None]
@@ -142,7 +143,7 @@ def load_urls(files: tuple[str, ...]) -> np.ndarray:
 
     23 million URLs, as OpenWebText has, take 184 MB. One of n other pages is taken for a listed one with
     probability n * 23e6 / 2**64: 0.001 for n = 1e9."""
-    return np.unique(np.concatenate([_hashes([normalize_url(url) for url in _lines(name)]) for name in files]))
+    return distinct(np.concatenate([_hashes([normalize_url(url) for url in _lines(name)]) for name in files]))
 
 
 def _lines(name: str) -> list[str]:

@@ -17,6 +17,7 @@ from corpus.options import option
 from corpus.step import Filter, Outcome, Place
 from corpus.text import arrow, hashing
 from corpus.text import urls as url_parts
+from corpus.text.distinct import distinct
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
@@ -188,13 +189,13 @@ def _entries(path: str) -> pa.Array:
 @functools.cache
 def load_hosts(path: str) -> np.ndarray:
     """Sorted hashes (uint64) of a list of domains or hosts."""
-    return np.unique(_hashes(pc.utf8_trim(_entries(path), ".")))
+    return distinct(_hashes(pc.utf8_trim(_entries(path), ".")))
 
 
 @functools.cache
 def load_urls(path: str) -> np.ndarray:
     """Sorted hashes (uint64) of a list of URLs."""
-    return np.unique(_hashes(url_keys(_entries(path))))
+    return distinct(_hashes(url_keys(_entries(path))))
 
 
 @functools.cache

@@ -27,6 +27,7 @@ from corpus.contamination import normalisations, words
 from corpus.contamination.items import Item, version
 from corpus.contamination.normalisations import CHARACTERS_A_WORD
 from corpus.text import arrow, scripts, utf8
+from corpus.text.distinct import distinct
 from corpus.text.hashing import hash64
 from corpus.text.leaf import leaf
 
@@ -155,7 +156,7 @@ def build(
     posting_offsets = np.concatenate([[0], np.cumsum(np.bincount(number, minlength=len(representative)))])
     postings = start[np.argsort(number, kind="stable")]
     item = item_of_text[np.searchsorted(first_unit, start, side="right") - 1]
-    pairs = np.unique(item * max(len(representative), 1) + number)
+    pairs = distinct(item * max(len(representative), 1) + number)
     hash = probe[representative]
     return Index(
         items=items,

@@ -53,6 +53,7 @@ import pyarrow as pa
 from corpus.contamination import items as evaluation_items
 from corpus.contamination import normalisations, scanner
 from corpus.contamination.index import Index
+from corpus.text.distinct import distinct
 
 Name = Literal[
     "any", "overlap", "gpt2", "gpt3", "gpt4", "palm", "llama2", "llama3", "tulu3", "longest", "lm-eval", "gopher",
@@ -135,7 +136,7 @@ def units_in_grams(spans: pa.Table, index: Index) -> np.ndarray:
     """Of each item, how many of its units are in grams that are in the spans of all documents, wherever the item has
     these: int64[items]."""
     which, gram = scanner.grams_in(spans, index)
-    item, gram = np.divmod(np.unique(spans["item"].to_numpy()[which] * _base(index) + gram), _base(index))
+    item, gram = np.divmod(distinct(spans["item"].to_numpy()[which] * _base(index) + gram), _base(index))
     return _units_of(item, gram, np.arange(len(index.items)), np.ones(len(index.text_units), bool), index)
 
 
@@ -190,7 +191,7 @@ def grams_seen(spans: pa.Table, index: Index) -> np.ndarray:
     starts = np.flatnonzero(index.gram_of_unit >= 0)
     starts = starts[seen[index.gram_of_unit[starts]]]
     item = index.item_of_text[np.searchsorted(index.first_unit, starts, side="right") - 1]
-    pairs = np.unique(item * np.int64(max(len(seen), 1)) + index.gram_of_unit[starts])
+    pairs = distinct(item * np.int64(max(len(seen), 1)) + index.gram_of_unit[starts])
     return np.bincount(pairs // max(len(seen), 1), minlength=len(index.items))
 
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 from corpus.contamination import normalisations, words
 from corpus.contamination.index import Index, equal, filter_bits, filter_block
 from corpus.text import arrow
+from corpus.text.distinct import distinct
 from corpus.text.intrinsics import load64, prefetch
 from corpus.text.leaf import leaf
 
@@ -505,8 +506,8 @@ def with_grams(spans: pa.Table, index: Index) -> pa.Table:
     pair = pair.reshape(-1)
     which, grams = grams_in(spans, index)
     base = max(len(index.hash), 1)
-    distinct = np.unique(pair[which] * np.int64(base) + grams)
-    counts = np.bincount(distinct // base, minlength=pair.max(initial=-1) + 1)[pair]
+    found = distinct(pair[which] * np.int64(base) + grams)
+    counts = np.bincount(found // base, minlength=pair.max(initial=-1) + 1)[pair]
     for name, values in (("grams", counts), ("covered", counts / index.grams[item])):
         column = pa.array(values, SPAN_SCHEMA.field(name).type)
         spans = spans.set_column(spans.column_names.index(name), SPAN_SCHEMA.field(name), column)

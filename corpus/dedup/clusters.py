@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from corpus.dedup.crowds import NOBODY, Greedy
+from corpus.text.distinct import distinct
 
 
 class Edges(NamedTuple):
@@ -48,7 +49,7 @@ def leaders(
     Raises ValueError for an unknown mode or an edge whose first is not before its second.
     """
     first, second = np.asarray(first, np.int64), np.asarray(second, np.int64)
-    documents = np.unique(np.concatenate([first, second]))
+    documents = distinct(np.concatenate([first, second]))
     order = np.lexsort((first, second))
     i = np.searchsorted(documents, first[order])
     j = np.searchsorted(documents, second[order])
@@ -154,7 +155,7 @@ def component_of(parts: Callable[[], Iterable[Edges]], members: np.ndarray) -> t
 def diameter_at_least(first: np.ndarray, second: np.ndarray) -> int:
     """Between some two documents of a component there are so many edges, and no fewer: from the first document to the
     farthest one, and from there to the farthest again (R. Aingworth et al. 1999; in a tree that is the diameter)."""
-    documents = np.unique(np.concatenate([first, second]))
+    documents = distinct(np.concatenate([first, second]))
     one, other = np.searchsorted(documents, first), np.searchsorted(documents, second)
     ends = np.concatenate([one, other])
     order = np.argsort(ends, kind="stable")

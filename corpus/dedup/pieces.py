@@ -27,6 +27,7 @@ from corpus.dedup.exact import hashes as hashes_of
 from corpus.dedup.piece_units import Form, Unit
 from corpus.documents import DECISION_SCHEMA, ROW_BITS
 from corpus.text import arrow, hashing, ranges, spans
+from corpus.text.distinct import distinct
 from corpus.text.leaf import leaf
 from corpus.text.urls import domains_of
 
@@ -201,7 +202,7 @@ def repeated(found: Pieces, with_owned: bool, min_count: int = 2, none_stays: bo
         losers, winners = losers[often], winners[often]
     places, owners = losers, winners
     if with_owned or none_stays:
-        owned = np.unique(winners)
+        owned = distinct(winners)
         places, owners = np.concatenate([losers, owned]), np.concatenate([winners, owned])
     return Repeats(
         found.addresses[places],

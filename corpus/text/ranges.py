@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.text import arrow, sentences, spans, unicode, utf8
+from corpus.text.distinct import distinct
 from corpus.text.leaf import leaf
 
 Ranges = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -133,7 +134,7 @@ def _snap_to_sentences(
     data, offsets = arrow.buffers(text.take(pa.array(rows)))
     line_starts, line_ends, _ = spans.lines(data, offsets, newline_only=True)
     begins, _, _ = sentences.split(data, line_starts, line_ends)
-    bounds = np.unique(np.concatenate([begins, line_starts, offsets]))
+    bounds = distinct(np.concatenate([begins, line_starts, offsets]))
     first = offsets[np.searchsorted(rows, row)]
     low = np.searchsorted(bounds, first + start)
     high = np.searchsorted(bounds, first + end, side="right") - 1
