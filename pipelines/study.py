@@ -6,18 +6,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from corpus.io import paths
 from pipelines import recipe as recipes
-from pipelines.recipe import Recipe
+from pipelines import standard_input
+from pipelines.recipe import Recipe, RecipeError
 
 RUNS = ("near", "repeated", "test_near", "test_repeated")
 """Folders of the runs, in the order in which they are done; the last two with a test set."""
 STEPS = {"near_dedup": ("near_dedup", "near_overlap"), "substring_dedup": ("substring_dedup",)}
 """Steps that have the settings of each."""
-NEAR = {"mode": "components", "clusters": False}
+NEAR = {"mode": "components", "index": None, "clusters": False}
 """A document is one of a component if and only if it has a near-duplicate; of a cluster of mode leader it may be none,
 because the document that is like it went because of another."""
 PASSAGES = {"min_length": 200, "keep": "none", "snap": "character", "separator": "", "min_remaining": 0}
 """50 tokens of English are about 200 bytes; with a tokenizer they can be said."""
+FIXED = ("mode", "index", "keep", "min_remaining", "across", "against")
+"""Options without which it would not be every copy that is counted."""
+
+
+def refuse(patterns: Sequence[str], output: str) -> None:
+    """Raises RecipeError for a corpus or test set that not all of the runs would read as it is now."""
+    for pattern in patterns:
+        if pattern == standard_input.NAME:
+            raise RecipeError("a study reads its input several times, standard input only once: give a file")
+        folder = pattern.partition("**")[0].rpartition("/")[0] or "." if "**" in pattern else pattern
+        if paths.is_inside(paths.join(output, RUNS[0]), folder):
+            raise RecipeError(f"the runs of {output} would be read as files of {pattern}; choose another OUTPUT")
 
 
 def recipes_of(source: str, tests: Sequence[str], settings: Sequence[str] = ()) -> dict[str, Recipe]:
@@ -35,7 +49,8 @@ def recipes_of(source: str, tests: Sequence[str], settings: Sequence[str] = ()) 
     found = {}
     for name, document in documents.items():
         document |= {"name": f"study {name}", "keep_work": False}
-        ((step,),) = document["steps"]
+        (((step, options),),) = (entry.items() for entry in document["steps"])
+        fixed = {"input": document["input"], **{option: options[option] for option in FIXED if option in options}}
         for setting in settings:
             asked, _, rest = setting.partition(".")
             if asked not in STEPS:
@@ -43,7 +58,21 @@ def recipes_of(source: str, tests: Sequence[str], settings: Sequence[str] = ()) 
             elif step in STEPS[asked]:
                 recipes.override(document, f"{step}.{rest}")
         found[name] = recipes.parse(document)
+        _check_fixed(found[name], step, fixed)
     return found
+
+
+def _check_fixed(recipe: Recipe, step: str, fixed: dict[str, Any]) -> None:
+    """Raises RecipeError for a recipe in which something is set that makes the study what it is."""
+    if [each.name for each in recipe.steps] != [step]:
+        raise RecipeError("--set steps: a study has steps of its own; set the options of these")
+    for option, value in fixed.items():
+        found = getattr(recipe if option == "input" else recipe.steps[0], option)
+        if (list(found) if isinstance(found, tuple) else found) != value:
+            where = option if option == "input" else f"{step}.{option}"
+            raise RecipeError(
+                f"--set {where}: a study counts every copy, and so says itself what this is; leave it out"
+            )
 
 
 def shares(reports: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:

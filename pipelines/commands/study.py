@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from pipelines.commands.running import execute
-from pipelines.commands.shared import EXIT_USAGE, Address, Overrides, Workers, dedup_app, fail, with_field_flags
+from pipelines.commands.shared import (
+    EXIT_FAILED,
+    EXIT_USAGE,
+    Address,
+    Overrides,
+    Replace,
+    Workers,
+    dedup_app,
+    fail,
+    with_field_flags,
+)
 
 
 @dedup_app.command("study")
@@ -21,6 +31,7 @@ def study(
     set: Overrides = None,
     workers: Workers = None,
     address: Address = None,
+    replace: Replace = False,
 ) -> None:
     """Say how much of a corpus is duplicated, and how much of a test set stands in it, as Lee et al. (2021) did:
     documents with near-duplicates, text in repeated passages. Four runs of one step each, in folders of OUTPUT.
@@ -31,15 +42,22 @@ def study(
 
     from corpus.io import paths
     from pipelines import recipe as recipes
+    from pipelines import run as runs
     from pipelines import study as studies
+    from pipelines.publishing import OutputError
 
     try:
+        studies.refuse([input, *(test or [])], output)
         asked = studies.recipes_of(input, test or [], set or [])
-    except recipes.RecipeError as error:
+        for name, recipe in asked.items():  # all that can be refused, before the first
+            runs.check(recipe, paths.join(output, name))
+    except (recipes.RecipeError, OutputError) as error:
         fail(EXIT_USAGE, str(error))
+    except OSError as error:
+        fail(EXIT_FAILED, str(error))
     reports = {}
     for name, recipe in asked.items():
-        report = execute(recipe, paths.join(output, name), workers, address)
+        report = execute(recipe, paths.join(output, name), workers, address, replace=replace)
         assert report is not None  # it is no dry run
         reports[name] = report
     found = studies.shares(reports)

@@ -69,3 +69,37 @@ def test_settings_go_to_their_steps():
     assert list(study.recipes_of("in", [])) == ["near", "repeated"]
     with pytest.raises(RecipeError, match="ngrm"):
         study.recipes_of("in", [], ["near_dedup.ngrm=3"])
+
+
+@pytest.mark.parametrize(
+    "setting, message",
+    [
+        ("substring_dedup.keep=first", "substring_dedup.keep: a study counts every copy"),
+        ("substring_dedup.min_remaining=1000", "substring_dedup.min_remaining: a study counts every copy"),
+        ("1.min_remaining=7", "'min_remaining'"),
+        ("near_dedup.mode=leader", "near_dedup.mode: a study counts every copy"),
+        ("input=other", "--set input: a study counts every copy"),
+        ("steps=[exact_dedup]", "--set steps: a study has steps of its own"),
+    ],
+)
+def test_settings_that_would_leave_copies_out_are_refused(setting, message):
+    with pytest.raises(RecipeError, match=message):
+        study.recipes_of("in", [], [setting])
+
+
+def test_what_cannot_be_is_refused_before_the_first_run(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "corpus.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in CORPUS))
+    (tmp_path / "empty.jsonl").write_text("")
+    for source, output, test, message in (
+        (folder, tmp_path / "out", tmp_path / "none.jsonl", "none.jsonl"),
+        (folder, tmp_path / "out", tmp_path / "empty.jsonl", "there are no documents in"),
+        (folder, folder / "out", tmp_path / "empty.jsonl", "would be read as files of"),
+        (f"{folder}/**/*.parquet", folder / "out", tmp_path / "empty.jsonl", "would be read as files of"),
+        ("-", tmp_path / "out", tmp_path / "empty.jsonl", "standard input only once"),
+        (folder, tmp_path / "out", "-", "standard input only once"),
+    ):
+        done = winnow("dedup", "study", source, output, "--test", test, "--workers", 0, check=2)
+        assert message in done.stderr
+        assert not output.exists()
