@@ -71,7 +71,7 @@ class LineDedup(GlobalStep):
     )
     min_count: int = option(2, "Places from which on a piece is repeated.", ge=2)
     within: Within = option("corpus", "Where places are counted: in all of the corpus, or in each registered domain.")
-    exempt: tuple[str, ...] = option((), "Regular expressions: pieces in which one is found stay.")
+    exempt: tuple[str, ...] = option((), "Regular expressions: pieces in which one is found stay whole.")
     exempt_sources: tuple[str, ...] = option((), "Sources, * and ? allowed, whose documents stay as they are.")
 
     def refuse(self) -> None:
@@ -98,6 +98,11 @@ class LineDedup(GlobalStep):
             return Definition("sentence", sentence_spans.SPAN_SENTENCES, form, within=self.within)
         as_c4 = self.keep == "md5" and self.min_count == 2 and form == "case" and self.within == "corpus"
         return Definition(self.unit, self.span, form, as_c4 and not self.exempt, self.within)
+
+    @property
+    def _shields(self) -> bool:
+        """Whether a unit may be in a piece that goes and in another that stays, so that it stays."""
+        return self.definition.span > 1 or self.definition.unit == "sentence"
 
     def keys(self, rows: np.ndarray, batch: pa.RecordBatch, shard: int) -> tuple[pa.Table, np.ndarray]:
         """Every piece of every document."""
@@ -126,8 +131,9 @@ class LineDedup(GlobalStep):
         """Repeats of one partition of keys."""
         ranks = np.stack([table["rank_high"].to_numpy(), table["rank_low"].to_numpy()], axis=1)
         columns = (table[name].to_numpy() for name in ("address", "start", "end"))
-        shields = self.definition.span > 1 or self.definition.unit == "sentence"
-        found = pieces.repeated(Pieces(hashes_of(table), ranks, *columns), shields, self.min_count, self.keep == "none")
+        found = pieces.repeated(
+            Pieces(hashes_of(table), ranks, *columns), self._shields, self.min_count, self.keep == "none"
+        )
         matches = compared.matches(
             found.addresses,
             found.owners,
@@ -151,11 +157,23 @@ class LineDedup(GlobalStep):
         if self.sentences == "punkt":
             count = functools.partial(punkt.count_texts, most=self.min_sentences)
         addresses = address(shard, rows)
+        if self.exempt and self._shields:
+            found = self._with_exempt(found, batch, addresses)
         if self.definition.unit == "sentence":
             decided = sentence_spans.decisions(batch, addresses, found, count, self.min_sentences)
         else:
             decided = repeated_lines.decisions(batch, addresses, found, count, self.min_sentences, self.definition)
         return pa.Table.from_batches([decided]).select(PROPOSAL_SCHEMA.names)
+
+    def _with_exempt(self, found: Repeats, batch: pa.RecordBatch, addresses: np.ndarray) -> Repeats:
+        """Repeats in a batch, and the exempt pieces of the documents that have some, each its own owner."""
+        having = np.isin(addresses, found.addresses)
+        batch, addresses = batch.filter(pa.array(having)), addresses[having]
+        every = pieces.find(self.definition, batch, addresses, np.zeros((len(addresses), 2), np.uint64))
+        stay = pieces.exempt(batch, every, addresses, self.exempt)
+        here, starts, ends = every.addresses[stay], every.starts[stay], every.ends[stay]
+        stays = (here, starts, ends, here, np.ones(len(here), np.bool_), starts, ends)
+        return pieces.sort(Repeats(*(np.concatenate(both) for both in zip(found, stays))))
 
     def decide(self, context: Context, view: list[ShardView]) -> list[ShardView]:
         """See `by_compared_key`."""

@@ -58,7 +58,9 @@ def reference(
             continue
         for at, (lines, key) in enumerate(places(row["text"], span, form, blank)):
             text = "\n".join(row["text"].split("\n")[lines[0] : lines[-1] + 1])
-            if not any(re.search(pattern, text) for pattern in exempt):
+            if any(re.search(pattern, text) for pattern in exempt):
+                stays |= {(number, line) for line in lines}
+            else:
                 key = (domain(row) if domain else None, key)
                 found.setdefault(key, []).append((rank(row, number, keep), at, number, lines))
     for each in found.values():

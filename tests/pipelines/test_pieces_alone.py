@@ -135,6 +135,15 @@ def test_what_a_pattern_exempts_ends_where_its_line_does(end):
     assert left["1"] == f"b x{end}d"
 
 
+@pytest.mark.parametrize("step", [{"unit": "line", "span": 2}, {"unit": "three_sentences"}])
+def test_a_piece_that_is_exempt_stays_whole_where_others_overlap_it(step):
+    documents = named(["One.\nTwo.\nThree.\nFour.\nLicence x."] * 2)
+    step = {"line_dedup": {"min_sentences": 0, "keep": "first", "exempt": ["Licence"], **step}}
+    left = left_of({d["id"]: d["text"] for d in documents}, decide(step, parts_of(documents, 1)))
+    kept = 2 if step["line_dedup"]["unit"] == "line" else 3
+    assert left["1"].split("\n") == ["One.", "Two.", "Three.", "Four.", "Licence x."][-kept:]
+
+
 def test_documents_of_exempt_sources_stay_and_own_nothing():
     documents = named(["One. Two.\nMine", "One. Two.\nHis", "One. Two."])
     everything = {"exempt_sources": ["*.jsonl*"]}
