@@ -107,7 +107,8 @@ def execute(
         if any("quarantined" in problem for problem in error.problems):
             folder = paths.join(output, "quarantine")
             why = "; ".join(quarantine.reasons([source.path for source in paths.list_files(folder)]))
-            print(f"winnow: in quarantine are {why}; more: winnow inspect {folder}", file=sys.stderr)
+            if why:  # else it is another corpus that lost too much
+                print(f"winnow: in quarantine are {why}; more: winnow inspect {folder}", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from None
     except TaskFailed as error:
         print(error.trace, end="", file=sys.stderr)

@@ -89,6 +89,14 @@ def test_a_run_that_loses_too_much_says_why(tmp_path):
     )
 
 
+def test_another_corpus_that_loses_too_much_is_named_and_no_quarantine_that_is_not_there(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"text": "Some words."}\n')
+    (tmp_path / "other.jsonl").write_text('{"text": "Some words."}\n' + "no JSON\n" * 3)
+    given = ["--across", "other", "--against", tmp_path / "other.jsonl", "--workers", 0]
+    said = winnow("dedup", "substring", tmp_path / "x.jsonl", tmp_path / "out", *given, check=1).stderr
+    assert said.splitlines()[-1].startswith("winnow: this run is not proven: 75.0% of the records")
+
+
 def test_inspect_takes_the_same_flags(tmp_path, docs):
     assert "say --text-field content" in winnow("inspect", docs, check=2).stderr
     said = winnow("inspect", docs, "--text-field", "content", "--documents", 1, check=0).stdout
