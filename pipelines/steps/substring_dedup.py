@@ -66,7 +66,10 @@ class SubstringDedup(GlobalStep):
     min_count: int = option(2, "Times that a passage stands in the corpus at least to be repeated.", ge=2)
     keep: Keep = option("first", "The copy that stays: the first in text that is kept, or none.")
     snap: Boundary = option("word", "Boundaries to which cuts shrink.")
-    separator: str = option("\n", "What stands in place of a cut, between two pieces of text.")
+    separator: str = option(
+        "\n",
+        "What stands in place of a cut, between two pieces of text; a cut there is longer than that.",
+    )
     min_remaining: int = option(1, "Units that repeats leave of a document at least.", ge=0)
 
     across: Literal["corpus", "other", "both"] = option(
@@ -195,6 +198,8 @@ class Cutting:
         start, end = (cuts[name].to_numpy() for name in ("start", "end"))
         start, end = units.bytes_of(text, self.unit, place, start, end, self.tokenizer)
         place, start, end, origin = snapped(text, place, start, end, self.snap)
+        shorter = self._shorter(text, place, start, end)
+        place, start, end, origin = (column[shorter] for column in (place, start, end, origin))
         cuts = cuts.take(pa.array(origin))
         for name, column in (("start", start), ("end", end), ("score", (end - start).astype(float))):
             cuts = cuts.set_column(cuts.schema.get_field_index(name), name, pa.array(column))
@@ -202,6 +207,13 @@ class Cutting:
         cuts = cuts.set_column(cuts.schema.get_field_index("separator"), "separator", separator)
         cuts = _without_blank(cuts, text, place, start, end)
         return pa.concat_tables([cuts, drops]).sort_by([("row", "ascending"), ("start", "ascending")])
+
+    def _shorter(self, text: pa.Array, place: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """bool: the cuts of a column that make its texts shorter, though a separator stands in their place: without the
+        others rounds come to an end."""
+        sizes = np.diff(arrow.buffers(text)[1])[place]
+        inside = (start > 0) & (end < sizes)
+        return end - start > np.where(inside, len(self.separator.encode()), 0)
 
 
 def _without_blank(cuts: pa.Table, text: pa.Array, place: np.ndarray, start: np.ndarray, end: np.ndarray) -> pa.Table:

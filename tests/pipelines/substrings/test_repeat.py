@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 
 from pipelines import recipe as recipes
 from pipelines.run import run
@@ -17,6 +18,17 @@ def left(folder, steps, source):
     report = run(recipe, str(folder)).report
     dropped = pq.read_table(folder / "dropped").select(["id", "rule"]).to_pylist()
     return pq.read_table(folder / "documents")["text"].to_pylist(), dropped, report
+
+
+@pytest.mark.parametrize("separator", ["\n", "\n\n", " \n", "#"])
+def test_rounds_end_where_a_cut_leaves_a_separator_of_its_size(tmp_path, separator):
+    texts = ["abcdefg \nhere", "zabcdefg \nthere"]  # cuts shrink to words: of what is the same, to the newline
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    step = {"min_length": 6, "separator": separator, "repeat": "until_nothing_changes"}
+    recipe = recipes.parse({"input": [str(tmp_path / "in.jsonl")], "steps": [{"substring_dedup": step}]})
+    report = run(recipe, str(tmp_path / "out")).report
+    assert "round_2" not in report["figures"]["substring_dedup"] and not report["notes"]
+    assert pq.read_table(tmp_path / "out" / "documents")["text"].to_pylist() == texts
 
 
 def test_rounds_go_on_until_nothing_changes(tmp_path):
