@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from corpus.encoding import byte_level
+from corpus.encoding import byte_level, components, gate
 from corpus.encoding.encoder import Encoder, load_encoder
 from corpus.io import paths
 from corpus.text import arrow
+
+_SHOWN = 40
+"""Characters of a text that are shown where its tokens are not its bytes."""
 
 
 class ByteTokens(NamedTuple):
@@ -40,25 +43,47 @@ def byte_tokens(text: pa.Array, folder: str) -> ByteTokens:
     ids, offsets = encoder_in(folder).encode(text)
     lengths = _lengths(folder, tuple(paths.list_files(folder)))
     ends = np.concatenate([[0], np.cumsum(lengths[ids])])
-    if (np.diff(ends[offsets]) != np.diff(arrow.buffers(text)[1])).any():
-        raise ValueError(f"tokens of {folder} are not the bytes of a text, which is needed here; use words")
+    differs = np.flatnonzero(np.diff(ends[offsets]) != np.diff(arrow.buffers(text)[1]))
+    if len(differs):
+        where = text[int(differs[0])].as_py()[:_SHOWN]
+        raise ValueError(
+            f"tokens of {folder} are not the bytes of a text, which is needed here, at {where!r}; use words"
+        )
     return ByteTokens(ids.astype(np.uint32), offsets, ends)
 
 
 def check(folder: str) -> None:
-    """Raises as `byte_tokens` does."""
-    byte_tokens(pa.array([" A  b\n\n\té漢😀.", "x"]), folder)
+    """Raises as `byte_tokens` does for some text: for a tokenizer that changes texts, whatever it changes of them, and
+    for tokens that take the white space about them."""
+    encoder_in(folder)  # which says what is wrong with a folder of none
+    _lengths(folder, tuple(paths.list_files(folder)))
+    stored = _stored(folder)
+    if components.changes_texts(stored.get("normalizer")):
+        named = components.name("the normalizer", stored["normalizer"])
+        raise ValueError(
+            f"{folder} has {named}: its tokens are not the bytes of a text, which is needed here; use words"
+        )
+    added = [token["content"] for token in stored.get("added_tokens") or []]
+    byte_tokens(pa.array(list(gate.adversarial(added)), pa.large_string()), folder)
 
 
 @functools.lru_cache(maxsize=1)
 def _lengths(folder: str, files: tuple[paths.Source, ...]) -> np.ndarray:
     """Bytes that each token stands for (int64), 0 of those that no text has."""
-    path = paths.join(folder, "tokenizer.json")
-    vocabulary = json.loads(paths.read_bytes(path))["model"].get("vocab", {}) if paths.exists(path) else {}
+    stored = _stored(folder)
+    vocabulary = stored.get("model", {}).get("vocab", {})
     alphabet = set(byte_level.characters())
     if not isinstance(vocabulary, dict) or not alphabet <= set("".join(vocabulary)):
         raise ValueError(f"{folder} has no tokenizer.json of byte-level BPE, which is needed here; use words")
     lengths = np.zeros(max(encoder_in(folder).vocab_size, max(vocabulary.values()) + 1), np.int64)
     for token, number in vocabulary.items():
         lengths[number] = len(token) if alphabet.issuperset(token) else 0
+    for added in stored.get("added_tokens") or []:
+        lengths[added["id"]] = len(added["content"].encode())
     return lengths
+
+
+def _stored(folder: str) -> dict[str, Any]:
+    path = paths.join(folder, "tokenizer.json")
+    stored = json.loads(paths.read_bytes(path)) if paths.exists(path) else {}
+    return stored if isinstance(stored, dict) else {}

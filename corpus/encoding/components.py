@@ -89,6 +89,11 @@ def normalizer(component: Any) -> Normalizer | None:
     return normalizers.from_component(component)
 
 
+def changes_texts(component: Any) -> bool:
+    """Whether there is a normalizer, and more of it than a Sequence of nothing."""
+    return any(not isinstance(part, dict) or part.get("type") != "Sequence" for part in _parts(component) if part)
+
+
 def divider(component: Any) -> tuple[PreTokenizer, bool]:
     """How byte-level text is divided: (the pre-tokenizer, whether a text begins with a space that it may not have).
     Raises PatternError for one that we do not know, with its name."""

@@ -6,6 +6,7 @@ import shutil
 
 import pyarrow as pa
 import pytest
+import tokenizers
 
 from corpus.encoding import byte_tokens
 from corpus.encoding.encoder import load_encoder
@@ -46,3 +47,64 @@ def test_a_tokenizer_that_changes_texts_is_refused(tokenizer, tmp_path):
         byte_tokens.check(str(tmp_path / "spaced"))
     with pytest.raises(FileNotFoundError):
         byte_tokens.check(str(tmp_path / "missing"))
+
+
+def edited(tokenizer, folder, **components):
+    """A copy of a tokenizer of which components are others, as one that was made elsewhere."""
+    folder.mkdir()
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        shutil.copy(pathlib.Path(tokenizer, name), folder)
+    stored = json.loads(pathlib.Path(tokenizer, "tokenizer.json").read_text())
+    first = len(stored["model"]["vocab"])
+    added = [
+        {**stored["added_tokens"][0], "id": first + i, "special": False, **token}
+        for i, token in enumerate(components.pop("added_tokens", []))
+    ]
+    stored |= {**components, "added_tokens": [*stored["added_tokens"], *added]}
+    (folder / "tokenizer.json").write_text(json.dumps(stored))
+    return str(folder)
+
+
+def test_added_tokens_are_the_bytes_of_their_texts(tokenizer, tmp_path):
+    added = [{"content": text, "normalized": True} for text in ("  ", "    ", "<字>")] + [{"content": "<end>"}]
+    folder = edited(tokenizer, tmp_path / "added", added_tokens=added)
+    byte_tokens.check(folder)
+    text = "to     be<字>or <end>\n"
+    ids, _, ends = byte_tokens.byte_tokens(pa.array([text]), folder)
+    library = tokenizers.Tokenizer.from_file(str(tmp_path / "added" / "tokenizer.json"))
+    encoding = library.encode(text, add_special_tokens=False)
+    assert ids.tolist() == encoding.ids
+    found = {int(i): text.encode()[a:b].decode() for i, a, b in zip(ids, ends, ends[1:])}
+    assert {"    ", "<字>", "<end>"} <= set(found.values())
+
+
+@pytest.mark.parametrize(
+    ("components", "said"),
+    [
+        ({"normalizer": {"type": "NFC"}}, "has the normalizer NFC: its tokens are not the bytes"),
+        (
+            {"normalizer": {"type": "Sequence", "normalizers": [{"type": "Lowercase"}]}},
+            "has the normalizer Sequence of Lowercase: its tokens are not the bytes",
+        ),
+        ({"added_tokens": [{"content": "<end>", "lstrip": True}]}, "not the bytes of a text, .*, at ' <end> '"),
+        (
+            {
+                "pre_tokenizer": {
+                    "type": "Sequence",
+                    "pretokenizers": [
+                        {"type": "Split", "pattern": {"String": "7"}, "behavior": "Removed", "invert": False},
+                        {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+                    ],
+                }
+            },
+            "not the bytes of a text, .*7",
+        ),
+    ],
+)
+def test_what_changes_some_texts_only_is_refused_too(tokenizer, tmp_path, components, said):
+    with pytest.raises(ValueError, match=said):
+        byte_tokens.check(edited(tokenizer, tmp_path / "edited", **components))
+
+
+def test_a_sequence_of_no_normalizers_changes_nothing(tokenizer, tmp_path):
+    byte_tokens.check(edited(tokenizer, tmp_path / "none", normalizer={"type": "Sequence", "normalizers": []}))
