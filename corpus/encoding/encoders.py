@@ -171,7 +171,12 @@ def _decoder(tokenizer: tokenizers.Tokenizer) -> Decode:
 
 
 def _encode_batch(tokenizer: tokenizers.Tokenizer, text: pa.Array) -> list[list[int]]:
-    encodings = tokenizer.encode_batch_fast(_strings(text), add_special_tokens=False)
+    try:
+        encodings = tokenizer.encode_batch_fast(_strings(text), add_special_tokens=False)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the library panics, too, which is no Exception
+        raise ValueError(f"`tokenizers` cannot encode a text: {str(error).strip() or type(error).__name__}") from None
     return [encoding.ids for encoding in encodings]
 
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import tokenizers
 
 from corpus.encoding import gate
+from corpus.encoding.encoder import load_encoder
 from corpus.text import unicode
 
 
@@ -78,3 +80,14 @@ def test_what_the_library_cannot_encode():
     for call in (lambda: gate.measure(broken, ["a"]), lambda: gate.compare(code_points, broken, ["a"])):
         with pytest.raises(ValueError, match="cannot encode every text: no unknown token"):
             call()
+
+
+def test_a_library_that_panics_refuses_the_tokenizer(tmp_path):
+    """Its PanicException is no Exception: an added token of which the normalizer leaves nothing makes one."""
+    bytes_ = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    library = tokenizers.Tokenizer(tokenizers.models.BPE({each: i for i, each in enumerate(bytes_)}, []))
+    library.normalizer, library.pre_tokenizer = tokenizers.normalizers.Strip(), tokenizers.pre_tokenizers.ByteLevel()
+    library.add_tokens([tokenizers.AddedToken("<tok>", rstrip=True), tokenizers.AddedToken("\t\t")])
+    library.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(ValueError, match="cannot encode .*: AddedVocabulary bad split"):
+        load_encoder(str(tmp_path / "tokenizer.json"), end="!", add_special_tokens=False)
