@@ -7,6 +7,8 @@ documents each gram was. `write_table` says that of each passage, applies the ru
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +22,7 @@ from corpus.contamination.index import Index
 from corpus.contamination.rules import Scan
 from corpus.documents import address, at_hand, shard_and_row
 from corpus.io import shards
+from corpus.io.shards import ShardWriter
 from pipelines.engine import Exclusion, File, Outputs
 from pipelines.maps.decide import PROPOSAL_SCHEMA, ProposalWriter
 from pipelines.maps.groups import Group
@@ -28,6 +31,8 @@ from pipelines.maps.sinks import Rows
 TABLE = "spans.parquet"
 PASSAGE = 400
 """Characters of a passage that the table has."""
+FEW, AT_ONCE = 256, 1 << 16
+"""Documents that are scanned at first, and spans that there are about of those that are scanned together."""
 NAMES = [("id", pa.string()), ("url", pa.string()), ("source", pa.string())]
 SPAN_SCHEMA = pa.schema(
     [
@@ -97,17 +102,28 @@ def scan(argument: Scanning, outputs: Outputs) -> dict[str, Any]:
         documents += len(rows)
         addresses = address(shard.number, rows)
         for each, writer in zip(scanners, writers):
-            with at_hand(batch):
-                found = each.scan(batch.column("text"))
-            if found.num_rows:
-                (ready,) = _named(found, addresses, batch).combine_chunks().to_batches()
-                writer.write(ready)
+            _scan_batch(each, batch, addresses, writer)
     for number, (each, writer) in enumerate(zip(scanners, writers)):
         writer.close()
         grams = np.flatnonzero(each.documents)
         counts = pa.table([grams, each.documents[grams].astype(np.int64)], schema=COUNT_SCHEMA)
         shards.write_table(outputs.path(of_scan(number, "grams")), counts)
     return {"documents": documents}
+
+
+def _scan_batch(scanner_: scanner.Scanner, batch: pa.RecordBatch, addresses: np.ndarray, writer: ShardWriter) -> None:
+    """Write the spans of a batch, so many documents at a time that there are about `AT_ONCE` of them: a template that
+    thousands of documents and thousands of items share makes a span for every pair."""
+    first, size = 0, FEW
+    while first < batch.num_rows:
+        part = batch.slice(first, size)
+        with at_hand(part):
+            found = scanner_.scan(part.column("text"))
+        if found.num_rows:
+            (ready,) = _named(found, addresses[first : first + size], part).combine_chunks().to_batches()
+            writer.write(ready)
+        first += size
+        size = min(max(size * AT_ONCE // max(found.num_rows, 1), 1), 2 * size)
 
 
 def _named(spans: pa.Table, addresses: np.ndarray, batch: pa.RecordBatch) -> pa.Table:
@@ -173,17 +189,17 @@ def write_table(argument: tuple[File, ...], outputs: Outputs, common: Tabulating
     for number, (each, file, counts) in enumerate(zip(step.scans(), argument, common.counts)):
         index = step.index(each)
         documents = counts_of(counts, index)
-        spans = counted_spans(file, documents, index)
-        if number == 0:
-            cuts = step.cuts(spans, index, documents)
-            shard, row = shard_and_row(cuts.row)
-            proposed = decided(cuts._replace(row=row), index, step.rule).select(PROPOSAL_SCHEMA.names)
-            proposals.add(proposed, shard)
-            _count_sources(touched, cuts, spans)
-        table = for_people(spans, index, each)
-        written += table.num_rows
-        for batch in table.to_batches():
-            rows.write(batch)
+        for spans in counted_spans(file, documents, index):
+            if number == 0:
+                cuts = step.cuts(spans, index, documents)
+                shard, row = shard_and_row(cuts.row)
+                proposed = decided(cuts._replace(row=row), index, step.rule).select(PROPOSAL_SCHEMA.names)
+                proposals.add(proposed, shard)
+                _count_sources(touched, cuts, spans)
+            table = for_people(spans, index, each)
+            written += table.num_rows
+            for batch in table.to_batches():
+                rows.write(batch)
     if not written:
         rows.write_nothing()
     rows.close()
@@ -198,11 +214,12 @@ def counts_of(counts: File, index: Index) -> np.ndarray:
     return documents
 
 
-def counted_spans(file: File | None, documents: np.ndarray, index: Index) -> pa.Table:
-    """The spans of a scan of a group, none without a file, in which `row` is the document's address, with the column
-    `documents`."""
-    table = _read(file, SPAN_SCHEMA) if file else SPAN_SCHEMA.empty_table()
-    return rules.with_documents(table.append_column("row", table["address"]), index, documents)
+def counted_spans(file: File, documents: np.ndarray, index: Index) -> Iterator[pa.Table]:
+    """The spans of a scan of a group, in which `row` is the document's address, with the column `documents`: tables of
+    some documents each, at least one, with all that the scan has found in these."""
+    for batch in chain(shards.read(file.path, file.hash), [pa.RecordBatch.from_pylist([], SPAN_SCHEMA)]):
+        table = pa.Table.from_batches([batch], SPAN_SCHEMA)
+        yield rules.with_documents(table.append_column("row", table["address"]), index, documents)
 
 
 def _count_sources(touched: dict[str, dict[str, int]], cuts: rules.Cuts, spans: pa.Table) -> None:

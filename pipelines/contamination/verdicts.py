@@ -45,7 +45,7 @@ def judge(argument: Judging, outputs: Outputs) -> dict[str, Any]:
         number = scans.index(step.scan(name))
         index = step.index(scans[number])
         documents = tables.counts_of(argument.counts[number], index)
-        groups = [tables.counted_spans(file, documents, index) for file in (*argument.spans[number], None)]
+        groups = [table for file in argument.spans[number] for table in tables.counted_spans(file, documents, index)]
         found[name] = index, pa.concat_tables(groups)
         verdicts[name] = step.verdict(name, found[name][1], index, documents)
     index, spans = found[step.measure[0]]
