@@ -214,10 +214,11 @@ def counts_of(counts: File, index: Index) -> np.ndarray:
     return documents
 
 
-def counted_spans(file: File, documents: np.ndarray, index: Index) -> Iterator[pa.Table]:
-    """The spans of a scan of a group, in which `row` is the document's address, with the column `documents`: tables of
-    some documents each, at least one, with all that the scan has found in these."""
-    for batch in chain(shards.read(file.path, file.hash), [pa.RecordBatch.from_pylist([], SPAN_SCHEMA)]):
+def counted_spans(file: File | None, documents: np.ndarray, index: Index) -> Iterator[pa.Table]:
+    """The spans of a scan of a group, none without a file, in which `row` is the document's address, with the column
+    `documents`: tables of some documents each, at least one, with all that the scan has found in these."""
+    found = shards.read(file.path, file.hash) if file else ()
+    for batch in chain(found, [pa.RecordBatch.from_pylist([], SPAN_SCHEMA)]):
         table = pa.Table.from_batches([batch], SPAN_SCHEMA)
         yield rules.with_documents(table.append_column("row", table["address"]), index, documents)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow as pa
 from corpus.contamination import rules, scanner
 from corpus.contamination.decontaminate import Decontaminate
 from corpus.contamination.index import Index
+from corpus.contamination.items import Item
 from corpus.io import paths
 from pipelines.contamination import spans as tables
 from pipelines.engine import File, Outputs
@@ -23,6 +25,8 @@ CLEAN, DIRTY, UNCHECKED = "clean", "dirty", "unchecked"
 STATES = (CLEAN, DIRTY, UNCHECKED)
 WORST = 5
 """Items of a set that the report shows with both texts."""
+NEEDED = ("id", "url", "passage", "item", "text", "first", "words", "grams", "of_grams")
+"""Columns of spans that items are judged by, and shown with, where no gram is left out."""
 BINS = 10
 """Of the distribution of how much of items is contaminated."""
 
@@ -40,30 +44,46 @@ def judge(argument: Judging, outputs: Outputs) -> dict[str, Any]:
     say of each set, and of each rule that measures."""
     step = argument.step
     scans = step.scans()
-    found, verdicts = {}, {}
-    for name in step.measure:
+    verdicts, figures = {}, {}
+    for name in step.measure:  # one after another, since each has a table of all passages
         number = scans.index(step.scan(name))
         index = step.index(scans[number])
         documents = tables.counts_of(argument.counts[number], index)
-        groups = [table for file in argument.spans[number] for table in tables.counted_spans(file, documents, index)]
-        found[name] = index, pa.concat_tables(groups)
-        verdicts[name] = step.verdict(name, found[name][1], index, documents)
-    index, spans = found[step.measure[0]]
+        columns = NEEDED if step.limit(name) is None else tables.SPAN_SCHEMA.names
+        groups = [
+            _some(table, columns)
+            for file in (*argument.spans[number], None)
+            for table in tables.counted_spans(file, documents, index)
+        ]
+        spans = pa.concat_tables(groups)
+        verdicts[name] = step.verdict(name, spans, index, documents)
+        figures[name] = {
+            set_: _figures(name, index, spans, verdicts[name], numbers) for set_, numbers in index.sets.items()
+        }
+    index = step.index(step.scan(step.measure[0]))
     folders = folder_names(index)
     sets: dict[str, Any] = {}
     for place, (set_, numbers) in enumerate(index.sets.items()):
         states = _states(verdicts[step.measure[0]], numbers)
         for state in STATES:
-            lines = [_line(i, found, verdicts) for i in np.array(numbers)[states == state].tolist()]
+            lines = [_line(i, index.items[i], verdicts) for i in np.array(numbers)[states == state].tolist()]
             data = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             paths.write_atomic(outputs.path(f"{place:05d}-{state}_ids.jsonl"), data.encode("utf-8", "surrogatepass"))
         sets[set_] = {
             "folder": folders[set_],
             "version": index.versions[set_],
             "items": len(numbers),
-            "rules": {rule: _figures(rule, *found[rule], verdicts[rule], numbers) for rule in step.measure},
+            "rules": {rule: figures[rule][set_] for rule in step.measure},
         }
     return {"sets": sets, "texts": among_themselves(step.index())}
+
+
+def _some(spans: pa.Table, columns: Collection[str]) -> pa.Table:
+    """Of spans these columns and what `counted_spans` adds; the text of a passage, which a document has in common with
+    many items, once."""
+    table = spans.select([*columns, "row", "documents"])
+    place = table.column_names.index("passage")
+    return table.set_column(place, "passage", table["passage"].dictionary_encode())
 
 
 def folder_names(index: Index) -> dict[str, str]:
@@ -82,11 +102,8 @@ def _states(verdict: rules.Verdict, numbers: list[int]) -> np.ndarray:
     return np.where(~checked, UNCHECKED, np.where(dirty, DIRTY, CLEAN))
 
 
-def _line(
-    number: int, found: dict[rules.Name, tuple[Index, pa.Table]], verdicts: dict[rules.Name, rules.Verdict]
-) -> dict[str, Any]:
+def _line(number: int, item: Item, verdicts: dict[rules.Name, rules.Verdict]) -> dict[str, Any]:
     """What is written of an item."""
-    item = next(iter(found.values()))[0].items[number]
     said = {
         name: {
             "score": round(float(verdict.score[number]), 6),

@@ -8,6 +8,7 @@ from corpus.contamination import index, scanner
 from corpus.contamination.items import Item
 from corpus.io import shards
 from pipelines.contamination import spans as tables
+from pipelines.contamination import verdicts
 from pipelines.engine import describe_file
 
 TEMPLATE = "give the letter of the one right answer to this question of the subject that is named: "
@@ -35,3 +36,14 @@ def test_documents_and_items_of_one_template_are_scanned_some_documents_at_a_tim
     found = list(tables.counted_spans(describe_file(path), whole.documents, built))
     rows = [set(part["row"].to_pylist()) for part in found]
     assert sum(map(len, rows)) == len(set().union(*rows)) == 66  # a document is in one part
+
+
+def test_items_are_judged_by_few_columns_with_each_passage_once():
+    built = index.build([Item(f"f:{i}", (TEMPLATE + f"item {i}",)) for i in range(200)])
+    batch = pa.record_batch({"id": ["a", "b"], "text": [TEMPLATE + "one", TEMPLATE + "two"]})
+    scan = scanner.Scanner(built)
+    spans = tables._named(scan.scan(batch["text"]), np.arange(2), batch)
+    spans = spans.append_column("row", spans["address"]).append_column("documents", spans["grams"])
+    some = verdicts._some(spans, verdicts.NEEDED)
+    assert some.num_rows == 400 and some["passage"].to_pylist() == spans["passage"].to_pylist()
+    assert [len(chunk.dictionary) for chunk in some["passage"].chunks] == [1] and some.nbytes < spans.nbytes / 3
