@@ -27,6 +27,8 @@ WORST = 5
 """Items of a set that the report shows with both texts."""
 NEEDED = ("id", "url", "passage", "item", "text", "first", "words", "grams", "of_grams")
 """Columns of spans that items are judged by, and shown with, where no gram is left out."""
+TEXTS_AT_ONCE = 64
+"""Texts of items that are looked for the others in at a time: thousands may have the same template."""
 BINS = 10
 """Of the distribution of how much of items is contaminated."""
 
@@ -174,13 +176,17 @@ def _worst(index: Index, spans: pa.Table, verdict: rules.Verdict, numbers: list[
 def among_themselves(index: Index) -> dict[str, int]:
     """How many items are empty, too short to be looked for, the same as one of another set, and contained in another
     one (all of their texts that can be looked for are within texts of it)."""
-    texts = [text for _, text in index.texts]
-    found = scanner.scan(pa.array(texts, pa.large_string()), index)
-    owner = index.item_of_text[found["row"].to_numpy()]
-    item, size, text = (found[name].to_numpy() for name in ("item", "words", "text"))
+    texts = pa.array([text for _, text in index.texts], pa.large_string())
+    scan = scanner.Scanner(index)
     units = np.diff(index.first_unit)
-    whole = (size == units[text]) & (owner != item)
-    pairs = np.unique(np.stack([item[whole], owner[whole], text[whole]]), axis=1)
+    wholes = [np.empty((3, 0), np.int64)]
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        found = scan.scan(texts.slice(start, TEXTS_AT_ONCE))
+        owner = index.item_of_text[start + found["row"].to_numpy()]
+        item, size, text = (found[name].to_numpy() for name in ("item", "words", "text"))
+        whole = (size == units[text]) & (owner != item)
+        wholes.append(np.stack([item[whole], owner[whole], text[whole]]))
+    pairs = np.unique(np.concatenate(wholes, axis=1), axis=1)
     needed = np.bincount(index.item_of_text[index.text_size > 0], minlength=len(index.items))
     held, counts = np.unique(pairs[:2], axis=1, return_counts=True)
     contained = held[:, counts == needed[held[0]]]

@@ -47,3 +47,20 @@ def test_items_are_judged_by_few_columns_with_each_passage_once():
     some = verdicts._some(spans, verdicts.NEEDED)
     assert some.num_rows == 400 and some["passage"].to_pylist() == spans["passage"].to_pylist()
     assert [len(chunk.dictionary) for chunk in some["passage"].chunks] == [1] and some.nbytes < spans.nbytes / 3
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 64])
+def test_items_are_looked_for_in_each_other_some_at_a_time(monkeypatch, at_once):
+    monkeypatch.setattr(verdicts, "TEXTS_AT_ONCE", at_once)
+    scanned = []
+    real = scanner.Scanner.scan
+    monkeypatch.setattr(scanner.Scanner, "scan", lambda self, text: scanned.append(len(text)) or real(self, text))
+    texts = [TEMPLATE + "this", TEMPLATE + "this", TEMPLATE + "this and more", TEMPLATE + "that", "", "short"]
+    made = [Item(f"{'ab'[i == 1]}:{i}", (text,), "ab"[i == 1]) for i, text in enumerate(texts)]
+    assert verdicts.among_themselves(index.build(made)) == {
+        "empty": 1, "too_short_to_check": 1, "identical_in_another_set": 2, "contained_in_another": 2,
+    }  # fmt: skip
+    assert max(scanned) <= at_once
+    assert verdicts.among_themselves(index.build([])) == {
+        "empty": 0, "too_short_to_check": 0, "identical_in_another_set": 0, "contained_in_another": 0,
+    }  # fmt: skip
