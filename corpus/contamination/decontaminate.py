@@ -143,19 +143,18 @@ class Decontaminate(Step):
     def inputs(self) -> list[str]:
         """The evaluation files, of folders and globs those of known kind, and those of the tokenizer. Raises
         FileNotFoundError for a pattern that names none, ValueError for one that names none of known kind."""
-        return [*self.evaluation_files(), *(source.path for source in self._tokenizer())]
+        return [*self.evaluation_files(), *(source.path for source in byte_tokens.files_of(self.tokenizer))]
 
     def evaluation_files(self) -> list[str]:
         """The evaluation files. Raises as `inputs`."""
         return list(dict.fromkeys(source.path for source in self._sources()))
 
-    def _tokenizer(self) -> tuple[paths.Source, ...]:
-        return tuple(paths.list_files(self.tokenizer)) if self.tokenizer else ()
-
     def index(self, scan: published.Scan | None = None) -> indexes.Index:
         """The index of the evaluation files for a scan, that of documents unless another is given, kept until one of
         them changes."""
-        return _index(self._sources(), self._tokenizer(), self.fields, scan or self.scan_of_documents)
+        return _index(
+            self._sources(), byte_tokens.files_of(self.tokenizer), self.fields, scan or self.scan_of_documents
+        )
 
     def check(self) -> None:
         """Raises ValueError for files that cannot be read, or have no items, or no text in the fields, and for a

@@ -28,8 +28,7 @@ from corpus.dedup import (
     token_shingles,
 )
 from corpus.dedup.crowds import Crowd
-from corpus.encoding.byte_tokens import encoder_in
-from corpus.io import paths
+from corpus.encoding.byte_tokens import encoder_in, files_of
 from corpus.options import OptionError, option
 from corpus.step import Step
 
@@ -164,7 +163,7 @@ class Near(Step):
 
     def inputs(self) -> list[str]:
         """The files of the tokenizer. Raises FileNotFoundError."""
-        return [source.path for source in paths.list_files(self.tokenizer)] if self.tokenizer else []
+        return [source.path for source in files_of(self.tokenizer)]
 
     def check(self) -> None:
         """Raises ValueError or FileNotFoundError for a tokenizer that cannot be used."""

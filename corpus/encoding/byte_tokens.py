@@ -27,9 +27,17 @@ class ByteTokens(NamedTuple):
     ends: np.ndarray
 
 
+def files_of(folder: str) -> tuple[paths.Source, ...]:
+    """The files of a tokenizer, none where the folder is called "". Raises OSError."""
+    try:
+        return tuple(paths.list_files(folder)) if folder else ()
+    except NotADirectoryError:
+        raise NotADirectoryError(f"{folder} is a file: give the folder that it is in") from None
+
+
 def encoder_in(folder: str) -> Encoder:
     """The tokenizer in a folder, loaded once until one of its files changes. Raises as `load_encoder` does."""
-    return _encoder(folder, tuple(paths.list_files(folder)))
+    return _encoder(folder, files_of(folder))
 
 
 @functools.lru_cache(maxsize=1)
@@ -41,7 +49,7 @@ def byte_tokens(text: pa.Array, folder: str) -> ByteTokens:
     """The tokens of a column of strings. Raises ValueError for a tokenizer whose tokens are not the bytes of a text,
     FileNotFoundError for none."""
     ids, offsets = encoder_in(folder).encode(text)
-    lengths = _lengths(folder, tuple(paths.list_files(folder)))
+    lengths = _lengths(folder, files_of(folder))
     ends = np.concatenate([[0], np.cumsum(lengths[ids])])
     differs = np.flatnonzero(np.diff(ends[offsets]) != np.diff(arrow.buffers(text)[1]))
     if len(differs):
@@ -56,7 +64,7 @@ def check(folder: str) -> None:
     """Raises as `byte_tokens` does for some text: for a tokenizer that changes texts, whatever it changes of them, and
     for tokens that take the white space about them."""
     encoder_in(folder)  # which says what is wrong with a folder of none
-    _lengths(folder, tuple(paths.list_files(folder)))
+    _lengths(folder, files_of(folder))
     stored = _stored(folder)
     if components.changes_texts(stored.get("normalizer")):
         named = components.name("the normalizer", stored["normalizer"])

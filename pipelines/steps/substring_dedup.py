@@ -94,7 +94,7 @@ class SubstringDedup(GlobalStep):
 
     def inputs(self) -> list[str]:
         """The files of the tokenizer. Raises FileNotFoundError."""
-        return [source.path for source in paths.list_files(self.tokenizer)] if self.tokenizer else []
+        return [source.path for source in byte_tokens.files_of(self.tokenizer)]
 
     def check(self) -> None:
         """Raises ValueError or FileNotFoundError for a tokenizer that cannot be used, or files that are not read."""

@@ -108,3 +108,12 @@ def test_what_changes_some_texts_only_is_refused_too(tokenizer, tmp_path, compon
 
 def test_a_sequence_of_no_normalizers_changes_nothing(tokenizer, tmp_path):
     byte_tokens.check(edited(tokenizer, tmp_path / "none", normalizer={"type": "Sequence", "normalizers": []}))
+
+
+def test_a_file_of_the_folder_is_refused(tokenizer):
+    with pytest.raises(NotADirectoryError, match="is a file: give the folder that it is in"):
+        byte_tokens.check(str(pathlib.Path(tokenizer, "tokenizer.json")))
+    assert byte_tokens.files_of("") == ()
+    assert [source.path for source in byte_tokens.files_of(tokenizer)] == sorted(
+        map(str, pathlib.Path(tokenizer).iterdir())
+    )
