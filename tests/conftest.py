@@ -61,3 +61,14 @@ def ray_workers():
     ray.init(address="local", num_cpus=2, logging_level="ERROR", **options)
     yield 2
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory) -> str:
+    """Folder of a small tokenizer of byte-level BPE, for tests that have none of their own."""
+    from tokenizer_training import train_tokenizer
+
+    folder = str(tmp_path_factory.mktemp("tokenizer"))
+    with pytest.warns(UserWarning, match="the vocabulary has"):
+        train_tokenizer(["to be or not to be, that is the question 漢字"] * 4, folder, family="bpe", vocab_size=320)
+    return folder

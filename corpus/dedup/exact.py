@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-MOST_MOVES = 16
-"""For each hash, where hashes are put in order."""
+from corpus.dedup.uniform import argsort_uniform
 
 
 def content_hashes(text: pa.Array, normalize: Literal["none", "whitespace_case"] = "none") -> np.ndarray:
@@ -77,7 +76,7 @@ def rivals(keys: np.ndarray, *preferences: np.ndarray) -> tuple[np.ndarray, np.n
     The best row of a key is the smallest by the first of `preferences` (arrays of length n, whose rows differ),
     ties by the next. winners[i] is the best row of the key of losers[i]. Rows of a key stand together.
     """
-    order = _in_order(keys[:, 0])
+    order = argsort_uniform(keys[:, 0])
     half = keys[order, 0]
     same = np.zeros(len(half) + 1, bool)
     same[1:-1] = half[1:] == half[:-1]
@@ -87,40 +86,6 @@ def rivals(keys: np.ndarray, *preferences: np.ndarray) -> tuple[np.ndarray, np.n
     rows, best = _best(half[chosen], columns)
     loses = rows != best
     return order[rows[loses]], order[best[loses]]
-
-
-def _in_order(hashes: np.ndarray) -> np.ndarray:
-    """np.argsort of uint64[n], in half the time where they are spread over all their values, as hashes are."""
-    order, is_done = _by_place(hashes)
-    return order if is_done else np.argsort(hashes)
-
-
-@numba.njit(cache=True, nogil=True)
-def _by_place(hashes):
-    """(indices, whether they are in order): each hash goes where its highest bits say, and then past those of its
-    neighbours that are greater, as long as these are few."""
-    bits = 1
-    while 1 << bits < len(hashes):
-        bits += 1
-    shift = np.uint64(64 - bits)
-    ends = np.zeros((1 << bits) + 1, np.int64)
-    for hash in hashes:
-        ends[(hash >> shift) + np.uint64(1)] += 1
-    for bucket in range(1 << bits):
-        ends[bucket + 1] += ends[bucket]
-    order = np.empty(len(hashes), np.int64)
-    for i in range(len(hashes)):
-        bucket = hashes[i] >> shift
-        order[ends[bucket]] = i
-        ends[bucket] += 1
-    left = MOST_MOVES * len(hashes)
-    for i in range(1, len(order)):
-        each, k = order[i], i
-        while k and hashes[order[k - 1]] > hashes[each] and left:
-            order[k] = order[k - 1]
-            k, left = k - 1, left - 1
-        order[k] = each
-    return order, left > 0 or len(order) == 0
 
 
 def _ascending(column: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.dedup import sha1
+from corpus.dedup.uniform import sort_uniform
 from corpus.text import normal_forms, scripts, unicode
 from corpus.text.arrow import buffers
 from corpus.text.hashing import hash64
@@ -321,32 +322,6 @@ def append_set(hashes, found, values, at):
             values[at] = found[j]
             at += 1
     return at
-
-
-@numba.njit(cache=True, nogil=True)
-def sort_uniform(values, out):
-    """Writes uniformly distributed uint64 `values` in order to `out[:len(values)]`, in linear
-    time: by their highest bits into about as many buckets as values, then by insertion."""
-    bits = 1
-    while (1 << bits) < len(values):
-        bits += 1
-    shift = np.uint64(64 - bits)
-    places = np.zeros((1 << bits) + 1, np.int64)
-    for value in values:
-        places[(value >> shift) + np.uint64(1)] += 1
-    for bucket in range(1 << bits):
-        places[bucket + 1] += places[bucket]
-    for value in values:
-        bucket = value >> shift
-        out[places[bucket]] = value
-        places[bucket] += 1
-    for i in range(1, len(values)):
-        value = out[i]
-        at = i
-        while at > 0 and out[at - 1] > value:
-            out[at] = out[at - 1]
-            at -= 1
-        out[at] = value
 
 
 @numba.njit(cache=True, nogil=True)

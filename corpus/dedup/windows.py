@@ -39,9 +39,10 @@ BLOCK = 4096
 STRIDE = 4096
 """Windows that are numbered together; room for distinct ones is made before."""
 LEADERS = 8
-"""Chains of a key with which others are compared; where more of them have windows of their own, windows are hashed."""
+"""Chains of a key with which others are compared; where more of them have windows of their own, windows are hashed: of
+text with copies two thirds of the windows have keys of so few chains, and to compare with more takes longer."""
 STEP = 16
-"""Units that are compared together."""
+"""Units that are compared together: of bytes, as many as a register of any processor has."""
 
 
 class Chains(NamedTuple):

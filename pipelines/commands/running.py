@@ -122,6 +122,7 @@ def execute(
 
 
 def print_result(output: str, result: Result) -> None:
+    """What became of the documents of a run, how long it took, and where its report is."""
     from corpus.io import paths
     from pipelines import estimate
     from pipelines.report import report
@@ -138,6 +139,7 @@ def print_result(output: str, result: Result) -> None:
 
 
 def print_plan(recipe: Recipe, output: str, result: Result) -> None:
+    """What a run would do, and what it would need."""
     from corpus.io import paths
 
     print("steps: read, " + ", ".join(step.name for step in recipe.steps))

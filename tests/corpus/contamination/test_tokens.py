@@ -12,18 +12,9 @@ from hypothesis import strategies as st
 from corpus.contamination import index, scanner, words
 from corpus.contamination.decontaminate import Decontaminate
 from corpus.contamination.items import Item
-from tokenizer_training import train_tokenizer
 
 PARTS = ["to ", "be", " or", "漢", "字", "😀", "e\u0301", "\n", " not"]
 texts = st.lists(st.sampled_from(PARTS), max_size=14).map("".join)
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory):
-    folder = str(tmp_path_factory.mktemp("tokenizer"))
-    with pytest.warns(UserWarning, match="the vocabulary has"):
-        train_tokenizer(["to be or not to be, that is the question 漢字"] * 4, folder, family="bpe", vocab_size=320)
-    return folder
 
 
 def tokens(folder, text):

@@ -71,14 +71,3 @@ def test_equals_a_dictionary_for_any_order_and_partitions(texts, shuffle, partit
         assert (np.diff(dropped) > 0).all()
         found |= dict(zip(dropped.tolist(), kept.tolist()))
     assert found == expected
-
-
-@pytest.mark.parametrize("values", ["all", "small", "equal", "two", "none", "one"])
-def test_hashes_in_order(values):
-    random = np.random.default_rng(1)
-    hashes = random.integers(0, 1 << 64, {"none": 0, "one": 1}.get(values, 5000), np.uint64)
-    if values in ("small", "equal", "two"):  # of which many come to one place
-        hashes %= np.uint64({"small": 900, "equal": 1, "two": 2}[values])
-    order = exact._in_order(hashes)
-    assert sorted(order.tolist()) == list(range(len(hashes)))
-    assert hashes[order].tolist() == sorted(hashes.tolist())

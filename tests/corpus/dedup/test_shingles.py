@@ -149,14 +149,6 @@ def test_no_words_to_a_shingle():
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 3), max_size=200))
-def test_sort_uniform_sorts_anything(values):
-    out = np.empty(len(values), np.uint64)
-    shingles.sort_uniform(np.array(values, np.uint64), out)
-    assert out.tolist() == sorted(values)
-
-
-@settings(deadline=None)
 @given(st.lists(st.sets(st.integers(0, 12)), min_size=1, max_size=6))
 def test_jaccard_of_all_pairs(sets):
     values = np.array([value for one in sets for value in sorted(one)], np.uint64)

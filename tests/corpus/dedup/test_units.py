@@ -2,7 +2,6 @@
 
 import numpy as np
 import pyarrow as pa
-import pytest
 import runs_oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +9,6 @@ from hypothesis import strategies as st
 from corpus.dedup import units
 from corpus.dedup.substrings import repeated_substrings
 from corpus.encoding.encoder import load_encoder
-from tokenizer_training import train_tokenizer
 
 TEXTS = st.lists(st.text("ab é漢😀\n\u2003\t", max_size=20), max_size=6)
 
@@ -34,14 +32,6 @@ def test_units_are_equal_where_the_texts_are(texts, unit, data):
     assert list(zip(low.tolist(), high.tolist())) == [
         runs_oracle.in_bytes(texts[row], unit, start, end) for row, start, end in ranges
     ]
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory):
-    folder = str(tmp_path_factory.mktemp("tokenizer"))
-    with pytest.warns(UserWarning, match="the vocabulary has"):
-        train_tokenizer(["to be or not to be, that is the question 漢字"] * 4, folder, family="bpe", vocab_size=320)
-    return folder
 
 
 @settings(deadline=None)

@@ -13,14 +13,6 @@ from corpus.encoding.encoder import load_encoder
 from tokenizer_training import train_tokenizer
 
 
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory):
-    folder = str(tmp_path_factory.mktemp("tokenizer"))
-    with pytest.warns(UserWarning, match="the vocabulary has"):
-        train_tokenizer(["to be or not to be, that is the question 漢字"] * 4, folder, family="bpe", vocab_size=320)
-    return folder
-
-
 def test_ends_are_the_bytes_before_each_token(tokenizer):
     byte_tokens.check(tokenizer)
     texts = ["", "to be 字", "漢 or", ""]
