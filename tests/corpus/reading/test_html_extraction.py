@@ -201,16 +201,17 @@ def test_a_batch_may_take_longer_than_a_page(tmp_path, monkeypatch):
     """As long as another answer comes in the time that a page may take."""
     with html.Extractor(3600, extractor=HOSTILE) as child:
 
-        def after(number):
+        def answer(number):
             def wait():
+                if number:  # the page waits for it; not sooner, for then the parent may see two answers at once
+                    (tmp_path / str(number)).touch()
                 while len(html._parsed(os.pread(child._answers, 1 << 16, 0))) <= number:
                     time.sleep(0.001)
-                (tmp_path / str(number)).touch()  # for which the next page waits
 
             return wait
 
-        end_waits(monkeypatch, *map(after, range(4)))
-        pages = [b"first", *(b"wait:" + bytes(tmp_path / str(number)) for number in range(4))]
+        end_waits(monkeypatch, *map(answer, range(5)))
+        pages = [b"first", *(b"wait:" + bytes(tmp_path / str(number)) for number in range(1, 5))]
         assert child.extract([(page, None) for page in pages]) == [page.upper() for page in pages]
 
 
