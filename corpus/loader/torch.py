@@ -149,8 +149,8 @@ def _tensors(batch: dict[str, Any]) -> dict[str, Any]:
 
 
 def _on_device(batches: Iterator[dict[str, Any]], device: str) -> Iterator[dict[str, Any]]:
-    """Batches of tensors on a device: the copy of the next is begun before one is handed out, and from pinned memory
-    goes on beside the training."""
+    """Batches of tensors on a device: the copy of the next is begun before one is handed out, in the order of the
+    device's work; from pinned memory the caller does not wait for it."""
     ahead: dict[str, Any] | None = None
     for batch in batches:
         before, ahead = (
@@ -256,8 +256,7 @@ def token_loader(
     """A TokenLoader over `TokenStream(path, **options)`, or `Mixture(path, **options)` where `path` is a list. The
     other arguments are DataLoader's: `multiprocessing_context` is "fork", "spawn" or "forkserver"; `prefetch_factor`
     batches are read ahead by each worker (torch's default is 2). With a `device`, such as "cuda", batches are handed
-    out
-    there, the next being copied meanwhile (give `pin_memory=True` for that, too).
+    out there; the copy of the next is begun before, and with `pin_memory=True` nothing waits for it.
 
     >>> import tempfile
     >>> import numpy as np
