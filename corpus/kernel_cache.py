@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.machinery
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -133,25 +134,41 @@ def _remove_old(home: pathlib.Path, module: str) -> None:
 
 
 class _WhenNumbaComes:
-    """A finder of modules that finds one, numba's of caches, as Python would, and tells it of `ByClosure`."""
+    """A finder of modules that finds two of numba's, as Python would, and has a say in how they are executed."""
 
     @staticmethod
     def find_spec(
         name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if name != "numba.core.caching":
+        if name not in _EXECUTED:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         loader = spec.loader if spec is not None else None
         if loader is not None:
-            execute = loader.exec_module
-
-            def execute_and_tell(module: types.ModuleType) -> None:
-                execute(module)
-                _tell(module)
-
-            loader.exec_module = execute_and_tell  # type: ignore[method-assign]  # of this one loader
+            execute = functools.partial(_EXECUTED[name], loader.exec_module)
+            loader.exec_module = execute  # type: ignore[method-assign]  # of this one loader
         return spec
+
+
+def _execute_and_tell(execute: Callable[[types.ModuleType], None], caching: types.ModuleType) -> None:
+    execute(caching)
+    _tell(caching)
+
+
+def _execute_without_scipy(execute: Callable[[types.ModuleType], None], arraymath: types.ModuleType) -> None:
+    """numba imports SciPy's linear algebra before the first kernel of a process, to see whether it is there, and again
+    for a kernel that needs it: none of ours does, and the time is a third of that to a loader's first batch."""
+    linalg: Any = importlib.import_module("numba.np.linalg")
+    ensure_blas = linalg.ensure_blas
+    if importlib.util.find_spec("scipy") is not None:
+        linalg.ensure_blas = lambda: None
+    try:
+        execute(arraymath)
+    finally:
+        linalg.ensure_blas = vars(arraymath)["ensure_blas"] = ensure_blas
+
+
+_EXECUTED = {"numba.core.caching": _execute_and_tell, "numba.np.arraymath": _execute_without_scipy}
 
 
 def _tell(caching: types.ModuleType) -> None:
@@ -207,8 +224,7 @@ def install() -> None:
     """Have numba keep our kernels here, now or as soon as it is imported."""
     if "numba.core.caching" in sys.modules:
         _tell(sys.modules["numba.core.caching"])
-    else:
-        sys.meta_path.insert(0, _WhenNumbaComes)
+    sys.meta_path.insert(0, _WhenNumbaComes)
 
 
 # ------------------------------------------------------------------ one compiles, others wait

@@ -17,7 +17,6 @@ ROOT = pathlib.Path(closure.ROOT)
 
 COMPILED = """
 import sys
-sys.modules["scipy"] = None  # which numba would import before its first kernel, had somebody installed it
 import corpus
 from corpus.loader import order
 key = int(order.epoch_key(1, 2))
@@ -111,6 +110,37 @@ def test_what_nobody_uses_of_another_version_is_deleted_after_a_while(tmp_path, 
         "corpus.text.spans-young",
         "corpus.text.other-old",
     }
+
+
+PRODUCTS = """
+import sys
+sys.modules.update({missing})
+import corpus
+import numba
+import numpy as np
+from corpus.loader import order
+order.epoch_key(1, 2)
+print("scipy.linalg" in sys.modules)
+left, right = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
+try:
+    found = numba.njit(lambda a, b: (np.dot(a, b), np.correlate(a[0], b[:, 0])))(left, right)
+    print(np.array_equal(found[0], left @ right), np.allclose(found[1], np.correlate(left[0], right[:, 0])))
+except Exception as error:
+    print("scipy 0.16+ is required" in str(error))
+print("scipy.linalg" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    "missing, expected",
+    [({}, "False\nTrue True\nTrue\n"), ({"scipy": None}, "False\nTrue\nFalse\n")],
+    ids=["scipy is there", "it is not"],
+)
+def test_a_kernel_waits_for_scipy_only_where_it_needs_it(missing, expected):
+    pytest.importorskip("scipy")
+    command = [sys.executable, "-c", PRODUCTS.format(missing=missing)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert done.stdout == expected, done.stderr
 
 
 class Fresh:
