@@ -338,12 +338,18 @@ def load(path: str) -> Plan:
     column = reader.get_batch(0).column(0)
     pieces = column.values
     return Plan(
-        column.offsets.to_numpy(),
-        pieces.field("document").to_numpy(),
-        pieces.field("start").to_numpy(),
-        pieces.field("length").to_numpy(),
+        _view(column.offsets),
+        _view(pieces.field("document")),
+        _view(pieces.field("start")),
+        _view(pieces.field("length")),
         json.loads(metadata[b"figures"]),
     )
+
+
+def _view(array: pa.Array) -> np.ndarray:
+    """An array of integers without nulls. `to_numpy` would import pandas first, where it is installed."""
+    values = np.frombuffer(array.buffers()[1], str(array.type))
+    return values[array.offset : array.offset + len(array)]
 
 
 def summarize(

@@ -414,12 +414,14 @@ def test_shards_that_are_not_the_manifest_s(make_tokens):
 
 
 def test_imports_little(make_tokens):
-    """A training image needs numpy, numba and pyarrow; reading a batch imports nothing else."""
+    """A training image needs numpy, numba and pyarrow; reading a batch imports nothing else, of which pandas and SciPy
+    would take longer than all the rest."""
     folder = make_tokens(documents([[3, 9]]), pack=4)
     program = (
         "import sys; from corpus.loader import TokenStream;"
         f"next(TokenStream({folder!r}, sequence_length=4, batch_size=1, packing='plan'));"
-        "print(sorted({'ray', 'pydantic', 'typer', 'tokenizers', 'torch', 'xxhash'} & set(sys.modules)))"
+        "print(sorted({'ray', 'pydantic', 'typer', 'tokenizers', 'torch', 'xxhash', 'pandas', 'scipy.linalg'}"
+        " & set(sys.modules)))"
     )
     root = pathlib.Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root)
