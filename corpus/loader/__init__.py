@@ -15,7 +15,8 @@
     kernel.py        the numba loops
     token_shards.py  the shards of a folder, opened when first touched, checked when first read
     cache.py         local copies of blocks of shards on object stores
-    read_ahead.py    threads that fetch them before they are read
+    open_files.py    those stores' files, open as long as ranges of them are read
+    read_ahead.py    threads that fetch blocks before they are read
     names.py         names that are none, and the nearest that is
     torch.py         the same behind torch's DataLoader
 

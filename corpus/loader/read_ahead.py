@@ -11,9 +11,9 @@ from typing import Any
 
 THREADS = 8
 STEPS, FAR = 16, 256
-"""Global steps that are looked ahead; and where samples that follow each other lie together, so that few blocks are
+"""Global steps that are looked at ahead; and where samples that follow each other lie together, so that few blocks are
 new in a step, but many at the end of one, or of a group of them (corpus.loader.order). Each step looks at STEPS more at
-most."""
+most. In a block are many steps: of a stream in such an order only some are looked at, up to a group further."""
 
 Call = tuple[Callable[[int], Any], int]
 

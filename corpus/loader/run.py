@@ -58,7 +58,8 @@ class Run(abc.ABC):
         self._counted: tuple[int, np.ndarray | None] = (-1, None)
         self.read_ahead = ReadAhead()
         self._ahead = -1  # the sample up to which blocks are fetched or being fetched
-        self._steps_ahead = STEPS if shuffle is True else FAR
+        self._looks_ahead = STEPS if shuffle is True else FAR
+        self._stride = 1  # steps from one that is looked at to the next
 
     @abc.abstractmethod
     def _read(self, first: int, count: int, rows: int) -> dict[str, Any]:
@@ -138,12 +139,14 @@ class Run(abc.ABC):
         return batch
 
     def _fetch(self, first: int, count: int) -> None:
-        """Fetch what a batch reads, and begin to fetch what the next steps of this rank will."""
-        until = first + self._steps_ahead * self.step
+        """Fetch what a batch reads, and begin to fetch what the next steps of this rank will, or those of them that are
+        looked at."""
+        stride = self._stride * self.step
+        until = first + self._looks_ahead * stride
         anew = not first <= self._ahead < until
         if self.total is not None:
             until = min(until, self.total)
-        ahead = range((first if anew else self._ahead) + self.step, until, self.step)[: STEPS - 1]
+        ahead = range((first if anew else self._ahead) + stride, until, stride)[: STEPS - 1]
         self._ahead = ahead[-1] if ahead else first if anew else self._ahead
         later = [call for each in ahead for call in self.missing(each, min(self.batch_size, until - each))]
         self.read_ahead.fetch(list(self.missing(first, count)), later, anew)

@@ -18,7 +18,7 @@ from corpus.loader.boundaries import BOUNDARIES, INPUTS, finish
 from corpus.loader.filling import Bins, Windows, count_pieces, cut_windows, load_plan, open_bins
 from corpus.loader.objective import Objective, Samples, Setting
 from corpus.loader.objectives import OBJECTIVES
-from corpus.loader.read_ahead import Call
+from corpus.loader.read_ahead import FAR, Call
 from corpus.loader.run import Run
 from corpus.loader.token_shards import Shards
 
@@ -151,6 +151,7 @@ class TokenStream(Run):
         self._source = self._open_source()
         if shuffle == "blocks":
             self._setting = dataclasses.replace(self._setting, block=self._source.samples_of_a_block())
+        self._stride = max(1, self._samples_ahead() // (FAR * self.step)) if shuffle is not True else 1
         self.figures = self._source.figures
         """Counts of an epoch: samples, tokens, padding, and those of the packing plan."""
         self.samples: int = self.figures["samples"]
@@ -161,6 +162,13 @@ class TokenStream(Run):
         self._account = Account(self.samples) if audit else None
         if self.total and self.total < world_size:
             self._steps_from(0)  # refuses a run with fewer labels than ranks before any work
+
+    def _samples_ahead(self) -> int:
+        """How many samples further blocks may be fetched: beyond a group, so that there is something to fetch while all
+        blocks of the next are waited for, if those of all groups between may be open beside each other."""
+        a_block = max(1, self.shards.block_tokens // self.sequence_length)
+        group = max((self._setting.block or 0) * order.GROUP, 2 * a_block)
+        return min(order.GROUP * 5 // 4 * a_block, (self.shards.most_blocks * a_block // group - 1) * group)
 
     def rewind(self, epoch: int = 0) -> None:
         """Go to the first sample of an epoch of the run."""

@@ -14,6 +14,7 @@ import numpy as np
 from corpus.io import paths
 from corpus.loader import kernel
 from corpus.loader.cache import Cache
+from corpus.loader.open_files import OpenFiles
 from corpus.loader.read_ahead import Call
 from corpus.tokens import manifest as manifests
 from corpus.tokens import packing
@@ -45,7 +46,7 @@ class Maps:
     """What is open, of at most `most` things that were used last. For several threads."""
 
     def __init__(self, most: int) -> None:
-        self._most, self._found, self._lock = most, dict[Any, np.ndarray](), threading.Lock()
+        self.most, self._found, self._lock = most, dict[Any, np.ndarray](), threading.Lock()
 
     def __len__(self) -> int:
         return len(self._found)
@@ -62,7 +63,7 @@ class Maps:
         """Keep something in place of what was not asked for the longest."""
         with self._lock:
             self._found[key] = value
-            while len(self._found) > self._most:
+            while len(self._found) > self.most:
                 del self._found[next(iter(self._found))]
 
 
@@ -135,7 +136,9 @@ class RemoteShard:
     """A Shard on an object store, of which blocks are fetched into a cache when they are wanted; copies are checked
     whenever they are opened. Those that are open are in `maps`."""
 
-    def __init__(self, prefix: str, manifest: dict[str, Any], entry: dict[str, Any], cache: Cache, maps: Maps) -> None:
+    def __init__(
+        self, prefix: str, manifest: dict[str, Any], entry: dict[str, Any], cache: Cache, maps: Maps, files: OpenFiles
+    ) -> None:
         """Raises ValueError for blocks that begin within a token."""
         self.checked: Parts | None = None
         self._prefix, self._manifest, self._entry, self._cache, self._maps = prefix, manifest, entry, cache, maps
@@ -144,6 +147,7 @@ class RemoteShard:
             raise ValueError(f"{prefix}: blocks of {entry['block_bytes']} bytes do not hold whole tokens")
         self._block = entry["block_bytes"] // self._dtype.itemsize
         self._documents: Documents | None = None
+        self._files, self._bin = files, paths.suffixed(prefix, ".bin")
 
     def read(self, starts: np.ndarray, ends: np.ndarray, begin: int) -> Parts:
         """See Shard: the blocks."""
@@ -166,17 +170,24 @@ class RemoteShard:
         return self._maps.find((self._prefix, number)) is not None
 
     def _open(self, number: int) -> np.ndarray:
-        name, first = paths.suffixed(self._prefix, ".bin"), number * self._entry["block_bytes"]
+        first = number * self._entry["block_bytes"]
         size = min(self._entry["block_bytes"], self._entry["bin_bytes"] - first)
-        expected, vocab_size = self._entry["blocks"][number], self._manifest["vocab_size"]
+        expected = self._entry["blocks"][number]
+        what = f"{self._bin}: block {number}, from token {number * self._block} on,"
         data = self._cache.open(
             f"{expected}-{size}",
             size,
-            lambda: _range(name, first, size),
-            lambda found: check_block(found.view(self._dtype), expected, vocab_size),
-            f"{name}: block {number}, from token {number * self._block} on,",
+            lambda: self._files.read(self._bin, first, size),
+            lambda found: self._wrong(found, expected),
+            what,
         )
         return data.view(self._dtype)
+
+    def _wrong(self, found: np.ndarray, expected: str) -> str | None:
+        problem = check_block(found.view(self._dtype), expected, self._manifest["vocab_size"])
+        if problem is not None:
+            self._files.forget(self._bin)  # which may hold what it has read
+        return problem
 
     def documents(self) -> Documents:
         """See Shard: of the index, fetched as a whole."""
@@ -186,7 +197,7 @@ class RemoteShard:
             raw = self._cache.open(
                 f"{key}-{size}.idx",
                 size,
-                lambda: _range(name, 0, size),
+                lambda: OpenFiles().read(name, 0, size),
                 lambda found: _index_problem(found, self._entry),
                 name,
             )
@@ -219,6 +230,7 @@ class Shards:
         self.tokens = int(self.starts[-1])
         self.fingerprint = _fingerprint(self.manifest)
         self.cache = None if cache is None or paths.is_local(folder) else Cache(cache, cache_bytes)
+        self._files = OpenFiles()
         self._verify, self._cache_bytes = verify, cache_bytes
         self._checks: dict[int, np.ndarray] = {}  # of every shard that was ever open
         self._blocks = sum(len(entry["blocks"]) for entry in self.manifest["shards"])
@@ -245,6 +257,11 @@ class Shards:
         entries = self.manifest["shards"]
         return max(1, entries[0]["block_bytes"] // np.dtype(self.manifest["dtype"]).itemsize) if entries else 1
 
+    @property
+    def most_blocks(self) -> int:
+        """How many remote blocks may be open."""
+        return self._maps.most
+
     def find_document(self, document: int) -> tuple[int, int]:
         """(shard, document in it) of a document counted over all shards. Raises IndexError."""
         ends = np.cumsum([entry["documents"] for entry in self.manifest["shards"]], dtype=np.int64)
@@ -258,7 +275,7 @@ class Shards:
         entry = self.manifest["shards"][number]
         prefix = manifests.shard_prefix(self.folder, entry["name"])
         if self.cache is not None:
-            return RemoteShard(prefix, self.manifest, entry, self.cache, self._maps)
+            return RemoteShard(prefix, self.manifest, entry, self.cache, self._maps, self._files)
         if number not in self._checks:
             self._checks[number] = np.full(len(entry["blocks"]) + 1, not self._verify)
         return LocalShard(prefix, self.manifest, entry, self._checks[number])
@@ -297,13 +314,6 @@ def share_out(folders: Sequence[Shards]) -> None:
     total = max(1, sum(each.size for each in folders))
     for each in folders:
         each.keep_open(each.size / total)
-
-
-def _range(name: str, first: int, size: int) -> memoryview:
-    """Bytes of a file, as they were received: `read` would copy them."""
-    with paths.open_input(name) as file:
-        file.seek(min(first, file.size()))
-        return memoryview(file.read_buffer(size))
 
 
 def _compare(prefix: str, found: tuple[int, int, str], manifest: dict[str, Any], entry: dict[str, Any]) -> None:

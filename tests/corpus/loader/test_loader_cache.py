@@ -16,8 +16,9 @@ import pytest
 from bad_store import KINDS, BadStore, every
 
 from corpus.io import paths, retries
-from corpus.loader import Mixture, TokenStream, cache, read_ahead, run, token_shards
+from corpus.loader import Mixture, TokenStream, cache, read_ahead, run
 from corpus.loader.cache import Cache
+from corpus.loader.open_files import OpenFiles
 from corpus.tokens import manifest
 
 FORK = multiprocessing.get_context("fork")
@@ -266,8 +267,8 @@ OPTIONS = {"sequence_length": 16, "batch_size": 3, "boundaries": ("positions", "
 @pytest.fixture
 def asked(monkeypatch):
     """Ranges that were read of remote files."""
-    found, read = [], token_shards._range
-    monkeypatch.setattr(token_shards, "_range", lambda *range: found.append(range) or read(*range))
+    found, read = [], OpenFiles.read
+    monkeypatch.setattr(OpenFiles, "read", lambda self, *range: found.append(range) or read(self, *range))
     return found
 
 
@@ -340,16 +341,16 @@ def test_an_object_store_that_fails(folder, tmp_path, object_store, monkeypatch)
     object_store.make_bucket("loader-cache")
     object_store.upload(pathlib.Path(folder), "loader-cache/tokens")
     host, _, port = object_store.endpoint.rpartition("//")[2].rpartition(":")
-    seen, read = set(), token_shards._range
+    seen, read = set(), OpenFiles.read
 
-    def wrong_at_first(*range):
-        data = read(*range)
+    def wrong_at_first(self, *range):
+        data = read(self, *range)
         if range in seen:
             return data
         seen.add(range)
         return bytes([data[0] ^ 1]) + data[1:]
 
-    monkeypatch.setattr(token_shards, "_range", wrong_at_first)
+    monkeypatch.setattr(OpenFiles, "read", wrong_at_first)
     with BadStore(host, int(port), every(3)) as store:
         monkeypatch.setenv("AWS_ENDPOINT_URL", store.endpoint)
         uri = "s3://loader-cache/tokens"
@@ -376,6 +377,35 @@ def test_a_mixture_reads_ahead_what_its_rank_will_read(folder, make_tokens, tmp_
     for _ in range(read_ahead.STEPS):
         next(demanded)
     assert found == sorted(asked) and len(found) > 3
+
+
+@pytest.mark.parametrize(
+    "order, may_be_open, least, most",
+    [
+        (False, None, 20, 22),
+        (False, 16, 12, 14),
+        ("blocks", None, 31, 35),
+        ("blocks", 32, 18, 27),
+        ("blocks", 16, 16, 19),
+    ],
+)
+def test_blocks_are_fetched_as_far_ahead_as_they_may_be_open(
+    make_tokens, tmp_path, asked, order, may_be_open, least, most
+):
+    """Of 64 samples each. In order: the next 20. By blocks, where a group of 16 begins: those of the next, if three
+    groups may be open; if two, when it is reached; if one, none. And a few where a token before is."""
+    folder = make_tokens([[[number + 1, *range(1, 255), 0] for number in range(64)]])
+    content = json.loads(pathlib.Path(folder, "manifest.json").read_text())
+    content["shards"] = [manifest.describe_shard(f"{folder}/{each['name']}", 512) for each in content["shards"]]
+    pathlib.Path(folder, "manifest.json").write_text(json.dumps(content))
+    limit = may_be_open and may_be_open * 512
+    options = {"sequence_length": 4, "batch_size": 1, "shuffle": order, "cache_bytes": limit}
+    stream = TokenStream(f"file://{folder}", cache=str(tmp_path), **options)
+    stream.sample = 1024 if order else 0
+    for _ in range(30):
+        next(stream)
+        idle(stream)
+    assert least <= len({first for _, first, _ in asked}) <= most
 
 
 def test_what_is_read_ahead_does_not_keep_a_process(folder, tmp_path):
