@@ -8,7 +8,8 @@ t_0, and before the pieces of a bin that begin their document (kernel.copy_piece
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -111,17 +112,26 @@ class Bins:
         """As `Windows.read`, with packed sequence `numbers[r]`."""
         document_ids = np.zeros(tokens.shape if documents else (len(numbers), 0), np.int32)
         lengths, end_id = np.zeros(len(numbers), np.int64), self.shards.manifest["end_id"]
-        shard_of = np.searchsorted(self.starts, numbers, "right") - 1  # -1 for none
-        for number in sorted(set(shard_of.tolist()) - {-1}):
+        for number, here, bins in self._by_shard(numbers):
             shard, plan = self.shards.open(number), self.shards.open_plan(self.plan, number)
-            here = np.flatnonzero(shard_of == number)
             places = kernel.place_pieces(
                 *shard.documents(), plan.offsets, plan.document, plan.start, plan.length,
-                numbers[here] - self.starts[number], here, tokens.shape[1], document_ids, lengths,
+                bins, here, tokens.shape[1], document_ids, lengths,
             )  # fmt: skip
             for at, data in shard.checked or shard.read(places[2] - (places[4] == 0), places[3], 0):
                 kernel.copy_pieces(data, at, places, end_id, mask_starts, tokens, previous)
         return Rows(tokens, previous, lengths, document_ids if documents else None)
+
+    def _by_shard(self, numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Each shard that has some of the packed sequences `numbers`: (the shard, which of them, their numbers in it)."""
+        shard_of = self.starts.searchsorted(numbers, "right") - 1  # -1 for none
+        rows = shard_of.argsort(kind="stable")
+        places, begin = numbers - self.starts[shard_of], 0
+        for shard, same in itertools.groupby(shard_of[rows].tolist()):
+            end = begin + sum(1 for _ in same)
+            if shard >= 0:
+                yield shard, rows[begin:end], places[rows[begin:end]]
+            begin = end
 
     def windows_of(self, shard: int, document: int) -> list[int]:
         """The packed sequences that hold tokens of a document of a shard."""
@@ -135,12 +145,11 @@ class Bins:
 
     def ranges(self, numbers: np.ndarray) -> Ranges:
         """Where the pieces of the packed sequences `numbers` are, and the token before each."""
-        shard_of = np.searchsorted(self.starts, numbers, "right") - 1
-        for number in sorted(set(shard_of.tolist()) - {-1}):
-            plan, here = self.shards.open_plan(self.plan, number), np.flatnonzero(shard_of == number)
+        for number, here, bins in self._by_shard(numbers):
+            plan = self.shards.open_plan(self.plan, number)
             places = kernel.place_pieces(
                 *self.shards.open(number).documents(), plan.offsets, plan.document, plan.start, plan.length,
-                numbers[here] - self.starts[number], here, self.longest, np.zeros((len(numbers), 0), np.int32),
+                bins, here, self.longest, np.zeros((len(numbers), 0), np.int32),
                 np.zeros(len(numbers), np.int64),
             )  # fmt: skip
             yield number, places[2] - (places[4] == 0), places[3], 0
@@ -149,11 +158,9 @@ class Bins:
         """bool[B]: whether the second piece of a packed sequence is of another document than the first, or before it in
         the same; False where there is one piece."""
         found = np.zeros(len(numbers), np.bool_)
-        shard_of = np.searchsorted(self.starts, numbers, "right") - 1  # -1 for none
-        for number in sorted(set(shard_of.tolist()) - {-1}):
-            plan, here = self.shards.open_plan(self.plan, number), np.flatnonzero(shard_of == number)
-            places = numbers[here] - self.starts[number]
-            first, last = plan.offsets[places], plan.offsets[places + 1] - 1
+        for number, here, bins in self._by_shard(numbers):
+            plan = self.shards.open_plan(self.plan, number)
+            first, last = plan.offsets[bins], plan.offsets[bins + 1] - 1
             other = plan.document[last] != plan.document[first]
             found[here] = other | (plan.start[last] < plan.start[first])
         return found
