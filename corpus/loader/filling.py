@@ -123,7 +123,7 @@ class Bins:
         return Rows(tokens, previous, lengths, document_ids if documents else None)
 
     def _by_shard(self, numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Each shard that has some of the packed sequences `numbers`: (the shard, which of them, their numbers in it)."""
+        """Each shard with some of the packed sequences `numbers`: (the shard, which of them, their numbers in it)."""
         shard_of = self.starts.searchsorted(numbers, "right") - 1  # -1 for none
         rows = shard_of.argsort(kind="stable")
         places, begin = numbers - self.starts[shard_of], 0
