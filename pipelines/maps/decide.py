@@ -33,6 +33,8 @@ from pipelines.maps.step_counts import StepCount, add
 
 SHARD, PROPOSALS = "shard", "proposals.arrow"
 PROPOSAL_SCHEMA = pa.schema([field for field in DECISION_SCHEMA if field.name != "step"])
+_NOTHING = DECISION_SCHEMA.empty_table()
+_NO_ROWS = pa.RecordBatch.from_pylist([], DECISION_SCHEMA)
 
 
 class Finish(Protocol):
@@ -78,7 +80,7 @@ def decide(argument: Decide, outputs: Outputs, common: Deciding) -> dict[str, An
         with views.Decisions() as decisions:
             for shard in shard_views:
                 table = work.decided(shard, proposed.get(shard.number, nothing), decisions)
-                (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], DECISION_SCHEMA)]
+                (batch,) = table.combine_chunks().to_batches() or [_NO_ROWS]
                 writer.write(batch)
     count = work.close()
     count.seconds = round(time.perf_counter() - started, 3)
@@ -121,11 +123,11 @@ class _Work:
 
     def decided(self, shard: ShardView, proposals: pa.Table, decisions: views.Decisions) -> pa.Table:
         """The decisions about a shard."""
-        found = [self._set_aside(shard) if shard.excluded else DECISION_SCHEMA.empty_table()]
+        found = [self._set_aside(shard)] if shard.excluded else []
         for rows, batch in views.read(shard, decisions):
             if len(rows):
                 found += self._in_batch(rows, batch, _between(proposals, rows[0], rows[-1]))
-        table = pa.concat_tables(found)
+        table = pa.concat_tables(found) if len(found) > 1 else found[0] if found else _NOTHING
         return table.sort_by("row") if shard.excluded else table
 
     def _in_batch(self, rows: np.ndarray, batch: pa.RecordBatch, part: pa.Table) -> list[pa.Table]:
@@ -136,7 +138,8 @@ class _Work:
         kept = batch
         if part.num_rows:
             steps = pa.array([self.name] * part.num_rows, pa.string())
-            part = part.append_column("step", steps).select(DECISION_SCHEMA.names).cast(DECISION_SCHEMA)
+            part = part.append_column("step", steps).select(DECISION_SCHEMA.names)
+            part = part if part.schema == DECISION_SCHEMA else part.cast(DECISION_SCHEMA)
             _, kept = views.apply(part, rows, batch)
             if self.removed:
                 self.removed.add(rows, batch, part)
