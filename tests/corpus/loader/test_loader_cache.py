@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import signal
+import threading
 import time
 from types import SimpleNamespace
 
@@ -408,35 +409,48 @@ def test_blocks_are_fetched_as_far_ahead_as_they_may_be_open(
     assert least <= len({first for _, first, _ in asked}) <= most
 
 
-def test_what_is_read_ahead_does_not_keep_a_process(folder, tmp_path):
+class Held:
+    """A function whose calls are noted, and end when they may."""
+
+    def __init__(self):
+        self.calls, self.permits = [], threading.Semaphore(0)
+
+    def __call__(self, number):
+        self.calls.append(number)
+        self.permits.acquire()
+
+    def wait_for(self, calls):
+        while len(self.calls) < calls:
+            time.sleep(0.001)
+
+
+def test_what_is_read_ahead_does_not_keep_a_process():
     """Of what is for later no more is begun than there are threads; when they end with the process, no more is."""
-    calls = []
-
-    def slow(number):
-        calls.append(number)
-        time.sleep(0.05)
-
-    reader = read_ahead.ReadAhead()
-    reader.fetch([(slow, 0)], [(slow, number) for number in range(1, 200)], False)
-    assert 1 <= len(calls) <= 1 + 2 * read_ahead.THREADS
+    held, reader = Held(), read_ahead.ReadAhead()
+    reader.fetch([], [(held, number) for number in range(200)], False)
+    held.wait_for(read_ahead.THREADS)
+    reader._pool.shutdown(wait=False)
+    held.permits.release(200)
     reader._pool.shutdown()
-    assert len(calls) <= 1 + 3 * read_ahead.THREADS and not reader._under_way
+    assert sorted(held.calls) == list(range(read_ahead.THREADS)) and not reader._under_way
 
 
 def test_what_is_wanted_goes_before_what_is_for_later():
-    calls = []
-
-    def slow(number):
-        calls.append(number)
-        time.sleep(0.02)
-
-    reader = read_ahead.ReadAhead()
-    reader.fetch([], [(slow, number) for number in range(100)], False)
-    reader.fetch([(slow, 99)], [], False)
-    assert 99 in calls and len(calls) < 40
-    reader.fetch([], [(slow, 500)], True)
+    held, reader = Held(), read_ahead.ReadAhead()
+    reader.fetch([], [(held, number) for number in range(100)], False)
+    held.wait_for(read_ahead.THREADS)
+    waiting = threading.Thread(target=reader.fetch, args=([(held, 99)], [], False))
+    waiting.start()
+    while (held, 99) not in reader._under_way:
+        time.sleep(0.001)
+    held.permits.release()
+    held.wait_for(read_ahead.THREADS + 1)
+    assert held.calls[-1] == 99
+    reader.fetch([], [(held, 500)], True)
+    held.permits.release(200)
+    waiting.join()
     idle(SimpleNamespace(read_ahead=reader))
-    assert calls[-1] == 500 and len(calls) < 60
+    assert held.calls[-1] == 500 and len(held.calls) == read_ahead.THREADS + 2
 
 
 @pytest.mark.parametrize(
