@@ -160,7 +160,8 @@ def _execute_without_scipy(execute: Callable[[types.ModuleType], None], arraymat
     for a kernel that needs it: none of ours does, and the time is a third of that to a loader's first batch."""
     linalg: Any = importlib.import_module("numba.np.linalg")
     ensure_blas = linalg.ensure_blas
-    if importlib.util.find_spec("scipy") is not None:
+    scipy = sys.modules["scipy"] if "scipy" in sys.modules else importlib.util.find_spec("scipy")
+    if scipy is not None:
         linalg.ensure_blas = lambda: None
     try:
         execute(arraymath)
