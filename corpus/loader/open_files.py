@@ -30,10 +30,12 @@ class OpenFiles:
         file = self._taken(name) or paths.open_input(name)
         file.seek(min(first, file.size()))
         data = memoryview(file.read_buffer(size))
-        if len(data) == size:
-            with self._lock:
-                self._idle.append((name, file))
-                del self._idle[:-KEPT]
+        if len(data) < size:
+            self.forget(name)  # it may have been longer, or shorter, when it was opened
+            return data
+        with self._lock:
+            self._idle.append((name, file))
+            del self._idle[:-KEPT]
         return data
 
     def forget(self, name: str) -> None:

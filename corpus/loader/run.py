@@ -138,6 +138,11 @@ class Run(abc.ABC):
             _keep_share(batch["labels"][0], part.share, part.shares)
         return batch
 
+    def look_ahead(self, samples: int) -> None:
+        """Fetch what is so many samples ahead, or of the next step; FAR of their steps are looked at, or all."""
+        self._stride = max(1, -(-samples // (FAR * self.step)))
+        self._looks_ahead = max(1, min(FAR, samples // (self._stride * self.step)))
+
     def _fetch(self, first: int, count: int) -> None:
         """Fetch what a batch reads, and begin to fetch what the next steps of this rank will, or those of them that are
         looked at."""

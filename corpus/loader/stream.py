@@ -18,7 +18,7 @@ from corpus.loader.boundaries import BOUNDARIES, INPUTS, finish
 from corpus.loader.filling import Bins, Windows, count_pieces, cut_windows, load_plan, open_bins
 from corpus.loader.objective import Objective, Samples, Setting
 from corpus.loader.objectives import OBJECTIVES
-from corpus.loader.read_ahead import FAR, Call
+from corpus.loader.read_ahead import Call
 from corpus.loader.run import Run
 from corpus.loader.token_shards import Shards
 
@@ -151,7 +151,8 @@ class TokenStream(Run):
         self._source = self._open_source()
         if shuffle == "blocks":
             self._setting = dataclasses.replace(self._setting, block=self._source.samples_of_a_block())
-        self._stride = max(1, self._samples_ahead() // (FAR * self.step)) if shuffle is not True else 1
+        if shuffle is not True:
+            self.look_ahead(self._samples_ahead())
         self.figures = self._source.figures
         """Counts of an epoch: samples, tokens, padding, and those of the packing plan."""
         self.samples: int = self.figures["samples"]
@@ -164,11 +165,15 @@ class TokenStream(Run):
             self._steps_from(0)  # refuses a run with fewer labels than ranks before any work
 
     def _samples_ahead(self) -> int:
-        """How many samples further blocks may be fetched: beyond a group, so that there is something to fetch while all
-        blocks of the next are waited for, if those of all groups between may be open beside each other."""
-        a_block = max(1, self.shards.block_tokens // self.sequence_length)
-        group = max((self._setting.block or 0) * order.GROUP, 2 * a_block)
-        return min(order.GROUP * 5 // 4 * a_block, (self.shards.most_blocks * a_block // group - 1) * group)
+        """How many samples further blocks are fetched. What was fetched and not read yet is closed before what was read
+        after it, if too much is open: so blocks in order may be half as far ahead as blocks may be open. In the order
+        by blocks the whole next group is wanted at its beginning, and some of the one after, so that there is something
+        to fetch while that is waited for; where fewer groups may be open, less."""
+        most, a_block = self.shards.most_blocks, max(1, self.shards.block_tokens // self.sequence_length)
+        if not self._setting.block:
+            return min(order.GROUP * 5 // 4, most // 2 - 2) * a_block
+        group = self._setting.block * order.GROUP
+        return (0, 0, group // 8, group, group, group * 5 // 4)[min(5, most * a_block // group)]
 
     def rewind(self, epoch: int = 0) -> None:
         """Go to the first sample of an epoch of the run."""

@@ -380,33 +380,59 @@ def test_a_mixture_reads_ahead_what_its_rank_will_read(folder, make_tokens, tmp_
     assert found == sorted(asked) and len(found) > 3
 
 
+@pytest.fixture(scope="module")
+def blocks(make_tokens):
+    """A shard of 128 blocks, of 64 samples of 4 tokens each."""
+    folder = make_tokens([[[number + 1, *range(1, 255), 0] for number in range(128)]])
+    content = json.loads(pathlib.Path(folder, "manifest.json").read_text())
+    content["shards"] = [manifest.describe_shard(f"{folder}/{each['name']}", 512) for each in content["shards"]]
+    pathlib.Path(folder, "manifest.json").write_text(json.dumps(content))
+    return f"file://{folder}", {"sequence_length": 4, "batch_size": 1}
+
+
 @pytest.mark.parametrize(
     "order, may_be_open, least, most",
     [
         (False, None, 20, 22),
-        (False, 16, 12, 14),
+        (False, 16, 6, 8),
         ("blocks", None, 31, 35),
-        ("blocks", 32, 18, 27),
-        ("blocks", 16, 16, 19),
+        ("blocks", 48, 18, 27),
+        ("blocks", 32, 16, 19),
+        ("blocks", 16, 12, 19),
     ],
 )
-def test_blocks_are_fetched_as_far_ahead_as_they_may_be_open(
-    make_tokens, tmp_path, asked, order, may_be_open, least, most
-):
-    """Of 64 samples each. In order: the next 20. By blocks, where a group of 16 begins: those of the next, if three
-    groups may be open; if two, when it is reached; if one, none. And a few where a token before is."""
-    folder = make_tokens([[[number + 1, *range(1, 255), 0] for number in range(64)]])
-    content = json.loads(pathlib.Path(folder, "manifest.json").read_text())
-    content["shards"] = [manifest.describe_shard(f"{folder}/{each['name']}", 512) for each in content["shards"]]
-    pathlib.Path(folder, "manifest.json").write_text(json.dumps(content))
+def test_blocks_are_fetched_as_far_ahead_as_they_may_be_open(blocks, tmp_path, asked, order, may_be_open, least, most):
+    """In order: the next 20, or half of those that may be open. By blocks, where a group of 16 begins: those of the
+    next, if five groups may be open; if three, when it is reached; and a few where a token before is."""
+    uri, shape = blocks
     limit = may_be_open and may_be_open * 512
-    options = {"sequence_length": 4, "batch_size": 1, "shuffle": order, "cache_bytes": limit}
-    stream = TokenStream(f"file://{folder}", cache=str(tmp_path), **options)
+    stream = TokenStream(uri, cache=str(tmp_path), shuffle=order, cache_bytes=limit, **shape)
     stream.sample = 1024 if order else 0
     for _ in range(30):
         next(stream)
         idle(stream)
     assert least <= len({first for _, first, _ in asked}) <= most
+
+
+@pytest.mark.parametrize("ranks", [1, 8])
+@pytest.mark.parametrize("may_be_open", [16, 24, 40, None])
+def test_in_order_no_block_is_fetched_twice(blocks, tmp_path, asked, may_be_open, ranks):
+    uri, shape = blocks
+    shape = shape | {"batch_size": ranks, "world_size": ranks, "rank": ranks - 1}
+    limit = may_be_open and may_be_open * 512
+    for _ in TokenStream(uri, cache=str(tmp_path), shuffle=False, cache_bytes=limit, **shape):
+        pass
+    assert len(asked) == len(set(asked)) == 128
+
+
+@pytest.mark.parametrize("may_be_open, most", [(48, 1.5), (96, 1.2), (None, 1)])
+def test_by_blocks_few_are_fetched_twice(blocks, tmp_path, asked, may_be_open, most):
+    """Those where the token before a window is, in another group."""
+    uri, shape = blocks
+    limit = may_be_open and may_be_open * 512
+    for _ in TokenStream(uri, cache=str(tmp_path), shuffle="blocks", cache_bytes=limit, **shape):
+        pass
+    assert 128 <= len(asked) <= 128 * most
 
 
 class Held:
@@ -453,11 +479,9 @@ def test_what_is_wanted_goes_before_what_is_for_later():
     assert held.calls[-1] == 500 and len(held.calls) == read_ahead.THREADS + 2
 
 
-@pytest.mark.parametrize(
-    "order, steps", [(True, 19 + read_ahead.STEPS), ("blocks", 19 + read_ahead.FAR), (False, 19 + read_ahead.FAR)]
-)
+@pytest.mark.parametrize("order, steps", [(True, 19 + read_ahead.STEPS), ("blocks", 19 + 320), (False, 19 + 320)])
 def test_how_far_is_read_ahead(folder, tmp_path, asked, order, steps):
-    """Farther in an order of blocks, once some steps have been made; each block is fetched once."""
+    """Farther in an order of blocks, 20 of 16 steps, once some steps have been made; each block is fetched once."""
     options = {"sequence_length": 1, "batch_size": 4, "shuffle": order}
     stream = TokenStream(f"file://{folder}", cache=str(tmp_path), **options)
     for _ in range(20):
