@@ -9,6 +9,8 @@ The folders are in the first place that can be written to of NUMBA_CACHE_DIR, th
 XDG_CACHE_HOME or ~/.cache, and the directory for temporary files. What a place before that one, which can only be
 read, has of a module (since `winnow warm` ran in an image) is copied. Of processes that want a kernel that nobody has,
 one compiles it, and the others take it from the cache.
+
+Numba is also kept from importing SciPy where no kernel needs it: before the first kernel, which would wait for that.
 """
 
 from __future__ import annotations

@@ -173,7 +173,8 @@ class TokenStream(Run):
         if not self._setting.block:
             return min(order.GROUP * 5 // 4, most // 2 - 2) * a_block
         group = self._setting.block * order.GROUP
-        return (0, 0, group // 8, group, group, group * 5 // 4)[min(5, most * a_block // group)]
+        by_groups_open = (0, 0, group // 8, group, group, group * 5 // 4)  # none, one, .. five of them
+        return by_groups_open[min(5, most * a_block // group)]
 
     def rewind(self, epoch: int = 0) -> None:
         """Go to the first sample of an epoch of the run."""

@@ -29,7 +29,10 @@ class Terminal(io.StringIO):
 class Broken(Terminal):
     """A terminal that is gone."""
 
+    refused = 0
+
     def write(self, text):
+        self.refused += 1
         raise OSError(5, "Input/output error")
 
 
@@ -152,12 +155,14 @@ def test_close_does_not_wait_for_a_terminal_that_takes_nothing(monkeypatch):
 
 
 def test_a_terminal_that_is_gone_ends_nothing():
-    shown = MapProgress(Broken())
+    terminal = Broken()
+    shown = MapProgress(terminal)
     shown.start(summary(done=1), 100)
     shown.say("x")
     shown.advance(10, {})
     shown.finish()
     shown.close()
+    assert terminal.refused > 1  # the bar and what was said were tried
 
 
 def test_plain_lines_where_there_is_no_terminal(clock, monkeypatch):

@@ -26,9 +26,13 @@ def test_parts_of_the_work_count_one_after_the_other():
 
 
 def test_where_nobody_looks_nothing_is_counted():
+    seen = []
     metered.divide(2)
     metered.add(10)
     metered.part_done()
+    with metered.into(lambda *reached: seen.append(reached)):
+        metered.add(1)
+    assert seen == [(1, 0)]  # neither what came before, nor halved
 
 
 def test_what_is_inside_counts_for_nobody_else():
